@@ -1,0 +1,86 @@
+// swift-tools-version:6.3
+import PackageDescription
+
+/// What every module of Weir is compiled with.
+let house: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// For modules whose functions return views (`~Escapable` values).
+let views: [SwiftSetting] = house + [.enableExperimentalFeature("Lifetimes")]
+
+/// Tests may use pointers freely.
+let testing: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "weir",
+    products: [.executable(name: "weir", targets: ["weir"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Thin C targets.
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+
+        // Protocol cores: bytes in, facts out.
+        .target(name: "Wire", swiftSettings: views),
+        .target(name: "Calls", dependencies: ["Wire"], swiftSettings: views),
+        .target(name: "Hessian", dependencies: ["Wire"], swiftSettings: views),
+        .target(name: "Dubbo", dependencies: ["Wire", "Calls", "Hessian"], swiftSettings: views),
+        .target(name: "Telemetry", dependencies: ["Wire", "Calls"], swiftSettings: house),
+        .target(
+            name: "Inspection",
+            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "Telemetry"],
+            swiftSettings: views
+        ),
+
+        // The world outside.
+        .target(name: "Relay", dependencies: ["Wire", "Calls", "Inspection", "CLinux"], swiftSettings: views),
+        .target(name: "Capture", dependencies: ["Wire", "Calls", "Inspection", "CPcap"], swiftSettings: views),
+        .target(name: "Settings", dependencies: ["CYaml"], swiftSettings: house),
+        .target(
+            name: "Admin",
+            dependencies: [
+                "Calls", "Telemetry",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: house
+        ),
+        .target(name: "Demo", dependencies: ["Wire", "Hessian", "Dubbo", "CLinux"], swiftSettings: house),
+        .executableTarget(
+            name: "weir",
+            dependencies: [
+                "Wire", "Calls", "Dubbo", "Telemetry", "Inspection", "Relay", "Capture", "Settings", "Admin", "Demo",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: house
+        ),
+
+        // Tests.
+        .target(name: "CAllocCount", path: "Tests/CAllocCount"),
+        .target(name: "TestSupport", dependencies: ["CAllocCount"], path: "Tests/TestSupport", swiftSettings: testing),
+        .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(name: "HessianTests", dependencies: ["Hessian", "Wire", "TestSupport"], swiftSettings: testing),
+    ]
+)

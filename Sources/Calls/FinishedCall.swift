@@ -1,0 +1,74 @@
+/// A call whose end is known: integers only, so that counting it costs no allocation.
+public struct FinishedCall: BitwiseCopyable, Sendable {
+    /// What was called.
+    public var operation: OperationID
+    /// Where Weir stood.
+    public var side: Side
+    /// What became of it.
+    public var outcome: Outcome
+    /// The protocol's own status: for Dubbo the status byte; see ``ResultCode``.
+    public var code: Int32
+    /// When the first byte of the request was seen: nanoseconds on the caller's clock.
+    public var startNanoseconds: UInt64
+    /// First request byte seen to last reply byte seen.
+    public var durationNanoseconds: UInt64
+    /// Bytes of the request, headers counted.
+    public var requestBytes: UInt64
+    /// Bytes of the reply, 0 when there was none.
+    public var responseBytes: UInt64
+
+    /// A finished call with those facts.
+    public init(
+        operation: OperationID,
+        side: Side,
+        outcome: Outcome,
+        code: Int32,
+        startNanoseconds: UInt64,
+        durationNanoseconds: UInt64,
+        requestBytes: UInt64,
+        responseBytes: UInt64
+    ) {
+        self.operation = operation
+        self.side = side
+        self.outcome = outcome
+        self.code = code
+        self.startNanoseconds = startNanoseconds
+        self.durationNanoseconds = durationNanoseconds
+        self.requestBytes = requestBytes
+        self.responseBytes = responseBytes
+    }
+}
+
+/// The protocols' own result codes and their names.
+public enum ResultCode {
+    /// No code: the call has none of its own (unanswered, oneway, lost).
+    public static let none: Int32 = .min
+
+    /// The name the protocol gives a code; empty for ``none``, a number where it has no name.
+    ///
+    /// - Parameters:
+    ///   - code: A Dubbo status byte, a gRPC status or a JSON-RPC error code.
+    ///   - callProtocol: Whose code it is.
+    ///
+    /// Source: Dubbo `Response.java`, gRPC `statuscodes.md`.
+    public static func name(of code: Int32, in callProtocol: CallProtocol) -> String {
+        guard code != none else { return "" }
+        switch callProtocol {
+        case .dubbo: return dubbo[code] ?? String(code)
+        case .triple: return Int(code) >= 0 && Int(code) < grpc.count ? grpc[Int(code)] : String(code)
+        case .jsonrpc: return code == 0 ? "OK" : String(code)
+        }
+    }
+
+    private static let dubbo: [Int32: String] = [
+        20: "OK", 25: "SERIALIZATION_ERROR", 30: "CLIENT_TIMEOUT", 31: "SERVER_TIMEOUT", 35: "CHANNEL_INACTIVE",
+        40: "BAD_REQUEST", 50: "BAD_RESPONSE", 60: "SERVICE_NOT_FOUND", 70: "SERVICE_ERROR", 80: "SERVER_ERROR",
+        90: "CLIENT_ERROR", 100: "SERVER_THREADPOOL_EXHAUSTED_ERROR",
+    ]
+
+    private static let grpc = [
+        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+        "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+        "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED", "BIZ_ERROR",
+    ]
+}

@@ -1,0 +1,38 @@
+/// The small integer that stands for an operation in this process.
+public struct OperationID: BitwiseCopyable, Hashable, Sendable {
+    /// An index from 0, dense, in order of first sight.
+    public let rawValue: UInt32
+
+    /// The operation with that index.
+    ///
+    /// - Parameter rawValue: An index handed out by an ``OperationRegistry``.
+    @inlinable @inline(__always)
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// The index as an array index.
+    @inlinable @inline(__always)
+    public var index: Int { Int(rawValue) }
+}
+
+/// What a call is counted under: protocol, interface, version, group and method.
+public struct Operation: Hashable, Sendable {
+    /// Which protocol the call was made in.
+    public let callProtocol: CallProtocol
+    /// The interface's full name.
+    public let interface: String
+    /// The service's version; empty when none was named.
+    public let version: String
+    /// The service's group; empty when none was named.
+    public let group: String
+    /// The method; of a generic call the method it names.
+    public let method: String
+
+    /// An operation of those names.
+    public init(callProtocol: CallProtocol, interface: String, version: String, group: String, method: String) {
+        self.callProtocol = callProtocol
+        self.interface = interface
+        self.version = version
+        self.group = group
+        self.method = method
+    }
+}

@@ -1,0 +1,79 @@
+internal import Synchronization
+
+/// The operations of the process, interned to small integers: one registry, shared by all workers.
+///
+/// It is bounded: past `capacity` every new operation becomes the overflow operation of its protocol (interface and
+/// method `_other`), so that no peer can make series without end. Nothing is ever removed, so an id stays good.
+/// Workers ask it only at the first sight of an operation; see ``OperationCache``.
+public final class OperationRegistry: Sendable {
+    private struct State {
+        var operations: [Operation] = []
+        var indices: [Operation: UInt32] = [:]
+        var overflowed: UInt64 = 0
+    }
+
+    /// How many operations are told apart, the overflow operations not counted.
+    public let capacity: Int
+    private let state: Mutex<State>
+
+    /// A registry that holds the overflow operation of each protocol and nothing else.
+    ///
+    /// - Parameter capacity: How many operations are told apart.
+    public init(capacity: Int) {
+        self.capacity = capacity
+        var state = State()
+        for callProtocol in CallProtocol.allCases {
+            let other = Operation(
+                callProtocol: callProtocol,
+                interface: "_other",
+                version: "",
+                group: "",
+                method: "_other"
+            )
+            state.indices[other] = UInt32(state.operations.count)
+            state.operations.append(other)
+        }
+        self.state = Mutex(state)
+    }
+
+    /// The overflow operation of a protocol.
+    ///
+    /// - Parameter callProtocol: The protocol of the calls that did not fit.
+    public static func overflow(_ callProtocol: CallProtocol) -> OperationID {
+        OperationID(rawValue: UInt32(callProtocol.rawValue))
+    }
+
+    /// The id of `operation`: known, new, or the overflow operation when the registry is full.
+    ///
+    /// - Parameter operation: Whose names have been capped in length already.
+    public func intern(_ operation: Operation) -> OperationID {
+        state.withLock { state in
+            if let known = state.indices[operation] { return OperationID(rawValue: known) }
+            guard state.operations.count < capacity + CallProtocol.allCases.count else {
+                state.overflowed += 1
+                return Self.overflow(operation.callProtocol)
+            }
+            let id = UInt32(state.operations.count)
+            state.operations.append(operation)
+            state.indices[operation] = id
+            return OperationID(rawValue: id)
+        }
+    }
+
+    /// Counts a call of an operation that did not fit and was found in a worker's own table.
+    public func countOverflow() { state.withLock { $0.overflowed += 1 } }
+
+    /// Every operation by id; the first ones are the overflow operations.
+    public var operations: [Operation] { state.withLock { $0.operations } }
+
+    /// How many operations are told apart now.
+    public var count: Int { state.withLock { $0.operations.count - CallProtocol.allCases.count } }
+
+    /// How often a call's operation did not fit.
+    public var overflowed: UInt64 { state.withLock { $0.overflowed } }
+
+    /// The operation of an id.
+    ///
+    /// - Parameter id: Handed out by this registry.
+    public subscript(id: OperationID) -> Operation { state.withLock { $0.operations[id.index] } }
+}

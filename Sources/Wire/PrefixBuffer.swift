@@ -1,0 +1,54 @@
+/// A bounded store for bytes that must outlive the read they came in.
+///
+/// It takes at most `limitBytes`; what does not fit is refused whole, so that a range handed out always has all of
+/// its bytes. Emptying it keeps the memory for the next use.
+public struct PrefixBuffer: ~Copyable {
+    private var storage: [UInt8] = []
+    /// The most it holds, in bytes.
+    public let limitBytes: Int
+
+    /// An empty buffer; memory is taken on first use.
+    ///
+    /// - Parameter limitBytes: The most it will hold.
+    public init(limitBytes: Int) { self.limitBytes = limitBytes }
+
+    /// How many bytes it holds.
+    public var count: Int { storage.count }
+
+    /// Whether it holds nothing.
+    public var isEmpty: Bool { storage.isEmpty }
+
+    /// The bytes it holds.
+    public var bytes: RawSpan {
+        @_lifetime(borrow self)
+        get {
+            // SAFETY: the span borrows the array; no byte of it is uninitialised.
+            unsafe storage.span.bytes
+        }
+    }
+
+    /// Appends `piece` if all of it fits.
+    ///
+    /// - Parameter piece: The bytes to keep.
+    /// - Returns: Whether it fitted; if not, nothing was appended.
+    public mutating func append(_ piece: RawSpan) -> Bool {
+        guard piece.byteCount <= limitBytes - storage.count else { return false }
+        unsafe piece.withUnsafeBytes {
+            // SAFETY: the pointer is used inside the closure only.
+            unsafe storage.append(contentsOf: $0)
+        }
+        return true
+    }
+
+    /// Forgets everything and keeps the memory, or gives it back when it has grown past `keepBytes`.
+    ///
+    /// - Parameter keepBytes: The most memory an empty buffer may go on holding.
+    public mutating func removeAll(keepBytes: Int = 4096) {
+        guard !storage.isEmpty else { return }
+        if storage.capacity > keepBytes {
+            storage = []
+        } else {
+            storage.removeAll(keepingCapacity: true)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import Testing
+import TestSupport
+import Wire
+
+@Suite struct RawSpanTests {
+    @Test("big-endian loads read network order") func loads() {
+        let bytes = hex("0102030405060708 ff")
+        let span = bytes.span.bytes
+        #expect(span.byte(at: 8) == 0xff)
+        #expect(span.uint16(at: 1) == 0x0203)
+        #expect(span.uint32(at: 1) == 0x0203_0405)
+        #expect(span.uint64(at: 0) == 0x0102_0304_0506_0708)
+    }
+
+    @Test("isASCII finds a high byte at every place of every length") func ascii() {
+        for count in 0..<40 {
+            var bytes = [UInt8](repeating: 0x41, count: count + 2)
+            #expect(bytes.span.bytes.isASCII(from: 1, count: count) == true)
+            for at in 0..<count {
+                bytes[at + 1] = 0x80
+                #expect(bytes.span.bytes.isASCII(from: 1, count: count) == false)
+                bytes[at + 1] = 0x41
+            }
+            bytes[0] = 0xff
+            bytes[count + 1] = 0xff
+            #expect(bytes.span.bytes.isASCII(from: 1, count: count) == true)
+        }
+    }
+
+    @Test("firstIndex agrees with the array's") func search() {
+        var random = SeededRandom(seed: 1)
+        for _ in 0..<2000 {
+            let bytes = (0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: 0...9, using: &random) }
+            let from = Int.random(in: 0...bytes.count, using: &random)
+            #expect(bytes.span.bytes.firstIndex(of: 3, from: from) == bytes[from...].firstIndex(of: 3))
+        }
+    }
+
+    @Test("decimal takes digits only and at most eighteen") func decimal() {
+        func parse(_ text: String) -> Int64? { Array(text.utf8).span.bytes.decimal }
+        #expect(parse("0") == 0)
+        #expect(parse("3000") == 3000)
+        #expect(parse("999999999999999999") == 999_999_999_999_999_999)
+        #expect(parse("1000000000000000000") == nil)
+        #expect(parse("") == nil)
+        #expect(parse("-1") == nil)
+        #expect(parse("1 ") == nil)
+    }
+
+    @Test("a prefix buffer refuses whole what does not fit") func prefix() {
+        var buffer = PrefixBuffer(limitBytes: 4)
+        let fits = [buffer.append(hex("010203").span.bytes), buffer.append(hex("0405").span.bytes), buffer.append(hex("04").span.bytes)]
+        #expect(fits == [true, false, true])
+        #expect(buffer.bytes.array == [1, 2, 3, 4])
+        buffer.removeAll()
+        #expect(buffer.count == 0)
+    }
+
+    @Test("hashing keeps piece borders apart") func hash() {
+        func hash(_ pieces: [UInt8]...) -> UInt64 {
+            var h = ByteHash(seed: 7)
+            for piece in pieces { h.combine(piece.span.bytes) }
+            return h.value
+        }
+        #expect(hash([1, 2], [3]) != hash([1], [2, 3]))
+        #expect(hash([1, 2, 3]) == hash([1, 2, 3]))
+    }
+}
