@@ -1,5 +1,5 @@
 /// On which side of a service Weir stands.
-public enum Side: UInt8, CaseIterable, Sendable {
+public enum Side: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// The calls arrive at the application beside Weir.
     case provider
     /// The application beside Weir makes the calls.
@@ -15,7 +15,7 @@ public enum Side: UInt8, CaseIterable, Sendable {
 }
 
 /// Which way bytes travel through a connection.
-public enum Direction: UInt8, CaseIterable, Sendable {
+public enum Direction: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// From the peer that opened the connection to the one that Weir connected to (`c2s`).
     case toUpstream
     /// Back from the upstream peer (`s2c`).
@@ -30,7 +30,7 @@ public enum Direction: UInt8, CaseIterable, Sendable {
 }
 
 /// A protocol whose calls are counted.
-public enum CallProtocol: UInt8, CaseIterable, Sendable {
+public enum CallProtocol: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Dubbo 2 over TCP.
     case dubbo
     /// Triple and gRPC.
@@ -49,7 +49,7 @@ public enum CallProtocol: UInt8, CaseIterable, Sendable {
 }
 
 /// What a connection was seen to speak.
-public enum ConnectionProtocol: UInt8, CaseIterable, Sendable {
+public enum ConnectionProtocol: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Nothing has been said yet.
     case silent
     /// Dubbo 2.
@@ -80,7 +80,7 @@ public enum ConnectionProtocol: UInt8, CaseIterable, Sendable {
 }
 
 /// What became of a call; it follows from the bytes, never from guesses.
-public enum Outcome: UInt8, CaseIterable, Sendable {
+public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Answered with a value.
     case ok
     /// Answered with an exception of the application's own.
