@@ -1,0 +1,21 @@
+/// The low five bits of a frame's flag byte: how its body is written. Source: dubbo-serialization-api `Constants.java`.
+public enum Serialization {
+    /// Hessian 2, the default.
+    public static let hessian2: UInt8 = 2
+    /// Java object streams.
+    public static let java: UInt8 = 3
+    /// Java object streams with compact class descriptors.
+    public static let compactedJava: UInt8 = 4
+    /// JSON, one value a line.
+    public static let fastjson: UInt8 = 6
+    /// Java object streams with plain `writeUTF`.
+    public static let nativeJava: UInt8 = 7
+    /// Kryo.
+    public static let kryo: UInt8 = 8
+    /// JSON, one value a line.
+    public static let gson: UInt8 = 16
+    /// Length-prefixed JSONB values.
+    public static let fastjson2: UInt8 = 23
+    /// Kryo, the second registration.
+    public static let kryo2: UInt8 = 25
+}
