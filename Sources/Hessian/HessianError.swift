@@ -1,4 +1,6 @@
-/// Why bytes are not a Hessian 2 value as Dubbo writes them. Offsets count from the first byte of the body.
+/// Why bytes are not a Hessian 2 value as Dubbo writes them.
+///
+/// Offsets count from the first byte of the body.
 public enum HessianError: Error, Equatable, Sendable {
     /// The body ends inside a value.
     case truncated(offset: UInt32)
@@ -14,7 +16,7 @@ public enum HessianError: Error, Equatable, Sendable {
     case badIndex(offset: UInt32)
     /// A byte that cannot start a character; lead bytes from 0xF0 are refused as Dubbo's reader refuses them.
     case badText(offset: UInt32)
-    /// A map whose end stands between a key and its value.
+    /// A map whose end stands between a key and its value; the offset is that of the end.
     case oddMap(offset: UInt32)
 
     /// The value of the metric label `reason`.

@@ -1,0 +1,32 @@
+public import Calls
+public import Telemetry
+
+/// What the workers answered when they were asked for their numbers.
+public struct WorkerSnapshots: Sendable {
+    /// One snapshot a worker.
+    public var recorders: [RecorderSnapshot]
+    /// How many of them are old because the worker did not answer in time.
+    public var staleWorkers: Int
+
+    /// Those answers.
+    public init(recorders: [RecorderSnapshot], staleWorkers: Int) {
+        self.recorders = recorders
+        self.staleWorkers = staleWorkers
+    }
+}
+
+/// What the admin API asks of the rest of Weir.
+public protocol AdminBackend: Sendable {
+    /// The operations of the process.
+    var registry: OperationRegistry { get }
+    /// The codes and exception classes of the process.
+    var labels: SeriesLabels { get }
+    /// Which Weir this is.
+    var build: BuildInfo { get }
+    /// Whether traffic may be sent here; what `/readyz` says.
+    var isReady: Bool { get }
+    /// Asks all workers for their numbers at once.
+    func snapshots() async -> WorkerSnapshots
+    /// Asks all workers for their connections.
+    func connections() async -> [ConnectionReport]
+}

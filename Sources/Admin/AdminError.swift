@@ -1,0 +1,25 @@
+internal import NIOCore
+
+/// Why the admin API could not do its job.
+public enum AdminError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// An address cannot be listened on: taken, not ours, not allowed, or no address at all.
+    case cannotListen(host: String, port: Int, reason: String)
+
+    /// One line for the user.
+    public var description: String {
+        switch self {
+        case .cannotListen(let host, let port, let reason):
+            "cannot listen on \(host.contains(":") ? "[\(host)]" : host):\(port): \(reason)"
+        }
+    }
+
+    /// What a failed bind means.
+    static func reason(_ error: any Error) -> String {
+        switch (error as? IOError)?.errnoCode {
+        case EADDRINUSE: "the address is in use"
+        case EADDRNOTAVAIL: "this machine has no such address"
+        case EACCES: "permission denied"
+        default: error is SocketAddressError ? "not an address" : "\(error)"
+        }
+    }
+}

@@ -1,0 +1,154 @@
+internal import Hummingbird
+internal import HummingbirdCore
+public import Logging
+internal import NIOCore
+internal import NIOPosix
+public import ServiceLifecycle
+internal import Synchronization
+
+/// The admin API: metrics, health, and what is known of operations and connections, over HTTP/1.1.
+///
+/// It runs on one thread of its own. Stopped gracefully it takes no new connections and answers what it has.
+public struct AdminServer: Service {
+    /// Where to listen.
+    public struct Address: Equatable, Sendable {
+        /// A host name or an IP address.
+        public var host: String
+        /// The port; 0 lets the system choose.
+        public var port: Int
+
+        /// An address of those parts.
+        public init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+    }
+
+    /// Which listeners there are.
+    public struct Configuration: Equatable, Sendable {
+        /// The listener that serves everything.
+        public var main: Address
+        /// A second listener that serves `/metrics`, `/healthz` and `/readyz` only.
+        public var metrics: Address?
+
+        /// A configuration of those listeners.
+        public init(main: Address, metrics: Address? = nil) {
+            self.main = main
+            self.metrics = metrics
+        }
+    }
+
+    /// One of the listeners.
+    public enum Listener: Sendable {
+        /// It serves everything.
+        case main
+        /// It serves what a scraper and a kubelet ask for.
+        case metrics
+    }
+
+    /// The most connections of one listener; further ones wait until one ends.
+    public static let maxConnections = 256
+    /// How long a connection may be silent between requests, in seconds.
+    public static let idleSeconds: Int64 = 75
+
+    private let configuration: Configuration
+    private let backend: any AdminBackend
+    private let logger: Logger
+    private let onListening: @Sendable (Listener, Int) -> Void
+
+    /// A server that listens once it is run.
+    ///
+    /// - Parameters:
+    ///   - configuration: The listeners.
+    ///   - backend: Where the numbers come from.
+    ///   - logger: Told when a listener is there.
+    ///   - onListening: Called with a listener and its port once it accepts connections.
+    public init(
+        configuration: Configuration,
+        backend: any AdminBackend,
+        logger: Logger,
+        onListening: @escaping @Sendable (Listener, Int) -> Void = { _, _ in }
+    ) {
+        self.configuration = configuration
+        self.backend = backend
+        self.logger = logger
+        self.onListening = onListening
+    }
+
+    /// Serves until it is stopped gracefully or cancelled.
+    ///
+    /// - Throws: ``AdminError/cannotListen(host:port:reason:)`` when an address cannot be used.
+    public func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let source = MetricsSource(backend: backend)
+        var services = [listening(.main, configuration.main, group, source)]
+        if let metrics = configuration.metrics { services.append(listening(.metrics, metrics, group, source)) }
+        let result: Result<Void, any Error>
+        do {
+            try await ServiceGroup(configuration: .init(services: services, logger: Self.quiet(logger))).run()
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        // A group that cannot be shut down loses one idle thread at the end of the process.
+        try? await group.shutdownGracefully()
+        try result.get()
+    }
+
+    private func listening(
+        _ listener: Listener,
+        _ address: Address,
+        _ group: MultiThreadedEventLoopGroup,
+        _ source: MetricsSource
+    ) -> ListenerService {
+        ListenerService(
+            address: address,
+            responder: AdminResponder(listener: listener, backend: backend, source: source),
+            group: group,
+            logger: Self.quiet(logger)
+        ) { [logger, onListening] port in
+            logger.notice("admin API listens", metadata: ["host": "\(address.host)", "port": "\(port)"])
+            onListening(listener, port)
+        }
+    }
+
+    /// The same logger for the libraries, whose notices are not for our users.
+    private static func quiet(_ logger: Logger) -> Logger {
+        var logger = logger
+        logger.logLevel = max(logger.logLevel, .critical)
+        return logger
+    }
+}
+
+/// One listener.
+private struct ListenerService: Service {
+    let address: AdminServer.Address
+    let responder: AdminResponder
+    let group: MultiThreadedEventLoopGroup
+    let logger: Logger
+    let onListening: @Sendable (Int) -> Void
+
+    func run() async throws {
+        let isListening = Mutex(false)
+        let application = Application(
+            responder: responder,
+            server: .http1(configuration: .init(idleTimeout: .seconds(AdminServer.idleSeconds))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(address.host, port: address.port),
+                availableConnectionsDelegate: .maximumAvailableConnections(AdminServer.maxConnections, logger: logger)
+            ),
+            onServerRunning: { channel in
+                isListening.withLock { $0 = true }
+                onListening(channel.localAddress?.port ?? address.port)
+            },
+            eventLoopGroupProvider: .shared(group),
+            logger: logger
+        )
+        do {
+            try await application.run()
+        } catch {
+            if isListening.withLock({ $0 }) { throw error }
+            throw AdminError.cannotListen(host: address.host, port: address.port, reason: AdminError.reason(error))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+// Thin wrappers of the Linux calls that Weir's relay makes. Every function returns a negative errno on failure.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// An address and port: IPv4 in the low 32 bits of `low`, host byte order throughout.
+typedef struct {
+  uint64_t high, low;
+  uint16_t port;
+  uint8_t is_ipv6;
+} weir_endpoint;
+
+// The layout of epoll_event, which is packed on x86-64 only.
+#if defined(__x86_64__)
+#define WEIR_PACKED __attribute__((packed))
+#else
+#define WEIR_PACKED
+#endif
+typedef struct {
+  uint32_t mask;
+  uint64_t token;
+} WEIR_PACKED weir_event;
+
+// A listening socket. `dual_stack` lets an IPv6 wildcard take IPv4 connections too.
+int weir_listen(weir_endpoint at, int dual_stack, int reuse_port, int transparent, int backlog);
+int weir_local_endpoint(int fd, weir_endpoint *out);
+int weir_accept(int listener, weir_endpoint *peer);
+// Where an intercepted connection was going before REDIRECT; -ENOENT when it was not intercepted.
+int weir_original_destination(int fd, int peer_is_ipv6, weir_endpoint *out);
+// Begins to connect; the socket becomes writable when that has succeeded or failed.
+int weir_connect(weir_endpoint to);
+int weir_socket_error(int fd);
+int weir_configure(int fd, int keepalive_idle, int keepalive_interval, int keepalive_count, int user_timeout_ms);
+// Closing the socket will reset the connection.
+int weir_reset_on_close(int fd);
+// Bytes written that the peer has not acknowledged.
+int weir_unacknowledged(int fd);
+int weir_is_local_address(weir_endpoint e);
+long weir_read(int fd, void *to, size_t n);
+long weir_write(int fd, const void *from, size_t n);
+int weir_shutdown_write(int fd);
+int weir_close(int fd);
+uint64_t weir_now(void);
+int weir_epoll_create(void);
+int weir_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t token);
+int weir_epoll_wait(int epoll, weir_event *events, int count, int timeout_ms);
+int weir_eventfd(void);
+void weir_eventfd_signal(int fd);
+void weir_eventfd_clear(int fd);
+// Raises the limit of open files to its hard limit and says what it is now.
+uint64_t weir_raise_file_limit(void);
+int weir_affinity_count(void);
+int weir_start_thread(void *(*body)(void *), void *context, const char *name);

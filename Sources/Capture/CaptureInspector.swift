@@ -1,0 +1,90 @@
+public import Calls
+public import Inspection
+internal import Wire
+
+/// Joins captured streams to the sessions that the proxy uses too.
+///
+/// The clock of the sessions is the capture's: deadlines pass as its packets do.
+public final class CaptureInspector: StreamConsumer {
+    private struct Stream {
+        let session: Session
+        /// Whether the end that was seen first is the client, as far as is known.
+        let isFirstClient: Bool
+    }
+
+    private static let tickNanoseconds: UInt64 = 100_000_000
+
+    private let inspector: Inspector
+    private let side: Side
+    private var streams: [Stream?] = []
+    private var plan = Plan()
+    private var lastTick: UInt64 = 0
+    private var now: UInt64 = 0
+
+    /// Feeds `inspector`.
+    ///
+    /// - Parameters:
+    ///   - inspector: Whose observers and numbers tell what was in the capture.
+    ///   - side: On which side of the services the capture was taken.
+    public init(inspector: Inspector, side: Side) {
+        self.inspector = inspector
+        self.side = side
+    }
+
+    public func opened(
+        _ connection: Int,
+        first: Endpoint,
+        second: Endpoint,
+        client: ClientKnowledge,
+        time: UInt64
+    ) {
+        advance(to: time)
+        let isFirstClient = client != .known(.second)
+        let isKnown = client != .unknown
+        let client = isFirstClient ? first : second
+        let server = isFirstClient ? second : first
+        let ends = inspector.isObserved
+            ? ObservedConnection(client: client.description, server: server.description) : nil
+        let session = inspector.open(side: side, connection: ends, isMidstream: !isKnown, isClientUnknown: !isKnown)
+        while streams.count <= connection { streams.append(nil) }
+        streams[connection] = Stream(session: session, isFirstClient: isFirstClient)
+    }
+
+    public func received(_ connection: Int, from role: EndpointRole, bytes: RawSpan, time: UInt64, packet: UInt64) {
+        advance(to: time)
+        guard let stream = streams[connection] else { return }
+        plan.removeAll()
+        inspector.receive(stream.session, bytes, direction(role, stream), now: time, plan: &plan)
+    }
+
+    public func missed(_ connection: Int, from role: EndpointRole, byteCount: UInt64, time: UInt64) {
+        advance(to: time)
+        guard let stream = streams[connection] else { return }
+        inspector.missed(stream.session, byteCount, direction(role, stream), now: time)
+    }
+
+    public func ended(_ connection: Int, from role: EndpointRole, time: UInt64) {
+        advance(to: time)
+        guard let stream = streams[connection] else { return }
+        plan.removeAll()
+        inspector.ended(stream.session, direction(role, stream), now: time, plan: &plan)
+    }
+
+    public func closed(_ connection: Int, reason: CloseReason, time: UInt64) {
+        advance(to: time)
+        guard let stream = streams[connection] else { return }
+        inspector.close(stream.session, now: now)
+        streams[connection] = nil
+    }
+
+    private func direction(_ role: EndpointRole, _ stream: Stream) -> Direction {
+        (role == .first) == stream.isFirstClient ? .toUpstream : .toDownstream
+    }
+
+    private func advance(to time: UInt64) {
+        now = max(now, time)
+        guard now >= lastTick + Self.tickNanoseconds else { return }
+        lastTick = now
+        inspector.tick(now: now)
+    }
+}

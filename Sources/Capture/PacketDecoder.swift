@@ -1,0 +1,152 @@
+import Wire
+
+/// Finds the TCP segment in a captured packet.
+///
+/// It walks link layer, tags, labels, tunnels and IP headers. Lengths that headers declare say where a packet ends,
+/// not the captured bytes: what lies behind (Ethernet padding, trailers) is passed over, and what was cut off by the
+/// snap length is known to be missing. Checksums are not looked at: with offloading they are often wrong.
+///
+/// Layouts: IEEE 802.3 and 802.1Q; RFC 791, 8200, 9293, 7348 (VXLAN), 2516 (PPPoE), 3032 (MPLS); libpcap's
+/// LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2.
+struct PacketDecoder: ~Escapable {
+    /// What comes next in the packet.
+    enum Layer: BitwiseCopyable {
+        case ethernet
+        case etherType(UInt16)
+        /// IP of the version that its first byte says.
+        case ip
+        case ipv4
+        case ipv6
+        case found(PacketVerdict)
+    }
+
+    /// Headers in one packet; more is malice.
+    static let maxLayers = 16
+    /// Tunnels in one packet.
+    static let maxTunnels = 3
+    /// The longest packet whose length is believed without its being captured; twice what the largest offload makes.
+    static let maxOriginalBytes = 1 << 20
+
+    let bytes: RawSpan
+    /// Where the next header begins.
+    var offset = 0
+    /// Where the innermost packet ends according to its headers; may be past the captured bytes.
+    var end: Int
+    var tunnels = 0
+
+    /// A decoder at the first byte.
+    ///
+    /// - Parameters:
+    ///   - bytes: What was captured.
+    ///   - originalLength: How long the packet was.
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan, originalLength: Int) {
+        self.bytes = bytes
+        self.end = max(min(originalLength, Self.maxOriginalBytes), bytes.byteCount)
+    }
+
+    /// Reads all headers.
+    ///
+    /// - Parameter linkType: What the packet begins with.
+    /// - Returns: What the packet is.
+    mutating func decode(_ linkType: LinkType) -> PacketVerdict {
+        var layer = link(linkType)
+        for _ in 0..<Self.maxLayers {
+            switch layer {
+            case .ethernet: layer = ethernet()
+            case .etherType(let type): layer = payload(ofType: type)
+            case .ip: layer = ip()
+            case .ipv4: layer = ipv4()
+            case .ipv6: layer = ipv6()
+            case .found(let verdict): return verdict
+            }
+        }
+        return .malformed(.nesting)
+    }
+
+    /// Whether `count` more bytes were captured.
+    @inline(__always)
+    func has(_ count: Int) -> Bool { count <= bytes.byteCount - offset }
+
+    /// What to say when the captured bytes end inside a header.
+    func short(_ reason: MalformedReason) -> Layer {
+        .found(bytes.byteCount < end ? .headersCut : .malformed(reason))
+    }
+
+    private mutating func link(_ type: LinkType) -> Layer {
+        switch type.rawValue {
+        case LinkType.ethernet.rawValue: return .ethernet
+        case LinkType.null.rawValue, LinkType.loop.rawValue: return loopback()
+        case LinkType.linuxCooked.rawValue: return cooked(headerBytes: 16, typeAt: 14)
+        case LinkType.linuxCooked2.rawValue: return cooked(headerBytes: 20, typeAt: 0)
+        case LinkType.raw.rawValue, 14, 101: return .ip
+        case LinkType.ipv4.rawValue: return .ipv4
+        case LinkType.ipv6.rawValue: return .ipv6
+        default: return .found(.malformed(.unknownLinkType))
+        }
+    }
+
+    private mutating func ethernet() -> Layer {
+        guard has(14) else { return short(.linkHeader) }
+        defer { offset += 14 }
+        return .etherType(bytes.uint16(at: offset + 12))
+    }
+
+    private mutating func cooked(headerBytes: Int, typeAt: Int) -> Layer {
+        guard has(headerBytes) else { return short(.linkHeader) }
+        defer { offset += headerBytes }
+        return .etherType(bytes.uint16(at: offset + typeAt))
+    }
+
+    /// The family's number is that of the machine that captured, in its byte order.
+    private mutating func loopback() -> Layer {
+        guard has(4) else { return short(.linkHeader) }
+        let word = bytes.uint32(at: offset)
+        offset += 4
+        switch word <= 0xffff ? word : word.byteSwapped {
+        case 2: return .ipv4
+        case 10, 24, 28, 30: return .ipv6  // Linux; NetBSD and OpenBSD; FreeBSD; Darwin
+        default: return .found(.nonIP)
+        }
+    }
+
+    private mutating func payload(ofType type: UInt16) -> Layer {
+        switch type {
+        case 0x0800: return .ipv4
+        case 0x86dd: return .ipv6
+        case 0x8100, 0x88a8, 0x9100, 0x9200:
+            guard has(4) else { return short(.linkHeader) }
+            defer { offset += 4 }
+            return .etherType(bytes.uint16(at: offset + 2))
+        case 0x8864: return pppoe()
+        case 0x8847, 0x8848: return mpls(type)
+        default: return .found(.nonIP)
+        }
+    }
+
+    private mutating func pppoe() -> Layer {
+        guard has(8) else { return short(.linkHeader) }
+        defer { offset += 8 }
+        switch bytes.uint16(at: offset + 6) {
+        case 0x0021: return .ipv4
+        case 0x0057: return .ipv6
+        default: return .found(.nonIP)
+        }
+    }
+
+    private mutating func mpls(_ type: UInt16) -> Layer {
+        guard has(4) else { return short(.linkHeader) }
+        defer { offset += 4 }
+        let isBottom = bytes.byte(at: offset + 2) & 1 == 1
+        return isBottom ? .ip : .etherType(type)
+    }
+
+    private func ip() -> Layer {
+        guard has(1) else { return short(.ipHeader) }
+        switch bytes.byte(at: offset) >> 4 {
+        case 4: return .ipv4
+        case 6: return .ipv6
+        default: return .found(.malformed(.ipVersion))
+        }
+    }
+}

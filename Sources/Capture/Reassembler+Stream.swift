@@ -1,0 +1,228 @@
+import Wire
+
+extension Reassembler {
+    /// Takes a segment of an open connection.
+    ///
+    /// - Parameters:
+    ///   - segment: Its header.
+    ///   - payload: Its captured payload.
+    ///   - slot: The connection.
+    ///   - role: Who sent it.
+    func take(_ segment: TCPSegment, payload: RawSpan, _ slot: Int, _ role: EndpointRole) {
+        let own = 2 * slot + Int(role.rawValue)
+        if segment.flags.contains(.rst) {
+            reset(segment, slot, role)
+            return
+        }
+        var sequence = segment.sequence
+        if segment.flags.contains(.syn) {
+            sequence &+= 1
+            if table.halves[own].state != .open, table.halves[own].state != .ended {
+                table.halves[own].open(at: sequence, withSYN: true)
+            }
+        }
+        if segment.flags.contains(.ack) {
+            acknowledge(segment, slot, role)
+        }
+        if segment.declaredBytes > 0 {
+            data(segment, at: sequence, payload, slot, role)
+        } else if segment.flags.isDisjoint(with: [.syn, .fin]) {
+            withoutData(sequence, own)
+        }
+        if segment.flags.contains(.fin) {
+            finish(sequence &+ UInt32(truncatingIfNeeded: segment.declaredBytes), slot, role)
+        }
+        closeIfEnded(slot)
+    }
+
+    /// Ends the connection for the consumer when both its streams have.
+    ///
+    /// - Parameter slot: The connection.
+    func closeIfEnded(_ slot: Int) {
+        if table.halves[2 * slot].state == .ended, table.halves[2 * slot + 1].state == .ended { close(slot, .fin) }
+    }
+
+    /// Delivers what is kept, with holes, and ends the connection for the consumer.
+    ///
+    /// - Parameters:
+    ///   - slot: The connection; nothing happens if it is over already.
+    ///   - reason: Why.
+    func close(_ slot: Int, _ reason: CloseReason) {
+        guard !table.flows[slot].isClosed else { return }
+        for role in EndpointRole.allCases {
+            let index = 2 * slot + Int(role.rawValue)
+            while !table.halves[index].held.isEmpty { giveUpHole(slot, role) }
+            guard table.halves[index].finSeen, table.halves[index].state == .open else { continue }
+            skip(to: table.halves[index].fin, slot, role)
+        }
+        table.setHolder(slot, false)
+        table.markClosed(slot)
+        consumer.closed(slot, reason: reason, time: now)
+    }
+
+    private func reset(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) {
+        let own = table.halves[2 * slot + Int(role.rawValue)]
+        let isKnown = own.state == .open || own.state == .ended
+        // A reset of an earlier connection between the same ports has another sequence number; one that answers a
+        // segment for a forgotten connection has that segment's acknowledgment number, which is near too.
+        guard !isKnown || abs(own.distance(to: segment.sequence)) <= ReassemblyLimits.nearBytes else {
+            counters.straySegments &+= 1
+            return
+        }
+        close(slot, .reset)
+    }
+
+    private func acknowledge(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) {
+        let own = 2 * slot + Int(role.rawValue)
+        let peer = 2 * slot + Int(role.opposite.rawValue)
+        table.halves[own].acknowledge(segment.acknowledgment)
+        if segment.flags.contains(.syn), table.halves[peer].state == .unseen || table.halves[peer].state == .hinted {
+            // The SYN was not captured; its answer says where the stream begins.
+            table.halves[peer].open(at: segment.acknowledgment, withSYN: true)
+        }
+        releaseAcknowledged(slot, role.opposite)
+    }
+
+    /// A segment that carries nothing may be a probe: one less than the stream's position, to provoke an answer.
+    private func withoutData(_ sequence: UInt32, _ own: Int) {
+        switch table.halves[own].state {
+        case .unseen:
+            table.halves[own].state = .hinted
+            table.halves[own].next = sequence
+        case .open, .ended:
+            if table.halves[own].distance(to: sequence) == -1 { counters.keepAlives &+= 1 }
+        case .hinted: break
+        }
+    }
+
+    private func finish(_ end: UInt32, _ slot: Int, _ role: EndpointRole) {
+        let own = 2 * slot + Int(role.rawValue)
+        if table.halves[own].state == .unseen || table.halves[own].state == .hinted {
+            table.halves[own].open(at: end, withSYN: false)
+        }
+        guard table.halves[own].state == .open, !table.halves[own].finSeen else { return }
+        let distance = table.halves[own].distance(to: end)
+        guard distance >= 0, distance <= ReassemblyLimits.windowBytes else { return }
+        table.halves[own].finSeen = true
+        table.halves[own].fin = end
+        endIfComplete(slot, role)
+        releaseAcknowledged(slot, role)
+    }
+
+    // MARK: Data
+
+    private func data(
+        _ segment: TCPSegment,
+        at sequence: UInt32,
+        _ payload: RawSpan,
+        _ slot: Int,
+        _ role: EndpointRole
+    ) {
+        let own = 2 * slot + Int(role.rawValue)
+        if !begin(segment, at: sequence, own) { return }
+        var declared = segment.declaredBytes
+        if table.halves[own].finSeen {
+            declared = min(declared, Int(Int32(bitPattern: table.halves[own].fin &- sequence)))
+        }
+        let distance = table.halves[own].distance(to: sequence)
+        guard declared > 0, abs(distance) <= ReassemblyLimits.windowBytes else {
+            outsideWindow(segment, at: sequence, payload, slot, role)
+            return
+        }
+        table.halves[own].strays = 0
+        let known = max(-distance, 0)
+        guard known < declared else {
+            nothingNew(segment, declared, distance)
+            return
+        }
+        counters.retransmittedBytes &+= UInt64(known)
+        let captured = min(payload.byteCount, declared)
+        let fresh = payload.extracting(min(known, captured)..<captured)
+        if table.halves[own].isBehindHeld(distance) { counters.outOfOrderSegments &+= 1 }
+        if distance <= 0, firstHeldDistance(own) >= declared - known {
+            deliver(fresh, lengthBytes: declared - known, time: now, packet: counters.packets, slot, role)
+            if !table.halves[own].held.isEmpty { deliverReady(slot, role) }
+            endIfComplete(slot, role)
+            return
+        }
+        hold(fresh, lengthBytes: declared - known, at: sequence &+ UInt32(known), slot, role)
+    }
+
+    /// Begins a stream at its first data when no handshake was seen.
+    ///
+    /// - Returns: Whether the segment carries data of the stream.
+    private func begin(_ segment: TCPSegment, at sequence: UInt32, _ own: Int) -> Bool {
+        switch table.halves[own].state {
+        case .open, .ended: return true
+        case .hinted:
+            // After a probe without data the stream stands one byte further than the probe said.
+            let stood = table.halves[own].next
+            let ahead = table.halves[own].distance(to: sequence)
+            let isUsable = ahead != 1 && ahead >= 0 && ahead <= ReassemblyLimits.windowBytes
+            table.halves[own].open(at: isUsable ? stood : sequence, withSYN: false)
+        case .unseen:
+            table.halves[own].open(at: sequence, withSYN: false)
+            // A single byte that is not pushed is a probe with a byte that the other end has already.
+            if segment.declaredBytes == 1, segment.flags.isDisjoint(with: [.psh, .fin, .syn]) {
+                counters.keepAlives &+= 1
+                table.halves[own].open(at: sequence &+ 1, withSYN: false)
+                return false
+            }
+        }
+        return true
+    }
+
+    private func nothingNew(_ segment: TCPSegment, _ declared: Int, _ distance: Int) {
+        // A probe is not pushed, a repeated byte of real data is.
+        if segment.declaredBytes == 1, distance == -1, !segment.flags.contains(.psh) {
+            counters.keepAlives &+= 1
+        } else {
+            counters.retransmittedSegments &+= 1
+            counters.retransmittedBytes &+= UInt64(declared)
+        }
+    }
+
+    /// After a run of segments far from the stream (a long pause of the capture) it is taken up where they are.
+    private func outsideWindow(
+        _ segment: TCPSegment,
+        at sequence: UInt32,
+        _ payload: RawSpan,
+        _ slot: Int,
+        _ role: EndpointRole
+    ) {
+        let own = 2 * slot + Int(role.rawValue)
+        counters.outsideWindowSegments &+= 1
+        guard !table.halves[own].finSeen else { return }
+        table.halves[own].strays &+= 1
+        guard table.halves[own].strays >= ReassemblyLimits.strayRun else { return }
+        while !table.halves[own].held.isEmpty { giveUpHole(slot, role) }
+        skip(to: sequence, slot, role)
+        deliver(payload, lengthBytes: segment.declaredBytes, time: now, packet: counters.packets, slot, role)
+    }
+
+    /// How far the first kept byte lies past the next one to be delivered.
+    @inline(__always)
+    private func firstHeldDistance(_ own: Int) -> Int {
+        guard let first = table.halves[own].held.first else { return .max }
+        return Int(first.sequence &- table.halves[own].next)
+    }
+
+    private func hold(_ payload: RawSpan, lengthBytes: Int, at sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
+        let own = 2 * slot + Int(role.rawValue)
+        let before = table.halves[own].heldCharge
+        let known = table.halves[own].hold(
+            sequence: sequence,
+            lengthBytes: lengthBytes,
+            payload: payload,
+            time: now,
+            packet: counters.packets
+        )
+        heldBytes += table.halves[own].heldCharge - before
+        counters.retransmittedBytes &+= UInt64(known)
+        if known == lengthBytes { counters.retransmittedSegments &+= 1 }
+        deliverReady(slot, role)
+        endIfComplete(slot, role)
+        releaseAcknowledged(slot, role)
+        keepWithinLimits(slot, role)
+    }
+}

@@ -1,0 +1,145 @@
+import Wire
+
+/// Puts the byte streams of TCP connections together from captured packets and gives them to a consumer.
+///
+/// Bytes in order go on as a view of the packet, without a copy. Bytes that come too early are kept, within limits,
+/// until the gap in front of them is filled, or until it is certain that it will not be: the receiver has
+/// acknowledged it, the limits are passed, or the connection or the capture ends. Then the consumer hears of a hole.
+/// Of bytes that come twice the first copy counts. Not for use by two threads at a time.
+public final class Reassembler {
+    /// How much it may remember.
+    public let limits: ReassemblyLimits
+    /// What was met so far.
+    public internal(set) var counters = CaptureCounters()
+    /// What is kept of bytes that came too early, in all: never above `limits.heldBytes` between two calls.
+    public internal(set) var heldBytes = 0
+
+    let consumer: any StreamConsumer
+    var table = FlowTable()
+    /// The time of the last packet.
+    var now: UInt64 = 0
+
+    /// A reassembler that has seen nothing.
+    ///
+    /// - Parameters:
+    ///   - limits: How much it may remember.
+    ///   - consumer: Who takes the streams.
+    public init(limits: ReassemblyLimits = ReassemblyLimits(), consumer: any StreamConsumer) {
+        self.limits = limits
+        self.consumer = consumer
+    }
+
+    /// How many connections are remembered, those that have ended included.
+    public var rememberedConnections: Int { table.count }
+
+    /// Takes one packet.
+    ///
+    /// - Parameters:
+    ///   - bytes: What was captured of it.
+    ///   - linkType: What it begins with.
+    ///   - time: When, in nanoseconds since 1970.
+    ///   - originalLength: How long it was, in bytes.
+    public func packet(_ bytes: RawSpan, linkType: LinkType, time: UInt64, originalLength: Int) {
+        counters.packets &+= 1
+        counters.bytes &+= UInt64(bytes.byteCount)
+        now = time
+        var decoder = PacketDecoder(bytes, originalLength: originalLength)
+        var isTruncated = bytes.byteCount < originalLength
+        switch decoder.decode(linkType) {
+        case .segment(let segment):
+            counters.segments &+= 1
+            if segment.capturedBytes < segment.declaredBytes { isTruncated = true }
+            let start = min(segment.payloadOffset, bytes.byteCount)
+            take(segment, payload: bytes.extracting(start..<start + segment.capturedBytes))
+        case .nonIP: counters.nonIP &+= 1
+        case .nonTCP: counters.nonTCP &+= 1
+        case .fragment: counters.fragments &+= 1
+        case .headersCut: isTruncated = true
+        case .malformed(let reason): counters.count(malformed: reason)
+        }
+        if isTruncated { counters.truncated &+= 1 }
+    }
+
+    /// Ends the capture: delivers what is kept and closes every connection, the longest idle one first.
+    public func finish() {
+        while table.oldest >= 0 {
+            let slot = Int(table.oldest)
+            close(slot, .endOfCapture)
+            table.remove(slot)
+        }
+    }
+
+    /// Feeds every packet of a file, then ends the capture.
+    ///
+    /// - Parameter file: What is read, to its end.
+    /// - Throws: ``CaptureError/broken(_:)`` where the file's structure breaks, after everything before was delivered
+    ///   and the capture ended.
+    public func read(_ file: inout CaptureFile) throws(CaptureError) {
+        defer { finish() }
+        let linkType = file.linkType
+        while let next = try file.next() {
+            packet(next.bytes, linkType: linkType, time: next.time, originalLength: next.originalLength)
+        }
+    }
+
+    // MARK: Which connection
+
+    private func take(_ segment: TCPSegment, payload: RawSpan) {
+        var found = table.find(segment.source, segment.destination)
+        if let (slot, role) = found, beginsAnew(segment, slot, role) {
+            close(slot, .reused)
+            table.remove(slot)
+            found = nil
+        }
+        if let (slot, role) = found {
+            table.touch(slot)
+            guard !table.flows[slot].isClosed else {
+                counters.straySegments &+= 1
+                return
+            }
+            take(segment, payload: payload, slot, role)
+        } else if segment.flags.contains(.rst) {
+            counters.straySegments &+= 1
+        } else {
+            take(segment, payload: payload, open(segment), .first)
+        }
+    }
+
+    /// Whether a segment between known endpoints belongs to a new connection.
+    private func beginsAnew(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) -> Bool {
+        let isClosed = table.flows[slot].isClosed
+        let isHandshake = segment.flags.contains(.syn)
+        guard isHandshake || isClosed, !segment.flags.contains(.rst) else { return false }
+        let own = table.halves[2 * slot + Int(role.rawValue)]
+        let isPlaced = own.state == .open || own.state == .ended
+        guard isHandshake else {
+            // The handshake may not be in the capture: data far from where a connection ended is no late segment of it.
+            let isNear = isPlaced && abs(own.distance(to: segment.sequence)) <= ReassemblyLimits.nearBytes
+            return segment.declaredBytes > 0 && !isNear
+        }
+        let isRepeated = own.beganWithSYN && own.start == segment.sequence &+ 1
+        // A client that was refused may try again with the same sequence number.
+        if isClosed { return !(isRepeated && (segment.flags.contains(.ack) || own.state == .ended)) }
+        if isPlaced { return !isRepeated }
+        // The two packets of a handshake may have been captured in the wrong order, or may cross.
+        let isAnswer = segment.flags.contains(.ack) || table.halves[2 * slot + Int(role.opposite.rawValue)].beganWithSYN
+        return own.state == .hinted || !isAnswer
+    }
+
+    private func open(_ segment: TCPSegment) -> Int {
+        if table.count >= limits.connections {
+            let slot = Int(table.oldest)
+            if !table.flows[slot].isClosed { counters.evictedConnections &+= 1 }
+            close(slot, .evicted)
+            table.remove(slot)
+        }
+        let slot = table.insert(first: segment.source, second: segment.destination)
+        counters.connections &+= 1
+        var client = ClientKnowledge.unknown
+        if segment.flags.contains(.syn) {
+            client = .known(segment.flags.contains(.ack) ? .second : .first)
+        }
+        consumer.opened(slot, first: segment.source, second: segment.destination, client: client, time: now)
+        return slot
+    }
+}

@@ -1,0 +1,39 @@
+/// The flag bits of a TCP header (RFC 9293 §3.1) that reassembly looks at.
+struct TCPFlags: OptionSet, BitwiseCopyable {
+    let rawValue: UInt8
+
+    static let fin = TCPFlags(rawValue: 0x01)
+    static let syn = TCPFlags(rawValue: 0x02)
+    static let rst = TCPFlags(rawValue: 0x04)
+    static let psh = TCPFlags(rawValue: 0x08)
+    static let ack = TCPFlags(rawValue: 0x10)
+}
+
+/// What reassembly needs of one TCP segment; the bytes stay in the packet.
+struct TCPSegment: BitwiseCopyable {
+    var source: Endpoint
+    var destination: Endpoint
+    var sequence: UInt32
+    var acknowledgment: UInt32
+    var flags: TCPFlags
+    /// Where the payload begins in the packet; past the captured bytes when even the options were cut off.
+    var payloadOffset: Int
+    /// How many bytes of payload the IP header says there were.
+    var declaredBytes: Int
+    /// How many of them were captured.
+    var capturedBytes: Int
+}
+
+/// What a packet turned out to be.
+enum PacketVerdict: BitwiseCopyable {
+    case segment(TCPSegment)
+    /// ARP, spanning tree, …
+    case nonIP
+    /// UDP, ICMP, …
+    case nonTCP
+    /// A piece of an IP packet; pieces are not put together.
+    case fragment
+    /// The snap length cut it before the end of its headers.
+    case headersCut
+    case malformed(MalformedReason)
+}

@@ -1,0 +1,125 @@
+internal import Hessian
+internal import Wire
+
+extension BodyReader {
+    /// Goes on with a map whose lead byte was read, keeping the pairs of text and text.
+    ///
+    /// - Returns: Whether the map is complete.
+    mutating func readMap(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
+        while true {
+            switch step {
+            case .mapType:
+                guard try scanner.skipType(bytes, &at) else { return false }
+                step = .mapKey
+            case .mapKey:
+                guard at < bytes.byteCount || scanner.isMidway else { return false }
+                if !scanner.isMidway {
+                    let lead = bytes.byte(at: at)
+                    if lead == 0x5a {
+                        at += 1
+                        return true
+                    }
+                    guard Self.isString(lead) else {
+                        step = .mapKeySkip
+                        continue
+                    }
+                }
+                guard try readMapKey(bytes, &at) else { return false }
+            case .mapKeySkip:
+                guard try scanner.skipValue(bytes, &at) else { return false }
+                step = .mapUnkeyedValue
+            case .mapUnkeyedValue, .mapValueSkip:
+                guard try skipMapValue(bytes, &at) else { return false }
+                step = .mapKey
+            default:
+                guard try readMapValue(bytes, &at) else { return false }
+            }
+        }
+    }
+
+    private mutating func readMapKey(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
+        switch try scanner.string(bytes, &at) {
+        case .incomplete: return false
+        case .null, .tooLong: step = .mapUnkeyedValue
+        case .text(let string):
+            mapKey = place(string, in: bytes) ?? .empty
+            step = .mapValue
+        }
+        return true
+    }
+
+    /// A value that is not kept; the map's end cannot stand in its place.
+    private mutating func skipMapValue(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
+        if !scanner.isMidway {
+            guard at < bytes.byteCount else { return false }
+            guard bytes.byte(at: at) != 0x5a else { throw .oddMap(offset: scanner.errorOffset(at)) }
+        }
+        return try scanner.skipValue(bytes, &at)
+    }
+
+    /// A value of a text key: text, a list of one text (as dubbo-go's tracing writes), or something to step over.
+    private mutating func readMapValue(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
+        switch step {
+        case .mapValue:
+            if !scanner.isMidway {
+                guard at < bytes.byteCount else { return false }
+                switch bytes.byte(at: at) {
+                case 0x71:
+                    at += 1
+                    step = .mapListType
+                    return true
+                case 0x79:
+                    at += 1
+                    step = .mapListItem
+                    return true
+                case let lead where Self.isString(lead): break
+                default:
+                    step = .mapValueSkip
+                    return true
+                }
+            }
+            return try readMapText(bytes, &at)
+        case .mapListType:
+            guard try scanner.skipType(bytes, &at) else { return false }
+            step = .mapListItem
+            return true
+        default:
+            if !scanner.isMidway {
+                guard at < bytes.byteCount else { return false }
+                guard Self.isString(bytes.byte(at: at)) else {
+                    step = .mapValueSkip
+                    return true
+                }
+            }
+            return try readMapText(bytes, &at)
+        }
+    }
+
+    private mutating func readMapText(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
+        switch try scanner.string(bytes, &at) {
+        case .incomplete: return false
+        case .null, .tooLong: break
+        case .text(let string):
+            let value = place(string, in: bytes)
+            if let value, !mapKey.isEmpty { keepAttachment(Attachment(key: mapKey, value: value)) }
+        }
+        mapKey = .empty
+        step = .mapKey
+        return true
+    }
+
+    private mutating func keepAttachment(_ attachment: Attachment) {
+        if form == .request {
+            if request.attachments.count < RequestMetadata.maxAttachments { request.attachments.append(attachment) }
+        } else if response.attachments.count < RequestMetadata.maxAttachments {
+            response.attachments.append(attachment)
+        }
+    }
+
+    static func isString(_ lead: UInt8) -> Bool {
+        switch lead {
+        case 0x00...0x1f, 0x30...0x33, 0x52, 0x53: true
+        default: false
+        }
+    }
+}

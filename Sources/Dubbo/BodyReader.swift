@@ -1,0 +1,274 @@
+public import Hessian
+internal import Wire
+
+/// Reads what is wanted of one frame's body after another, from bytes in any pieces.
+///
+/// The ranges in ``request`` and ``response`` all point into one place: into the kept texts when ``isKept``, else into
+/// the bytes of the last call. So a frame that lies whole in one read is never copied, and of one that is split only
+/// its names and attachments are.
+///
+/// The order of calls is `begin…`, then ``read(_:isLast:)`` for each piece of the body until it says
+/// ``Progress/satisfied`` or the last piece was given.
+public struct BodyReader: ~Copyable {
+    /// How far reading has come.
+    public enum Progress: BitwiseCopyable, Equatable, Sendable {
+        /// The rest of the body is wanted.
+        case wantsMore
+        /// Everything wanted is known; the rest need not be given.
+        case satisfied
+    }
+
+    /// What is read from a reply's body beyond its kind and its exception.
+    public enum Detail: UInt8, BitwiseCopyable, Sendable {
+        /// Nothing: enough for counting calls.
+        case outcome
+        /// The attachments too.
+        case attachments
+    }
+
+    enum Form: UInt8 {
+        case request
+        case reply
+        case errorText
+        case event
+        case foreignRequest
+        case foreignReply
+    }
+
+    enum Step: UInt8 {
+        case dubboVersion, interface, version, method, descriptor
+        case value, valueSkip, genericMethod
+        case mapType, mapKey, mapKeySkip, mapUnkeyedValue, mapValue, mapListType, mapListItem, mapListSkip, mapValueSkip
+        case kind, throwable, replyValue, replyMap, replyDone
+        case errorText
+        case done
+    }
+
+    /// What was read of a request.
+    public internal(set) var request = RequestMetadata()
+    /// What was read of a reply.
+    public internal(set) var response = ResponseMetadata()
+    /// What was read of an event.
+    public internal(set) var event = EventPayload.other
+    /// Whether the ranges point into the kept texts.
+    public internal(set) var isKept = false
+
+    var scanner: HessianScanner
+    var squeezer = ForeignSqueezer()
+    var form = Form.request
+    var step = Step.done
+    var detail = Detail.outcome
+    var serialization: UInt8 = 0
+    var status: UInt8 = 0
+    var valueIndex: UInt32 = 0
+    var mapKey: ByteRange = .empty
+
+    /// A reader with the given bounds.
+    ///
+    /// - Parameters:
+    ///   - limits: The bounds of Hessian values.
+    ///   - keptBytes: The most text kept of one frame.
+    public init(limits: HessianLimits = HessianLimits(), keptBytes: Int = 65_536) {
+        scanner = HessianScanner(limits: limits, keptBytes: keptBytes)
+    }
+
+    /// Gives the texts kept over the ends of reads to `body`.
+    ///
+    /// - Parameter body: Must not read on meanwhile.
+    public func withKeptTexts(_ body: (RawSpan) -> Void) { body(scanner.texts.bytes) }
+
+    // MARK: Beginnings
+
+    /// Begins the body of a request that is no event.
+    ///
+    /// - Parameter header: The frame's header.
+    public mutating func beginRequest(_ header: FrameHeader) {
+        reset(header)
+        request.removeAll()
+        valueIndex = 0
+        if serialization == Serialization.hessian2 {
+            form = .request
+            step = .dubboVersion
+        } else {
+            form = .foreignRequest
+            squeezer.begin(serialization: serialization, stringCount: 5)
+        }
+    }
+
+    /// Begins the body of a reply that is no event.
+    ///
+    /// - Parameters:
+    ///   - header: The frame's header.
+    ///   - detail: What is wanted beyond the outcome.
+    public mutating func beginReply(_ header: FrameHeader, detail: Detail) {
+        reset(header)
+        response.removeAll()
+        self.detail = detail
+        if serialization != Serialization.hessian2 {
+            form = .foreignReply
+            squeezer.begin(serialization: serialization, stringCount: 1)
+        } else if status == 20 {
+            form = .reply
+            step = .kind
+        } else {
+            form = .errorText
+            step = .errorText
+        }
+    }
+
+    /// Begins the body of an event.
+    ///
+    /// - Parameter header: The frame's header.
+    public mutating func beginEvent(_ header: FrameHeader) {
+        reset(header)
+        form = .event
+        event = .other
+        squeezer.begin(serialization: 0, stringCount: 0)
+    }
+
+    private mutating func reset(_ header: FrameHeader) {
+        serialization = header.serialization
+        status = header.status
+        isKept = false
+        scanner.reset()
+        squeezer.reset()
+        step = .done
+    }
+
+    // MARK: Reading
+
+    /// Reads the next piece of the body.
+    ///
+    /// - Parameters:
+    ///   - bytes: The piece; never beyond the body's end.
+    ///   - isLast: Whether the body ends with it.
+    /// - Returns: Whether more is wanted; meaningless when `isLast`.
+    /// - Throws: ``HessianError`` when the body is not what it should be. What was read before still holds.
+    public mutating func read(_ bytes: RawSpan, isLast: Bool) throws(HessianError) -> Progress {
+        switch form {
+        case .request, .reply, .errorText: return try readHessian(bytes, isLast: isLast)
+        case .event, .foreignRequest, .foreignReply: return readForeign(bytes, isLast: isLast)
+        }
+    }
+
+    private mutating func readHessian(_ bytes: RawSpan, isLast: Bool) throws(HessianError) -> Progress {
+        var at = 0
+        var progress = Progress.wantsMore
+        var failure: HessianError?
+        do throws(HessianError) {
+            switch form {
+            case .request: try readRequest(bytes, &at, isLast: isLast)
+            default: progress = try readReply(bytes, &at, isLast: isLast)
+            }
+        } catch {
+            failure = error
+        }
+        if !isLast, progress == .wantsMore { keepRanges(of: bytes) }
+        if let failure { throw failure }
+        scanner.advanceBase(by: bytes.byteCount)
+        return progress
+    }
+
+    private mutating func readForeign(_ bytes: RawSpan, isLast: Bool) -> Progress {
+        if isLast, squeezer.isEmpty {
+            finishForeign(bytes, isWhole: true)
+            return .satisfied
+        }
+        squeezer.append(bytes)
+        guard isLast || squeezer.isFull else { return .wantsMore }
+        let squeezed = squeezer.take()
+        finishForeign(unsafe squeezed.span.bytes, isWhole: isLast && !squeezer.hasLost)
+        return .satisfied
+    }
+
+    private mutating func finishForeign(_ body: RawSpan, isWhole: Bool) {
+        isKept = true
+        switch form {
+        case .foreignRequest:
+            _ = ForeignBody.readRequest(
+                body,
+                isWhole: isWhole,
+                serialization: serialization,
+                into: &request,
+                texts: &scanner.texts
+            )
+        case .foreignReply:
+            _ = ForeignBody.readResponse(
+                body,
+                isWhole: isWhole,
+                status: status,
+                serialization: serialization,
+                into: &response,
+                texts: &scanner.texts
+            )
+        default:
+            event = ForeignBody.readEvent(body, serialization: serialization)
+        }
+    }
+
+    // MARK: Keeping ranges
+
+    /// The place of a string just read, brought to where all other ranges of the frame are.
+    mutating func place(_ string: HessianStringRange, in bytes: RawSpan) -> ByteRange? {
+        if string.isKept {
+            if !isKept { keepRanges(of: bytes) }
+            return string.range
+        }
+        return isKept ? keep(string.range, of: bytes) : string.range
+    }
+
+    private mutating func keep(_ range: ByteRange, of bytes: RawSpan) -> ByteRange? {
+        let offset = scanner.texts.count
+        guard scanner.texts.append(bytes.slice(range)) else { return nil }
+        return ByteRange(offset: offset, count: Int(range.count))
+    }
+
+    /// Moves every range from `bytes`, which are about to go away, to the kept texts.
+    mutating func keepRanges(of bytes: RawSpan) {
+        guard !isKept else { return }
+        isKept = true
+        if form == .request {
+            move(\.interface, .interface, bytes)
+            move(\.method, .method, bytes)
+            move(\.version, .version, bytes)
+            move(\.dubboVersion, .dubboVersion, bytes)
+            move(\.genericMethod, .genericMethod, bytes)
+            move(\.parameterDescriptor, .parameterDescriptor, bytes)
+            var attachments: [Attachment] = []
+            swap(&attachments, &request.attachments)
+            move(&attachments, bytes)
+            swap(&attachments, &request.attachments)
+        } else {
+            if let message = response.message { response.message = keep(message, of: bytes) }
+            var attachments: [Attachment] = []
+            swap(&attachments, &response.attachments)
+            move(&attachments, bytes)
+            swap(&attachments, &response.attachments)
+        }
+        if !mapKey.isEmpty { mapKey = keep(mapKey, of: bytes) ?? .empty }
+    }
+
+    private mutating func move(
+        _ field: WritableKeyPath<RequestMetadata, ByteRange>,
+        _ bit: RequestMetadata.Fields,
+        _ bytes: RawSpan
+    ) {
+        guard request.known.contains(bit) else { return }
+        if let kept = keep(request[keyPath: field], of: bytes) {
+            request[keyPath: field] = kept
+        } else {
+            request.known.remove(bit)
+        }
+    }
+
+    private mutating func move(_ attachments: inout [Attachment], _ bytes: RawSpan) {
+        for index in attachments.indices {
+            let old = attachments[index]
+            guard let key = keep(old.key, of: bytes), let value = keep(old.value, of: bytes) else {
+                attachments.removeSubrange(index...)
+                return
+            }
+            attachments[index] = Attachment(key: key, value: value)
+        }
+    }
+}

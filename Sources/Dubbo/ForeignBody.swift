@@ -1,0 +1,153 @@
+public import Wire
+
+/// What an event carries.
+///
+/// Source: `HeartbeatHandler`, `HeaderExchangeHandler.handlerEvent`.
+public enum EventPayload: BitwiseCopyable, Equatable, Sendable {
+    /// Null.
+    case heartbeat
+    /// `R`: send no new calls down this connection.
+    case readonly
+    /// `W`: takes a readonly back.
+    case writeable
+    /// Anything else, or a serialization that is not read.
+    case other
+}
+
+/// Reads what can be read of bodies that are not Hessian 2.
+///
+/// JSON lines (fastjson, gson) and length-prefixed JSONB (fastjson2) give names, attachments and exceptions; Java
+/// object streams give names, the reply's kind and the exception's class; Kryo the same. Of any other serialization
+/// nothing is known. Texts are decoded to UTF-8 and appended to a buffer of the caller's, and the ranges point there.
+///
+/// Nothing throws or traps on any bytes. Work grows with the body's length, nesting is bounded (``ForeignJSONB``), and
+/// memory by the buffer's limit and ``RequestMetadata/maxAttachments``.
+public enum ForeignBody {
+    /// Reads a request's body.
+    ///
+    /// - Parameters:
+    ///   - body: The bytes after the header, or the first of them.
+    ///   - isWhole: Whether that is all of them. If not, the names in front still count; attachments are not claimed.
+    ///   - serialization: The frame's serialization id.
+    ///   - metadata: Where the findings go; what it held is forgotten.
+    ///   - texts: Where the texts go; a text that does not fit leaves its field unknown.
+    /// - Returns: Whether interface and method were understood.
+    public static func readRequest(
+        _ body: RawSpan,
+        isWhole: Bool,
+        serialization: UInt8,
+        into metadata: inout RequestMetadata,
+        texts: inout PrefixBuffer
+    ) -> Bool {
+        metadata.removeAll()
+        switch serialization {
+        case Serialization.fastjson, Serialization.gson:
+            var lines = ForeignLines(body, isWhole: isWhole)
+            readNames(&lines, into: &metadata, texts: &texts)
+            if isWhole, lines.readLast(into: &metadata.attachments, texts: &texts) {
+                metadata.known.insert(.attachments)
+            }
+        case Serialization.fastjson2:
+            var chunks = ForeignChunks(body)
+            readNames(&chunks, into: &metadata, texts: &texts)
+            if isWhole, chunks.readLast(into: &metadata.attachments, texts: &texts) {
+                metadata.known.insert(.attachments)
+            }
+        case Serialization.java, Serialization.compactedJava, Serialization.nativeJava:
+            var stream = ForeignJavaStream(body, serialization: serialization)
+            readNames(&stream, into: &metadata, texts: &texts)
+        case Serialization.kryo, Serialization.kryo2:
+            var kryo = ForeignKryo(body, serialization: serialization)
+            readNames(&kryo, into: &metadata, texts: &texts)
+        default:
+            return false
+        }
+        return metadata.known.isSuperset(of: [.interface, .method])
+    }
+
+    /// Reads a reply's body.
+    ///
+    /// - Parameters:
+    ///   - body: The bytes after the header, or the first of them.
+    ///   - isWhole: Whether that is all of them; if not, attachments are not claimed.
+    ///   - status: The frame's status: of 20 the kind is read, of any other the error text.
+    ///   - serialization: The frame's serialization id.
+    ///   - metadata: Where the findings go; what it held is forgotten.
+    ///   - texts: Where the texts go; a text that does not fit leaves its field unknown.
+    /// - Returns: Whether the kind, or the error text, was understood.
+    public static func readResponse(
+        _ body: RawSpan,
+        isWhole: Bool,
+        status: UInt8,
+        serialization: UInt8,
+        into metadata: inout ResponseMetadata,
+        texts: inout PrefixBuffer
+    ) -> Bool {
+        metadata.removeAll()
+        switch serialization {
+        case Serialization.fastjson, Serialization.gson:
+            var lines = ForeignLines(body, isWhole: isWhole)
+            return readReply(&lines, isWhole: isWhole, status: status, into: &metadata, texts: &texts)
+        case Serialization.fastjson2:
+            var chunks = ForeignChunks(body)
+            return readReply(&chunks, isWhole: isWhole, status: status, into: &metadata, texts: &texts)
+        case Serialization.java, Serialization.compactedJava, Serialization.nativeJava:
+            var stream = ForeignJavaStream(body, serialization: serialization)
+            return readReply(&stream, isWhole: isWhole, status: status, into: &metadata, texts: &texts)
+        case Serialization.kryo, Serialization.kryo2:
+            var kryo = ForeignKryo(body, serialization: serialization)
+            return readReply(&kryo, isWhole: isWhole, status: status, into: &metadata, texts: &texts)
+        default:
+            return false
+        }
+    }
+
+    /// Reads an event's body; the one that also reads Hessian 2.
+    ///
+    /// - Parameters:
+    ///   - body: All of the bytes after the header.
+    ///   - serialization: The frame's serialization id.
+    /// - Returns: What the event says; ``EventPayload/other`` where that is not known.
+    public static func readEvent(_ body: RawSpan, serialization: UInt8) -> EventPayload {
+        // The longest payload that means anything is a Java stream of eleven bytes.
+        guard body.byteCount <= 16 else { return .other }
+        var texts = PrefixBuffer(limitBytes: 16)
+        var value: ByteRange?
+        do throws(ForeignError) {
+            switch serialization {
+            case Serialization.hessian2:
+                var cursor = ForeignCursor(body)
+                value = try cursor.hessianString(into: &texts)
+            case Serialization.fastjson, Serialization.gson:
+                var lines = ForeignLines(body, isWhole: true)
+                value = try lines.string(into: &texts)
+            case Serialization.fastjson2:
+                var chunks = ForeignChunks(body)
+                value = try chunks.string(into: &texts)
+            case Serialization.java, Serialization.compactedJava, Serialization.nativeJava:
+                var stream = ForeignJavaStream(body, serialization: serialization)
+                value = try stream.object(into: &texts)
+            case Serialization.kryo, Serialization.kryo2:
+                var kryo = ForeignKryo(body, serialization: serialization)
+                value = try kryo.object(into: &texts)
+            default:
+                return .other
+            }
+        } catch {
+            return .other
+        }
+        guard let value else { return .heartbeat }
+        let text = texts.bytes.slice(value)
+        return text.equals("R") ? .readonly : text.equals("W") ? .writeable : .other
+    }
+}
+
+extension ForeignCursor {
+    /// Reads a short Hessian 2 string or null; dubbo-go adds a byte of its own, so what follows is left alone.
+    fileprivate mutating func hessianString(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+        let lead = try byte()
+        if lead == 0x4e { return nil }
+        guard lead < 0x20 else { throw .unreadable }
+        return texts.keep(ForeignString(range: try take(Int(lead)), encoding: .units), of: bytes)
+    }
+}

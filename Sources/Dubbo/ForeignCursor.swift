@@ -1,0 +1,64 @@
+internal import Wire
+
+/// Why reading of a body was given up: it ends too early, or is not what its serialization id says.
+enum ForeignError: Error {
+    case unreadable
+}
+
+/// A place in bytes that are all there, for the readers of bodies that are not Hessian 2.
+struct ForeignCursor: ~Escapable {
+    /// All of the bytes.
+    let bytes: RawSpan
+    /// The next byte to be read; never past the end.
+    private(set) var offset = 0
+
+    /// A cursor at the first byte.
+    @_lifetime(copy bytes)
+    init(_ bytes: RawSpan) { self.bytes = bytes }
+
+    /// How many bytes are left.
+    var remaining: Int { bytes.byteCount - offset }
+
+    /// The next byte, left where it is; `nil` at the end.
+    var next: UInt8? { offset < bytes.byteCount ? bytes.byte(at: offset) : nil }
+
+    /// Reads one byte.
+    mutating func byte() throws(ForeignError) -> UInt8 {
+        guard remaining >= 1 else { throw .unreadable }
+        defer { offset += 1 }
+        return bytes.byte(at: offset)
+    }
+
+    /// Reads a 16-bit big-endian number.
+    mutating func uint16() throws(ForeignError) -> UInt16 {
+        guard remaining >= 2 else { throw .unreadable }
+        defer { offset += 2 }
+        return bytes.uint16(at: offset)
+    }
+
+    /// Reads a 32-bit big-endian number.
+    mutating func uint32() throws(ForeignError) -> UInt32 {
+        guard remaining >= 4 else { throw .unreadable }
+        defer { offset += 4 }
+        return bytes.uint32(at: offset)
+    }
+
+    /// Steps over `count` bytes and says where they were.
+    @discardableResult
+    mutating func take(_ count: Int) throws(ForeignError) -> ByteRange {
+        guard count >= 0, count <= remaining else { throw .unreadable }
+        defer { offset += count }
+        return ByteRange(offset: offset, count: count)
+    }
+
+    /// Steps over one byte that must be `byte`.
+    mutating func expect(_ byte: UInt8) throws(ForeignError) {
+        guard try self.byte() == byte else { throw .unreadable }
+    }
+
+    /// Goes back to a place that was visited before.
+    mutating func rewind(to offset: Int) {
+        precondition(offset >= 0 && offset <= self.offset, "rewinding forwards")
+        self.offset = offset
+    }
+}

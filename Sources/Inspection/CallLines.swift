@@ -1,0 +1,78 @@
+public import Calls
+
+/// Writes every finished call as a JSON object a line.
+public final class CallLines: CallObserver {
+    /// The lines so far, until their owner takes them.
+    public private(set) var json = JSONText()
+    private let registry: OperationRegistry
+    private var operations: [OperationID: Operation] = [:]
+    private let flush: (borrowing CallLines) -> Void
+
+    /// Lines that `flush` is asked to take whenever one is complete.
+    ///
+    /// - Parameters:
+    ///   - registry: The operations of the process.
+    ///   - flush: Looks at ``json`` and may take it; see ``removeAll()``.
+    public init(registry: OperationRegistry, flush: @escaping (borrowing CallLines) -> Void) {
+        self.registry = registry
+        self.flush = flush
+    }
+
+    /// Forgets the lines; their owner has taken them.
+    public func removeAll() { json.removeAll() }
+
+    public func finished(_ observed: ObservedCall) {
+        let operation = operation(observed.call.operation)
+        json.beginObject()
+        json.key("ts")
+        json.string(TimeText.seconds(observed.call.startNanoseconds))
+        json.key("duration_us")
+        json.number(observed.call.durationNanoseconds / 1000)
+        json.key("side")
+        json.string(literal: observed.call.side.label)
+        json.key("protocol")
+        json.string(literal: operation.callProtocol.label)
+        text("interface", operation.interface)
+        text("method", operation.method)
+        text("version", operation.version)
+        text("group", operation.group)
+        json.key("outcome")
+        json.string(literal: observed.call.outcome.label)
+        text("code", ResultCode.name(of: observed.call.code, in: operation.callProtocol))
+        text("exception", observed.exception)
+        text("id", String(observed.id))
+        text("client", observed.connection.client)
+        text("server", observed.connection.server)
+        text("caller", observed.caller)
+        json.key("request_bytes")
+        json.number(observed.call.requestBytes)
+        json.key("response_bytes")
+        json.number(observed.call.responseBytes)
+        if let trace = observed.trace {
+            text("trace_id", trace.traceID)
+            text("parent_span_id", trace.spanID)
+            json.key("sampled")
+            json.bool(trace.isSampled)
+        } else {
+            text("trace_id", "")
+            text("parent_span_id", "")
+            json.key("sampled")
+            json.null()
+        }
+        json.endObject()
+        json.endLine()
+        flush(self)
+    }
+
+    private func text(_ name: StaticString, _ value: String) {
+        json.key(name)
+        json.string(value)
+    }
+
+    private func operation(_ id: OperationID) -> Operation {
+        if let known = operations[id] { return known }
+        let operation = registry[id]
+        operations[id] = operation
+        return operation
+    }
+}

@@ -1,0 +1,273 @@
+internal import Calls
+internal import Wire
+
+/// The calls in flight of one worker, found by connection, direction and raw 64-bit id.
+///
+/// One table for all connections of a worker, so that an idle connection costs nothing: entries in a slab with a free
+/// list, chained in buckets; each connection's entries are linked so that they can be ended with it; each entry hangs
+/// in a slot of a timing wheel by its deadline. A call past its deadline becomes a tombstone, kept until a late reply
+/// takes it or too many newer ones push it out. Every operation is O(1) but growth.
+struct CallTable {
+    /// What an entry stands for.
+    enum Kind: UInt8, BitwiseCopyable {
+        case free
+        case call
+        case heartbeat
+        case tombstone
+    }
+
+    struct Entry: BitwiseCopyable {
+        var id: UInt64
+        var start: UInt64
+        var deadline: UInt64
+        var requestBytes: UInt64
+        var session: UInt32
+        var operation: OperationID
+        var kind: Kind
+        var direction: Direction
+        var side: Side
+        fileprivate var nextInBucket: Int32
+        fileprivate var nextInSession: Int32
+        fileprivate var previousInSession: Int32
+        fileprivate var nextInTime: Int32
+        fileprivate var previousInTime: Int32
+    }
+
+    static let none: Int32 = -1
+    /// The wheel's slots: 512 of 100 ms; a deadline further away is met again each time round.
+    static let slotNanoseconds: UInt64 = 100_000_000
+    private static let slotCount = 512
+
+    private var entries: [Entry] = []
+    private var firstFree = CallTable.none
+    private var buckets = [Int32](repeating: CallTable.none, count: 64)
+    private var slots = [Int32](repeating: CallTable.none, count: CallTable.slotCount)
+    private var currentSlotTime: UInt64 = 0
+    private var oldestTombstone = CallTable.none
+    private var newestTombstone = CallTable.none
+    private var tombstones = 0
+
+    /// The entries that are no tombstones.
+    private(set) var count = 0
+    /// The most calls and the most tombstones.
+    let maxCalls: Int
+    let maxTombstones: Int
+    private let seed: UInt64
+
+    init(maxCalls: Int, maxTombstones: Int) {
+        self.maxCalls = maxCalls
+        self.maxTombstones = maxTombstones
+        seed = ByteHash.processSeed
+    }
+
+    var isFull: Bool { count >= maxCalls }
+    var isEmpty: Bool { count == 0 }
+
+    subscript(index: Int32) -> Entry { entries[Int(index)] }
+
+    // MARK: Finding
+
+    @inline(__always)
+    private func bucket(_ session: UInt32, _ direction: Direction, _ id: UInt64) -> Int {
+        var hash = ByteHash(seed: seed)
+        hash.combine(id ^ (UInt64(session) << 1 | UInt64(direction.rawValue)) &* 0x9e37_79b9_7f4a_7c15)
+        return Int(truncatingIfNeeded: hash.value) & (buckets.count &- 1)
+    }
+
+    /// The entry of that id, a tombstone too; ``none`` when there is none.
+    @inline(__always)
+    func find(session: UInt32, direction: Direction, id: UInt64) -> Int32 {
+        var index = buckets[bucket(session, direction, id)]
+        while index >= 0 {
+            let entry = entries[Int(index)]
+            if entry.id == id, entry.session == session, entry.direction == direction { return index }
+            index = entry.nextInBucket
+        }
+        return Self.none
+    }
+
+    // MARK: Adding and taking
+
+    /// Adds an entry in front of its session's list, whose head is `first`.
+    mutating func add(_ new: Entry, first: inout Int32) -> Int32 {
+        if entries.count >= buckets.count, firstFree < 0 { growBuckets() }
+        var entry = new
+        let place = bucket(new.session, new.direction, new.id)
+        entry.nextInBucket = buckets[place]
+        entry.nextInSession = first
+        entry.previousInSession = Self.none
+        let index: Int32
+        if firstFree >= 0 {
+            index = firstFree
+            firstFree = entries[Int(index)].nextInBucket
+            entries[Int(index)] = entry
+        } else {
+            index = Int32(entries.count)
+            entries.append(entry)
+        }
+        if first >= 0 { entries[Int(first)].previousInSession = index }
+        first = index
+        buckets[place] = index
+        linkInTime(index)
+        count += 1
+        return index
+    }
+
+    /// Takes an entry out of everything.
+    mutating func remove(_ index: Int32, first: inout Int32) {
+        let entry = entries[Int(index)]
+        if entry.kind == .tombstone {
+            unlinkTombstone(index)
+        } else {
+            unlinkInTime(index)
+            count -= 1
+        }
+        unlinkInBucket(index)
+        if entry.previousInSession >= 0 {
+            entries[Int(entry.previousInSession)].nextInSession = entry.nextInSession
+        } else {
+            first = entry.nextInSession
+        }
+        if entry.nextInSession >= 0 {
+            entries[Int(entry.nextInSession)].previousInSession = entry.previousInSession
+        }
+        entries[Int(index)].kind = .free
+        entries[Int(index)].nextInBucket = firstFree
+        firstFree = index
+    }
+
+    /// Makes a call a tombstone.
+    ///
+    /// - Returns: The tombstone that has to go for it, or ``none``.
+    mutating func bury(_ index: Int32) -> Int32 {
+        unlinkInTime(index)
+        count -= 1
+        entries[Int(index)].kind = .tombstone
+        entries[Int(index)].nextInTime = Self.none
+        entries[Int(index)].previousInTime = newestTombstone
+        if newestTombstone >= 0 { entries[Int(newestTombstone)].nextInTime = index } else { oldestTombstone = index }
+        newestTombstone = index
+        tombstones += 1
+        return tombstones > maxTombstones ? oldestTombstone : Self.none
+    }
+
+    /// The entry after `index` in its session.
+    func next(after index: Int32) -> Int32 { entries[Int(index)].nextInSession }
+
+    private mutating func unlinkInBucket(_ index: Int32) {
+        let entry = entries[Int(index)]
+        let place = bucket(entry.session, entry.direction, entry.id)
+        if buckets[place] == index {
+            buckets[place] = entry.nextInBucket
+            return
+        }
+        var at = buckets[place]
+        while at >= 0 {
+            let next = entries[Int(at)].nextInBucket
+            if next == index {
+                entries[Int(at)].nextInBucket = entry.nextInBucket
+                return
+            }
+            at = next
+        }
+    }
+
+    private mutating func growBuckets() {
+        buckets = [Int32](repeating: Self.none, count: buckets.count * 2)
+        for index in entries.indices where entries[index].kind != .free {
+            let entry = entries[index]
+            let place = bucket(entry.session, entry.direction, entry.id)
+            entries[index].nextInBucket = buckets[place]
+            buckets[place] = Int32(index)
+        }
+    }
+
+    // MARK: Time
+
+    @inline(__always)
+    private static func slot(_ deadline: UInt64) -> Int {
+        // The slot after the deadline's, so that an entry is due when its slot is visited.
+        Int(truncatingIfNeeded: deadline / slotNanoseconds &+ 1) & (slotCount - 1)
+    }
+
+    private mutating func linkInTime(_ index: Int32) {
+        let place = Self.slot(entries[Int(index)].deadline)
+        let first = slots[place]
+        entries[Int(index)].nextInTime = first
+        entries[Int(index)].previousInTime = Self.none
+        if first >= 0 { entries[Int(first)].previousInTime = index }
+        slots[place] = index
+    }
+
+    private mutating func unlinkInTime(_ index: Int32) {
+        let entry = entries[Int(index)]
+        if entry.previousInTime >= 0 {
+            entries[Int(entry.previousInTime)].nextInTime = entry.nextInTime
+        } else {
+            slots[Self.slot(entry.deadline)] = entry.nextInTime
+        }
+        if entry.nextInTime >= 0 { entries[Int(entry.nextInTime)].previousInTime = entry.previousInTime }
+    }
+
+    private mutating func unlinkTombstone(_ index: Int32) {
+        let entry = entries[Int(index)]
+        if entry.previousInTime >= 0 {
+            entries[Int(entry.previousInTime)].nextInTime = entry.nextInTime
+        } else {
+            oldestTombstone = entry.nextInTime
+        }
+        if entry.nextInTime >= 0 {
+            entries[Int(entry.nextInTime)].previousInTime = entry.previousInTime
+        } else {
+            newestTombstone = entry.previousInTime
+        }
+        tombstones -= 1
+    }
+
+    /// Appends the entries whose deadline is at or before `now` to `due`.
+    mutating func collectDue(_ now: UInt64, into due: inout [Int32]) {
+        let target = now / Self.slotNanoseconds
+        guard target > currentSlotTime else { return }
+        let visits = min(target - currentSlotTime, UInt64(Self.slotCount))
+        currentSlotTime = target
+        guard count > 0 else { return }
+        for back in 0..<visits {
+            var index = slots[Int(truncatingIfNeeded: target - back) & (Self.slotCount - 1)]
+            while index >= 0 {
+                let entry = entries[Int(index)]
+                if entry.deadline <= now { due.append(index) }
+                index = entry.nextInTime
+            }
+        }
+    }
+}
+
+extension CallTable.Entry {
+    /// An entry that is not in a table yet.
+    init(
+        kind: CallTable.Kind,
+        session: UInt32,
+        direction: Direction,
+        id: UInt64,
+        side: Side,
+        operation: OperationID,
+        start: UInt64,
+        deadline: UInt64,
+        requestBytes: UInt64
+    ) {
+        self.id = id
+        self.start = start
+        self.deadline = deadline
+        self.requestBytes = requestBytes
+        self.session = session
+        self.operation = operation
+        self.kind = kind
+        self.direction = direction
+        self.side = side
+        nextInBucket = CallTable.none
+        nextInSession = CallTable.none
+        previousInSession = CallTable.none
+        nextInTime = CallTable.none
+        previousInTime = CallTable.none
+    }
+}

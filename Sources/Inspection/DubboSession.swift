@@ -1,0 +1,73 @@
+internal import Calls
+internal import Dubbo
+internal import Wire
+
+/// A body reader on the heap, so that it can stay with a connection whose frame is half read.
+final class BodyReaderBox {
+    var reader = BodyReader()
+}
+
+/// The state of a Dubbo connection: where each direction stands in its frames.
+final class DubboSession {
+    /// Where a direction stands.
+    enum Phase: UInt8 {
+        case header
+        case body
+        case searching
+    }
+
+    struct Half {
+        var phase = Phase.header
+        /// How many bytes of a split header are in `partial`.
+        var headerHas: UInt8 = 0
+        /// Whether the frame's body is read; otherwise it is only stepped over.
+        var isReading = false
+        /// Whether bytes of the frame were not seen, or could not be read.
+        var isDamaged = false
+        var partial: (UInt64, UInt64) = (0, 0)
+        var header = FrameHeader(flags: 0, status: 0, requestID: 0, bodyBytes: 0)
+        var bodyLeft: UInt32 = 0
+        var start: UInt64 = 0
+        /// Kept while a frame is split over reads.
+        var box: BodyReaderBox?
+    }
+
+    var up = Half()
+    var down = Half()
+
+    var isQuiet: Bool { up.isQuiet && down.isQuiet }
+}
+
+extension DubboSession.Half {
+    /// Whether the direction is between two messages.
+    var isQuiet: Bool { phase == .header && headerHas == 0 }
+
+    /// Takes bytes of a header that arrives in pieces.
+    ///
+    /// - Returns: Whether the header is complete in `partial`.
+    mutating func gatherHeader(_ bytes: RawSpan, _ at: inout Int) -> Bool {
+        while headerHas < 16, at < bytes.byteCount {
+            let byte = UInt64(bytes.byte(at: at))
+            if headerHas < 8 {
+                partial.0 = partial.0 << 8 | byte
+            } else {
+                partial.1 = partial.1 << 8 | byte
+            }
+            headerHas += 1
+            at += 1
+        }
+        return headerHas == 16
+    }
+
+    /// The 16 bytes gathered.
+    var gathered: [UInt8] {
+        [partial.0, partial.1].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
+        }
+    }
+
+    mutating func forgetHeader() {
+        headerHas = 0
+        partial = (0, 0)
+    }
+}

@@ -1,0 +1,318 @@
+public import Calls
+internal import Dubbo
+public import Telemetry
+internal import Wire
+
+/// Everything one worker needs to make calls of bytes: the readers, the call table, the operations it has met.
+///
+/// It does no I/O and reads no clock; time comes in as nanoseconds of whatever clock its owner uses. It belongs to one
+/// thread. All sessions of a worker share it, so that a connection costs little more than where it stands.
+public final class Inspector {
+    /// The bounds of an inspector.
+    public struct Limits: Sendable {
+        /// A call without a deadline of its own is given up after this long.
+        public var callTimeoutNanoseconds: UInt64
+        /// The most calls in flight; further ones are counted as `lost` when they begin.
+        public var maxCalls: Int
+        /// The most given-up calls remembered for the sake of late replies.
+        public var maxTombstones: Int
+
+        /// Limits of those values.
+        public init(
+            callTimeoutNanoseconds: UInt64 = 60_000_000_000,
+            maxCalls: Int = 100_000,
+            maxTombstones: Int = 10_000
+        ) {
+            self.callTimeoutNanoseconds = callTimeoutNanoseconds
+            self.maxCalls = maxCalls
+            self.maxTombstones = maxTombstones
+        }
+    }
+
+    /// The texts of a call in flight, kept only while someone observes calls.
+    struct CallTexts {
+        var caller: String
+        var trace: TraceContext?
+    }
+
+    let limits: Limits
+    /// Where the numbers go.
+    public let recorder: Recorder
+    let unknownOperation: OperationID
+    var operations: OperationCache
+    var calls: CallTable
+    var sessions: [Session?] = []
+    private var freeNumbers: [UInt32] = []
+    var scratch = BodyReaderBox()
+    var spareBoxes: [BodyReaderBox] = []
+    private var due: [Int32] = []
+    var callTexts: [Int32: CallTexts] = [:]
+
+    /// Is told every message; `nil` costs nothing.
+    public weak var messageObserver: (any MessageObserver)?
+    /// Is told every finished call; `nil` costs nothing.
+    public weak var callObserver: (any CallObserver)?
+
+    /// An inspector without sessions.
+    ///
+    /// - Parameters:
+    ///   - registry: The operations of the process.
+    ///   - recorder: Where the numbers go.
+    ///   - limits: The bounds.
+    public init(registry: OperationRegistry, recorder: Recorder, limits: Limits = Limits()) {
+        self.recorder = recorder
+        self.limits = limits
+        operations = OperationCache(registry: registry)
+        calls = CallTable(maxCalls: limits.maxCalls, maxTombstones: limits.maxTombstones)
+        unknownOperation = registry.intern(
+            Operation(callProtocol: .dubbo, interface: "unknown", version: "", group: "", method: "")
+        )
+    }
+
+    /// Whether the texts of connections are wanted.
+    public var isObserved: Bool { messageObserver != nil || callObserver != nil }
+
+    // MARK: Sessions
+
+    /// A session for a new connection.
+    ///
+    /// - Parameters:
+    ///   - side: On which side of the service Weir stands.
+    ///   - connection: The connection's ends; needed only while someone observes.
+    ///   - isMidstream: Whether the connection's first bytes were not seen.
+    ///   - isClientUnknown: Whether it is not known who opened the connection.
+    /// - Returns: The session, until ``close(_:now:)``.
+    public func open(
+        side: Side,
+        connection: ObservedConnection? = nil,
+        isMidstream: Bool = false,
+        isClientUnknown: Bool = false
+    ) -> Session {
+        let number = freeNumbers.popLast() ?? UInt32(sessions.count)
+        let session = Session(
+            number: number,
+            side: side,
+            connection: connection,
+            isMidstream: isMidstream,
+            isClientUnknown: isClientUnknown
+        )
+        if Int(number) == sessions.count { sessions.append(session) } else { sessions[Int(number)] = session }
+        recorder.connectionOpened(side: side)
+        return session
+    }
+
+    /// A session that asks `external` for its plans.
+    package func open(side: Side, external: any ExternalSession) -> Session {
+        let session = open(side: side)
+        session.decoder = .external(external)
+        return session
+    }
+
+    /// The connection has ended: its calls go unanswered.
+    ///
+    /// - Parameters:
+    ///   - session: The connection's session; it must not be used again.
+    ///   - now: The time, in nanoseconds.
+    public func close(_ session: Session, now: UInt64) {
+        endCalls(of: session, as: .unanswered, now: now)
+        if case .dubbo(let dubbo) = session.decoder {
+            release(&dubbo.up)
+            release(&dubbo.down)
+        }
+        recorder.connectionClosed(side: session.side, connectionProtocol: session.connectionProtocol)
+        sessions[Int(session.number)] = nil
+        freeNumbers.append(session.number)
+    }
+
+    // MARK: Bytes
+
+    /// Takes bytes of one direction, in order, each once.
+    ///
+    /// - Parameters:
+    ///   - session: The connection's session.
+    ///   - bytes: What arrived.
+    ///   - direction: Which way it goes.
+    ///   - now: When it arrived, in nanoseconds.
+    ///   - plan: An empty plan; says afterwards what to do with the bytes.
+    public func receive(
+        _ session: Session,
+        _ bytes: RawSpan,
+        _ direction: Direction,
+        now: UInt64,
+        plan: inout Plan
+    ) {
+        switch session.decoder {
+        case .dubbo(let dubbo):
+            let seen = receive(dubbo, session, bytes, direction, now)
+            guard plan.isBoundaryWanted, let first = seen.firstBoundary else {
+                plan.forwardAll(endsAtBoundary: seen.endsAtBoundary)
+                return
+            }
+            plan.forward(first)
+            plan.markBoundary()
+            plan.forward(bytes.byteCount - first)
+            if seen.endsAtBoundary { plan.markBoundary() }
+        case .external(let external):
+            external.receive(bytes, direction, now: now, plan: &plan)
+        case .detecting:
+            detect(session, bytes, direction, now)
+            plan.forwardAll(endsAtBoundary: session.isQuiet)
+        case .opaque, .blind:
+            countUninspected(session, bytes.byteCount)
+            plan.forwardAll(endsAtBoundary: false)
+        }
+    }
+
+    /// A direction has ended: what it had half said will not be finished.
+    ///
+    /// - Parameters:
+    ///   - session: The connection's session.
+    ///   - direction: The direction.
+    ///   - now: The time, in nanoseconds.
+    ///   - plan: An empty plan; what it does not cover of the held bytes is dropped with the direction.
+    public func ended(_ session: Session, _ direction: Direction, now: UInt64, plan: inout Plan) {
+        switch session.decoder {
+        case .external(let external):
+            external.ended(direction, now: now, plan: &plan)
+        case .dubbo(let dubbo):
+            if direction == .toUpstream { release(&dubbo.up) } else { release(&dubbo.down) }
+            plan.forwardAll(endsAtBoundary: true)
+        case .detecting, .opaque, .blind:
+            plan.forwardAll(endsAtBoundary: true)
+        }
+    }
+
+    /// Bytes of one direction were not seen (a capture with holes).
+    ///
+    /// - Parameters:
+    ///   - session: The connection's session.
+    ///   - count: How many are missing.
+    ///   - direction: Which way they went.
+    ///   - now: The time, in nanoseconds.
+    public func missed(_ session: Session, _ count: UInt64, _ direction: Direction, now: UInt64) {
+        recorder.uninspectedBytes(count, reason: .gap)
+        guard case .dubbo(let dubbo) = session.decoder else { return }
+        if direction == .toUpstream {
+            miss(&dubbo.up, count, session, direction, now)
+        } else {
+            miss(&dubbo.down, count, session, direction, now)
+        }
+    }
+
+    /// The session held back more than the relay keeps: everything was passed on, and it decides nothing any more.
+    ///
+    /// - Parameters:
+    ///   - session: The connection's session.
+    ///   - now: The time, in nanoseconds.
+    public func overran(_ session: Session, now: UInt64) { goBlind(session, now) }
+
+    // MARK: Time
+
+    /// Gives up the calls whose deadline has passed.
+    ///
+    /// - Parameter now: The time, in nanoseconds; never less than before.
+    public func tick(now: UInt64) {
+        due.removeAll(keepingCapacity: true)
+        calls.collectDue(now, into: &due)
+        for index in due {
+            let entry = calls[index]
+            guard let session = sessions[Int(entry.session)] else { continue }
+            expire(index, session)
+        }
+        recorder.setCallTableEntries(calls.count)
+    }
+
+    /// Whether ``tick(now:)`` has anything to wait for.
+    public var needsTicks: Bool { !calls.isEmpty }
+
+    /// The calls in flight of all sessions.
+    public var callsInFlight: Int { calls.count }
+
+    // MARK: Calls
+
+    func expire(_ index: Int32, _ session: Session) {
+        let entry = calls[index]
+        guard entry.kind == .call else {
+            // A heartbeat without an answer: its connection has other ways to die.
+            calls.remove(index, first: &session.firstCall)
+            return
+        }
+        finish(index, session, .timeout, ResultCode.none, end: entry.deadline, responseBytes: 0)
+        let surplus = calls.bury(index)
+        guard surplus >= 0, let owner = sessions[Int(calls[surplus].session)] else { return }
+        calls.remove(surplus, first: &owner.firstCall)
+    }
+
+    /// Counts the end of a call in the table; the entry stays for the caller to take out.
+    func finish(
+        _ index: Int32,
+        _ session: Session,
+        _ outcome: Outcome,
+        _ code: Int32,
+        end: UInt64,
+        responseBytes: UInt64,
+        exception: String = ""
+    ) {
+        let entry = calls[index]
+        let call = FinishedCall(
+            operation: entry.operation,
+            side: entry.side,
+            outcome: outcome,
+            code: code,
+            startNanoseconds: entry.start,
+            durationNanoseconds: end > entry.start ? end - entry.start : 0,
+            requestBytes: entry.requestBytes,
+            responseBytes: responseBytes
+        )
+        recorder.callFinished(call, wasInFlight: true)
+        session.inFlight -= 1
+        if let callObserver { report(call, index, entry.id, session, exception, to: callObserver) }
+    }
+
+    private func report(
+        _ call: FinishedCall,
+        _ index: Int32,
+        _ id: UInt64,
+        _ session: Session,
+        _ exception: String,
+        to observer: any CallObserver
+    ) {
+        guard let connection = session.seenConnection else { return }
+        let texts = callTexts.removeValue(forKey: index)
+        observer.finished(
+            ObservedCall(
+                call: call,
+                id: Int64(bitPattern: id),
+                connection: connection,
+                caller: texts?.caller ?? "",
+                exception: exception,
+                trace: texts?.trace
+            )
+        )
+    }
+
+    /// Ends all calls of a session, tombstones too.
+    func endCalls(of session: Session, as outcome: Outcome, now: UInt64) {
+        while session.firstCall >= 0 {
+            let index = session.firstCall
+            if calls[index].kind == .call {
+                finish(index, session, outcome, ResultCode.none, end: now, responseBytes: 0)
+            }
+            calls.remove(index, first: &session.firstCall)
+        }
+    }
+
+    func countUninspected(_ session: Session, _ count: Int) {
+        let reason: UninspectedReason
+        if case .blind = session.decoder {
+            reason = .blind
+        } else {
+            switch session.connectionProtocol {
+            case .tls: reason = .tls
+            case .http: reason = .http
+            default: reason = .opaque
+            }
+        }
+        recorder.uninspectedBytes(UInt64(count), reason: reason)
+    }
+}

@@ -1,0 +1,91 @@
+public import Calls
+internal import Dubbo
+
+/// A session made elsewhere, for testing the relay's execution of plans.
+package protocol ExternalSession: AnyObject {
+    /// Bytes arrived; see ``Inspector/receive(_:_:_:now:plan:)``.
+    func receive(_ bytes: RawSpan, _ direction: Direction, now: UInt64, plan: inout Plan)
+    /// A direction has ended.
+    func ended(_ direction: Direction, now: UInt64, plan: inout Plan)
+}
+
+/// The protocol state of one connection, both directions; an ``Inspector`` works on it.
+public final class Session {
+    /// What decodes the connection's bytes.
+    enum Decoder {
+        case detecting
+        case dubbo(DubboSession)
+        case opaque
+        case blind
+        case external(any ExternalSession)
+    }
+
+    /// Distinguishes the connections of one worker; never used twice.
+    let number: UInt32
+    /// On which side of the service Weir stands.
+    public let side: Side
+    /// The ends, for observers; made only when someone observes.
+    var connection: ObservedConnection?
+    var decoder = Decoder.detecting
+    /// What the connection was seen to speak.
+    public internal(set) var connectionProtocol = ConnectionProtocol.silent
+    /// The head of the connection's list in the call table.
+    var firstCall: Int32 = -1
+    /// The calls waiting for a reply.
+    public internal(set) var inFlight = 0
+    /// The first bytes of each direction while they are too few to tell, at most one each.
+    var firstByteUp: UInt8?
+    var firstByteDown: UInt8?
+    /// Whether the connection's beginning was not seen, so that the first bytes may be the middle of anything.
+    let isMidstream: Bool
+    /// How many bytes were searched in vain for a beginning.
+    var searchedBytes = 0
+    /// Whether `toUpstream` turned out to be the way from the server.
+    public internal(set) var isFlipped = false
+    /// Whether ``isFlipped`` may still be decided.
+    var isClientUnknown: Bool
+
+    init(number: UInt32, side: Side, connection: ObservedConnection?, isMidstream: Bool, isClientUnknown: Bool) {
+        self.number = number
+        self.side = side
+        self.connection = connection
+        self.isMidstream = isMidstream
+        self.isClientUnknown = isClientUnknown
+    }
+
+    /// The direction as the client sees it.
+    func seen(_ direction: Direction) -> Direction { isFlipped ? direction.opposite : direction }
+
+    /// The ends as an observer is told them.
+    var seenConnection: ObservedConnection? {
+        guard let connection, isFlipped else { return connection }
+        return ObservedConnection(client: connection.server, server: connection.client)
+    }
+
+    /// On which side Weir stands for calls whose requests travel that way: a callback turns it round.
+    func side(of direction: Direction) -> Side {
+        seen(direction) == .toUpstream ? side : (side == .provider ? .consumer : .provider)
+    }
+
+    /// Whether no message is half way through in either direction, as far as the protocol can tell.
+    public var isQuiet: Bool {
+        switch decoder {
+        case .detecting: true
+        case .dubbo(let session): session.isQuiet && inFlight == 0
+        case .opaque, .blind, .external: false
+        }
+    }
+
+    func takeFirstByte(_ direction: Direction) -> UInt8? {
+        if direction == .toUpstream {
+            defer { firstByteUp = nil }
+            return firstByteUp
+        }
+        defer { firstByteDown = nil }
+        return firstByteDown
+    }
+
+    func setFirstByte(_ byte: UInt8, _ direction: Direction) {
+        if direction == .toUpstream { firstByteUp = byte } else { firstByteDown = byte }
+    }
+}

@@ -1,0 +1,36 @@
+internal import Synchronization
+internal import Telemetry
+
+/// What a worker can be asked to do by other threads.
+enum Command: Sendable {
+    case snapshot(@Sendable (RecorderSnapshot) -> Void)
+    case connections(@Sendable ([ConnectionReport]) -> Void)
+    /// Stop accepting, finish what is in flight, end by this time (monotonic nanoseconds).
+    case drain(deadline: UInt64)
+}
+
+/// The way into a worker: a queue and the event that wakes it.
+final class Mailbox: Sendable {
+    let event: Int32
+    private let commands = Mutex<[Command]>([])
+
+    init?() {
+        event = Linux.eventDescriptor()
+        guard event >= 0 else { return nil }
+    }
+
+    deinit { Linux.close(event) }
+
+    func post(_ command: Command) {
+        commands.withLock { $0.append(command) }
+        Linux.signal(event)
+    }
+
+    func take() -> [Command] {
+        commands.withLock { commands in
+            var taken: [Command] = []
+            swap(&taken, &commands)
+            return taken
+        }
+    }
+}

@@ -1,0 +1,67 @@
+internal import Calls
+internal import Inspection
+internal import Wire
+
+/// A connection from downstream and the one to upstream that it is joined with.
+final class Pair {
+    /// One of the two sockets.
+    struct Socket {
+        var descriptor: Int32
+        /// The events asked of the kernel.
+        var interest: UInt32 = 0
+        /// Whether the kernel knows it.
+        var isRegistered = false
+        var isOpen: Bool { descriptor >= 0 }
+    }
+
+    enum Phase: UInt8 {
+        /// Upstream has not accepted yet.
+        case connecting
+        case established
+        /// One peer was reset: what it had said is still delivered, then the other is reset too.
+        case aborting
+        case closed
+    }
+
+    let slot: Int
+    let generation: UInt32
+    let peer: Endpoint
+    let destination: Endpoint
+    let session: Session
+    let start: UInt64
+    var phase = Phase.connecting
+    /// In ``Phase/connecting`` and ``Phase/aborting``: when to give up.
+    var deadline: UInt64
+    var downstream: Socket
+    var upstream: Socket
+    var up = Pipe()
+    var down = Pipe()
+
+    init(
+        slot: Int,
+        generation: UInt32,
+        peer: Endpoint,
+        destination: Endpoint,
+        session: Session,
+        start: UInt64,
+        deadline: UInt64,
+        downstream: Int32,
+        upstream: Int32
+    ) {
+        self.slot = slot
+        self.generation = generation
+        self.peer = peer
+        self.destination = destination
+        self.session = session
+        self.start = start
+        self.deadline = deadline
+        self.downstream = Socket(descriptor: downstream)
+        self.upstream = Socket(descriptor: upstream)
+    }
+
+    /// Whether nothing is on its way in either direction.
+    var isQuiet: Bool {
+        phase == .established && session.isQuiet && up.queue.isEmpty && down.queue.isEmpty && up.held.isEmpty
+            && down.held.isEmpty
+    }
+}

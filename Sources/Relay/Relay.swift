@@ -1,0 +1,300 @@
+public import Calls
+package import Inspection
+internal import Synchronization
+public import Telemetry
+public import Wire
+
+/// A connection as the admin API reports it.
+public struct ConnectionReport: Sendable {
+    /// Distinguishes the connections of one worker.
+    public let id: UInt64
+    /// Who connected to Weir.
+    public let peer: Endpoint
+    /// Whom Weir connected to.
+    public let upstream: Endpoint
+    /// On which side of the service Weir stands.
+    public let side: Side
+    /// What it speaks.
+    public let connectionProtocol: ConnectionProtocol
+    /// Time since it was accepted.
+    public let ageNanoseconds: UInt64
+    /// Calls waiting for a reply.
+    public let inFlight: Int
+    /// Bytes from downstream.
+    public let bytesToUpstream: UInt64
+    /// Bytes from upstream.
+    public let bytesToDownstream: UInt64
+    /// Whether upstream has not accepted yet.
+    public let isConnecting: Bool
+}
+
+/// What the relay tells its owner of; called on the workers' threads, so it must be quick.
+public struct RelayHooks: Sendable {
+    /// A connection was not relayed.
+    public var refused: @Sendable (Endpoint, RefusalReason) -> Void = { _, _ in }
+    /// Accepting pauses for want of what the text says.
+    public var acceptPaused: @Sendable (String) -> Void = { _ in }
+    /// Makes the session of a new connection.
+    package var makeSession: @Sendable (Inspector, Side) -> Session = { $0.open(side: $1) }
+
+    /// Hooks that do nothing.
+    public init() {}
+}
+
+/// Why the relay could not start.
+public enum RelayError: Error, Equatable, Sendable {
+    /// An address cannot be listened on; the text is the system's.
+    case cannotListen(Endpoint, String)
+    /// The system gave no thread, event queue or descriptor.
+    case outOfResources(String)
+}
+
+/// What the workers share: the operations, the labels, and how many connections there are.
+final class SharedState: Sendable {
+    let registry: OperationRegistry
+    let labels: SeriesLabels
+    private let connections = Atomic<Int>(0)
+
+    init(registry: OperationRegistry, labels: SeriesLabels) {
+        self.registry = registry
+        self.labels = labels
+    }
+
+    func takeConnection(limit: Int) -> Bool {
+        let count = connections.add(1, ordering: .relaxed).newValue
+        guard count <= limit else {
+            releaseConnection()
+            return false
+        }
+        return true
+    }
+
+    func releaseConnection() { connections.subtract(1, ordering: .relaxed) }
+}
+
+/// The proxy: workers that accept connections, join each with its destination, and pass bytes both ways.
+public final class Relay: Sendable {
+    /// A scrape waits this long for a worker before it uses what the worker said last.
+    public static let answerNanoseconds: UInt64 = 100_000_000
+
+    private let mailboxes: [Mailbox]
+    /// The addresses that are listened on, ports filled in.
+    public let addresses: [Endpoint]
+    private let running: Mutex<Running>
+    private let last: Mutex<[RecorderSnapshot?]>
+
+    private struct Running {
+        var workers: Int
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// Opens the listeners and starts the workers.
+    ///
+    /// - Parameters:
+    ///   - configuration: What to listen on, where to connect, within what bounds.
+    ///   - registry: The operations of the process.
+    ///   - labels: The codes and exception classes of the process.
+    ///   - hooks: What the owner wants to be told.
+    /// - Throws: ``RelayError`` when an address cannot be used or the system is out of something.
+    public init(
+        configuration: RelayConfiguration,
+        registry: OperationRegistry,
+        labels: SeriesLabels,
+        hooks: RelayHooks = RelayHooks()
+    ) throws(RelayError) {
+        _ = Linux.raiseFileLimit()
+        let count = configuration.workers > 0 ? configuration.workers : Self.defaultWorkers()
+        let shared = SharedState(registry: registry, labels: labels)
+        let sets = try Self.openListeners(configuration.listeners, workers: count)
+        addresses = sets.first?.compactMap { Linux.localEndpoint($0.descriptor) } ?? []
+        var mailboxes: [Mailbox] = []
+        for _ in 0..<count {
+            guard let mailbox = Mailbox() else { throw .outOfResources("no event descriptor") }
+            mailboxes.append(mailbox)
+        }
+        self.mailboxes = mailboxes
+        running = Mutex(Running(workers: count))
+        last = Mutex(Array(repeating: nil, count: count))
+        for (mailbox, listeners) in zip(mailboxes, sets) {
+            let result = Linux.startThread(named: "weir-worker") { [self] in
+                let worker = Worker(
+                    configuration: configuration,
+                    listeners: listeners,
+                    shared: shared,
+                    mailbox: mailbox,
+                    hooks: hooks
+                )
+                worker?.run()
+                workerEnded()
+            }
+            guard result == 0 else { throw .outOfResources(Linux.message(result)) }
+        }
+    }
+
+    /// As many as processors may be used, at most four; the container's quota is the settings' matter.
+    private static func defaultWorkers() -> Int { max(1, min(4, Linux.affinityCount())) }
+
+    private static func openListeners(
+        _ configurations: [ListenerConfiguration],
+        workers: Int
+    ) throws(RelayError) -> [[Worker.Listener]] {
+        var sets = Array(repeating: [Worker.Listener](), count: workers)
+        for configuration in configurations {
+            var address = configuration.address
+            for index in 0..<workers {
+                let listener = try openListener(configuration, at: address, isFirst: index == 0)
+                // A port chosen by the system is the same one for all workers.
+                address = Linux.localEndpoint(listener.descriptor) ?? address
+                sets[index].append(listener)
+            }
+        }
+        return sets
+    }
+
+    private static func openListener(
+        _ configuration: ListenerConfiguration,
+        at address: Endpoint,
+        isFirst: Bool
+    ) throws(RelayError) -> Worker.Listener {
+        var isTransparent = false
+        if case .transparent = configuration.destination { isTransparent = true }
+        if isFirst, address.port != 0 {
+            // Sharing a port is for the workers of one process: another process on it is found by asking alone.
+            let probe = Linux.listen(
+                address,
+                dualStack: configuration.isDualStack,
+                reusePort: false,
+                transparent: isTransparent
+            )
+            guard probe >= 0 else { throw .cannotListen(address, Linux.message(probe)) }
+            Linux.close(probe)
+        }
+        let descriptor = Linux.listen(
+            address,
+            dualStack: configuration.isDualStack,
+            reusePort: true,
+            transparent: isTransparent
+        )
+        guard descriptor >= 0 else { throw .cannotListen(address, Linux.message(descriptor)) }
+        let port = Linux.localEndpoint(descriptor)?.port ?? address.port
+        return Worker.Listener(descriptor: descriptor, configuration: configuration, port: port)
+    }
+
+    // MARK: Asking
+
+    /// The numbers of every worker, asked at once; of one that does not answer in time, what it said last.
+    ///
+    /// - Returns: The snapshots, and how many of them are old.
+    public func snapshots() async -> (snapshots: [RecorderSnapshot], stale: Int) {
+        let answers: [RecorderSnapshot?] = await ask { .snapshot($0) }
+        let stale = answers.count { $0 == nil }
+        let current = last.withLock { last in
+            for (index, answer) in answers.enumerated() where answer != nil { last[index] = answer }
+            return last
+        }
+        return (current.compactMap { $0 }, stale)
+    }
+
+    /// Every open connection, by worker.
+    public func connections() async -> [ConnectionReport] {
+        let answers: [[ConnectionReport]?] = await ask { .connections($0) }
+        return answers.flatMap { $0 ?? [] }
+    }
+
+    private func ask<Answer: Sendable>(
+        _ command: (@escaping @Sendable (Answer) -> Void) -> Command
+    ) async -> [Answer?] {
+        let gathering = Gathering<Answer>(count: mailboxes.count)
+        for (index, mailbox) in mailboxes.enumerated() {
+            mailbox.post(command { gathering.answer($0, from: index) })
+        }
+        let limit = Task {
+            try? await Task.sleep(nanoseconds: Self.answerNanoseconds)
+            gathering.giveUp()
+        }
+        let answers = await gathering.wait()
+        limit.cancel()
+        return answers
+    }
+
+    // MARK: Ending
+
+    /// Stops accepting, lets calls in flight finish, and closes what is left after `nanoseconds`.
+    ///
+    /// - Parameter nanoseconds: How long calls in flight may take.
+    public func drain(within nanoseconds: UInt64) async {
+        let deadline = Linux.now() + nanoseconds
+        for mailbox in mailboxes { mailbox.post(.drain(deadline: deadline)) }
+        await ended()
+    }
+
+    /// Waits until every worker has ended.
+    public func ended() async {
+        await withCheckedContinuation { continuation in
+            let isOver = running.withLock { running in
+                if running.workers > 0 { running.waiters.append(continuation) }
+                return running.workers == 0
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    private func workerEnded() {
+        let waiters = running.withLock { running in
+            running.workers -= 1
+            guard running.workers == 0 else { return [CheckedContinuation<Void, Never>]() }
+            defer { running.waiters = [] }
+            return running.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}
+
+/// The answers of several workers to one question, until all are there or the asker gives up.
+private final class Gathering<Answer: Sendable>: Sendable {
+    private struct State {
+        var answers: [Answer?]
+        var missing: Int
+        var continuation: CheckedContinuation<[Answer?], Never>?
+        var isOver = false
+    }
+
+    private let state: Mutex<State>
+
+    init(count: Int) {
+        state = Mutex(State(answers: Array(repeating: nil, count: count), missing: count, continuation: nil))
+    }
+
+    func answer(_ answer: Answer, from index: Int) {
+        finish { state in
+            guard !state.isOver else { return false }
+            state.answers[index] = answer
+            state.missing -= 1
+            return state.missing == 0
+        }
+    }
+
+    func giveUp() { finish { !$0.isOver } }
+
+    func wait() async -> [Answer?] {
+        await withCheckedContinuation { continuation in
+            let ready: [Answer?]? = state.withLock { state in
+                guard !state.isOver else { return state.answers }
+                state.continuation = continuation
+                return nil
+            }
+            if let ready { continuation.resume(returning: ready) }
+        }
+    }
+
+    private func finish(_ isComplete: (inout State) -> Bool) {
+        let done: (CheckedContinuation<[Answer?], Never>, [Answer?])? = state.withLock { state in
+            guard isComplete(&state) else { return nil }
+            state.isOver = true
+            guard let continuation = state.continuation else { return nil }
+            state.continuation = nil
+            return (continuation, state.answers)
+        }
+        if let done { done.0.resume(returning: done.1) }
+    }
+}

@@ -1,0 +1,67 @@
+public import Calls
+public import Inspection
+public import Wire
+
+/// How sockets are set up.
+public struct SocketOptions: Sendable {
+    /// Idle time before the first keepalive probe, in seconds; 0 switches keepalive off.
+    public var keepAliveIdleSeconds = 60
+    /// Time between probes, in seconds.
+    public var keepAliveIntervalSeconds = 15
+    /// Probes without an answer that end the connection.
+    public var keepAliveCount = 4
+    /// `TCP_USER_TIMEOUT`, in milliseconds; 0 leaves the system's.
+    public var userTimeoutMilliseconds = 0
+
+    /// The defaults.
+    public init() {}
+}
+
+/// Where connections of one side come in and where they go.
+public struct ListenerConfiguration: Sendable {
+    /// How the destination of a connection is found.
+    public enum Destination: Sendable {
+        /// Always this one.
+        case fixed(Endpoint)
+        /// The one the connection had before it was redirected.
+        case original
+        /// The local address of the connection, which a TPROXY rule left as it was.
+        case transparent
+    }
+
+    /// On which side of the service Weir stands.
+    public var side: Side
+    /// The address to listen on.
+    public var address: Endpoint
+    /// Whether an IPv6 wildcard takes IPv4 connections too.
+    public var isDualStack: Bool
+    /// Where its connections go.
+    public var destination: Destination
+
+    /// A listener of those settings.
+    public init(side: Side, address: Endpoint, isDualStack: Bool, destination: Destination) {
+        self.side = side
+        self.address = address
+        self.isDualStack = isDualStack
+        self.destination = destination
+    }
+}
+
+/// Everything the relay needs to know.
+public struct RelayConfiguration: Sendable {
+    /// Where connections come in.
+    public var listeners: [ListenerConfiguration]
+    /// How many workers; 0 means as many as there are processors for them, at most four.
+    public var workers = 0
+    /// The most connections at a time, all workers together.
+    public var maxConnections = 20_000
+    /// How long upstream may take to accept, in nanoseconds.
+    public var connectTimeoutNanoseconds: UInt64 = 5_000_000_000
+    /// How sockets are set up.
+    public var socket = SocketOptions()
+    /// The bounds of inspection.
+    public var inspection = Inspector.Limits()
+
+    /// A configuration with defaults for everything but the listeners.
+    public init(listeners: [ListenerConfiguration]) { self.listeners = listeners }
+}

@@ -1,0 +1,157 @@
+internal import Calls
+internal import Glibc
+internal import Inspection
+internal import Telemetry
+internal import Wire
+
+extension Worker {
+    /// At most this many connections are accepted a turn, so that those that are open are not kept waiting.
+    private static let acceptsPerTurn = 64
+    private static let acceptPauseNanoseconds: UInt64 = 1_000_000_000
+
+    func accept(_ index: Int) {
+        for _ in 0..<Self.acceptsPerTurn {
+            let (descriptor, peer) = Linux.accept(listeners[index].descriptor)
+            if descriptor < 0 {
+                switch -descriptor {
+                case EMFILE, ENFILE, ENOBUFS, ENOMEM: pauseAccepting(Linux.message(descriptor))
+                default: break
+                }
+                return
+            }
+            admit(descriptor, peer, listeners[index])
+        }
+    }
+
+    /// Leaves connections waiting in the kernel while there is nothing to take them with.
+    private func pauseAccepting(_ why: String) {
+        guard !isAcceptPaused else { return }
+        isAcceptPaused = true
+        acceptPausedUntil = Linux.now() + Self.acceptPauseNanoseconds
+        nextTick = min(nextTick, acceptPausedUntil)
+        for (index, listener) in listeners.enumerated() where listener.descriptor >= 0 {
+            queue.change(listener.descriptor, 0, token: Token.firstListener - UInt64(index))
+        }
+        hooks.acceptPaused(why)
+    }
+
+    func resumeAccepting() {
+        isAcceptPaused = false
+        for (index, listener) in listeners.enumerated() where listener.descriptor >= 0 {
+            queue.change(listener.descriptor, EventQueue.readable, token: Token.firstListener - UInt64(index))
+        }
+    }
+
+    /// Takes a connection in and begins to connect to where it was going.
+    private func admit(_ descriptor: Int32, _ peer: Endpoint, _ listener: Listener) {
+        guard shared.takeConnection(limit: configuration.maxConnections) else {
+            return refuse(descriptor, peer, .limit)
+        }
+        let destination: Endpoint
+        switch self.destination(of: descriptor, peer, listener) {
+        case .success(let found): destination = found
+        case .failure(let refusal):
+            shared.releaseConnection()
+            return refuse(descriptor, peer, refusal.reason)
+        }
+        let upstream = Linux.connect(destination)
+        guard upstream >= 0 else {
+            shared.releaseConnection()
+            if upstream == -EMFILE || upstream == -ENFILE { pauseAccepting(Linux.message(upstream)) }
+            return refuse(descriptor, peer, .connectFailed)
+        }
+        Linux.configure(descriptor, configuration.socket)
+        Linux.configure(upstream, configuration.socket)
+        join(descriptor, upstream, peer, destination, listener.configuration.side)
+    }
+
+    private func join(
+        _ descriptor: Int32,
+        _ upstream: Int32,
+        _ peer: Endpoint,
+        _ destination: Endpoint,
+        _ side: Side
+    ) {
+        let now = Linux.now()
+        let slot = freeSlots.popLast() ?? pairs.count
+        generation &+= 1
+        let pair = Pair(
+            slot: slot,
+            generation: generation,
+            peer: peer,
+            destination: destination,
+            session: hooks.makeSession(inspector, side),
+            start: now,
+            deadline: now + configuration.connectTimeoutNanoseconds,
+            downstream: descriptor,
+            upstream: upstream
+        )
+        if slot == pairs.count { pairs.append(pair) } else { pairs[slot] = pair }
+        openPairs += 1
+        waitingPairs.insert(slot)
+        nextTick = min(nextTick, now + 100_000_000)
+        // Downstream is watched for a reset only: its bytes stay in the kernel until there is someone to take them.
+        setInterest(pair, isUpstream: false, 0)
+        setInterest(pair, isUpstream: true, EventQueue.writable)
+    }
+
+    private struct Refusal: Error {
+        let reason: RefusalReason
+    }
+
+    private func destination(of descriptor: Int32, _ peer: Endpoint, _ listener: Listener) -> Result<Endpoint, Refusal> {
+        let destination: Endpoint
+        switch listener.configuration.destination {
+        case .fixed(let endpoint): return .success(endpoint)
+        case .original:
+            guard let original = Linux.originalDestination(descriptor, peerIsIPv6: peer.isIPv6) else {
+                return .failure(Refusal(reason: .noDestination))
+            }
+            destination = original
+            // A connection made to the proxy itself has itself as its destination.
+            if original == Linux.localEndpoint(descriptor) { return .failure(Refusal(reason: .noDestination)) }
+        case .transparent:
+            guard let local = Linux.localEndpoint(descriptor) else {
+                return .failure(Refusal(reason: .noDestination))
+            }
+            destination = local
+        }
+        let isOwnPort = listeners.contains { $0.port == destination.port }
+        if isOwnPort, Linux.isLocalAddress(destination) { return .failure(Refusal(reason: .loop)) }
+        return .success(destination)
+    }
+
+    private func refuse(_ descriptor: Int32, _ peer: Endpoint, _ reason: RefusalReason) {
+        recorder.connectionRefused(reason: reason)
+        hooks.refused(peer, reason)
+        Linux.resetOnClose(descriptor)
+        Linux.close(descriptor)
+    }
+
+    // MARK: Connecting
+
+    func finishConnect(_ pair: Pair) {
+        guard Linux.socketError(pair.upstream.descriptor) == 0 else { return refuseUpstream(pair, .connectFailed) }
+        pair.phase = .established
+        waitingPairs.remove(pair.slot)
+        updateInterest(pair)
+    }
+
+    /// Upstream could not be reached: downstream is told as it would have been without a proxy.
+    func refuseUpstream(_ pair: Pair, _ reason: RefusalReason) {
+        recorder.connectionRefused(reason: reason)
+        hooks.refused(pair.peer, reason)
+        Linux.resetOnClose(pair.downstream.descriptor)
+        close(pair)
+    }
+
+    /// Downstream went away before upstream had accepted.
+    func downstreamFailed(_ pair: Pair) {
+        guard Linux.socketError(pair.downstream.descriptor) != 0 else {
+            // A half-close is no failure; it will be read once there is an upstream to pass it to.
+            return
+        }
+        Linux.resetOnClose(pair.upstream.descriptor)
+        close(pair)
+    }
+}

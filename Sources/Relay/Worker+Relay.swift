@@ -1,0 +1,193 @@
+internal import Calls
+internal import Glibc
+internal import Inspection
+internal import Telemetry
+internal import Wire
+
+extension Worker {
+    // MARK: Reading
+
+    /// Reads one socket and passes on what its session's plan says.
+    @inline(__always)
+    func read(_ pair: Pair, _ direction: Direction, isFailed: Bool) {
+        let isUp = direction == .toUpstream
+        guard isUp ? pair.up.wantsBytes : pair.down.wantsBytes else {
+            // Not wanted now, but a reset is no matter of wanting.
+            if isFailed { failWhilePaused(pair, direction) }
+            return
+        }
+        let count = buffer.read(isUp ? pair.downstream.descriptor : pair.upstream.descriptor)
+        if count > 0 {
+            received(pair, direction, count)
+        } else if count == 0 {
+            sourceEnded(pair, direction)
+        } else if count != -Int(EAGAIN), count != -Int(EINTR) {
+            abort(pair, from: direction)
+        }
+    }
+
+    @inline(__always)
+    private func received(_ pair: Pair, _ direction: Direction, _ count: Int) {
+        plan.removeAll()
+        var isSettled = true
+        buffer.withBytes(count) { bytes in
+            if direction == .toUpstream {
+                plan.isBoundaryWanted = !pair.up.replies.isEmpty
+                inspector.receive(pair.session, bytes, direction, now: Linux.now(), plan: &plan)
+                isSettled = pass(&pair.up, pair.upstream.descriptor, bytes)
+            } else {
+                plan.isBoundaryWanted = !pair.down.replies.isEmpty
+                inspector.receive(pair.session, bytes, direction, now: Linux.now(), plan: &plan)
+                isSettled = pass(&pair.down, pair.downstream.descriptor, bytes)
+            }
+        }
+        if !isSettled || !plan.reply.isEmpty { finishPassing(pair, direction) }
+    }
+
+    /// Writes straight from the read buffer when nothing stands before the bytes; else through the queue.
+    ///
+    /// - Returns: Whether nothing remains to be done for the direction.
+    @inline(__always)
+    private func pass(_ pipe: inout Pipe, _ sink: Int32, _ bytes: RawSpan) -> Bool {
+        pipe.forwardedBytes &+= UInt64(bytes.byteCount)
+        guard plan.forwardsAll, pipe.held.isEmpty, pipe.reach == .none, pipe.queue.isEmpty, pipe.replies.isEmpty else {
+            if !pipe.carryOut(plan, bytes) { isOverrun = true }
+            return false
+        }
+        pipe.isAtBoundary = plan.endsAtBoundary
+        let written = Linux.write(sink, bytes)
+        if written == bytes.byteCount { return true }
+        if written >= 0 || written == -Int(EAGAIN) {
+            pipe.queue.append(bytes.extracting(max(0, written)..<bytes.byteCount))
+        } else {
+            pipe.isSinkBroken = true
+        }
+        return false
+    }
+
+    /// Queues the session's replies for the other direction and writes what can be written.
+    private func finishPassing(_ pair: Pair, _ direction: Direction) {
+        if isOverrun {
+            isOverrun = false
+            inspector.overran(pair.session, now: Linux.now())
+        }
+        if !plan.reply.isEmpty {
+            if direction == .toUpstream { pair.down.addReplies(plan.reply) } else { pair.up.addReplies(plan.reply) }
+        }
+        settle(pair, direction)
+    }
+
+    // MARK: Ends
+
+    /// The source of a direction has said its last: what is held is decided, and then the sink is told.
+    func sourceEnded(_ pair: Pair, _ direction: Direction) {
+        plan.removeAll()
+        let nothing: [UInt8] = []
+        inspector.ended(pair.session, direction, now: Linux.now(), plan: &plan)
+        if direction == .toUpstream {
+            endPipe(&pair.up, &pair.down, unsafe nothing.span.bytes)
+        } else {
+            endPipe(&pair.down, &pair.up, unsafe nothing.span.bytes)
+        }
+        settle(pair, direction)
+    }
+
+    private func endPipe(_ pipe: inout Pipe, _ opposite: inout Pipe, _ nothing: RawSpan) {
+        _ = pipe.carryOut(plan, nothing)
+        pipe.held = []
+        pipe.reach = .none
+        // Nothing of the source's will follow, so a reply can only come after what there was, if that was whole.
+        if pipe.isAtBoundary { pipe.emitReplies() }
+        pipe.replies = []
+        pipe.isSourceEnded = true
+        if !plan.reply.isEmpty { opposite.addReplies(plan.reply) }
+    }
+
+    /// Writes what is queued both ways, passes ends on, closes what is finished, and asks the kernel for what is next.
+    func settle(_ pair: Pair, _ direction: Direction) {
+        flushPipe(pair, direction)
+        flushPipe(pair, direction.opposite)
+        finishSettling(pair)
+    }
+
+    /// A socket takes bytes again.
+    func flush(_ pair: Pair, _ direction: Direction) {
+        flushPipe(pair, direction)
+        if pair.phase == .aborting { return }
+        finishSettling(pair)
+    }
+
+    private func finishSettling(_ pair: Pair) {
+        guard pair.phase == .established else { return }
+        if pair.up.isFinished, pair.down.isFinished { return close(pair) }
+        // A sink that takes nothing more and will say nothing more is gone: its peer must learn it.
+        if pair.up.isSinkBroken, pair.down.isSourceEnded { return reset(pair) }
+        if pair.down.isSinkBroken, pair.up.isSourceEnded { return reset(pair) }
+        updateInterest(pair)
+    }
+
+    private func flushPipe(_ pair: Pair, _ direction: Direction) {
+        if direction == .toUpstream {
+            flushPipe(&pair.up, pair.upstream.descriptor)
+        } else {
+            flushPipe(&pair.down, pair.downstream.descriptor)
+        }
+    }
+
+    private func flushPipe(_ pipe: inout Pipe, _ sink: Int32) {
+        if pipe.isSinkBroken || pipe.isSinkShut {
+            pipe.queue.removeAll()
+            return
+        }
+        while !pipe.queue.isEmpty {
+            let written = pipe.queue.write(to: sink)
+            if written == -Int(EAGAIN) || written == -Int(EINTR) { return }
+            if written < 0 {
+                pipe.isSinkBroken = true
+                pipe.queue.removeAll()
+                return
+            }
+        }
+        if pipe.isSourceEnded {
+            Linux.shutdownWrite(sink)
+            pipe.isSinkShut = true
+        }
+    }
+
+    // MARK: Interest
+
+    /// Asks the kernel for what the pair waits for, if that has changed.
+    func updateInterest(_ pair: Pair) {
+        var downstream: UInt32 = 0
+        var upstream: UInt32 = 0
+        if pair.phase == .established {
+            if pair.up.wantsBytes, !isReplyFull(pair.down) { downstream |= EventQueue.readable }
+            if pair.down.wantsBytes, !isReplyFull(pair.up) { upstream |= EventQueue.readable }
+        }
+        if !pair.down.queue.isEmpty { downstream |= EventQueue.writable }
+        if !pair.up.queue.isEmpty { upstream |= EventQueue.writable }
+        setInterest(pair, isUpstream: false, downstream)
+        setInterest(pair, isUpstream: true, upstream)
+    }
+
+    /// Whether so many replies wait that the peer they answer must not ask for more.
+    private func isReplyFull(_ pipe: Pipe) -> Bool { pipe.replies.count >= Pipe.maxReplyBytes }
+
+    func setInterest(_ pair: Pair, isUpstream: Bool, _ mask: UInt32) {
+        let socket = isUpstream ? pair.upstream : pair.downstream
+        guard socket.isOpen, !socket.isRegistered || socket.interest != mask else { return }
+        let token = Token.pair(pair.slot, pair.generation, isUpstream: isUpstream)
+        if socket.isRegistered {
+            queue.change(socket.descriptor, mask, token: token)
+        } else {
+            _ = queue.add(socket.descriptor, mask, token: token)
+        }
+        if isUpstream {
+            pair.upstream.isRegistered = true
+            pair.upstream.interest = mask
+        } else {
+            pair.downstream.isRegistered = true
+            pair.downstream.interest = mask
+        }
+    }
+}

@@ -1,0 +1,211 @@
+internal import Calls
+internal import Glibc
+internal import Inspection
+internal import Telemetry
+internal import Wire
+
+/// One thread: an event loop and its connections. It shares nothing with other workers but the operation registry and
+/// the count of connections.
+///
+/// The loop is level-triggered and reads each ready socket once a turn, at most a buffer full, so that no connection
+/// starves the others. What was read goes to the session and, as its plan says, straight out of the read buffer.
+final class Worker {
+    /// Which socket of which pair an event belongs to; also the loop's own descriptors.
+    enum Token {
+        static let upstreamBit: UInt64 = 1
+        static let commands: UInt64 = .max
+        /// Listeners count down from here.
+        static let firstListener: UInt64 = .max - 1
+
+        static func pair(_ slot: Int, _ generation: UInt32, isUpstream: Bool) -> UInt64 {
+            UInt64(generation) << 32 | UInt64(slot) << 1 | (isUpstream ? upstreamBit : 0)
+        }
+    }
+
+    struct Listener {
+        var descriptor: Int32
+        let configuration: ListenerConfiguration
+        let port: UInt16
+    }
+
+    static let readBufferBytes = 262_144
+    private static let tickNanoseconds: UInt64 = 100_000_000
+    private static let shortTickNanoseconds: UInt64 = 10_000_000
+
+    let configuration: RelayConfiguration
+    let shared: SharedState
+    let mailbox: Mailbox
+    let queue: EventQueue
+    let buffer = ReadBuffer(byteCount: Worker.readBufferBytes)
+    let recorder: Recorder
+    let inspector: Inspector
+    let hooks: RelayHooks
+    var plan = Plan()
+    var listeners: [Listener]
+    var pairs: [Pair?] = []
+    var freeSlots: [Int] = []
+    var generation: UInt32 = 0
+    var openPairs = 0
+    /// Pairs that wait for a time: connecting or aborting.
+    var waitingPairs: Set<Int> = []
+    var isAcceptPaused = false
+    var acceptPausedUntil: UInt64 = 0
+    var nextTick: UInt64 = 0
+    var drainDeadline: UInt64?
+    var isStopped = false
+    /// Whether the session just asked held back too much.
+    var isOverrun = false
+
+    init?(
+        configuration: RelayConfiguration,
+        listeners: [Listener],
+        shared: SharedState,
+        mailbox: Mailbox,
+        hooks: RelayHooks
+    ) {
+        guard let queue = EventQueue() else { return nil }
+        self.queue = queue
+        self.configuration = configuration
+        self.listeners = listeners
+        self.shared = shared
+        self.mailbox = mailbox
+        self.hooks = hooks
+        recorder = Recorder(labels: shared.labels)
+        inspector = Inspector(registry: shared.registry, recorder: recorder, limits: configuration.inspection)
+        guard self.queue.add(mailbox.event, EventQueue.readable, token: Token.commands) == 0 else { return nil }
+        for index in self.listeners.indices {
+            let token = Token.firstListener - UInt64(index)
+            guard self.queue.add(self.listeners[index].descriptor, EventQueue.readable, token: token) == 0 else {
+                return nil
+            }
+        }
+    }
+
+    // MARK: The loop
+
+    /// Runs until the worker is told to stop and its last connection is gone.
+    func run() {
+        while !isStopped {
+            let count = queue.wait(milliseconds: timeout())
+            let start = Linux.now()
+            for index in 0..<count {
+                let event = queue.event(index)
+                handle(event.mask, event.token)
+            }
+            let now = Linux.now()
+            if count > 0 { recorder.loopLag(nanoseconds: now - start) }
+            if now >= nextTick { tick(now) }
+        }
+        for listener in listeners where listener.descriptor >= 0 { Linux.close(listener.descriptor) }
+    }
+
+    private var needsShortTicks: Bool { drainDeadline != nil || waitingPairs.contains { pairs[$0]?.phase == .aborting } }
+
+    private func timeout() -> Int32 {
+        guard needsTicks else { return -1 }
+        let now = Linux.now()
+        guard nextTick > now else { return 0 }
+        return Int32((nextTick - now + 999_999) / 1_000_000)
+    }
+
+    private var needsTicks: Bool {
+        inspector.needsTicks || !waitingPairs.isEmpty || drainDeadline != nil || isAcceptPaused
+    }
+
+    private func tick(_ now: UInt64) {
+        nextTick = now + (needsShortTicks ? Self.shortTickNanoseconds : Self.tickNanoseconds)
+        inspector.tick(now: now)
+        for slot in waitingPairs {
+            guard let pair = pairs[slot], now >= pair.deadline || pair.phase == .aborting else { continue }
+            switch pair.phase {
+            case .connecting: refuseUpstream(pair, .connectTimeout)
+            case .aborting: continueAbort(pair, now)
+            case .established, .closed: break
+            }
+        }
+        if isAcceptPaused, now >= acceptPausedUntil { resumeAccepting() }
+        if let drainDeadline { continueDrain(now, deadline: drainDeadline) }
+    }
+
+    /// Makes the next tick come soon.
+    func hastenTick() { nextTick = min(nextTick, Linux.now() + Self.shortTickNanoseconds) }
+
+    private func handle(_ mask: UInt32, _ token: UInt64) {
+        if token == Token.commands { return runCommands() }
+        if token > Token.firstListener - UInt64(listeners.count), token <= Token.firstListener {
+            return accept(Int(Token.firstListener - token))
+        }
+        let slot = Int(token & 0xffff_ffff) >> 1
+        guard slot < pairs.count, let pair = pairs[slot], pair.generation == UInt32(token >> 32) else { return }
+        handle(mask, pair, isUpstream: token & Token.upstreamBit != 0)
+    }
+
+    @inline(__always)
+    private func handle(_ mask: UInt32, _ pair: Pair, isUpstream: Bool) {
+        switch pair.phase {
+        case .connecting:
+            if isUpstream { finishConnect(pair) } else { downstreamFailed(pair) }
+        case .established:
+            if mask & EventQueue.writable != 0 { flush(pair, isUpstream ? .toUpstream : .toDownstream) }
+            guard mask & (EventQueue.readable | EventQueue.failed) != 0, pair.phase == .established else { return }
+            read(pair, isUpstream ? .toDownstream : .toUpstream, isFailed: mask & EventQueue.failed != 0)
+        case .aborting:
+            if mask & EventQueue.failed != 0 { finishAbort(pair) } else if mask & EventQueue.writable != 0 {
+                flush(pair, isUpstream ? .toUpstream : .toDownstream)
+            }
+        case .closed: break
+        }
+    }
+
+    // MARK: Commands
+
+    private func runCommands() {
+        Linux.clear(mailbox.event)
+        for command in mailbox.take() {
+            switch command {
+            case .snapshot(let reply): reply(recorder.snapshot())
+            case .connections(let reply): reply(reports())
+            case .drain(let deadline): beginDrain(deadline)
+            }
+        }
+    }
+
+    private func reports() -> [ConnectionReport] {
+        let now = Linux.now()
+        return pairs.compactMap { pair in
+            guard let pair else { return nil }
+            return ConnectionReport(
+                id: UInt64(pair.generation) << 32 | UInt64(pair.slot),
+                peer: pair.peer,
+                upstream: pair.destination,
+                side: pair.session.side,
+                connectionProtocol: pair.session.connectionProtocol,
+                ageNanoseconds: now - pair.start,
+                inFlight: pair.session.inFlight,
+                bytesToUpstream: pair.up.forwardedBytes,
+                bytesToDownstream: pair.down.forwardedBytes,
+                isConnecting: pair.phase == .connecting
+            )
+        }
+    }
+
+    // MARK: Draining
+
+    /// Takes no more connections, lets calls in flight finish, and stops.
+    private func beginDrain(_ deadline: UInt64) {
+        drainDeadline = min(deadline, drainDeadline ?? .max)
+        for index in listeners.indices where listeners[index].descriptor >= 0 {
+            Linux.close(listeners[index].descriptor)
+            listeners[index].descriptor = -1
+        }
+        nextTick = 0
+    }
+
+    private func continueDrain(_ now: UInt64, deadline: UInt64) {
+        for pair in pairs {
+            guard let pair else { continue }
+            if now >= deadline || pair.isQuiet { close(pair) }
+        }
+        if openPairs == 0 { isStopped = true }
+    }
+}

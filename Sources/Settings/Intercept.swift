@@ -1,0 +1,145 @@
+/// Why connections cannot be intercepted as asked.
+public enum InterceptProblem: Error, Equatable, Sendable, CustomStringConvertible {
+    /// A list of ports cannot be read.
+    case ports(String)
+    /// Neither side is to be intercepted, or a side has no ports.
+    case nothing
+    /// The user database has no such user.
+    case unknownUser(String)
+    /// Rules for what this machine sends need the user that Weir runs as, or Weir's own connections would come back.
+    case needsUser
+    /// A port that Weir itself listens on would be sent to Weir.
+    case ownPort(UInt16)
+    /// A side's listen port must be known.
+    case noListenPort
+
+    /// The problem in one line.
+    public var description: String {
+        switch self {
+        case .ports(let reason): "ports: \(reason)"
+        case .nothing: "no ports to intercept"
+        case .unknownUser(let name): "no such user: \(name.quoted)"
+        case .needsUser: "the user that Weir runs as must be named, or Weir's own connections would come back to it"
+        case .ownPort(let port): "port \(port) is one of Weir's own"
+        case .noListenPort: "a listen port of 0 cannot be intercepted to"
+        }
+    }
+}
+
+/// Which connections are sent to Weir, and the nftables rules that do it.
+///
+/// The rules are a whole transaction for `nft -f -`: they replace the table `weir` at once or change nothing, and may
+/// be installed again at any time. NAT decides at a connection's first packet: open connections stay as they are.
+public struct InterceptPlan: Equatable, Sendable {
+    /// Connections to the application.
+    public struct Provider: Equatable, Sendable {
+        /// The application's ports.
+        public let ports: PortSet
+        /// The port of Weir's provider side; it must listen on all addresses.
+        public let listenPort: UInt16
+        /// Whether connections from this machine (other containers of a pod) are taken too.
+        public let includesLocal: Bool
+
+        /// Makes the provider side.
+        ///
+        /// - Parameters:
+        ///   - ports: The application's ports.
+        ///   - listenPort: The port of Weir's provider side.
+        ///   - includesLocal: Whether connections from this machine are taken too; needs the plan's user.
+        public init(ports: PortSet, listenPort: UInt16 = 16006, includesLocal: Bool = false) {
+            self.ports = ports
+            self.listenPort = listenPort
+            self.includesLocal = includesLocal
+        }
+    }
+
+    /// Connections that the application makes.
+    public struct Consumer: Equatable, Sendable {
+        /// The ports that are taken; `nil` for every port but ``excluded``.
+        public let ports: PortSet?
+        /// Ports that are left alone whatever ``ports`` says.
+        public let excluded: PortSet
+        /// The port of Weir's consumer side; it must listen on loopback of both families.
+        public let listenPort: UInt16
+        /// Whether connections to 127.0.0.0/8 and ::1 are taken too.
+        public let includesLoopback: Bool
+
+        /// Makes the consumer side.
+        ///
+        /// - Parameters:
+        ///   - ports: The ports that are taken, or `nil` for all.
+        ///   - excluded: Ports that are left alone.
+        ///   - listenPort: The port of Weir's consumer side.
+        ///   - includesLoopback: Whether connections to loopback addresses are taken too.
+        public init(
+            ports: PortSet?,
+            excluded: PortSet = PortSet([]),
+            listenPort: UInt16 = 16001,
+            includesLoopback: Bool = false
+        ) {
+            self.ports = ports
+            self.excluded = excluded
+            self.listenPort = listenPort
+            self.includesLoopback = includesLoopback
+        }
+    }
+
+    /// What the rules are kept in.
+    public enum Layout: String, CaseIterable, Sendable {
+        /// One table for both families; NAT in it needs Linux 5.2.
+        case inet
+        /// A table for each family, for older kernels.
+        case separate
+
+        var families: [String] { self == .inet ? ["inet"] : ["ip", "ip6"] }
+    }
+
+    /// Connections to the application; `nil` leaves them alone.
+    public let provider: Provider?
+    /// Connections that the application makes; `nil` leaves them alone.
+    public let consumer: Consumer?
+    /// The number of the user that Weir runs as.
+    public let user: UInt32?
+    /// Ports that Weir listens on: never intercepted.
+    public let ownPorts: PortSet
+    /// What the rules are kept in.
+    public let layout: Layout
+
+    /// Makes a plan.
+    ///
+    /// - Parameters:
+    ///   - provider: Connections to the application.
+    ///   - consumer: Connections that the application makes.
+    ///   - user: Name or number of the user that Weir runs as; its connections are left alone.
+    ///   - ownPorts: Further ports that Weir listens on (admin, metrics).
+    ///   - layout: What the rules are kept in.
+    /// - Throws: ``InterceptProblem`` for what cannot work.
+    public init(
+        provider: Provider?,
+        consumer: Consumer?,
+        user: String?,
+        ownPorts: [UInt16] = [16080],
+        layout: Layout = .inet
+    ) throws(InterceptProblem) {
+        let listenPorts = [provider?.listenPort, consumer?.listenPort].compactMap(\.self)
+        guard !listenPorts.isEmpty, provider?.ports.isEmpty != true, consumer?.ports?.isEmpty != true else {
+            throw .nothing
+        }
+        guard !listenPorts.contains(0) else { throw .noListenPort }
+        for port in listenPorts + ownPorts
+        where provider?.ports.contains(port) == true || consumer?.ports?.contains(port) == true {
+            throw .ownPort(port)
+        }
+        if let user {
+            guard let number = userNumber(user) else { throw .unknownUser(user) }
+            self.user = number
+        } else {
+            guard consumer == nil, provider?.includesLocal != true else { throw .needsUser }
+            self.user = nil
+        }
+        self.provider = provider
+        self.consumer = consumer
+        self.ownPorts = PortSet(listenPorts + ownPorts)
+        self.layout = layout
+    }
+}

@@ -1,0 +1,165 @@
+extension SettingKey {
+    /// Every setting, in the order in which they are shown.
+    static let all: [SettingKey] =
+        provider + consumer + relay + inspection + admin + [
+            .list("metrics.names", \.metrics.names, .word, 1...8, "families of metric names to export: weir"),
+            .value("metrics.per-caller", \.metrics.isPerCaller, .boolean, "count calls by calling application too"),
+            .list("redact", \.redact, .attachmentName, 0...1000, "attachments and headers that print as ***"),
+            .value("log.level", \.log.level, .word, "trace, debug, info, notice, warning or error"),
+            .value("log.format", \.log.format, .word, "text or json"),
+        ]
+
+    /// The keys by path.
+    static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
+
+    /// The names of the mappings at the top, in order.
+    static let sections = all.map(\.path).reduce(into: [String]()) { sections, path in
+        guard let dot = path.firstIndex(of: "."), sections.last != String(path[..<dot]) else { return }
+        sections.append(String(path[..<dot]))
+    }
+
+    private static let provider = side(
+        "provider",
+        "calls that arrive at the application",
+        isEnabled: \.provider.isEnabled,
+        listen: \.provider.listen,
+        upstream: \.provider.upstream,
+        mode: \.provider.mode
+    )
+
+    private static let consumer = side(
+        "consumer",
+        "calls that the application makes",
+        isEnabled: \.consumer.isEnabled,
+        listen: \.consumer.listen,
+        upstream: \.consumer.upstream,
+        mode: \.consumer.mode
+    )
+
+    private static func side(
+        _ name: String,
+        _ what: String,
+        isEnabled: Place<Bool>,
+        listen: Place<NetworkAddress>,
+        upstream: Place<NetworkAddress?>,
+        mode: Place<InterceptionMode>
+    ) -> [SettingKey] {
+        [
+            .value(
+                "\(name).enabled",
+                isEnabled,
+                .boolean,
+                "whether \(what) are taken in; on when the section is there"
+            ),
+            .value("\(name).listen", listen, .listenAddress, "address to listen on; [::] takes IPv4 too"),
+            .optional(
+                "\(name).upstream",
+                upstream,
+                .upstreamAddress,
+                "HOST:PORT that connections go to; off: where each was going before it was intercepted"
+            ),
+            .value(
+                "\(name).mode",
+                mode,
+                .word,
+                "redirect or tproxy: how connections come here when there is no upstream"
+            ),
+        ]
+    }
+
+    private static let relay: [SettingKey] = [
+        .value(
+            "relay.workers",
+            \.relay.workers,
+            .integer(0...256),
+            "threads; 0: as processors and cgroup allow, at most 4"
+        ),
+        .value(
+            "relay.max-connections",
+            \.relay.maxConnections,
+            .integer(1...1_000_000),
+            "connections at a time; more are closed"
+        ),
+        .value(
+            "relay.connect-timeout",
+            \.relay.connectTimeout,
+            .duration(.milliseconds(10)...(.seconds(300))),
+            "how long connecting to an upstream may take"
+        ),
+        .optional(
+            "relay.tcp-user-timeout",
+            \.relay.tcpUserTimeout,
+            .duration(.seconds(1)...(.seconds(3600))),
+            "how long sent bytes may stay unacknowledged; off: as the kernel does"
+        ),
+        .optional(
+            "relay.keepalive-idle",
+            \.relay.keepaliveIdle,
+            .duration(.seconds(1)...(.seconds(32_400)), step: 1000),
+            "idle time before the first keepalive probe; off: no keepalive"
+        ),
+        .value(
+            "relay.keepalive-interval",
+            \.relay.keepaliveInterval,
+            .duration(.seconds(1)...(.seconds(32_400)), step: 1000),
+            "time between keepalive probes"
+        ),
+        .value(
+            "relay.keepalive-count",
+            \.relay.keepaliveCount,
+            .integer(1...127),
+            "unanswered probes that end a connection"
+        ),
+        .value(
+            "relay.read-buffer",
+            \.relay.readBufferBytes,
+            .size(16 << 10...8 << 20),
+            "the buffer a worker reads into"
+        ),
+        .value(
+            "relay.drain-deadline",
+            \.relay.drainDeadline,
+            .duration(.zero...(.seconds(3600))),
+            "how long connections may go on after a stop was asked for"
+        ),
+    ]
+
+    private static let inspection: [SettingKey] = [
+        .value("inspection.enabled", \.inspection.isEnabled, .boolean, "whether anything is decoded"),
+        .value(
+            "inspection.call-timeout",
+            \.inspection.callTimeout,
+            .duration(.milliseconds(10)...(.seconds(86_400))),
+            "the deadline of a call that names none"
+        ),
+        .value(
+            "inspection.max-operations",
+            \.inspection.maxOperations,
+            .integer(1...100_000),
+            "different operations; further ones count as _other"
+        ),
+        .value(
+            "inspection.max-calls",
+            \.inspection.maxCalls,
+            .integer(1...10_000_000),
+            "calls in flight that a worker keeps"
+        ),
+        .value(
+            "inspection.max-tombstones",
+            \.inspection.maxTombstones,
+            .integer(0...1_000_000),
+            "timed-out calls that a worker remembers for late replies"
+        ),
+    ]
+
+    private static let admin: [SettingKey] = [
+        .value("admin.listen", \.admin.listen, .listenAddress, "address of the admin API"),
+        .optional(
+            "admin.metrics-listen",
+            \.admin.metricsListen,
+            .listenAddress,
+            "a further address with /metrics, /healthz and /readyz only"
+        ),
+        .optional("admin.token", \.admin.token, .token, "bearer token of changing calls; needed when not on loopback"),
+    ]
+}

@@ -1,0 +1,136 @@
+import Glibc
+
+/// Why a file could not be read.
+public struct FileProblem: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The file's name as it was given.
+    public let path: String
+    /// The system's error number.
+    public let code: Int32
+
+    /// `weir.yaml: No such file or directory`.
+    public var description: String { "\(path.printable): \(systemText(code))" }
+
+    /// Whether there is no such file, as against one that cannot be read.
+    public var isMissing: Bool { code == ENOENT || code == ENOTDIR }
+}
+
+extension SettingsFile {
+    /// Reads a file; of one that is too long only enough to say so.
+    ///
+    /// - Parameter path: The file's name; problems carry it as it is.
+    /// - Throws: ``FileProblem`` with the system's reason.
+    public init(path: String) throws(FileProblem) {
+        self.init(name: path, bytes: try readFile(path, limitBytes: YAMLDocument.maxBytes + 1))
+    }
+}
+
+/// Facts about the process that Weir runs in.
+public enum ProcessFacts {
+    /// The environment's variables that begin with `WEIR_`.
+    public static var weirVariables: [String: String] {
+        var variables: [String: String] = [:]
+        // SAFETY: `environ` is a list of C strings that ends in nil; Weir never changes its environment.
+        var next = unsafe environ
+        while let entry = unsafe next.pointee {
+            let text = unsafe String(cString: entry)
+            unsafe next += 1
+            guard text.hasPrefix("WEIR_"), let sign = text.firstIndex(of: "=") else { continue }
+            variables[String(text[..<sign])] = String(text[text.index(after: sign)...])
+        }
+        return variables
+    }
+
+    /// How many processors this process may run on (its affinity), at least 1.
+    public static var processors: Int {
+        guard let status = try? readFile("/proc/self/status", limitBytes: 64 << 10) else { return 1 }
+        return max(1, processors(status: String(decoding: status, as: UTF8.self)))
+    }
+
+    /// Processors' worth of time that the control groups (version 2) grant, rounded up; `nil` for no limit.
+    public static var cgroupLimit: Int? {
+        guard let membership = try? readFile("/proc/self/cgroup", limitBytes: 64 << 10) else { return nil }
+        let lines = String(decoding: membership, as: UTF8.self).split(separator: "\n")
+        guard let own = lines.first(where: { $0.hasPrefix("0::/") }) else { return nil }
+        var parts = own.dropFirst("0::/".count).split(separator: "/")
+        var least: Int?
+        while true {
+            let path = (["/sys/fs/cgroup"] + parts.map(String.init)).joined(separator: "/") + "/cpu.max"
+            if let text = try? readFile(path, limitBytes: 256),
+                let limit = processors(cpuMax: String(decoding: text, as: UTF8.self))
+            {
+                least = min(least ?? .max, limit)
+            }
+            guard parts.popLast() != nil else { return least }
+        }
+    }
+
+    /// Counts the bits of `Cpus_allowed`, groups of hexadecimal digits with commas between them.
+    ///
+    /// - Parameter text: The content of `/proc/self/status`.
+    /// - Returns: The processors allowed; 0 when the text does not tell.
+    package static func processors(status text: String) -> Int {
+        let name = "Cpus_allowed:"
+        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }) else { return 0 }
+        return line.dropFirst(name.count).reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount }
+    }
+
+    /// Reads what `cpu.max` holds: quota and period in microseconds, or `max`.
+    ///
+    /// - Parameter text: `150000 100000` or `max 100000`.
+    /// - Returns: Quota over period rounded up; `nil` for no limit or another form.
+    package static func processors(cpuMax text: String) -> Int? {
+        let words = text.split { $0 == " " || $0 == "\n" }
+        guard words.count == 2, let quota = Int(words[0]), let period = Int(words[1]), quota > 0, period > 0 else {
+            return nil
+        }
+        return (quota - 1) / period + 1
+    }
+}
+
+/// The number of a user given by number or name.
+///
+/// - Parameter text: Digits, or a name of the system's user database.
+/// - Returns: The number; `nil` for an unknown name and for the number that means «nobody in particular».
+func userNumber(_ text: String) -> UInt32? {
+    if let number = UInt32(digits: text) { return number == .max ? nil : number }
+    guard !text.isEmpty, !text.utf8.contains(0) else { return nil }
+    var record = unsafe passwd()
+    var found: UnsafeMutablePointer<passwd>?
+    // SAFETY: the size given is the buffer's; the texts of `record` point into the buffer and only its number is read.
+    return unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 16 << 10) { buffer in
+        guard let base = buffer.baseAddress else { return nil }
+        let code = unsafe getpwnam_r(text, &record, base, buffer.count, &found)
+        let isFound = unsafe found != nil
+        return unsafe code == 0 && isFound ? record.pw_uid : nil
+    }
+}
+
+/// The system's words for an error number.
+func systemText(_ code: Int32) -> String {
+    // SAFETY: the size given is the buffer's; on success it holds a C string.
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+        guard let base = buffer.baseAddress, unsafe strerror_r(code, base, buffer.count) == 0 else {
+            return "error \(code)"
+        }
+        return unsafe String(cString: base)
+    }
+}
+
+private func readFile(_ path: String, limitBytes: Int) throws(FileProblem) -> [UInt8] {
+    guard !path.utf8.contains(0) else { throw FileProblem(path: path, code: ENOENT) }
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw FileProblem(path: path, code: errno) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 16 << 10)
+    while bytes.count < limitBytes {
+        let wanted = min(chunk.count, limitBytes - bytes.count)
+        // SAFETY: `wanted` is at most the size of `chunk`.
+        let count = unsafe read(descriptor, &chunk, wanted)
+        if count < 0, errno == EINTR { continue }
+        guard count >= 0 else { throw FileProblem(path: path, code: errno) }
+        guard count > 0 else { break }
+        bytes += chunk[..<count]
+    }
+    return bytes
+}

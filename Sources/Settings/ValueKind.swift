@@ -1,0 +1,213 @@
+/// Why a text is not taken as a value.
+struct Rejection: Error, Equatable {
+    let reason: String
+    /// The list item that is meant, when it is one.
+    var item: Int?
+}
+
+/// How a value is read from text and written as YAML.
+struct ValueKind<Value: Sendable>: Sendable {
+    let parse: @Sendable (String) throws(Rejection) -> Value
+    let show: @Sendable (Value) -> String
+    /// What helps when a list was found in its place.
+    var listHint = ""
+}
+
+extension ValueKind where Value == Bool {
+    static var boolean: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                switch text {
+                case "true", "yes", "on": return true
+                case "false", "no", "off": return false
+                default: throw Rejection(reason: "not true or false: \(text.quoted)")
+                }
+            },
+            show: { $0 ? "true" : "false" }
+        )
+    }
+}
+
+extension ValueKind where Value == Int {
+    static func integer(_ range: ClosedRange<Int>) -> Self {
+        Self(
+            parse: { text throws(Rejection) in
+                guard isDigits(text) else { throw Rejection(reason: "not a whole number: \(text.quoted)") }
+                guard let value = Int(digits: text), range ~= value else {
+                    throw Rejection(reason: "not in \(range.lowerBound)...\(range.upperBound): \(text.printable)")
+                }
+                return value
+            },
+            show: { "\($0)" }
+        )
+    }
+
+    /// Bytes, as `512B`, `16KiB`, `8MiB` or `1GiB`.
+    static func size(_ range: ClosedRange<Int>) -> Self {
+        let units: [(String, Int)] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)]
+        let show: @Sendable (Int) -> String = { bytes in
+            let unit = units.last { bytes >= $0.1 && bytes % $0.1 == 0 } ?? units[0]
+            return "\(bytes / unit.1)\(unit.0)"
+        }
+        return Self(
+            parse: { text throws(Rejection) in
+                let bytes = try amount(text, units: units, what: "a size", examples: "512B, 16KiB, 8MiB")
+                guard let bytes, range ~= bytes else {
+                    throw Rejection(
+                        reason: "not in \(show(range.lowerBound))...\(show(range.upperBound)): \(text.printable)"
+                    )
+                }
+                return bytes
+            },
+            show: show
+        )
+    }
+}
+
+extension ValueKind where Value == Duration {
+    /// A time, as `500ms`, `10s`, `1m` or `1h`, a multiple of `step` milliseconds.
+    static func duration(_ range: ClosedRange<Duration>, step: Int = 1) -> Self {
+        let units: [(String, Int)] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
+        let show: @Sendable (Duration) -> String = { duration in
+            let milliseconds = Int(duration / .milliseconds(1))
+            guard milliseconds > 0 else { return "0s" }
+            let unit = units.last { milliseconds % $0.1 == 0 } ?? units[0]
+            return "\(milliseconds / unit.1)\(unit.0)"
+        }
+        return Self(
+            parse: { text throws(Rejection) in
+                let milliseconds = try amount(text, units: units, what: "a time", examples: "500ms, 10s, 1m, 1h")
+                guard let milliseconds, range ~= .milliseconds(milliseconds) else {
+                    throw Rejection(
+                        reason: "not in \(show(range.lowerBound))...\(show(range.upperBound)): \(text.printable)"
+                    )
+                }
+                guard milliseconds % step == 0 else {
+                    throw Rejection(reason: "not in whole seconds: \(text.printable)")
+                }
+                return .milliseconds(milliseconds)
+            },
+            show: show
+        )
+    }
+}
+
+extension ValueKind where Value == NetworkAddress {
+    static var listenAddress: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                guard let address = NetworkAddress(text) else { throw Rejection(reason: addressReason(text)) }
+                guard case .name(let name) = address.host else { return address }
+                guard name == "localhost" else {
+                    throw Rejection(reason: "an address to listen on cannot be a name: \(text.quoted)")
+                }
+                return NetworkAddress(host: .ipv4(0x7f00_0001), port: address.port)
+            },
+            show: showAddress,
+            listHint: addressHint
+        )
+    }
+
+    static var upstreamAddress: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                guard let address = NetworkAddress(text) else { throw Rejection(reason: addressReason(text)) }
+                guard !address.isUnspecified else {
+                    throw Rejection(reason: "an address to connect to needs a host: \(text.quoted)")
+                }
+                guard address.port > 0 else {
+                    throw Rejection(reason: "an address to connect to needs a port: \(text.quoted)")
+                }
+                return address
+            },
+            show: showAddress,
+            listHint: addressHint
+        )
+    }
+
+    // Brackets without quotes are a list in YAML.
+    private static var addressHint: String { ", an IPv6 address needs quotes: \"[::1]:16006\"" }
+
+    @Sendable private static func showAddress(_ address: NetworkAddress) -> String {
+        if case .ipv6 = address.host { "\"\(address)\"" } else { "\(address)" }
+    }
+
+    private static func addressReason(_ text: String) -> String {
+        let colons = text.utf8.count { $0 == UInt8(ascii: ":") }
+        if colons > 1, !text.hasPrefix("[") {
+            return "not an address: \(text.quoted); an IPv6 address is written as \"[::1]:16006\""
+        }
+        return "not an address: \(text.quoted)\(colons == 0 ? "; HOST:PORT is expected" : "")"
+    }
+}
+
+extension ValueKind where Value: RawRepresentable & CaseIterable, Value.RawValue == String {
+    /// One of a few words.
+    static var word: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                if let value = Value(rawValue: text) { return value }
+                let known = Value.allCases.map(\.rawValue).joined(separator: ", ")
+                throw Rejection(reason: "not one of \(known): \(text.quoted)")
+            },
+            show: { $0.rawValue }
+        )
+    }
+}
+
+extension ValueKind where Value == String {
+    /// A secret; what was given is never repeated.
+    static var token: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                let isVisible = text.utf8.allSatisfy { 0x21...0x7e ~= $0 }
+                guard 8...256 ~= text.utf8.count, isVisible else {
+                    throw Rejection(reason: "must be 8...256 visible ASCII characters")
+                }
+                return text
+            },
+            show: { _ in "\"***\"" }
+        )
+    }
+
+    /// The name of an attachment or header, in lower case.
+    static var attachmentName: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                guard 1...128 ~= text.utf8.count, text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) else {
+                    throw Rejection(reason: "not a name of 1...128 visible ASCII characters: \(text.quoted)")
+                }
+                return text.lowercased()
+            },
+            // A visible ASCII text needs no escapes between single quotes but for the quote itself.
+            show: { name in "'\(name.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''"))'"
+            }
+        )
+    }
+}
+
+private func isDigits(_ text: some StringProtocol) -> Bool {
+    !text.isEmpty && text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+}
+
+/// A whole number with a unit, in the smallest unit; `nil` when it is far out of every range.
+private func amount(
+    _ text: String,
+    units: [(String, Int)],
+    what: String,
+    examples: String
+) throws(Rejection) -> Int? {
+    let digits = text.utf8.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }.count
+    let number = text.prefix(digits)
+    let unit = text.dropFirst(digits)
+    guard digits > 0, unit.isEmpty || units.contains(where: { $0.0 == unit }) else {
+        throw Rejection(reason: "not \(what): \(text.quoted); write it as \(examples)")
+    }
+    if unit.isEmpty, Int(number) != 0 {
+        throw Rejection(reason: "needs a unit: \(text.quoted); write it as \(examples)")
+    }
+    guard let count = Int(number) else { return nil }
+    let factor = units.first { $0.0 == unit }?.1 ?? 1
+    let (product, overflow) = count.multipliedReportingOverflow(by: factor)
+    return overflow || product > 1 << 50 ? nil : product
+}

@@ -1,0 +1,152 @@
+/// Everything that can be set, checked and complete; made by ``SettingsLoader`` or, with every default, by ``init()``.
+public struct WeirSettings: Equatable, Sendable {
+    /// The side where calls arrive at the application; on by default.
+    public internal(set) var provider = SideSettings(isEnabled: true, listenPort: 16006)
+    /// The side where the application makes calls; off unless something is said about it.
+    public internal(set) var consumer = SideSettings(isEnabled: false, listenPort: 16001)
+    /// How bytes are moved.
+    public internal(set) var relay = RelaySettings()
+    /// What is decoded and remembered.
+    public internal(set) var inspection = InspectionSettings()
+    /// The admin API.
+    public internal(set) var admin = AdminSettings()
+    /// What the metrics page shows.
+    public internal(set) var metrics = MetricsSettings()
+    /// Attachments and headers that print as `***` everywhere; lower case, compared without regard to case.
+    public internal(set) var redact = ["token", "authorization", "password"]
+    /// What Weir says about itself.
+    public internal(set) var log = LogSettings()
+
+    /// The defaults: the provider side on, towards the original destination.
+    public init() {}
+}
+
+/// How Weir learns where an intercepted connection was going.
+public enum InterceptionMode: String, CaseIterable, Sendable {
+    /// A NAT rule sent it here: `SO_ORIGINAL_DST` tells.
+    case redirect
+    /// A TPROXY rule sent it here: the local address tells, and the client's address is kept.
+    case tproxy
+}
+
+/// One side of the service: its listener and where its connections go.
+public struct SideSettings: Equatable, Sendable {
+    /// Whether the side runs.
+    public internal(set) var isEnabled: Bool
+    /// The address to listen on, never a name; `[::]` takes IPv4 too.
+    public internal(set) var listen: NetworkAddress
+    /// Where connections go; `nil` means each goes to its original destination.
+    public internal(set) var upstream: NetworkAddress?
+    /// How the original destination is found; of no effect beside ``upstream``.
+    public internal(set) var mode = InterceptionMode.redirect
+
+    init(isEnabled: Bool, listenPort: UInt16) {
+        self.isEnabled = isEnabled
+        listen = NetworkAddress(host: .ipv6(0), port: listenPort)
+    }
+}
+
+/// How bytes are moved.
+public struct RelaySettings: Equatable, Sendable {
+    /// Threads, 0…256; 0 means ``workerCount(processors:cgroupLimit:)`` decides.
+    public internal(set) var workers = 0
+    /// Connection pairs open at a time, both sides together, 1…1,000,000.
+    public internal(set) var maxConnections = 20_000
+    /// How long connecting to an upstream may take, 10 ms…5 min.
+    public internal(set) var connectTimeout = Duration.seconds(5)
+    /// TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged, 1 s…1 h; `nil` leaves it to the kernel.
+    public internal(set) var tcpUserTimeout: Duration?
+    /// Idle time before the first keepalive probe, 1 s…9 h, whole seconds; `nil` switches keepalive off.
+    public internal(set) var keepaliveIdle: Duration? = .seconds(60)
+    /// Time between keepalive probes, 1 s…9 h, whole seconds.
+    public internal(set) var keepaliveInterval = Duration.seconds(15)
+    /// Unanswered keepalive probes after which a connection is dead, 1…127.
+    public internal(set) var keepaliveCount = 4
+    /// The buffer that a worker reads into, 16 KiB…8 MiB, in bytes.
+    public internal(set) var readBufferBytes = 256 << 10
+    /// How long connections may go on after a stop was asked for, 0 s…1 h.
+    public internal(set) var drainDeadline = Duration.seconds(10)
+
+    /// The number of worker threads to start.
+    ///
+    /// - Parameters:
+    ///   - processors: Processors that this process may run on.
+    ///   - cgroupLimit: Processors' worth of time that the control group grants, rounded up; `nil` for no limit.
+    /// - Returns: ``workers``, or when that is 0 the least of both figures and 4; at least 1.
+    public func workerCount(processors: Int, cgroupLimit: Int?) -> Int {
+        workers > 0 ? workers : max(1, min(processors, cgroupLimit ?? .max, 4))
+    }
+}
+
+/// What is decoded and remembered.
+public struct InspectionSettings: Equatable, Sendable {
+    /// Whether anything is decoded; without it connections are forwarded and counted only.
+    public internal(set) var isEnabled = true
+    /// The deadline of a call that names none of its own, 10 ms…24 h.
+    public internal(set) var callTimeout = Duration.seconds(60)
+    /// Different operations in the whole process, 1…100,000; further ones count as `_other`.
+    public internal(set) var maxOperations = 2_000
+    /// Calls in flight that a worker keeps, 1…10,000,000.
+    public internal(set) var maxCalls = 100_000
+    /// Timed-out calls that a worker remembers in order to recognise late replies, 0…1,000,000.
+    public internal(set) var maxTombstones = 10_000
+}
+
+/// The admin API.
+public struct AdminSettings: Equatable, Sendable {
+    /// The address to listen on; never a name.
+    public internal(set) var listen = NetworkAddress(host: .ipv4(0x7f00_0001), port: 16080)
+    /// A further address that serves only `/metrics`, `/healthz` and `/readyz`; `nil` for none.
+    public internal(set) var metricsListen: NetworkAddress?
+    /// What a changing call must carry as its bearer token, 8…256 visible ASCII characters; `nil` only on loopback.
+    public internal(set) var token: String?
+
+    /// Whether changing calls need ``token``.
+    public var changesNeedToken: Bool { token != nil || !listen.isLoopback }
+}
+
+/// A family of metric names.
+public enum MetricNames: String, CaseIterable, Sendable {
+    /// `weir_*`.
+    case weir
+}
+
+/// What the metrics page shows.
+public struct MetricsSettings: Equatable, Sendable {
+    /// The families of names to export, at least one.
+    public internal(set) var names: [MetricNames] = [.weir]
+    /// Whether `weir_calls_total` has the label `caller`: a series more for every calling application.
+    public internal(set) var isPerCaller = false
+}
+
+/// How much is logged; each level includes those after it.
+public enum LogLevel: String, CaseIterable, Sendable {
+    /// A line a frame.
+    case trace
+    /// A line a connection.
+    case debug
+    /// The configuration in short.
+    case info
+    /// Started, draining, stopped.
+    case notice
+    /// A limit or a peer's fault that changed behaviour.
+    case warning
+    /// The process cannot do its job.
+    case error
+}
+
+/// How a log line is written.
+public enum LogFormat: String, CaseIterable, Sendable {
+    /// For people.
+    case text
+    /// A JSON object a line.
+    case json
+}
+
+/// What Weir says about itself.
+public struct LogSettings: Equatable, Sendable {
+    /// The least important level that is written.
+    public internal(set) var level = LogLevel.info
+    /// How lines are written.
+    public internal(set) var format = LogFormat.text
+}

@@ -1,0 +1,85 @@
+/// A duration histogram at one moment, of one worker or of several together.
+public struct HistogramSnapshot: Equatable, Sendable {
+    /// One native bucket that is not empty.
+    public struct Bucket: BitwiseCopyable, Equatable, Sendable {
+        /// The bucket of ``HistogramScale``, from 1; its index in Prometheus' schema 3 is 160 less.
+        public let bucket: Int
+        /// How many durations fell there.
+        public let count: UInt64
+
+        /// The index of the bucket in a Prometheus native histogram of schema 3.
+        public var schemaIndex: Int { bucket + HistogramScale.zeroExponent * HistogramScale.bucketsPerOctave }
+    }
+
+    /// How many durations were counted.
+    public internal(set) var count: UInt64 = 0
+    /// Their sum.
+    public internal(set) var sumNanoseconds: UInt64 = 0
+    /// The longest of them.
+    public internal(set) var maxNanoseconds: UInt64 = 0
+    /// How many were at most 2⁻²⁰ s long.
+    public internal(set) var zeroCount: UInt64 = 0
+    /// The classic buckets, each for itself (not added up); the last is +Inf.
+    public internal(set) var classic = [UInt64](repeating: 0, count: HistogramScale.classicCount)
+    /// The native buckets that are not empty, in order.
+    public internal(set) var buckets: [Bucket] = []
+
+    /// An empty histogram.
+    public init() {}
+
+    /// The duration below which a share of all durations lies.
+    ///
+    /// The native bucket it lies in is 9 % wide; inside, the durations are taken to lie evenly. Never above the maximum.
+    ///
+    /// - Parameter share: From 0 to 1: 0.99 for the 99th percentile.
+    /// - Returns: Seconds, or `nil` when nothing was counted.
+    public func quantile(_ share: Double) -> Double? {
+        guard count > 0 else { return nil }
+        let rank = min(max(share, 0), 1) * Double(count)
+        let bounds = HistogramScale.shared.upperBounds
+        var below = Double(zeroCount)
+        if rank <= below { return capped(Double(bounds[0]) * rank / below) }
+        for bucket in buckets {
+            let inside = Double(bucket.count)
+            if rank <= below + inside {
+                let lower = Double(bounds[bucket.bucket - 1])
+                let width = Double(bounds[bucket.bucket]) - lower
+                return capped(lower + width * (rank - below) / inside)
+            }
+            below += inside
+        }
+        return capped(.infinity)
+    }
+
+    private func capped(_ nanoseconds: Double) -> Double { min(nanoseconds, Double(maxNanoseconds)) / 1e9 }
+
+    /// Adds another histogram to this one.
+    ///
+    /// - Parameter other: Of the same scale, as all are.
+    public mutating func merge(_ other: HistogramSnapshot) {
+        guard other.count > 0 else { return }
+        count += other.count
+        sumNanoseconds &+= other.sumNanoseconds
+        maxNanoseconds = max(maxNanoseconds, other.maxNanoseconds)
+        zeroCount += other.zeroCount
+        for at in classic.indices { classic[at] += other.classic[at] }
+        buckets = buckets.isEmpty ? other.buckets : Self.merged(buckets, other.buckets)
+    }
+
+    private static func merged(_ left: [Bucket], _ right: [Bucket]) -> [Bucket] {
+        var all: [Bucket] = []
+        all.reserveCapacity(left.count + right.count)
+        var (atLeft, atRight) = (0, 0)
+        while atLeft < left.count, atRight < right.count {
+            let (a, b) = (left[atLeft], right[atRight])
+            if a.bucket == b.bucket {
+                all.append(Bucket(bucket: a.bucket, count: a.count + b.count))
+            } else {
+                all.append(a.bucket < b.bucket ? a : b)
+            }
+            if a.bucket <= b.bucket { atLeft += 1 }
+            if b.bucket <= a.bucket { atRight += 1 }
+        }
+        return all + left[atLeft...] + right[atRight...]
+    }
+}

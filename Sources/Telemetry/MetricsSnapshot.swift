@@ -1,0 +1,127 @@
+public import Calls
+
+/// What is known of one operation on one side.
+public struct OperationReport: Sendable {
+    /// How many calls ended with one outcome and code.
+    public struct Result: Sendable {
+        /// What became of them.
+        public let outcome: Outcome
+        /// The protocol's name of the code, empty for none, `other` past ``SeriesLabels/limit``.
+        public let code: String
+        /// How many.
+        public let count: UInt64
+        /// The code's place in ``SeriesLabels``.
+        let place: Int
+    }
+
+    /// How many replies carried one exception class.
+    public struct Exception: Sendable {
+        /// The class, `other` past ``SeriesLabels/limit``.
+        public let className: String
+        /// How many.
+        public let count: UInt64
+        /// The class's place in ``SeriesLabels``.
+        let place: Int
+    }
+
+    /// The operation's id.
+    public let id: OperationID
+    /// Its names.
+    public let operation: Operation
+    /// Where Weir stands.
+    public let side: Side
+    /// Calls begun and not ended.
+    public internal(set) var inFlight: Int64 = 0
+    /// Bytes of requests whose calls have ended.
+    public internal(set) var requestBytes: UInt64 = 0
+    /// Bytes of their replies.
+    public internal(set) var responseBytes: UInt64 = 0
+    /// Replies to calls given up before.
+    public internal(set) var lateReplies: UInt64 = 0
+    /// Ended calls, in order of outcome, then of the code's first sight.
+    public internal(set) var results: [Result] = []
+    /// Exceptions in order of first sight.
+    public internal(set) var exceptions: [Exception] = []
+    /// The durations of answered calls.
+    public internal(set) var duration = HistogramSnapshot()
+
+    /// How many calls have ended.
+    public var calls: UInt64 { results.reduce(0) { $0 + $1.count } }
+
+    /// How many of them ended with an outcome that is an error.
+    public var errors: UInt64 { results.reduce(0) { $0 + ($1.outcome.isError ? $1.count : 0) } }
+}
+
+/// The numbers of the whole process: those of all workers together.
+public struct MetricsSnapshot: Sendable {
+    /// How many connections of one side and protocol.
+    public struct Connections: Sendable {
+        /// Where Weir stands.
+        public let side: Side
+        /// What they speak.
+        public let connectionProtocol: ConnectionProtocol
+        /// How many are open now.
+        public internal(set) var open: Int64 = 0
+        /// How many there have been; a silent one counts when it ends.
+        public internal(set) var total: UInt64 = 0
+    }
+
+    /// How often a decoder gave up for one reason.
+    public struct DecodeErrors: Sendable {
+        /// Whose decoder.
+        public let connectionProtocol: ConnectionProtocol
+        /// The error's label.
+        public let reason: String
+        /// How often.
+        public let count: UInt64
+    }
+
+    /// Every operation and side with numbers, in order of first sight.
+    public internal(set) var operations: [OperationReport] = []
+    /// Every side and protocol, seen or not.
+    public internal(set) var connections: [Connections] = []
+    /// By side and event: how many.
+    public internal(set) var events: [(side: Side, event: PeerEvent, count: UInt64)] = []
+    /// By side: the time heartbeats took.
+    public internal(set) var heartbeatRoundTrips: [(side: Side, duration: HistogramSnapshot)] = []
+    /// Decode errors, in order of protocol and reason.
+    public internal(set) var decodeErrors: [DecodeErrors] = []
+    /// Bytes passed without being understood.
+    public internal(set) var uninspectedBytes: [(reason: UninspectedReason, count: UInt64)] = []
+    /// Connections not relayed.
+    public internal(set) var refused: [(reason: RefusalReason, count: UInt64)] = []
+    /// Verdicts given on a part of the request.
+    public internal(set) var verdictsPartial: UInt64 = 0
+    /// Entries of all call tables.
+    public internal(set) var callTableEntries: UInt64 = 0
+    /// How late event loop turns began.
+    public internal(set) var loopLag = HistogramSnapshot()
+    /// How many operations are told apart.
+    public internal(set) var operationCount = 0
+    /// How often a call's operation did not fit.
+    public internal(set) var operationsOverflowed: UInt64 = 0
+
+    /// The sums over all workers.
+    ///
+    /// - Parameters:
+    ///   - recorders: One snapshot a worker, taken before this is called.
+    ///   - registry: The process's operations.
+    ///   - labels: The process's codes and exception classes.
+    public init(merging recorders: [RecorderSnapshot], registry: OperationRegistry, labels: SeriesLabels) {
+        // Read after the recorders, so that everything they name is known.
+        let (names, operations) = (labels.contents, registry.operations)
+        operationCount = registry.count
+        operationsOverflowed = registry.overflowed
+        for (index, operation) in operations.enumerated() {
+            let id = OperationID(rawValue: UInt32(index))
+            let entry = index < names.count ? names[index] : SeriesLabels.Entry()
+            for side in Side.allCases {
+                let rows = recorders.compactMap { recorder in recorder.index.row(id, side).map { (recorder, $0) } }
+                if rows.isEmpty { continue }
+                self.operations.append(OperationReport(id, operation, side, rows: rows, names: entry))
+            }
+        }
+        mergeProcess(recorders)
+        mergeDecodeErrors(recorders)
+    }
+}

@@ -1,0 +1,46 @@
+/// What the operating system says of this process; the `process_*` metrics.
+public struct ProcessReadings: Equatable, Sendable {
+    /// Processor time used, user and system, in seconds.
+    public var cpuSeconds: Double
+    /// Resident memory in bytes.
+    public var residentBytes: UInt64
+    /// Virtual memory in bytes.
+    public var virtualBytes: UInt64
+    /// Open file descriptors.
+    public var openFileDescriptors: UInt64
+    /// The most file descriptors that may be open (the soft limit).
+    public var maxFileDescriptors: UInt64
+    /// When the process was started, in seconds since 1970.
+    public var startTimeSeconds: Double
+
+    /// Readings of those values.
+    public init(
+        cpuSeconds: Double,
+        residentBytes: UInt64,
+        virtualBytes: UInt64,
+        openFileDescriptors: UInt64,
+        maxFileDescriptors: UInt64,
+        startTimeSeconds: Double
+    ) {
+        self.cpuSeconds = cpuSeconds
+        self.residentBytes = residentBytes
+        self.virtualBytes = virtualBytes
+        self.openFileDescriptors = openFileDescriptors
+        self.maxFileDescriptors = maxFileDescriptors
+        self.startTimeSeconds = startTimeSeconds
+    }
+}
+
+/// Which Weir this is; the labels of `weir_build_info`.
+public struct BuildInfo: Equatable, Sendable {
+    /// The release.
+    public var version: String
+    /// The source's revision; empty when it was not known at build time.
+    public var revision: String
+
+    /// A build of those names.
+    public init(version: String, revision: String) {
+        self.version = version
+        self.revision = revision
+    }
+}

@@ -1,0 +1,35 @@
+internal import Calls
+
+/// Where the numbers that belong to no operation are: at the start of a recorder's array.
+///
+/// Position 0 is nobody's, so that 0 can mean «none».
+enum ProcessWords {
+    private static let protocolCount = ConnectionProtocol.allCases.count
+    private static let eventCount = PeerEvent.allCases.count
+    private static let connectionsFirst = 1 + Side.allCases.count * eventCount
+    private static let openFirst = connectionsFirst + Side.allCases.count * protocolCount
+    private static let refusedFirst = openFirst + Side.allCases.count * protocolCount
+    private static let uninspectedFirst = refusedFirst + RefusalReason.allCases.count
+    /// Verdicts given on a part of the request.
+    static let verdictsPartial = uninspectedFirst + UninspectedReason.allCases.count
+    /// A gauge: entries of the worker's call tables.
+    static let callTableEntries = verdictsPartial + 1
+    /// How many there are.
+    static let total = callTableEntries + 1
+
+    static func event(_ event: PeerEvent, _ side: Side) -> Int {
+        1 + Int(side.rawValue) * eventCount + Int(event.rawValue)
+    }
+
+    static func connections(_ side: Side, _ connectionProtocol: ConnectionProtocol) -> Int {
+        connectionsFirst + Int(side.rawValue) * protocolCount + Int(connectionProtocol.rawValue)
+    }
+
+    static func openConnections(_ side: Side, _ connectionProtocol: ConnectionProtocol) -> Int {
+        openFirst + Int(side.rawValue) * protocolCount + Int(connectionProtocol.rawValue)
+    }
+
+    static func refused(_ reason: RefusalReason) -> Int { refusedFirst + Int(reason.rawValue) }
+
+    static func uninspected(_ reason: UninspectedReason) -> Int { uninspectedFirst + Int(reason.rawValue) }
+}

@@ -1,0 +1,77 @@
+/// Why bytes were passed without being understood: the label `reason` of `weir_uninspected_bytes_total`.
+public enum UninspectedReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
+    /// The connection speaks nothing that Weir knows.
+    case opaque
+    /// The connection is encrypted.
+    case tls
+    /// HTTP that carries no calls.
+    case http
+    /// A decoder met bytes it could not follow and the connection went blind.
+    case blind
+    /// Skipped until the protocol's next message could be recognised.
+    case resync
+    /// A bound of the inspection was reached.
+    case limit
+    /// Missing from a capture.
+    case gap
+
+    /// The value of the metric label `reason`.
+    public var label: StaticString {
+        switch self {
+        case .opaque: "opaque"
+        case .tls: "tls"
+        case .http: "http"
+        case .blind: "blind"
+        case .resync: "resync"
+        case .limit: "limit"
+        case .gap: "gap"
+        }
+    }
+}
+
+/// Why a connection was not relayed: the label `reason` of `weir_connections_refused_total`.
+public enum RefusalReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
+    /// Its destination is Weir itself.
+    case loop
+    /// Its destination is not known.
+    case noDestination
+    /// There were as many connections as the settings allow.
+    case limit
+    /// Upstream refused or could not be reached.
+    case connectFailed
+    /// Upstream did not answer within the connect timeout.
+    case connectTimeout
+
+    /// The value of the metric label `reason`.
+    public var label: StaticString {
+        switch self {
+        case .loop: "loop"
+        case .noDestination: "no_destination"
+        case .limit: "limit"
+        case .connectFailed: "connect_failed"
+        case .connectTimeout: "connect_timeout"
+        }
+    }
+}
+
+/// A protocol event that is not a call: the label `event` of `weir_events_total`.
+public enum PeerEvent: UInt8, BitwiseCopyable, CaseIterable, Sendable {
+    /// A heartbeat request.
+    case heartbeat
+    /// The sender asks for no new requests on this connection.
+    case readonly
+    /// The sender takes new requests again.
+    case writeable
+    /// An event of any other content.
+    case other
+
+    /// The value of the metric label `event`.
+    public var label: StaticString {
+        switch self {
+        case .heartbeat: "heartbeat"
+        case .readonly: "readonly"
+        case .writeable: "writeable"
+        case .other: "other"
+        }
+    }
+}

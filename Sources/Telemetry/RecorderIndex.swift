@@ -1,0 +1,182 @@
+internal import Calls
+
+/// Which histogram is meant.
+struct HistogramID: BitwiseCopyable, Sendable {
+    /// Where its fixed numbers begin; see ``RecorderIndex/HistogramWord``.
+    var words: Int
+    /// Where its table of octaves begins in ``RecorderIndex/octaves``.
+    var octaves: Int
+}
+
+/// Where the numbers of a ``Recorder`` are: everything but the numbers themselves.
+///
+/// The numbers are one flat array, so that recording writes to one piece of memory and a snapshot hands over one
+/// reference; this only says which of them means what. It changes when something is seen for the first time.
+struct RecorderIndex: Sendable {
+    /// The numbers at the start of a histogram.
+    enum HistogramWord {
+        static let count = 0
+        static let sum = 1
+        static let max = 2
+        static let zero = 3
+        static let classic = 4
+        static let total = classic + HistogramScale.classicCount
+    }
+
+    /// The numbers at the start of a row.
+    enum RowWord {
+        static let inFlight = 0
+        static let requestBytes = 1
+        static let responseBytes = 2
+        static let lateReplies = 3
+        static let total = 4
+    }
+
+    /// One operation on one side.
+    struct Row: BitwiseCopyable, Sendable {
+        /// Where its numbers begin; see ``RowWord``.
+        var words: Int
+        /// The durations of its answered calls.
+        var duration: HistogramID
+        /// The first of its results, −1 for none.
+        var firstResult: Int32 = -1
+        /// The first of its exceptions, −1 for none.
+        var firstException: Int32 = -1
+        /// Whether all exception classes that the operation may have are in the list.
+        var hasAllExceptions = false
+    }
+
+    /// One outcome with one code.
+    struct Result: BitwiseCopyable, Sendable {
+        /// The code; of place `other` the first one that fell there.
+        var code: Int32
+        var outcome: Outcome
+        /// The code's place in ``SeriesLabels``.
+        var place: UInt8
+        /// The next result of the row, −1 for none.
+        var next: Int32 = -1
+        /// Where it is counted.
+        var words: Int
+    }
+
+    /// One exception class.
+    struct Exception: BitwiseCopyable, Sendable {
+        /// The name's hash under the process's seed.
+        var hash: UInt64
+        /// The class's place in ``SeriesLabels``.
+        var place: UInt8
+        /// The next exception of the row, −1 for none.
+        var next: Int32
+        /// Where it is counted.
+        var words: Int
+    }
+
+    /// A decoder's reason to give up.
+    struct DecodeReason: Hashable, Sendable {
+        var connectionProtocol: ConnectionProtocol
+        var reason: String
+    }
+
+    /// By operation index and side: the row's index and one, 0 for none.
+    var rowOf: [UInt32] = []
+    var rows: [Row] = []
+    /// Per histogram ``HistogramScale/octaveCount`` positions of chunks of eight buckets, 0 for none.
+    var octaves: [UInt32] = []
+    var results: [Result] = []
+    var exceptions: [Exception] = []
+    /// By row: all codes of the operation, once no further one is told apart; empty before.
+    var allCodes: [[Int32]] = []
+    /// Where decode errors are counted.
+    var decodeErrors: [DecodeReason: Int] = [:]
+
+    /// The row of an operation on a side, or `nil` when nothing was recorded of it.
+    @inline(__always)
+    func row(_ operation: OperationID, _ side: Side) -> Int? {
+        let key = operation.index &* 2 &+ Int(side.rawValue)
+        guard key < rowOf.count, rowOf[key] != 0 else { return nil }
+        return Int(rowOf[key]) &- 1
+    }
+
+    // MARK: Growing
+
+    /// Makes the row of an operation on a side.
+    mutating func makeRow(_ operation: OperationID, _ side: Side, _ words: inout [UInt64]) -> Int {
+        let key = operation.index * 2 + Int(side.rawValue)
+        while rowOf.count <= key { rowOf.append(0) }
+        let first = words.allocate(RowWord.total)
+        rows.append(Row(words: first, duration: makeHistogram(&words)))
+        allCodes.append([])
+        rowOf[key] = UInt32(rows.count)
+        return rows.count - 1
+    }
+
+    /// Makes an empty histogram.
+    mutating func makeHistogram(_ words: inout [UInt64]) -> HistogramID {
+        let first = octaves.count
+        octaves.append(contentsOf: repeatElement(0, count: HistogramScale.octaveCount))
+        return HistogramID(words: words.allocate(HistogramWord.total), octaves: first)
+    }
+
+    /// Makes the buckets of one octave of a histogram.
+    mutating func makeChunk(_ octave: Int, _ words: inout [UInt64]) -> Int {
+        let chunk = words.allocate(HistogramScale.bucketsPerOctave)
+        octaves[octave] = UInt32(chunk)
+        return chunk
+    }
+
+    /// Where an outcome is counted with the code of a place; makes the number if there is none.
+    mutating func position(_ result: Result, row: Int, _ words: inout [UInt64]) -> Int {
+        var last: Int32 = -1
+        var at = rows[row].firstResult
+        while at >= 0 {
+            let known = results[Int(at)]
+            if known.place == result.place, known.outcome == result.outcome { return known.words }
+            last = at
+            at = known.next
+        }
+        var new = result
+        new.words = words.allocate(1)
+        results.append(new)
+        // Last in the list, so that what is usual, seen first, is found first.
+        let index = Int32(results.count - 1)
+        if last < 0 { rows[row].firstResult = index } else { results[Int(last)].next = index }
+        return new.words
+    }
+
+    /// Where the exception class of a place is counted; makes the number if there is none.
+    @discardableResult
+    mutating func position(ofException hash: UInt64, place: Int, row: Int, _ words: inout [UInt64]) -> Int {
+        var at = rows[row].firstException
+        while at >= 0 {
+            let known = exceptions[Int(at)]
+            if Int(known.place) == place { return known.words }
+            at = known.next
+        }
+        let new = Exception(hash: hash, place: UInt8(place), next: rows[row].firstException, words: words.allocate(1))
+        exceptions.append(new)
+        rows[row].firstException = Int32(exceptions.count - 1)
+        return new.words
+    }
+
+    /// Where a decoder's reason is counted; past ``Recorder/maxDecodeReasons`` it is `other`.
+    mutating func position(_ reason: DecodeReason, _ words: inout [UInt64]) -> Int {
+        if let known = decodeErrors[reason] { return known }
+        var reason = reason
+        if decodeErrors.count >= Recorder.maxDecodeReasons {
+            reason.reason = "other"
+            if let known = decodeErrors[reason] { return known }
+        }
+        let position = words.allocate(1)
+        decodeErrors[reason] = position
+        return position
+    }
+}
+
+extension [UInt64] {
+    /// Makes room for `count` numbers, all 0, and says where the first one is.
+    fileprivate mutating func allocate(_ count: Int) -> Int {
+        let first = self.count
+        append(contentsOf: repeatElement(0, count: count))
+        return first
+    }
+}

@@ -1,0 +1,59 @@
+internal import Calls
+
+/// All numbers of one worker at one moment: a value that may go to another thread.
+///
+/// It holds the worker's arrays by reference until the worker writes again, so let it go once it is merged.
+public struct RecorderSnapshot: Sendable {
+    /// The numbers.
+    let words: [UInt64]
+    /// Where they are.
+    let index: RecorderIndex
+    let loopLag: HistogramID
+    let heartbeatRoundTrips: (provider: HistogramID, consumer: HistogramID)
+
+    /// A histogram's numbers.
+    func histogram(_ histogram: HistogramID) -> HistogramSnapshot {
+        typealias Word = RecorderIndex.HistogramWord
+        var snapshot = HistogramSnapshot()
+        let first = histogram.words
+        snapshot.count = words[first + Word.count]
+        guard snapshot.count > 0 else { return snapshot }
+        snapshot.sumNanoseconds = words[first + Word.sum]
+        snapshot.maxNanoseconds = words[first + Word.max]
+        snapshot.zeroCount = words[first + Word.zero]
+        let classic = first + Word.classic
+        snapshot.classic = Array(words[classic..<classic + HistogramScale.classicCount])
+        for octave in 0..<HistogramScale.octaveCount {
+            let chunk = Int(index.octaves[histogram.octaves + octave])
+            guard chunk != 0 else { continue }
+            for at in 0..<HistogramScale.bucketsPerOctave where words[chunk + at] != 0 {
+                let bucket = octave * HistogramScale.bucketsPerOctave + at + 1
+                snapshot.buckets.append(HistogramSnapshot.Bucket(bucket: bucket, count: words[chunk + at]))
+            }
+        }
+        return snapshot
+    }
+
+    /// The time heartbeats took on one side.
+    func heartbeatRoundTrips(_ side: Side) -> HistogramSnapshot {
+        histogram(side == .provider ? heartbeatRoundTrips.provider : heartbeatRoundTrips.consumer)
+    }
+
+    /// Calls `body` for each outcome and code of a row.
+    func eachResult(of row: RecorderIndex.Row, _ body: (RecorderIndex.Result) -> Void) {
+        var at = row.firstResult
+        while at >= 0 {
+            body(index.results[Int(at)])
+            at = index.results[Int(at)].next
+        }
+    }
+
+    /// Calls `body` for each exception class of a row.
+    func eachException(of row: RecorderIndex.Row, _ body: (RecorderIndex.Exception) -> Void) {
+        var at = row.firstException
+        while at >= 0 {
+            body(index.exceptions[Int(at)])
+            at = index.exceptions[Int(at)].next
+        }
+    }
+}

@@ -1,0 +1,68 @@
+internal import Calls
+internal import Synchronization
+
+/// The codes and exception classes that are told apart per operation: one table for the process, shared by all workers.
+///
+/// It is what keeps the number of series bounded: at most ``limit`` different codes and ``limit`` exception classes
+/// an operation, the rest together as `other`. Places are given in order of first sight and never taken back, so all
+/// workers agree and no series changes its meaning. Workers ask only at the first sight of a value.
+public final class SeriesLabels: Sendable {
+    /// How many codes, and how many exception classes, an operation may have; also the place of `other`.
+    public static let limit = 16
+    /// The longest exception class that is kept, in bytes; what is longer is cut.
+    public static let maxClassNameBytes = 256
+
+    /// What is known of one operation.
+    public struct Entry: Sendable {
+        /// Codes by place.
+        public internal(set) var codes: [Int32] = []
+        /// Exception classes by place.
+        public internal(set) var exceptions: [String] = []
+    }
+
+    private let entries = Mutex<[Entry]>([])
+
+    /// A table that knows nothing yet.
+    public init() {}
+
+    /// Everything known, by operation index; operations without an entry at the end may be missing.
+    public var contents: [Entry] { entries.withLock { $0 } }
+
+    /// The place of a code, given now if it is new.
+    ///
+    /// - Parameters:
+    ///   - code: The protocol's own code.
+    ///   - operation: Whose code it is.
+    /// - Returns: The place, ``limit`` for `other`, and all codes of the operation once no place is left.
+    func place(ofCode code: Int32, of operation: OperationID) -> (place: Int, all: [Int32]?) {
+        entries.withLock { entries in
+            Self.grow(&entries, to: operation)
+            let known = entries[operation.index].codes
+            if let place = known.firstIndex(of: code) { return (place, known.count == Self.limit ? known : nil) }
+            guard known.count < Self.limit else { return (Self.limit, known) }
+            entries[operation.index].codes.append(code)
+            return (known.count, nil)
+        }
+    }
+
+    /// The place of an exception class, given now if it is new.
+    ///
+    /// - Parameters:
+    ///   - name: The class's name, cut to ``maxClassNameBytes``.
+    ///   - operation: Which operation it came from.
+    /// - Returns: The place, ``limit`` for `other`, and all classes of the operation once no place is left.
+    func place(ofException name: String, of operation: OperationID) -> (place: Int, all: [String]?) {
+        entries.withLock { entries in
+            Self.grow(&entries, to: operation)
+            let known = entries[operation.index].exceptions
+            if let place = known.firstIndex(of: name) { return (place, known.count == Self.limit ? known : nil) }
+            guard known.count < Self.limit else { return (Self.limit, known) }
+            entries[operation.index].exceptions.append(name)
+            return (known.count, nil)
+        }
+    }
+
+    private static func grow(_ entries: inout [Entry], to operation: OperationID) {
+        while entries.count <= operation.index { entries.append(Entry()) }
+    }
+}

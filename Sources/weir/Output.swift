@@ -1,0 +1,53 @@
+internal import Glibc
+
+/// Standard output and standard error: the only file of the executable that touches pointers.
+enum Output {
+    /// Whether standard output is a terminal.
+    static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+    /// Whether standard error is a terminal.
+    static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+    /// Writes all of `bytes` to standard output.
+    ///
+    /// - Returns: Whether the reader is still there.
+    static func write(_ bytes: [UInt8]) -> Bool { write(bytes, to: STDOUT_FILENO) }
+
+    /// Writes one line to standard error.
+    static func error(_ line: String) { _ = write(Array("weir: \(line)\n".utf8), to: STDERR_FILENO) }
+
+    /// Writes text to standard error as it is.
+    static func note(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
+
+    private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+        var start = 0
+        while start < bytes.count {
+            let written = unsafe bytes.withUnsafeBytes {
+                // SAFETY: start is inside the buffer, whose rest is given.
+                unsafe Glibc.write(descriptor, $0.baseAddress?.advanced(by: start), $0.count - start)
+            }
+            if written < 0 {
+                if errno == EINTR { continue }
+                return false
+            }
+            start += written
+        }
+        return true
+    }
+
+    /// The terminal's width and height, or a page's where there is none.
+    static var size: (columns: Int, rows: Int) {
+        var size = winsize()
+        // SAFETY: the call fills one winsize.
+        let result = unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size)
+        guard result == 0, size.ws_col > 0, size.ws_row > 0 else { return (120, 40) }
+        return (Int(size.ws_col), Int(size.ws_row))
+    }
+
+    /// Monotonic time, in nanoseconds.
+    static func now() -> UInt64 {
+        var time = timespec()
+        // SAFETY: the call fills one timespec.
+        _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}

@@ -1,0 +1,196 @@
+internal import ArgumentParser
+internal import Calls
+internal import Capture
+internal import Glibc
+internal import Inspection
+internal import Telemetry
+
+/// `weir read`: what was said in captured traffic.
+struct ReadCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "read",
+        abstract: "Reads capture files (pcap, pcapng) and prints the calls in them.",
+        discussion: "A damaged or truncated file is read as far as it goes; then the exit code is 65."
+    )
+
+    enum Form: String, ExpressibleByArgument, CaseIterable {
+        case messages
+        case calls
+        case summary
+    }
+
+    enum Standpoint: String, ExpressibleByArgument, CaseIterable {
+        case provider
+        case consumer
+
+        var side: Side { self == .provider ? .provider : .consumer }
+    }
+
+    @Argument(help: "Capture files; - is standard input.")
+    var files: [String]
+
+    @Option(help: "messages, calls (JSON lines) or summary; the default is summary on a terminal, calls otherwise.")
+    var output: Form?
+
+    @Option(help: "Only packets that match this expression, as tcpdump takes it.")
+    var filter = ""
+
+    @Option(help: "On which side of the services the capture was taken.")
+    var side = Standpoint.provider
+
+    @Option(help: "Seconds after which a call without a deadline of its own counts as a timeout.")
+    var callTimeout = 60.0
+
+    @Option(help: "Attachments whose values are not shown, separated by commas.")
+    var redact = "token,authorization,password"
+
+    func validate() throws {
+        guard callTimeout > 0, callTimeout <= 86_400 else {
+            throw ValidationError("--call-timeout takes a number of seconds above 0 and up to 86400")
+        }
+        guard !files.isEmpty else { throw ValidationError("no capture file was named") }
+    }
+
+    func run() throws {
+        signal(SIGPIPE, SIG_IGN)
+        let reading = CaptureReading(
+            form: output ?? (Output.isTerminal ? .summary : .calls),
+            side: side.side,
+            callTimeoutNanoseconds: UInt64(callTimeout * 1e9),
+            redacted: redact.split(separator: ",").map(String.init)
+        )
+        var worst: ExitCode?
+        for file in files {
+            do throws(CaptureError) {
+                try reading.read(file, filter: filter)
+            } catch {
+                Output.error(error.message)
+                worst = Self.worse(worst, Self.status(of: error))
+            }
+            if reading.isReaderGone { break }
+        }
+        reading.finish()
+        if let worst { throw worst }
+    }
+
+    private static func status(of error: CaptureError) -> ExitCode {
+        switch error {
+        case .cannotOpen: ExitStatus.noInput
+        case .notACapture, .broken: ExitStatus.data
+        case .badFilter: ExitStatus.usage
+        }
+    }
+
+    /// Of several files' troubles the first counts.
+    private static func worse(_ old: ExitCode?, _ new: ExitCode) -> ExitCode { old ?? new }
+}
+
+/// One run over one or more captures.
+private final class CaptureReading {
+    private static let flushBytes = 65_536
+
+    private let form: ReadCommand.Form
+    private let side: Side
+    private let registry = OperationRegistry(capacity: 100_000)
+    private let labels = SeriesLabels()
+    private let recorder: Recorder
+    private let inspector: Inspector
+    private let progress = Progress()
+    private var messages: MessageLines?
+    private var calls: CallLines?
+    private(set) var isReaderGone = false
+
+    init(form: ReadCommand.Form, side: Side, callTimeoutNanoseconds: UInt64, redacted: [String]) {
+        self.form = form
+        self.side = side
+        recorder = Recorder(labels: labels)
+        inspector = Inspector(
+            registry: registry,
+            recorder: recorder,
+            limits: Inspector.Limits(callTimeoutNanoseconds: callTimeoutNanoseconds, maxCalls: 1_000_000)
+        )
+        switch form {
+        case .messages:
+            let lines = MessageLines(redacted: Redaction(names: redacted)) { [unowned self] in
+                if $0.json.bytes.count >= Self.flushBytes { flush() }
+            }
+            messages = lines
+            inspector.messageObserver = lines
+        case .calls:
+            let lines = CallLines(registry: registry) { [unowned self] in
+                if $0.json.bytes.count >= Self.flushBytes { flush() }
+            }
+            calls = lines
+            inspector.callObserver = lines
+        case .summary: break
+        }
+    }
+
+    func read(_ path: String, filter: String) throws(CaptureError) {
+        var file = try CaptureFile(path: path, filter: filter)
+        let reassembler = Reassembler(consumer: CaptureInspector(inspector: inspector, side: side))
+        progress.begin(path)
+        defer {
+            reassembler.finish()
+            progress.end()
+        }
+        let linkType = file.linkType
+        while !isReaderGone, let packet = try file.next() {
+            reassembler.packet(
+                packet.bytes,
+                linkType: linkType,
+                time: packet.time,
+                originalLength: packet.originalLength
+            )
+            progress.add(packet.bytes.byteCount)
+        }
+    }
+
+    func flush() {
+        if let messages, !messages.json.bytes.isEmpty {
+            isReaderGone = !Output.write(messages.json.bytes) || isReaderGone
+            messages.removeAll()
+        }
+        if let calls, !calls.json.bytes.isEmpty {
+            isReaderGone = !Output.write(calls.json.bytes) || isReaderGone
+            calls.removeAll()
+        }
+    }
+
+    func finish() {
+        flush()
+        guard form == .summary else { return }
+        let snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)
+        _ = Output.write(Array(SummaryTable.render(snapshot, columns: Output.size.columns).utf8))
+    }
+}
+
+/// How far a large file has been read, on a terminal's standard error.
+private final class Progress {
+    private static let stepBytes = 16 << 20
+
+    private let isShown = Output.isErrorTerminal
+    private var path = ""
+    private var bytes = 0
+    private var next = 0
+    private var start: UInt64 = 0
+
+    func begin(_ path: String) {
+        self.path = path
+        bytes = 0
+        next = Self.stepBytes
+        start = Output.now()
+    }
+
+    func add(_ count: Int) {
+        bytes += count
+        guard isShown, bytes >= next else { return }
+        next += Self.stepBytes
+        let seconds = Double(Output.now() - start) / 1e9
+        Output.note("\r\(path): \(bytes >> 20) MiB, \(Int(Double(bytes) / 1e6 / max(seconds, 0.001))) MB/s ")
+    }
+
+    func end() {
+        if isShown, bytes >= Self.stepBytes { Output.note("\r\u{1b}[K") }
+    }
+}

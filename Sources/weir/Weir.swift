@@ -1,0 +1,30 @@
+internal import ArgumentParser
+internal import Glibc
+
+@main
+struct Weir: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "weir",
+        abstract: "Makes Dubbo traffic visible and governable, without touching the services.",
+        version: Build.version,
+        subcommands: [ReadCommand.self]
+    )
+}
+
+/// What this build is.
+enum Build {
+    /// The version, as `weir --version` prints it.
+    static let version = "0.1.0"
+}
+
+/// The process's exit codes: a contract with scripts (sysexits.h).
+enum ExitStatus {
+    /// Wrong usage or configuration.
+    static let usage = ExitCode(64)
+    /// A file whose structure is broken, or that is no capture.
+    static let data = ExitCode(65)
+    /// No such file.
+    static let noInput = ExitCode(66)
+    /// An address or interface that cannot be used.
+    static let unavailable = ExitCode(69)
+}

@@ -1,0 +1,152 @@
+import Settings
+import Testing
+
+@Suite struct DefaultsTests {
+    @Test("nothing given means the documented defaults") func defaults() throws {
+        for text in [nil, "", "# only a comment\n", "---\n...\n", "~", "\u{feff}"] {
+            #expect(try load(text).get() == WeirSettings())
+        }
+        let settings = WeirSettings()
+        #expect(settings.provider.isEnabled)
+        #expect(!settings.consumer.isEnabled)
+        #expect(settings.provider.listen.description == "[::]:16006")
+        #expect(settings.consumer.listen.description == "[::]:16001")
+        #expect(settings.provider.upstream == nil)
+        #expect(settings.provider.mode == .redirect)
+        #expect(settings.relay.workers == 0)
+        #expect(settings.relay.maxConnections == 20_000)
+        #expect(settings.relay.connectTimeout == .seconds(5))
+        #expect(settings.relay.tcpUserTimeout == nil)
+        #expect(settings.relay.keepaliveIdle == .seconds(60))
+        #expect(settings.relay.drainDeadline == .seconds(10))
+        #expect(settings.inspection.isEnabled)
+        #expect(settings.inspection.callTimeout == .seconds(60))
+        #expect(settings.inspection.maxOperations == 2_000)
+        #expect(settings.inspection.maxCalls == 100_000)
+        #expect(settings.inspection.maxTombstones == 10_000)
+        #expect(settings.admin.listen.description == "127.0.0.1:16080")
+        #expect(settings.admin.metricsListen == nil)
+        #expect(settings.admin.token == nil)
+        #expect(!settings.admin.changesNeedToken)
+        #expect(settings.metrics.names == [.weir])
+        #expect(!settings.metrics.isPerCaller)
+        #expect(settings.redact == ["token", "authorization", "password"])
+        #expect(settings.log.level == .info)
+        #expect(settings.log.format == .text)
+    }
+
+    @Test("every key is read from the file") func everyKey() throws {
+        let settings = try load(fullText).get()
+        #expect(settings.provider.isEnabled)
+        #expect(settings.provider.listen == NetworkAddress(host: .ipv6(1), port: 26006))
+        #expect(settings.provider.upstream == NetworkAddress(host: .name("app.internal"), port: 20880))
+        #expect(settings.provider.mode == .tproxy)
+        #expect(settings.consumer.isEnabled)
+        #expect(settings.consumer.listen == NetworkAddress(host: .ipv4(0), port: 26001))
+        #expect(settings.consumer.upstream?.description == "[2001:db8::7]:20881")
+        #expect(settings.consumer.mode == .tproxy)
+        #expect(settings.relay.workers == 3)
+        #expect(settings.relay.maxConnections == 500)
+        #expect(settings.relay.connectTimeout == .milliseconds(250))
+        #expect(settings.relay.tcpUserTimeout == .seconds(60))
+        #expect(settings.relay.keepaliveIdle == .seconds(120))
+        #expect(settings.relay.keepaliveInterval == .seconds(5))
+        #expect(settings.relay.keepaliveCount == 9)
+        #expect(settings.relay.readBufferBytes == 1 << 20)
+        #expect(settings.relay.drainDeadline == .seconds(3600))
+        #expect(!settings.inspection.isEnabled)
+        #expect(settings.inspection.callTimeout == .milliseconds(1500))
+        #expect(settings.inspection.maxOperations == 17)
+        #expect(settings.inspection.maxCalls == 18)
+        #expect(settings.inspection.maxTombstones == 0)
+        #expect(settings.admin.listen.description == "10.0.0.1:26080")
+        #expect(settings.admin.metricsListen?.description == "[::]:26081")
+        #expect(settings.admin.token == "a-secret#token")
+        #expect(settings.admin.changesNeedToken)
+        #expect(settings.metrics.isPerCaller)
+        #expect(settings.redact == ["token", "x-user"])
+        #expect(settings.log.level == .trace)
+        #expect(settings.log.format == .json)
+    }
+
+    @Test("every key is read from the environment and from flags, and the text above names every key") func everySource() throws {
+        let settings = try load(fullText).get()
+        let shown = settings.yamlText.replacing("***", with: "a-secret#token")
+        #expect(try load(shown).get() == settings)
+        var environment: [String: String] = [:]
+        var flags: [(String, String)] = []
+        var section = ""
+        for line in shown.split(separator: "\n") {
+            let parts = line.split(separator: ": ", maxSplits: 1)
+            guard parts.count == 2 else {
+                section = String(line.dropLast()) + "."
+                continue
+            }
+            if !line.hasPrefix(" ") { section = "" }
+            let path = section + parts[0].filter { $0 != " " }
+            let reference = try #require(SettingReference.all.first { $0.keyPath == path })
+            #expect(reference.defaultText != parts[1] || path == "provider.enabled" || path == "metrics.names", "\(path)")
+            let text = parts[1].filter { !"\"'[]".contains($0) || path.hasSuffix("listen") || path.hasSuffix("upstream") }
+            let plain = text.filter { $0 != "\"" }
+            environment[reference.environmentName] = plain
+            flags.append((path, plain))
+        }
+        #expect(flags.count == SettingReference.all.count)
+        #expect(try load(environment: environment).get() == settings)
+        #expect(try load(flags: flags).get() == settings)
+    }
+
+    @Test("the defaults can be shown and read back, and every key says what it means") func reference() throws {
+        #expect(try load(WeirSettings().yamlText).get() == WeirSettings())
+        #expect(SettingReference.all.allSatisfy { !$0.help.isEmpty && $0.help.utf8.count < 100 })
+        let names = Set(SettingReference.all.map(\.environmentName))
+        #expect(names.count == SettingReference.all.count)
+        #expect(names.contains("WEIR_RELAY_MAX_CONNECTIONS"))
+        #expect(SettingReference.all.first { $0.keyPath == "relay.read-buffer" }?.defaultText == "256KiB")
+    }
+
+    @Test("the token is never shown") func secret() throws {
+        let text = try load("admin: {token: 12345678}").get().yamlText
+        #expect(text.contains("token: \"***\""))
+        #expect(!text.contains("12345678"))
+        #expect(!problems("admin: {token: \"sec ret9\"}").joined().contains("ret9"))
+    }
+
+    @Test("a side is on when anything is said about it")
+    func sides() throws {
+        let cases: [(String?, [(String, String)], provider: Bool, consumer: Bool)] = [
+            (nil, [], true, false),
+            ("log: {level: info}", [], true, false),
+            ("consumer:\n", [], false, true),
+            ("consumer: {}\n", [], false, true),
+            ("provider:\nconsumer:\n", [], true, true),
+            ("consumer:\n  enabled: false\n", [], true, false),
+            ("provider: {enabled: false}\nconsumer:\n", [], false, true),
+            ("consumer:\n", [("provider.upstream", "127.0.0.1:20880")], true, true),
+            ("consumer:\nprovider:\n", [("provider.enabled", "false")], false, true),
+            (nil, [("consumer.listen", "127.0.0.1:1")], false, true),
+        ]
+        for (text, flags, provider, consumer) in cases {
+            let settings = try load(text, flags: flags).get()
+            #expect(settings.provider.isEnabled == provider, "\(text ?? "") \(flags)")
+            #expect(settings.consumer.isEnabled == consumer, "\(text ?? "") \(flags)")
+        }
+    }
+
+    @Test("workers follow processors and cgroup, at most 4, unless set") func workers() throws {
+        let automatic = WeirSettings().relay
+        #expect(automatic.workerCount(processors: 16, cgroupLimit: nil) == 4)
+        #expect(automatic.workerCount(processors: 2, cgroupLimit: nil) == 2)
+        #expect(automatic.workerCount(processors: 8, cgroupLimit: 1) == 1)
+        #expect(automatic.workerCount(processors: 0, cgroupLimit: 0) == 1)
+        #expect(try load("relay: {workers: 9}").get().relay.workerCount(processors: 1, cgroupLimit: 1) == 9)
+        #expect(ProcessFacts.processors >= 1)
+        #expect(ProcessFacts.cgroupLimit ?? 1 >= 1)
+        let limits = ["max 100000\n": nil, "150000 100000\n": 2, "100000 100000": 1, "1 100000": 1, "": nil, "x y": nil, "5 0": nil]
+        for (text, limit) in limits {
+            #expect(ProcessFacts.processors(cpuMax: text) == limit, "\(text)")
+        }
+        #expect(ProcessFacts.processors(status: "Name:\tx\nCpus_allowed:\tff,0000000f\nCpus_allowed_list:\t0-3\n") == 12)
+        #expect(ProcessFacts.processors(status: "") == 0)
+    }
+}

@@ -1,0 +1,74 @@
+import Settings
+
+/// The settings of a text named `weir.yaml`, or the problems' lines.
+func load(
+    _ text: String? = nil,
+    environment: [String: String] = [:],
+    flags: [(String, String)] = []
+) -> Result<WeirSettings, ConfigurationProblems> {
+    let loader = SettingsLoader(
+        file: text.map { SettingsFile(name: "weir.yaml", bytes: Array($0.utf8)) },
+        environment: environment,
+        overrides: flags.map { SettingsOverride(keyPath: $0.0, text: $0.1, flag: "--\($0.0)") }
+    )
+    do throws(ConfigurationProblems) {
+        return .success(try loader.load())
+    } catch {
+        return .failure(error)
+    }
+}
+
+/// What is said about a text; empty when nothing is wrong.
+func problems(
+    _ text: String? = nil,
+    environment: [String: String] = [:],
+    flags: [(String, String)] = []
+) -> [String] {
+    switch load(text, environment: environment, flags: flags) {
+    case .success: []
+    case .failure(let problems): problems.problems.map(\.description)
+    }
+}
+
+/// A file that sets everything to something else than its default.
+let fullText = """
+    # a comment with an umlaut: ü
+    provider:
+      enabled: yes
+      listen: "[::1]:26006"
+      upstream: app.internal:20880
+      mode: tproxy
+    consumer:
+      listen: 0.0.0.0:26001
+      upstream: "[2001:db8::7]:20881"
+      mode: tproxy
+    relay:
+      workers: 3
+      max-connections: 500
+      connect-timeout: 250ms
+      tcp-user-timeout: 1m
+      keepalive-idle: 2m
+      keepalive-interval: 5s
+      keepalive-count: 9
+      read-buffer: 1MiB
+      drain-deadline: 1h
+    inspection:
+      enabled: false
+      call-timeout: 1500ms
+      max-operations: 17
+      max-calls: 18
+      max-tombstones: 0
+    admin:
+      listen: 10.0.0.1:26080
+      metrics-listen: :26081
+      token: 'a-secret#token'
+    metrics:
+      names:
+        - weir
+      per-caller: true
+    redact: [Token, "x-user"]
+    log:
+      level: trace
+      format: json
+
+    """
