@@ -1,3 +1,4 @@
+internal import Glibc
 internal import NIOCore
 
 /// Why the admin API could not do its job.

@@ -115,7 +115,7 @@ public struct AdminServer: Service {
     /// The same logger for the libraries, whose notices are not for our users.
     private static func quiet(_ logger: Logger) -> Logger {
         var logger = logger
-        logger.logLevel = max(logger.logLevel, .critical)
+        logger.logLevel = max(logger.logLevel, .error)
         return logger
     }
 }
@@ -135,7 +135,7 @@ private struct ListenerService: Service {
             server: .http1(configuration: .init(idleTimeout: .seconds(AdminServer.idleSeconds))),
             configuration: ApplicationConfiguration(
                 address: .hostname(address.host, port: address.port),
-                availableConnectionsDelegate: .maximumAvailableConnections(AdminServer.maxConnections, logger: logger)
+                availableConnectionsDelegate: .maximum(AdminServer.maxConnections, logger: logger)
             ),
             onServerRunning: { channel in
                 isListening.withLock { $0 = true }

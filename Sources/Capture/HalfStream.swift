@@ -103,13 +103,7 @@ struct HalfStream {
     ///   - time: When they were captured.
     ///   - packet: The number of their packet.
     /// - Returns: How many of the bytes were kept already.
-    mutating func hold(
-        sequence: UInt32,
-        lengthBytes: Int,
-        payload: RawSpan,
-        time: UInt64,
-        packet: UInt64
-    ) -> Int {
+    mutating func hold(sequence: UInt32, lengthBytes: Int, payload: RawSpan, time: UInt64, packet: UInt64) -> Int {
         // Everything is counted from `next`, so that nothing wraps: what is held lies ahead of it.
         let base = Int(sequence &- next)
         let end = base + lengthBytes

@@ -30,6 +30,7 @@ extension BodyReader {
                 step = .mapUnkeyedValue
             case .mapUnkeyedValue, .mapValueSkip:
                 guard try skipMapValue(bytes, &at) else { return false }
+                mapKey = .empty
                 step = .mapKey
             default:
                 guard try readMapValue(bytes, &at) else { return false }

@@ -130,6 +130,7 @@ public struct BodyReader: ~Copyable {
         serialization = header.serialization
         status = header.status
         isKept = false
+        mapKey = .empty
         scanner.reset()
         squeezer.reset()
         step = .done

@@ -39,7 +39,8 @@ struct SettingKey: Sendable {
             read: { input, settings in
                 reading {
                     () throws(Rejection) in
-                    guard let text = try singleText(input, kind.listHint) else { throw Rejection(reason: "needs a value") }
+                    let text = try singleText(input, kind.listHint)
+                    guard let text else { throw Rejection(reason: "needs a value") }
                     settings[keyPath: place] = try kind.parse(text)
                 }
             },
