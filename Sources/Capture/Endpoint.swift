@@ -94,7 +94,6 @@ extension Endpoint: CustomStringConvertible {
     }
 }
 
-
 extension Endpoint {
     /// Whether it comes before `other` in the order that makes one key of both directions of a connection.
     @inline(__always)

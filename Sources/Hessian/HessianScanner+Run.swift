@@ -60,7 +60,7 @@ extension HessianScanner {
             if lead == 0x4e {
                 isNull = true
             } else {
-                isCapturing = true
+                beginCapture()
                 try beginText(lead, at, .string)
             }
         }
@@ -87,9 +87,7 @@ extension HessianScanner {
         switch lead {
         case 0x00...0x1f, 0x30...0x33, 0x52, 0x53:
             if isMessageNext() {
-                isCapturing = true
-                captureOverflowed = false
-                capture = ByteRange(offset: texts.count, count: 0)
+                beginCapture()
                 try beginText(lead, at, .message)
             } else {
                 try beginText(lead, at, .value)
@@ -155,9 +153,7 @@ extension HessianScanner {
     private mutating func beginName(_ lead: UInt8, _ at: Int, _ purpose: Purpose) throws(HessianError) {
         consumeOne()
         if isWatching, watchedObject == nil {
-            isCapturing = true
-            captureOverflowed = false
-            capture = ByteRange(offset: texts.count, count: 0)
+            beginCapture()
         }
         try beginText(lead, at, purpose)
     }
@@ -166,9 +162,7 @@ extension HessianScanner {
         switch lead {
         case 0x00...0x1f, 0x30...0x33, 0x52, 0x53:
             if isTypeWatched {
-                isCapturing = true
-                captureOverflowed = false
-                capture = ByteRange(offset: texts.count, count: 0)
+                beginCapture()
             }
             try beginText(lead, at, .type)
         default:

@@ -106,11 +106,7 @@ extension HessianScanner {
 
     private mutating func keep(_ piece: RawSpan) {
         guard !captureOverflowed, piece.byteCount > 0 else { return }
-        if texts.append(piece) {
-            capture.count += UInt32(truncatingIfNeeded: piece.byteCount)
-        } else {
-            captureOverflowed = true
-        }
+        if !gathered.append(piece) { captureOverflowed = true }
     }
 
     private var tokenNumber: Int32 {
@@ -139,8 +135,7 @@ extension HessianScanner {
         case .className: finishClassName()
         case .fieldName: finishFieldName()
         case .message:
-            isCapturing = false
-            if !captureOverflowed { throwable.message = capture }
+            throwable.message = endCapture()
         }
     }
 
@@ -159,15 +154,13 @@ extension HessianScanner {
     private mutating func finishType() {
         guard isTypeWatched else { return }
         isTypeWatched = false
-        isCapturing = false
-        if !captureOverflowed { throwable.className = capture }
+        throwable.className = endCapture() ?? .empty
         isWatching = false
     }
 
     private mutating func finishClassName() {
         guard isCapturing else { return }
-        isCapturing = false
-        watched.append(WatchedClass(name: captureOverflowed ? .empty : capture, messageField: -1, fieldsSeen: 0))
+        watched.append(WatchedClass(name: endCapture() ?? .empty, messageField: -1, fieldsSeen: 0))
     }
 
     private mutating func finishFieldName() {
@@ -176,14 +169,13 @@ extension HessianScanner {
         let last = watched.count - 1
         let left = levels.last.map { $0.item == .fieldNames ? Int32(bitPattern: $0.remaining) : 0 } ?? 0
         let index = watched[last].fieldsSeen - left - 1
-        let rank = captureOverflowed ? 0 : messageRank(capture)
+        let rank = captureOverflowed ? 0 : messageRank()
         if rank == 2 || (rank == 1 && watched[last].messageField < 0) { watched[last].messageField = index }
-        texts.truncate(to: Int(capture.offset))
     }
 
-    /// How surely the field of that name holds a throwable's message: 2 in `java.lang.Throwable`, 1 elsewhere, else 0.
-    private func messageRank(_ name: ByteRange) -> Int {
-        let name = texts.bytes.slice(name)
+    /// How surely the field whose name was gathered holds a throwable's message: 2 in `java.lang.Throwable`, 1 elsewhere, else 0.
+    private func messageRank() -> Int {
+        let name = gathered.bytes
         if name.equals("detailMessage") { return 2 }
         return name.equals("exceptionMessage") || name.equals("message") ? 1 : 0
     }

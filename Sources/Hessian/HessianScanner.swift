@@ -96,7 +96,8 @@ public struct HessianScanner: ~Copyable {
     var continuationBytes: UInt8 = 0
     var chain = Chain.none
     var isCapturing = false
-    var capture = ByteRange.empty
+    /// The content of the string in progress; it moves to the kept texts in one piece.
+    var gathered: PrefixBuffer
     var captureOverflowed = false
     var isNull = false
     var isRunning = false
@@ -138,6 +139,7 @@ public struct HessianScanner: ~Copyable {
     public init(limits: HessianLimits = HessianLimits(), keptBytes: Int = 65_536) {
         self.limits = limits
         self.texts = PrefixBuffer(limitBytes: keptBytes)
+        self.gathered = PrefixBuffer(limitBytes: keptBytes)
     }
 
     /// Forgets the body: classes, texts and anything half read.
@@ -276,14 +278,30 @@ public struct HessianScanner: ~Copyable {
             levels.append(Level(item: .string, remaining: 1))
             isRunning = true
             isNull = false
-            captureOverflowed = false
-            capture = ByteRange(offset: texts.count, count: 0)
         }
         guard try run(bytes, &at) else { return .incomplete }
         isRunning = false
-        isCapturing = false
         if isNull { return .null }
-        return captureOverflowed ? .tooLong : .text(HessianStringRange(range: capture, isKept: true))
+        guard let range = endCapture() else { return .tooLong }
+        return .text(HessianStringRange(range: range, isKept: true))
+    }
+
+    /// Begins to gather the content of the string that starts now.
+    mutating func beginCapture() {
+        isCapturing = true
+        captureOverflowed = false
+        gathered.removeAll()
+    }
+
+    /// Ends gathering and moves the content to the kept texts.
+    ///
+    /// - Returns: Where it lies there, or `nil` when it did not fit.
+    mutating func endCapture() -> ByteRange? {
+        isCapturing = false
+        guard !captureOverflowed else { return nil }
+        let offset = texts.count
+        guard texts.append(gathered.bytes) else { return nil }
+        return ByteRange(offset: offset, count: gathered.count)
     }
 
     /// A final string chunk that lies whole in `bytes`, any characters.

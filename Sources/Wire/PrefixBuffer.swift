@@ -40,14 +40,6 @@ public struct PrefixBuffer: ~Copyable {
         return true
     }
 
-    /// Forgets what was appended last.
-    ///
-    /// - Parameter count: How many bytes are kept; more than there are changes nothing.
-    public mutating func truncate(to count: Int) {
-        guard count < storage.count else { return }
-        storage.removeLast(storage.count - count)
-    }
-
     /// Forgets everything and keeps the memory, or gives it back when it has grown past `keepBytes`.
     ///
     /// - Parameter keepBytes: The most memory an empty buffer may go on holding.

@@ -69,7 +69,8 @@ import Testing
         #expect(settings.log.format == .json)
     }
 
-    @Test("every key is read from the environment and from flags, and the text above names every key") func everySource() throws {
+    @Test("every key is read from the environment and from flags, and the text above names every key")
+    func everySource() throws {
         let settings = try load(fullText).get()
         let shown = settings.yamlText.replacing("***", with: "a-secret#token")
         #expect(try load(shown).get() == settings)
@@ -85,8 +86,13 @@ import Testing
             if !line.hasPrefix(" ") { section = "" }
             let path = section + parts[0].filter { $0 != " " }
             let reference = try #require(SettingReference.all.first { $0.keyPath == path })
-            #expect(reference.defaultText != parts[1] || path == "provider.enabled" || path == "metrics.names", "\(path)")
-            let text = parts[1].filter { !"\"'[]".contains($0) || path.hasSuffix("listen") || path.hasSuffix("upstream") }
+            #expect(
+                reference.defaultText != parts[1] || path == "provider.enabled" || path == "metrics.names",
+                "\(path)"
+            )
+            let text = parts[1].filter {
+                !"\"'[]".contains($0) || path.hasSuffix("listen") || path.hasSuffix("upstream")
+            }
             let plain = text.filter { $0 != "\"" }
             environment[reference.environmentName] = plain
             flags.append((path, plain))
@@ -142,11 +148,16 @@ import Testing
         #expect(try load("relay: {workers: 9}").get().relay.workerCount(processors: 1, cgroupLimit: 1) == 9)
         #expect(ProcessFacts.processors >= 1)
         #expect(ProcessFacts.cgroupLimit ?? 1 >= 1)
-        let limits = ["max 100000\n": nil, "150000 100000\n": 2, "100000 100000": 1, "1 100000": 1, "": nil, "x y": nil, "5 0": nil]
+        let limits = [
+            "max 100000\n": nil, "150000 100000\n": 2, "100000 100000": 1, "1 100000": 1, "": nil, "x y": nil,
+            "5 0": nil,
+        ]
         for (text, limit) in limits {
             #expect(ProcessFacts.processors(cpuMax: text) == limit, "\(text)")
         }
-        #expect(ProcessFacts.processors(status: "Name:\tx\nCpus_allowed:\tff,0000000f\nCpus_allowed_list:\t0-3\n") == 12)
+        #expect(
+            ProcessFacts.processors(status: "Name:\tx\nCpus_allowed:\tff,0000000f\nCpus_allowed_list:\t0-3\n") == 12
+        )
         #expect(ProcessFacts.processors(status: "") == 0)
     }
 }

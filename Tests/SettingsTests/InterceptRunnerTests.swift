@@ -81,9 +81,13 @@ import Testing
         #expect(long.explanation == "the rules are longer than 48 KiB")
     }
 
-    @Test("nft takes every form of plan, twice, and removal, twice, in a network namespace of its own") func realNft() throws {
+    @Test("nft takes every form of plan, twice, and removal, twice, in a network namespace of its own") func realNft()
+        throws
+    {
         let both = InterceptPlan.Provider(ports: PortSet([20880, 50051]), includesLocal: true)
-        let many = try PortSet(parsing: (0..<PortSet.maxItems).map { "\(20000 + 3 * $0)-\(20001 + 3 * $0)" }.joined(separator: ","))
+        let many = try PortSet(
+            parsing: (0..<PortSet.maxItems).map { "\(20000 + 3 * $0)-\(20001 + 3 * $0)" }.joined(separator: ",")
+        )
         for layout in InterceptPlan.Layout.allCases {
             let plans = [
                 try InterceptPlan(provider: .init(ports: PortSet([20880])), consumer: nil, user: nil, layout: layout),

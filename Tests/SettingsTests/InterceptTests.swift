@@ -24,7 +24,11 @@ import Testing
     @Test("both sides, local connections too, with Weir's own user left alone first") func both() throws {
         let plan = try Plan(
             provider: .init(ports: PortSet([20880]), listenPort: 26006, includesLocal: true),
-            consumer: .init(ports: PortSet(parsing: "20880-20890, 50051"), excluded: PortSet([20885]), listenPort: 26001),
+            consumer: .init(
+                ports: PortSet(parsing: "20880-20890, 50051"),
+                excluded: PortSet([20885]),
+                listenPort: 26001
+            ),
             user: "1337"
         )
         #expect(
@@ -126,19 +130,26 @@ import Testing
         }
     }
 
-    @Test("lists of ports are sorted and merged", arguments: [
-        ("80", "80"), ("2,1", "1-2"), ("5-9,1,7-12,20", "1, 5-12, 20"), ("65535,65534,1", "1, 65534-65535"), ("1-65535,7", "1-65535"), (" 8 , 8 ", "8"),
-    ])
+    @Test(
+        "lists of ports are sorted and merged",
+        arguments: [
+            ("80", "80"), ("2,1", "1-2"), ("5-9,1,7-12,20", "1, 5-12, 20"), ("65535,65534,1", "1, 65534-65535"),
+            ("1-65535,7", "1-65535"), (" 8 , 8 ", "8"),
+        ]
+    )
     func ports(text: String, expected: String) throws {
         let set = try PortSet(parsing: text)
         #expect(set.description == expected)
         #expect(try PortSet(parsing: expected) == set)
     }
 
-    @Test("other lists of ports are refused", arguments: [
-        "", ",", "0", "65536", "1-", "-1", "2-1", "0-5", "1-2-3", "a", "1;2", "01", "1,,2",
-        Array(repeating: "1", count: PortSet.maxItems + 1).joined(separator: ","),
-    ])
+    @Test(
+        "other lists of ports are refused",
+        arguments: [
+            "", ",", "0", "65536", "1-", "-1", "2-1", "0-5", "1-2-3", "a", "1;2", "01", "1,,2",
+            Array(repeating: "1", count: PortSet.maxItems + 1).joined(separator: ","),
+        ]
+    )
     func badPorts(text: String) {
         #expect(throws: InterceptProblem.self) { try PortSet(parsing: text) }
     }

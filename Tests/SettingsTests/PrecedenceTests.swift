@@ -62,10 +62,15 @@ import Testing
                 "WEIR_RELAY_WORKER: no such setting, did you mean WEIR_RELAY_WORKERS?"
             ]
         )
-        #expect(problems(environment: ["WEIR_LOGLEVEL": "1"]) == ["WEIR_LOGLEVEL: no such setting, did you mean WEIR_LOG_LEVEL?"])
+        #expect(
+            problems(environment: ["WEIR_LOGLEVEL": "1"]) == [
+                "WEIR_LOGLEVEL: no such setting, did you mean WEIR_LOG_LEVEL?"
+            ]
+        )
         #expect(problems(environment: ["WEIR_ADMIN_COLOUR": "1"]) == ["WEIR_ADMIN_COLOUR: no such setting"])
         let harmless = [
-            "WEIR_CORPUS", "WEIR_CONFIG", "WEIR_SERVICE_HOST", "WEIR_PORT", "WEIR_PORT_16006_TCP_ADDR", "WEIR_ADMIN_SERVICE_PORT",
+            "WEIR_CORPUS", "WEIR_CONFIG", "WEIR_SERVICE_HOST", "WEIR_PORT", "WEIR_PORT_16006_TCP_ADDR",
+            "WEIR_ADMIN_SERVICE_PORT",
             "WEIR_ADMIN_SERVICE_PORT_HTTP", "WEIR_ADMIN_PORT", "PATH", "OTHER_RELAY_WORKER",
         ]
         #expect(problems(environment: Dictionary(uniqueKeysWithValues: harmless.map { ($0, "tcp://x") })) == [])

@@ -7,7 +7,9 @@ import Testing
 
     @Test("a tree knows where everything stands and what was quoted") func tree() {
         let result = document("# x\na: 1\nbß:\n  - 'q'\n  - {c: ~, d: \"~\"}\n")
-        func scalar(_ text: String, _ line: Int, _ column: Int, quoted: Bool = false) -> (YAMLNode.Content, YAMLPosition) {
+        func scalar(_ text: String, _ line: Int, _ column: Int, quoted: Bool = false) -> (
+            YAMLNode.Content, YAMLPosition
+        ) {
             (.scalar(text: text, isQuoted: quoted), YAMLPosition(line: line, column: column))
         }
         guard case .mapping(let top)? = result.root?.content, case .sequence(let items) = top[1].value.content,
@@ -29,9 +31,11 @@ import Testing
 
     @Test("texts are taken as written: folded, literal, escaped, with a zero byte") func texts() {
         for (text, expected) in [
-            ("a: >\n  x\n  y\n", "x y\n"), ("a: |\n  x\n  y\n", "x\ny\n"), ("a: \"\\u00e9\\0\"", "é\0"), ("a: 0x10", "0x10"),
+            ("a: >\n  x\n  y\n", "x y\n"), ("a: |\n  x\n  y\n", "x\ny\n"), ("a: \"\\u00e9\\0\"", "é\0"),
+            ("a: 0x10", "0x10"),
         ] {
-            guard case .mapping(let entries)? = document(text).root?.content, case .scalar(let found, _) = entries[0].value.content
+            guard case .mapping(let entries)? = document(text).root?.content,
+                case .scalar(let found, _) = entries[0].value.content
             else {
                 Issue.record("no mapping: \(text)")
                 continue
@@ -72,10 +76,14 @@ import Testing
         #expect(problems(text).count == YAMLDocument.maxProblems)
     }
 
-    @Test("large hostile texts end soon", arguments: [
-        "[", "{", "- ", "? ", "a: ", "? [", "[\n", "{\n", "*a ", "&a ", "!a ", "\"", "'", "|", "x: y\n", "#", "\n", "-\n", "%A\n", "\t", "a\n", "{a: ",
-        "[a, ", ": ", "---\n", "- - ", ",", "\u{85}", "<<: \n",
-    ])
+    @Test(
+        "large hostile texts end soon",
+        arguments: [
+            "[", "{", "- ", "? ", "a: ", "? [", "[\n", "{\n", "*a ", "&a ", "!a ", "\"", "'", "|", "x: y\n", "#", "\n",
+            "-\n", "%A\n", "\t", "a\n", "{a: ",
+            "[a, ", ": ", "---\n", "- - ", ",", "\u{85}", "<<: \n",
+        ]
+    )
     func hostile(piece: String) {
         let start = ContinuousClock.now
         _ = problems(String(repeating: piece, count: YAMLDocument.maxBytes / piece.utf8.count))
@@ -95,7 +103,8 @@ import Testing
         print("YAML mutations, seed \(seed)")
         var random = SeededRandom(seed: seed)
         let original = Array(fullText.utf8)
-        let spice = Array("[]{}:,-?&*!|>'\"#%@`\n\t \\~.0123456789".utf8) + [0, 0x80, 0xff, 0xc3, 0xe2, 0xef, 0xbb, 0xbf, 0x85]
+        let spice =
+            Array("[]{}:,-?&*!|>'\"#%@`\n\t \\~.0123456789".utf8) + [0, 0x80, 0xff, 0xc3, 0xe2, 0xef, 0xbb, 0xbf, 0x85]
         for _ in 0..<10_000 {
             var bytes = original
             for _ in 0..<Int.random(in: 1...6, using: &random) {
