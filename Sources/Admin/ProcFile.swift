@@ -1,6 +1,8 @@
 internal import Glibc
 
-/// Small files and folders of `/proc`, read whole. The only place of this module that deals with pointers.
+/// Small files and folders of `/proc`, read whole.
+///
+/// The only place of this module that deals with pointers.
 enum ProcFile {
     /// The most that is read of a file, in bytes; what is asked for here is shorter.
     static let maxBytes = 64 * 1024

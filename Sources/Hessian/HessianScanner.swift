@@ -300,7 +300,7 @@ public struct HessianScanner: ~Copyable {
         isCapturing = false
         guard !captureOverflowed else { return nil }
         let offset = texts.count
-        guard texts.append(gathered.bytes) else { return nil }
+        guard texts.append(gathered) else { return nil }
         return ByteRange(offset: offset, count: gathered.count)
     }
 

@@ -40,6 +40,12 @@ public struct PrefixBuffer: ~Copyable {
         return true
     }
 
+    /// Appends what another buffer holds if all of it fits.
+    ///
+    /// - Parameter other: The bytes to keep.
+    /// - Returns: Whether they fitted; if not, nothing was appended.
+    public mutating func append(_ other: borrowing PrefixBuffer) -> Bool { append(other.bytes) }
+
     /// Forgets everything and keeps the memory, or gives it back when it has grown past `keepBytes`.
     ///
     /// - Parameter keepBytes: The most memory an empty buffer may go on holding.
