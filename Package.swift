@@ -30,6 +30,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -52,7 +53,7 @@ let package = Package(
         ),
 
         // The world outside.
-        .target(name: "Relay", dependencies: ["Wire", "Calls", "Inspection", "CLinux"], swiftSettings: views),
+        .target(name: "Relay", dependencies: ["Wire", "Calls", "Inspection", "Telemetry", "CLinux"], swiftSettings: views),
         .target(name: "Capture", dependencies: ["Wire", "Calls", "Inspection", "CPcap"], swiftSettings: views),
         .target(name: "Settings", dependencies: ["CYaml"], swiftSettings: house),
         .target(
@@ -60,6 +61,9 @@ let package = Package(
             dependencies: [
                 "Calls", "Telemetry",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
@@ -73,6 +77,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: house
         ),
@@ -80,7 +85,34 @@ let package = Package(
         // Tests.
         .target(name: "CAllocCount", path: "Tests/CAllocCount"),
         .target(name: "TestSupport", dependencies: ["CAllocCount"], path: "Tests/TestSupport", swiftSettings: testing),
+        .target(
+            name: "FuzzBodies",
+            dependencies: ["Hessian", "Dubbo", "Wire", "Capture", "Inspection", "Calls", "Telemetry"],
+            path: "Tests/FuzzBodies",
+            swiftSettings: testing
+        ),
         .testTarget(name: "WireTests", dependencies: ["Wire", "TestSupport"], swiftSettings: testing),
-        .testTarget(name: "HessianTests", dependencies: ["Hessian", "Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "HessianTests",
+            dependencies: ["Hessian", "Wire", "TestSupport", "FuzzBodies"],
+            swiftSettings: testing
+        ),
+        .testTarget(name: "DubboTests", dependencies: ["Dubbo", "Wire", "TestSupport", "FuzzBodies"], swiftSettings: testing),
+        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Wire", "TestSupport", "FuzzBodies"], swiftSettings: testing),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "TelemetryTests",
+            dependencies: ["Telemetry", "Calls", "Wire", "TestSupport"],
+            swiftSettings: testing
+        ),
+        .testTarget(
+            name: "AdminTests",
+            dependencies: [
+                "Admin", "Telemetry", "Calls", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: testing
+        ),
     ]
 )

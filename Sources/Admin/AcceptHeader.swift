@@ -1,14 +1,14 @@
-internal import Telemetry
+package import Telemetry
 
 /// Which form of the metrics page a scraper wants.
-enum AcceptHeader {
+package enum AcceptHeader {
     /// The longest header that is read; a longer one is taken for none.
-    static let maxBytes = 4096
+    package static let maxBytes = 4096
 
     /// OpenMetrics when it is named and not liked less than plain text; text otherwise.
     ///
     /// A version other than 1.0.0 that is named does not count. Source: RFC 9110 §12.5.1.
-    static func format(_ header: String?) -> ExpositionFormat {
+    package static func format(_ header: String?) -> ExpositionFormat {
         guard let header, header.utf8.count <= maxBytes else { return .text }
         var (openMetrics, text) = (0.0, 0.0)
         for range in header.split(separator: ",") {

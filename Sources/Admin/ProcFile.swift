@@ -3,12 +3,12 @@ internal import Glibc
 /// Small files and folders of `/proc`, read whole.
 ///
 /// The only place of this module that deals with pointers.
-enum ProcFile {
+package enum ProcFile {
     /// The most that is read of a file, in bytes; what is asked for here is shorter.
-    static let maxBytes = 64 * 1024
+    package static let maxBytes = 64 * 1024
 
     /// A file's text, or `nil` when it cannot be read.
-    static func text(_ path: String) -> String? {
+    package static func text(_ path: String) -> String? {
         // SAFETY: the string outlives the call.
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
@@ -26,7 +26,7 @@ enum ProcFile {
     }
 
     /// How many entries a folder has, `.` and `..` not counted, or `nil` when it cannot be read.
-    static func entryCount(_ path: String) -> Int? {
+    package static func entryCount(_ path: String) -> Int? {
         guard let folder = unsafe opendir(path) else { return nil }
         // SAFETY: the folder is open until the end of this function and used by this thread only.
         defer { unsafe closedir(folder) }
@@ -37,8 +37,8 @@ enum ProcFile {
     }
 
     /// Clock ticks a second, in which `/proc` gives times.
-    static var ticksPerSecond: Double { Double(max(1, sysconf(Int32(_SC_CLK_TCK)))) }
+    package static var ticksPerSecond: Double { Double(max(1, sysconf(Int32(_SC_CLK_TCK)))) }
 
     /// Bytes of a page, in which `/proc` gives resident memory.
-    static var pageBytes: UInt64 { UInt64(max(1, sysconf(Int32(_SC_PAGESIZE)))) }
+    package static var pageBytes: UInt64 { UInt64(max(1, sysconf(Int32(_SC_PAGESIZE)))) }
 }

@@ -20,15 +20,15 @@ extension ProcessReadings {
     }
 
     /// What is read of `/proc/self/stat`.
-    struct StatFields: Equatable {
-        var cpuTicks: UInt64
-        var startTicks: UInt64
-        var virtualBytes: UInt64
-        var residentPages: UInt64
+    package struct StatFields: Equatable {
+        package var cpuTicks: UInt64
+        package var startTicks: UInt64
+        package var virtualBytes: UInt64
+        package var residentPages: UInt64
     }
 
     /// The fields behind the command, which stands in parentheses and may hold any character.
-    static func statFields(_ text: String) -> StatFields? {
+    package static func statFields(_ text: String) -> StatFields? {
         guard let end = text.lastIndex(of: ")") else { return nil }
         // The first of these is field 3.
         let fields = text[text.index(after: end)...].split(whereSeparator: { $0 == " " || $0 == "\n" })
@@ -39,13 +39,13 @@ extension ProcessReadings {
     }
 
     /// The line `btime` of `/proc/stat`: when the machine was started.
-    static func bootTimeSeconds(_ text: String) -> Double? {
+    package static func bootTimeSeconds(_ text: String) -> Double? {
         for line in text.split(separator: "\n") where line.hasPrefix("btime ") { return Double(line.dropFirst(6)) }
         return nil
     }
 
     /// The soft limit in the line `Max open files` of `/proc/self/limits`; no limit is the largest number.
-    static func maxOpenFiles(_ text: String) -> UInt64? {
+    package static func maxOpenFiles(_ text: String) -> UInt64? {
         for line in text.split(separator: "\n") where line.hasPrefix("Max open files") {
             let fields = line.split(separator: " ")
             guard fields.count > 3 else { return nil }

@@ -1,6 +1,6 @@
 public import Calls
 public import Inspection
-internal import Wire
+public import Wire
 
 /// Joins captured streams to the sessions that the proxy uses too.
 ///

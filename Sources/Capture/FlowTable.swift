@@ -1,4 +1,4 @@
-import Wire
+internal import Wire
 
 /// What is known of one connection beside its two streams.
 struct Flow: BitwiseCopyable {

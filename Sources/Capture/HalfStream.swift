@@ -1,4 +1,4 @@
-import Wire
+internal import Wire
 
 /// A piece of a stream that came before the bytes in front of it.
 struct HeldSegment {

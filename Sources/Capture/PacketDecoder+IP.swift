@@ -1,4 +1,4 @@
-import Wire
+internal import Wire
 
 /// Two addresses of an IP packet, as endpoints without ports.
 private struct AddressPair: BitwiseCopyable {

@@ -1,4 +1,4 @@
-import Wire
+internal import Wire
 
 /// Finds the TCP segment in a captured packet.
 ///

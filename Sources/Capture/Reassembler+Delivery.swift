@@ -1,4 +1,4 @@
-import Wire
+internal import Wire
 
 extension Reassembler {
     /// Gives the next bytes of a stream to the consumer and moves the stream on.

@@ -1,4 +1,4 @@
-import Wire
+internal import Wire
 
 extension Reassembler {
     /// Takes a segment of an open connection.

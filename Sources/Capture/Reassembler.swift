@@ -1,4 +1,4 @@
-import Wire
+internal import Wire
 
 /// Puts the byte streams of TCP connections together from captured packets and gives them to a consumer.
 ///

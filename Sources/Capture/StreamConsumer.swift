@@ -1,3 +1,5 @@
+public import Wire
+
 /// One of the two ends of a connection.
 public enum EndpointRole: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// The one that sent the first packet seen.

@@ -1,3 +1,5 @@
+internal import Wire
+
 /// The flag bits of a TCP header (RFC 9293 §3.1) that reassembly looks at.
 struct TCPFlags: OptionSet, BitwiseCopyable {
     let rawValue: UInt8

@@ -101,6 +101,17 @@ public final class Inspector {
         return session
     }
 
+    /// A session for a connection that is to be passed on without being looked at.
+    ///
+    /// - Parameter side: On which side of the service Weir stands.
+    /// - Returns: The session, until ``close(_:now:)``.
+    public func openOpaque(side: Side) -> Session {
+        let session = open(side: side)
+        session.decoder = .opaque
+        identify(session, .opaque)
+        return session
+    }
+
     /// A session that asks `external` for its plans.
     package func open(side: Side, external: any ExternalSession) -> Session {
         let session = open(side: side)

@@ -76,7 +76,7 @@ enum Linux {
     }
 
     /// Runs `body` on a thread of its own.
-    static func startThread(named name: StaticString, _ body: @escaping @Sendable () -> Void) -> Int32 {
+    static func startThread(named name: StaticString, _ body: sending @escaping () -> Void) -> Int32 {
         let context = unsafe Unmanaged.passRetained(ThreadBody(body)).toOpaque()
         // SAFETY: the new thread takes over the one reference; the name is a literal.
         let result = unsafe weir_start_thread(

@@ -7,10 +7,10 @@ final class Pair {
     /// One of the two sockets.
     struct Socket {
         var descriptor: Int32
-        /// The events asked of the kernel.
-        var interest: UInt32 = 0
-        /// Whether the kernel knows it.
-        var isRegistered = false
+        /// The events asked of the kernel; `nil` while it is not in the event queue.
+        var interest: UInt32?
+        /// Whether it was taken out of the event queue until something is wanted of it.
+        var isMuffled = false
         var isOpen: Bool { descriptor >= 0 }
     }
 

@@ -45,20 +45,24 @@ struct ByteQueue {
 
 /// One direction of a connection pair: from the socket that is read to the one that is written.
 struct Pipe {
-    /// What an earlier plan decided about bytes that had not arrived.
+    /// A step of an earlier plan that waits for bytes to arrive.
     enum Reach: Equatable {
-        case none
         case forward(Int)
         case drop(Int)
+        case insert([UInt8])
+        case boundary
     }
 
     /// What is to be written.
     var queue = ByteQueue()
     /// What the session has not decided about.
     var held: [UInt8] = []
-    var reach = Reach.none
+    /// What was decided about bytes that had not arrived, in order; `held` is empty meanwhile.
+    var reach: [Reach] = []
     /// Replies of Weir's own that wait for a boundary.
     var replies: [UInt8] = []
+    /// How many bytes of replies went into the queue since it was last empty.
+    private var queuedReplyBytes = 0
     /// Whether what was written so far ends with a message.
     var isAtBoundary = true
     /// The source has said its last.
@@ -67,19 +71,23 @@ struct Pipe {
     var isSinkShut = false
     /// The sink takes no more bytes.
     var isSinkBroken = false
-    /// Bytes passed on.
-    var forwardedBytes: UInt64 = 0
+    /// Bytes that came from the source.
+    var receivedBytes: UInt64 = 0
 
     /// Whether the source may be read.
     var wantsBytes: Bool { !isSourceEnded && !isSinkBroken && queue.isEmpty }
     /// Whether nothing more will pass.
     var isFinished: Bool { isSinkShut || isSinkBroken }
+    /// Replies the sink has not taken, in bytes.
+    var waitingReplyBytes: Int { replies.count + (queue.isEmpty ? 0 : queuedReplyBytes) }
 }
+
+// MARK: Plans
 
 extension Pipe {
     /// The most bytes a session may hold back in one direction.
     static let maxHeldBytes = 65_536
-    /// The most replies that may wait for a boundary.
+    /// So many replies may wait before the peer they answer is no longer read.
     static let maxReplyBytes = 262_144
 
     /// Carries out a plan over what is held and what arrived; what is to be written is in the queue afterwards.
@@ -88,70 +96,125 @@ extension Pipe {
     mutating func carryOut(_ plan: borrowing Plan, _ new: RawSpan) -> Bool {
         let arrived = new.extracting(reach(into: new)..<new.byteCount)
         if plan.forwardsAll {
-            emitHeld()
+            passOnHeld()
             if arrived.byteCount > 0 { queue.append(arrived) }
             isAtBoundary = plan.endsAtBoundary
             if isAtBoundary { emitReplies() }
             return true
         }
-        held.append(contentsOf: arrived.array)
-        let taken = apply(plan)
-        if taken == held.count { held = [] } else if taken > 0 { held.removeFirst(taken) }
+        if held.isEmpty {
+            let taken = apply(plan, to: arrived)
+            if taken < arrived.byteCount { held = arrived.extracting(taken..<arrived.byteCount).array }
+        } else {
+            var all: [UInt8] = []
+            swap(&all, &held)
+            all.append(contentsOf: arrived.array)
+            let taken = apply(plan, to: unsafe all.span.bytes)
+            // A copy, so that what is held keeps no more memory than it needs.
+            if taken == 0 { swap(&all, &held) } else if taken < all.count { held = Array(all[taken...]) }
+        }
         guard held.count <= Self.maxHeldBytes else {
-            emitHeld()
-            isAtBoundary = false
+            passOnHeld()
             return false
         }
         return true
     }
 
-    private mutating func emitHeld() {
+    /// Writes what is held without waiting for the session's decision.
+    mutating func passOnHeld() {
         guard !held.isEmpty else { return }
         queue.append(held)
         held = []
+        isAtBoundary = false
     }
 
-    /// Applies the edits to the held bytes and says how many of them they cover.
-    private mutating func apply(_ plan: borrowing Plan) -> Int {
+    /// Applies the edits to `bytes` and says how many of them they cover.
+    private mutating func apply(_ plan: borrowing Plan, to bytes: RawSpan) -> Int {
         var at = 0
         for edit in plan.edits {
-            let left = held.count - at
+            // What follows a step that reaches beyond the bytes does so too.
+            guard reach.isEmpty else {
+                postpone(edit, plan)
+                continue
+            }
+            let left = bytes.byteCount - at
             switch edit {
             case .forward(let count):
                 let here = min(count, left)
-                if here > 0 { queue.append(held[at..<at + here]) }
+                emit(bytes.extracting(at..<at + here))
                 at += here
-                if count > left { reach = .forward(count - left) }
-                isAtBoundary = false
+                if here < count { postpone(.forward(count - here), plan) }
             case .drop(let count):
                 at += min(count, left)
-                if count > left { reach = .drop(count - left) }
+                if count > left { postpone(.drop(count - left), plan) }
             case .replace(let count, with: let range):
+                if !range.isEmpty { emit(unsafe plan.content.span.bytes.slice(range)) }
                 at += min(count, left)
-                if !range.isEmpty { queue.append(plan.content[range.indices]) }
-                isAtBoundary = false
-            case .boundary:
-                isAtBoundary = true
-                emitReplies()
+                if count > left { postpone(.drop(count - left), plan) }
+            case .boundary: endMessage()
             }
         }
         return at
     }
 
-    /// Gives arriving bytes to what an earlier plan reached for, and says how many.
-    private mutating func reach(into arrived: RawSpan) -> Int {
-        let count: Int
-        switch reach {
-        case .none: return 0
-        case .forward(let wanted):
-            count = min(wanted, arrived.byteCount)
-            if count > 0 { queue.append(arrived.extracting(0..<count)) }
-            reach = count == wanted ? .none : .forward(wanted - count)
-        case .drop(let wanted):
-            count = min(wanted, arrived.byteCount)
-            reach = count == wanted ? .none : .drop(wanted - count)
+    private mutating func postpone(_ edit: Plan.Edit, _ plan: borrowing Plan) {
+        switch (edit, reach.last) {
+        case (.forward(let count), .forward(let earlier)): reach[reach.count - 1] = .forward(earlier + count)
+        case (.drop(let count), .drop(let earlier)): reach[reach.count - 1] = .drop(earlier + count)
+        case (.forward(let count), _): reach.append(.forward(count))
+        case (.drop(let count), _): reach.append(.drop(count))
+        case (.replace(let count, with: let range), _):
+            if !range.isEmpty { reach.append(.insert(Array(plan.content[range.indices]))) }
+            if count > 0 { postpone(.drop(count), plan) }
+        case (.boundary, _): reach.append(.boundary)
         }
-        return count
+    }
+
+    /// Gives arriving bytes to what earlier plans reached for, and says how many.
+    private mutating func reach(into arrived: RawSpan) -> Int {
+        guard !reach.isEmpty else { return 0 }
+        var at = 0
+        var done = 0
+        steps: while done < reach.count {
+            let left = arrived.byteCount - at
+            switch reach[done] {
+            case .forward(let wanted):
+                let here = min(wanted, left)
+                emit(arrived.extracting(at..<at + here))
+                at += here
+                guard here == wanted else {
+                    reach[done] = .forward(wanted - here)
+                    break steps
+                }
+            case .drop(let wanted):
+                let here = min(wanted, left)
+                at += here
+                guard here == wanted else {
+                    reach[done] = .drop(wanted - here)
+                    break steps
+                }
+            case .insert(let bytes): emit(unsafe bytes.span.bytes)
+            case .boundary: endMessage()
+            }
+            done += 1
+        }
+        if done == reach.count { reach = [] } else if done > 0 { reach.removeFirst(done) }
+        return at
+    }
+
+    private mutating func emit(_ bytes: RawSpan) {
+        guard bytes.byteCount > 0 else { return }
+        queue.append(bytes)
+        isAtBoundary = false
+    }
+}
+
+// MARK: Replies
+
+extension Pipe {
+    private mutating func endMessage() {
+        isAtBoundary = true
+        emitReplies()
     }
 
     /// Queues replies and writes them if a message has just ended.
@@ -162,7 +225,15 @@ extension Pipe {
 
     mutating func emitReplies() {
         guard !replies.isEmpty else { return }
+        if queue.isEmpty { queuedReplyBytes = 0 }
+        queuedReplyBytes += replies.count
         queue.append(replies)
+        replies = []
+    }
+
+    /// The session decides nothing any more: what it held goes on, and what waited for its boundaries would wait for ever.
+    mutating func goBlind() {
+        passOnHeld()
         replies = []
     }
 }

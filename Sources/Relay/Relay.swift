@@ -1,4 +1,5 @@
 public import Calls
+internal import Glibc
 package import Inspection
 internal import Synchronization
 public import Telemetry
@@ -105,30 +106,50 @@ public final class Relay: Sendable {
         _ = Linux.raiseFileLimit()
         let count = configuration.workers > 0 ? configuration.workers : Self.defaultWorkers()
         let shared = SharedState(registry: registry, labels: labels)
-        let sets = try Self.openListeners(configuration.listeners, workers: count)
-        addresses = sets.first?.compactMap { Linux.localEndpoint($0.descriptor) } ?? []
         var mailboxes: [Mailbox] = []
         for _ in 0..<count {
             guard let mailbox = Mailbox() else { throw .outOfResources("no event descriptor") }
             mailboxes.append(mailbox)
         }
+        let sets = try Self.openListeners(configuration.listeners, workers: count)
+        addresses = sets.first?.compactMap { Linux.localEndpoint($0.descriptor) } ?? []
         self.mailboxes = mailboxes
         running = Mutex(Running(workers: count))
         last = Mutex(Array(repeating: nil, count: count))
-        for (mailbox, listeners) in zip(mailboxes, sets) {
-            let result = Linux.startThread(named: "weir-worker") { [self] in
-                let worker = Worker(
-                    configuration: configuration,
-                    listeners: listeners,
-                    shared: shared,
-                    mailbox: mailbox,
-                    hooks: hooks
-                )
-                worker?.run()
-                workerEnded()
-            }
-            guard result == 0 else { throw .outOfResources(Linux.message(result)) }
+        for index in 0..<count {
+            let result = start(configuration, sets[index], shared, mailboxes[index], hooks)
+            guard result < 0 else { continue }
+            // The workers that run already must not go on alone.
+            for mailbox in mailboxes[..<index] { mailbox.post(.drain(deadline: 0)) }
+            Self.close(sets[index...])
+            throw .outOfResources(Linux.message(result))
         }
+    }
+
+    /// Starts a worker's thread; a negative error number if the system does not give what it needs.
+    private func start(
+        _ configuration: RelayConfiguration,
+        _ listeners: [Worker.Listener],
+        _ shared: SharedState,
+        _ mailbox: Mailbox,
+        _ hooks: RelayHooks
+    ) -> Int32 {
+        let made = Worker(
+            configuration: configuration,
+            listeners: listeners,
+            shared: shared,
+            mailbox: mailbox,
+            hooks: hooks
+        )
+        guard let worker = made else { return -ENOMEM }
+        return Linux.startThread(named: "weir-worker") { [self] in
+            worker.run()
+            workerEnded()
+        }
+    }
+
+    private static func close(_ sets: some Sequence<[Worker.Listener]>) {
+        for set in sets { for listener in set { Linux.close(listener.descriptor) } }
     }
 
     /// As many as processors may be used, at most four; the container's quota is the settings' matter.
@@ -142,10 +163,15 @@ public final class Relay: Sendable {
         for configuration in configurations {
             var address = configuration.address
             for index in 0..<workers {
-                let listener = try openListener(configuration, at: address, isFirst: index == 0)
-                // A port chosen by the system is the same one for all workers.
-                address = Linux.localEndpoint(listener.descriptor) ?? address
-                sets[index].append(listener)
+                do throws(RelayError) {
+                    let listener = try openListener(configuration, at: address, isFirst: index == 0)
+                    // A port chosen by the system is the same one for all workers.
+                    address = Linux.localEndpoint(listener.descriptor) ?? address
+                    sets[index].append(listener)
+                } catch {
+                    close(sets)
+                    throw error
+                }
             }
         }
         return sets
@@ -223,7 +249,8 @@ public final class Relay: Sendable {
     ///
     /// - Parameter nanoseconds: How long calls in flight may take.
     public func drain(within nanoseconds: UInt64) async {
-        let deadline = Linux.now() + nanoseconds
+        let now = Linux.now()
+        let deadline = now + min(nanoseconds, .max - now)
         for mailbox in mailboxes { mailbox.post(.drain(deadline: deadline)) }
         await ended()
     }

@@ -57,6 +57,10 @@ public struct RelayConfiguration: Sendable {
     public var maxConnections = 20_000
     /// How long upstream may take to accept, in nanoseconds.
     public var connectTimeoutNanoseconds: UInt64 = 5_000_000_000
+    /// The size of the one buffer that a worker reads into.
+    public var readBufferBytes = 262_144
+    /// Whether bytes are decoded; otherwise connections are forwarded and counted as opaque.
+    public var isInspecting = true
     /// How sockets are set up.
     public var socket = SocketOptions()
     /// The bounds of inspection.

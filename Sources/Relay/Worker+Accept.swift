@@ -20,6 +20,8 @@ extension Worker {
                 return
             }
             admit(descriptor, peer, listeners[index])
+            // Without a descriptor for its upstream the connection was refused; the next one would be too.
+            if isAcceptPaused { return }
         }
     }
 
@@ -80,7 +82,7 @@ extension Worker {
             generation: generation,
             peer: peer,
             destination: destination,
-            session: hooks.makeSession(inspector, side),
+            session: configuration.isInspecting ? hooks.makeSession(inspector, side) : inspector.openOpaque(side: side),
             start: now,
             deadline: now + configuration.connectTimeoutNanoseconds,
             downstream: descriptor,
@@ -145,12 +147,8 @@ extension Worker {
         close(pair)
     }
 
-    /// Downstream went away before upstream had accepted.
+    /// Downstream was reset before upstream had accepted; its half-close would not be reported.
     func downstreamFailed(_ pair: Pair) {
-        guard Linux.socketError(pair.downstream.descriptor) != 0 else {
-            // A half-close is no failure; it will be read once there is an upstream to pass it to.
-            return
-        }
         Linux.resetOnClose(pair.upstream.descriptor)
         close(pair)
     }

@@ -37,6 +37,7 @@ extension Worker {
     /// The source of `direction` was reset: what it had said is delivered, then the sink is reset too.
     func abort(_ pair: Pair, from direction: Direction) {
         guard pair.phase == .established else { return }
+        if direction == .toUpstream ? !pair.up.isSourceEnded : !pair.down.isSourceEnded { conclude(pair, direction) }
         pair.phase = .aborting
         pair.deadline = Linux.now() + Self.abortNanoseconds
         let gone = direction == .toUpstream ? pair.downstream : pair.upstream
@@ -61,35 +62,34 @@ extension Worker {
 
     /// Resets the surviving socket once everything written to it has arrived.
     func continueAbort(_ pair: Pair, _ now: UInt64) {
+        guard pair.phase == .aborting else { return }
         let direction: Direction = pair.downstream.isOpen ? .toDownstream : .toUpstream
-        flush(pair, direction)
+        flushPipe(pair, direction)
         let pipe = direction == .toUpstream ? pair.up : pair.down
         let socket = direction == .toUpstream ? pair.upstream : pair.downstream
         let isDelivered = pipe.queue.isEmpty && Linux.unacknowledged(socket.descriptor) <= 0
-        if isDelivered || pipe.isSinkBroken || now >= pair.deadline { finishAbort(pair) } else { updateInterest(pair) }
+        if isDelivered || pipe.isSinkBroken || now >= pair.deadline { reset(pair) } else { updateInterest(pair) }
     }
 
-    func finishAbort(_ pair: Pair) { reset(pair) }
-
-    /// The kernel reports a failure on a socket that is not being read.
-    ///
-    /// Both a reset and an ordinary end of both directions look like this; only the first has an error to show.
+    /// The kernel reports a failure, or the end of both directions, on a socket that is not being read.
     func failWhilePaused(_ pair: Pair, _ direction: Direction) {
         let source = direction == .toUpstream ? pair.downstream : pair.upstream
         let pipe = direction == .toUpstream ? pair.up : pair.down
-        if Linux.socketError(source.descriptor) != 0 { return abort(pair, from: direction) }
-        // The end was read already and the other direction has been shut: nothing more will come of this socket.
-        if pipe.isSourceEnded { return abort(pair, from: direction) }
-        // Paused by backpressure: its last bytes are still in the kernel. Stop hearing of it until they are wanted.
+        // What it says would go nowhere; or it had ended in order before it was reset, and only the error tells.
+        if pipe.isSinkBroken || (pipe.isSourceEnded && Linux.socketError(source.descriptor) != 0) {
+            return abort(pair, from: direction)
+        }
+        // Paused by backpressure: its last bytes are still in the kernel, and behind them the reason, which reading
+        // will find; asking for the error now would take it away. Or it is done, and only the other is not yet.
         muffle(pair, isUpstream: direction == .toDownstream)
     }
 
-    /// Takes a socket out of the event queue; asking for any event puts it back.
+    /// Takes a socket out of the event queue, which would go on reporting its end; asking for any event puts it back.
     private func muffle(_ pair: Pair, isUpstream: Bool) {
         let socket = isUpstream ? pair.upstream : pair.downstream
-        guard socket.isRegistered else { return }
+        guard socket.isOpen, socket.interest != nil else { return }
         queue.remove(socket.descriptor)
-        if isUpstream { pair.upstream.isRegistered = false } else { pair.downstream.isRegistered = false }
-        if isUpstream { pair.upstream.interest = 0 } else { pair.downstream.interest = 0 }
+        if isUpstream { pair.upstream.interest = nil } else { pair.downstream.interest = nil }
+        if isUpstream { pair.upstream.isMuffled = true } else { pair.downstream.isMuffled = true }
     }
 }

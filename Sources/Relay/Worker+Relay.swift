@@ -49,8 +49,8 @@ extension Worker {
     /// - Returns: Whether nothing remains to be done for the direction.
     @inline(__always)
     private func pass(_ pipe: inout Pipe, _ sink: Int32, _ bytes: RawSpan) -> Bool {
-        pipe.forwardedBytes &+= UInt64(bytes.byteCount)
-        guard plan.forwardsAll, pipe.held.isEmpty, pipe.reach == .none, pipe.queue.isEmpty, pipe.replies.isEmpty else {
+        pipe.receivedBytes &+= UInt64(bytes.byteCount)
+        guard plan.forwardsAll, pipe.held.isEmpty, pipe.reach.isEmpty, pipe.queue.isEmpty, pipe.replies.isEmpty else {
             if !pipe.carryOut(plan, bytes) { isOverrun = true }
             return false
         }
@@ -70,6 +70,8 @@ extension Worker {
         if isOverrun {
             isOverrun = false
             inspector.overran(pair.session, now: Linux.now())
+            pair.up.goBlind()
+            pair.down.goBlind()
         }
         if !plan.reply.isEmpty {
             if direction == .toUpstream { pair.down.addReplies(plan.reply) } else { pair.up.addReplies(plan.reply) }
@@ -81,25 +83,26 @@ extension Worker {
 
     /// The source of a direction has said its last: what is held is decided, and then the sink is told.
     func sourceEnded(_ pair: Pair, _ direction: Direction) {
-        plan.removeAll()
-        let nothing: [UInt8] = []
-        inspector.ended(pair.session, direction, now: Linux.now(), plan: &plan)
-        if direction == .toUpstream {
-            endPipe(&pair.up, &pair.down, unsafe nothing.span.bytes)
-        } else {
-            endPipe(&pair.down, &pair.up, unsafe nothing.span.bytes)
-        }
+        conclude(pair, direction)
+        if direction == .toUpstream { pair.up.isSourceEnded = true } else { pair.down.isSourceEnded = true }
         settle(pair, direction)
     }
 
-    private func endPipe(_ pipe: inout Pipe, _ opposite: inout Pipe, _ nothing: RawSpan) {
-        _ = pipe.carryOut(plan, nothing)
+    /// Lets the session decide about what is held of a direction that will bring no more.
+    func conclude(_ pair: Pair, _ direction: Direction) {
+        plan.removeAll()
+        inspector.ended(pair.session, direction, now: Linux.now(), plan: &plan)
+        if direction == .toUpstream { conclude(&pair.up, &pair.down) } else { conclude(&pair.down, &pair.up) }
+    }
+
+    private func conclude(_ pipe: inout Pipe, _ opposite: inout Pipe) {
+        let nothing: [UInt8] = []
+        _ = pipe.carryOut(plan, unsafe nothing.span.bytes)
         pipe.held = []
-        pipe.reach = .none
+        pipe.reach = []
         // Nothing of the source's will follow, so a reply can only come after what there was, if that was whole.
         if pipe.isAtBoundary { pipe.emitReplies() }
         pipe.replies = []
-        pipe.isSourceEnded = true
         if !plan.reply.isEmpty { opposite.addReplies(plan.reply) }
     }
 
@@ -113,20 +116,19 @@ extension Worker {
     /// A socket takes bytes again.
     func flush(_ pair: Pair, _ direction: Direction) {
         flushPipe(pair, direction)
-        if pair.phase == .aborting { return }
         finishSettling(pair)
     }
 
     private func finishSettling(_ pair: Pair) {
         guard pair.phase == .established else { return }
         if pair.up.isFinished, pair.down.isFinished { return close(pair) }
-        // A sink that takes nothing more and will say nothing more is gone: its peer must learn it.
-        if pair.up.isSinkBroken, pair.down.isSourceEnded { return reset(pair) }
-        if pair.down.isSinkBroken, pair.up.isSourceEnded { return reset(pair) }
+        // A peer that takes nothing more and will say nothing more is gone: the other must learn it.
+        if pair.up.isSinkBroken, pair.down.isSourceEnded { return abort(pair, from: .toDownstream) }
+        if pair.down.isSinkBroken, pair.up.isSourceEnded { return abort(pair, from: .toUpstream) }
         updateInterest(pair)
     }
 
-    private func flushPipe(_ pair: Pair, _ direction: Direction) {
+    func flushPipe(_ pair: Pair, _ direction: Direction) {
         if direction == .toUpstream {
             flushPipe(&pair.up, pair.upstream.descriptor)
         } else {
@@ -171,23 +173,20 @@ extension Worker {
     }
 
     /// Whether so many replies wait that the peer they answer must not ask for more.
-    private func isReplyFull(_ pipe: Pipe) -> Bool { pipe.replies.count >= Pipe.maxReplyBytes }
+    private func isReplyFull(_ pipe: borrowing Pipe) -> Bool { pipe.waitingReplyBytes >= Pipe.maxReplyBytes }
 
     func setInterest(_ pair: Pair, isUpstream: Bool, _ mask: UInt32) {
         let socket = isUpstream ? pair.upstream : pair.downstream
-        guard socket.isOpen, !socket.isRegistered || socket.interest != mask else { return }
+        guard socket.isOpen, socket.interest != mask else { return }
         let token = Token.pair(pair.slot, pair.generation, isUpstream: isUpstream)
-        if socket.isRegistered {
+        if socket.interest != nil {
             queue.change(socket.descriptor, mask, token: token)
-        } else {
-            _ = queue.add(socket.descriptor, mask, token: token)
+        } else if mask == 0, socket.isMuffled {
+            return
+        } else if queue.add(socket.descriptor, mask, token: token) != 0 {
+            // Nothing would ever be heard of it.
+            return reset(pair)
         }
-        if isUpstream {
-            pair.upstream.isRegistered = true
-            pair.upstream.interest = mask
-        } else {
-            pair.downstream.isRegistered = true
-            pair.downstream.interest = mask
-        }
+        if isUpstream { pair.upstream.interest = mask } else { pair.downstream.interest = mask }
     }
 }

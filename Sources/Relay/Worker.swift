@@ -28,7 +28,6 @@ final class Worker {
         let port: UInt16
     }
 
-    static let readBufferBytes = 262_144
     private static let tickNanoseconds: UInt64 = 100_000_000
     private static let shortTickNanoseconds: UInt64 = 10_000_000
 
@@ -36,7 +35,7 @@ final class Worker {
     let shared: SharedState
     let mailbox: Mailbox
     let queue: EventQueue
-    let buffer = ReadBuffer(byteCount: Worker.readBufferBytes)
+    let buffer: ReadBuffer
     let recorder: Recorder
     let inspector: Inspector
     let hooks: RelayHooks
@@ -65,6 +64,7 @@ final class Worker {
     ) {
         guard let queue = EventQueue() else { return nil }
         self.queue = queue
+        buffer = ReadBuffer(byteCount: configuration.readBufferBytes)
         self.configuration = configuration
         self.listeners = listeners
         self.shared = shared
@@ -85,8 +85,9 @@ final class Worker {
 
     /// Runs until the worker is told to stop and its last connection is gone.
     func run() {
+        var last = Linux.now()
         while !isStopped {
-            let count = queue.wait(milliseconds: timeout())
+            let count = queue.wait(milliseconds: timeout(last))
             let start = Linux.now()
             for index in 0..<count {
                 let event = queue.event(index)
@@ -95,15 +96,15 @@ final class Worker {
             let now = Linux.now()
             if count > 0 { recorder.loopLag(nanoseconds: now - start) }
             if now >= nextTick { tick(now) }
+            last = now
         }
         for listener in listeners where listener.descriptor >= 0 { Linux.close(listener.descriptor) }
     }
 
     private var needsShortTicks: Bool { drainDeadline != nil || waitingPairs.contains { pairs[$0]?.phase == .aborting } }
 
-    private func timeout() -> Int32 {
+    private func timeout(_ now: UInt64) -> Int32 {
         guard needsTicks else { return -1 }
-        let now = Linux.now()
         guard nextTick > now else { return 0 }
         return Int32((nextTick - now + 999_999) / 1_000_000)
     }
@@ -144,15 +145,15 @@ final class Worker {
     private func handle(_ mask: UInt32, _ pair: Pair, isUpstream: Bool) {
         switch pair.phase {
         case .connecting:
-            if isUpstream { finishConnect(pair) } else { downstreamFailed(pair) }
+            if isUpstream { finishConnect(pair) } else if mask & EventQueue.failed != 0 { downstreamFailed(pair) }
         case .established:
             if mask & EventQueue.writable != 0 { flush(pair, isUpstream ? .toUpstream : .toDownstream) }
             guard mask & (EventQueue.readable | EventQueue.failed) != 0, pair.phase == .established else { return }
             read(pair, isUpstream ? .toDownstream : .toUpstream, isFailed: mask & EventQueue.failed != 0)
         case .aborting:
-            if mask & EventQueue.failed != 0 { finishAbort(pair) } else if mask & EventQueue.writable != 0 {
-                flush(pair, isUpstream ? .toUpstream : .toDownstream)
-            }
+            // The event may be an old one of the socket that is gone.
+            guard isUpstream ? pair.upstream.isOpen : pair.downstream.isOpen else { return }
+            if mask & EventQueue.failed != 0 { reset(pair) } else { continueAbort(pair, Linux.now()) }
         case .closed: break
         }
     }
@@ -182,8 +183,8 @@ final class Worker {
                 connectionProtocol: pair.session.connectionProtocol,
                 ageNanoseconds: now - pair.start,
                 inFlight: pair.session.inFlight,
-                bytesToUpstream: pair.up.forwardedBytes,
-                bytesToDownstream: pair.down.forwardedBytes,
+                bytesToUpstream: pair.up.receivedBytes,
+                bytesToDownstream: pair.down.receivedBytes,
                 isConnecting: pair.phase == .connecting
             )
         }

@@ -49,6 +49,11 @@ public struct ConfigurationProblems: Error, Equatable, Sendable, CustomStringCon
     /// The problems: of the file in its order, of the environment by name, of the flags as given, then contradictions.
     public let problems: [ConfigurationProblem]
 
+    /// Problems found together.
+    ///
+    /// - Parameter problems: At least one.
+    public init(problems: [ConfigurationProblem]) { self.problems = problems }
+
     /// One line a problem, without a newline at the end.
     public var description: String { problems.map(\.description).joined(separator: "\n") }
 }

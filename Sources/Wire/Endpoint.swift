@@ -17,7 +17,7 @@ public struct Endpoint: BitwiseCopyable, Hashable, Sendable {
     /// - Parameters:
     ///   - ipv4: The address, the first byte of it in the highest place.
     ///   - port: The port.
-    @inline(__always)
+    @inlinable @inline(__always)
     public init(ipv4: UInt32, port: UInt16) {
         self.high = 0
         self.low = UInt64(ipv4)
@@ -31,7 +31,7 @@ public struct Endpoint: BitwiseCopyable, Hashable, Sendable {
     ///   - high: The first eight bytes.
     ///   - low: The last eight bytes.
     ///   - port: The port.
-    @inline(__always)
+    @inlinable @inline(__always)
     public init(high: UInt64, low: UInt64, port: UInt16) {
         self.high = high
         self.low = low

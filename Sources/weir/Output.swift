@@ -43,6 +43,20 @@ enum Output {
         return (Int(size.ws_col), Int(size.ws_row))
     }
 
+    /// The time of day as log lines carry it: UTC, ISO 8601, milliseconds.
+    static func timestamp() -> String {
+        var now = timespec()
+        var parts = unsafe tm()
+        var text = [CChar](repeating: 0, count: 32)
+        // SAFETY: each call fills the one structure or the buffer whose size it is told.
+        _ = unsafe clock_gettime(CLOCK_REALTIME, &now)
+        _ = unsafe gmtime_r(&now.tv_sec, &parts)
+        let count = unsafe strftime(&text, text.count, "%Y-%m-%dT%H:%M:%S", &parts)
+        let seconds = String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let fraction = String(1_000 + now.tv_nsec / 1_000_000).dropFirst()
+        return "\(seconds).\(fraction)Z"
+    }
+
     /// Monotonic time, in nanoseconds.
     static func now() -> UInt64 {
         var time = timespec()

@@ -7,7 +7,7 @@ struct Weir: AsyncParsableCommand {
         commandName: "weir",
         abstract: "Makes Dubbo traffic visible and governable, without touching the services.",
         version: Build.version,
-        subcommands: [ReadCommand.self]
+        subcommands: [RunCommand.self, ReadCommand.self, CheckCommand.self, InterceptCommand.self]
     )
 }
 
@@ -15,6 +15,8 @@ struct Weir: AsyncParsableCommand {
 enum Build {
     /// The version, as `weir --version` prints it.
     static let version = "0.1.0"
+    /// The source's revision; empty, because a build does not know it.
+    static let revision = ""
 }
 
 /// The process's exit codes: a contract with scripts (sysexits.h).

@@ -1,4 +1,4 @@
-@testable import Admin
+import Admin
 import Telemetry
 import Testing
 
@@ -14,7 +14,8 @@ import Testing
         "the form is the one asked for",
         arguments: [
             (nil, .text), ("", .text), ("*/*", .text), ("text/html", .text), ("text/plain", .text),
-            ("application/openmetrics-text", .openMetrics), ("Application/OpenMetrics-Text; version=1.0.0", .openMetrics),
+            ("application/openmetrics-text", .openMetrics),
+            ("Application/OpenMetrics-Text; version=1.0.0", .openMetrics),
             ("application/openmetrics-text; version=0.0.1", .text), ("application/openmetrics-text;q=0", .text),
             ("application/openmetrics-text;q=0.3, text/plain;q=0.5", .text),
             ("text/plain;q=0.5 , application/openmetrics-text ; q=0.5", .openMetrics),

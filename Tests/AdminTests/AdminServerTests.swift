@@ -16,7 +16,9 @@ import Testing
             #expect(text.text.contains("weir_build_info{version=\"1.2.3\",revision=\"abc\"} 1\n"))
             #expect(text.text.contains("\nprocess_resident_memory_bytes "))
             #expect(text.text.contains("weir_scrape_stale_workers_total 2\n"))
-            let other = try #require(await ask(ports.main, "/metrics", accept: "application/openmetrics-text;version=1.0.0"))
+            let other = try #require(
+                await ask(ports.main, "/metrics", accept: "application/openmetrics-text;version=1.0.0")
+            )
             #expect(other.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8")
             #expect(other.text.hasSuffix("# EOF\n"))
             #expect(other.text.contains("weir_scrape_stale_workers_total 4\n"))
@@ -62,11 +64,11 @@ import Testing
             #expect(missing.status == 404)
             #expect(missing.headers["content-type"] == "application/json")
             #expect(missing.text == "{\"error\":\"no such path\"}\n")
-            let wrong = try #require(await ask(ports.main, "POST", "/metrics"))
+            let wrong = try #require(await ask(ports.main, "/metrics", method: "POST"))
             #expect(wrong.status == 405)
             #expect(wrong.headers["allow"] == "GET, HEAD")
             for path in ["/metrics", "/healthz", "/readyz", "/v1/operations", "/v1/connections"] {
-                let head = try #require(await ask(ports.main, "HEAD", path))
+                let head = try #require(await ask(ports.main, path, method: "HEAD"))
                 #expect(head.status == 200)
                 #expect(head.body.isEmpty)
                 #expect((Int(head.headers["content-length"] ?? "") ?? 0) > 0)
@@ -86,7 +88,9 @@ import Testing
         }
     }
 
-    @Test("a port in use is a typed error that names it", arguments: [false, true]) func inUse(_ second: Bool) async throws {
+    @Test("a port in use is a typed error that names it", arguments: [false, true]) func inUse(_ second: Bool)
+        async throws
+    {
         try await withServer { ports in
             let taken = AdminServer.Address(host: "127.0.0.1", port: ports.main)
             let free = AdminServer.Address(host: "127.0.0.1", port: 0)

@@ -1,4 +1,4 @@
-@testable import Admin
+import Admin
 import Foundation
 import Glibc
 import Telemetry
@@ -32,9 +32,10 @@ import Testing
     @Test("a command with spaces and parentheses does not shift the fields") func stat() {
         let rest = "S 1 2 3 4 5 6 7 8 9 10 11 22 16 17 18 19 20 21 999 4096 7 18446744073709551615 1\n"
         let fields = ProcessReadings.statFields("42 (a b) c)) " + rest)
-        #expect(
-            fields == ProcessReadings.StatFields(cpuTicks: 33, startTicks: 999, virtualBytes: 4096, residentPages: 7)
-        )
+        #expect(fields?.cpuTicks == 33)
+        #expect(fields?.startTicks == 999)
+        #expect(fields?.virtualBytes == 4096)
+        #expect(fields?.residentPages == 7)
         #expect(ProcessReadings.statFields("42 (a) S 1 2") == nil)
         #expect(ProcessReadings.statFields("") == nil)
     }
@@ -42,7 +43,8 @@ import Testing
     @Test("boot time and the limit of open files are found") func others() {
         #expect(ProcessReadings.bootTimeSeconds("cpu 1 2\nbtime 1700000000\nprocesses 5\n") == 1_700_000_000)
         #expect(ProcessReadings.bootTimeSeconds("cpu 1 2\n") == nil)
-        let limits = "Limit      Soft Limit   Hard Limit   Units\nMax open files            1024      524288      files\n"
+        let limits =
+            "Limit      Soft Limit   Hard Limit   Units\nMax open files            1024      524288      files\n"
         #expect(ProcessReadings.maxOpenFiles(limits) == 1024)
         #expect(ProcessReadings.maxOpenFiles("Max open files   unlimited   unlimited   files") == .max)
         #expect(ProcessReadings.maxOpenFiles("Max open files") == nil)

@@ -85,11 +85,13 @@ struct Answer {
 }
 
 /// Asks a server on this machine, on a thread of its own so that the server keeps its threads.
-func ask(_ port: Int, _ method: String = "GET", _ path: String, accept: String? = nil) async -> Answer? {
+func ask(_ port: Int, _ path: String, method: String = "GET", accept: String? = nil) async -> Answer? {
     let head = "\(method) \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     let request = head + (accept.map { "Accept: \($0)\r\n" } ?? "") + "\r\n"
     return await withCheckedContinuation { continuation in
-        Thread.detachNewThread { continuation.resume(returning: exchange(port, Array(request.utf8)).flatMap(Answer.init)) }
+        Thread.detachNewThread {
+            continuation.resume(returning: exchange(port, Array(request.utf8)).flatMap(Answer.init))
+        }
     }
 }
 
@@ -115,7 +117,7 @@ func connected(_ port: Int) -> Int32? {
 private func exchange(_ port: Int, _ request: [UInt8]) -> [UInt8]? {
     guard let descriptor = connected(port) else { return nil }
     defer { close(descriptor) }
-    guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL.rawValue)) == request.count else { return nil }
+    guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return nil }
     var answer: [UInt8] = []
     var piece = [UInt8](repeating: 0, count: 65_536)
     while true {

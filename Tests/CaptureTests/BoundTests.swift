@@ -1,3 +1,4 @@
+import Wire
 import Capture
 import Testing
 import TestSupport

@@ -1,3 +1,4 @@
+import Wire
 import Capture
 
 /// One end of a made-up connection.

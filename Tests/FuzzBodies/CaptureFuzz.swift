@@ -1,4 +1,5 @@
 internal import Capture
+internal import Wire
 
 /// Checks what a reassembler promises its consumer.
 private final class Checker: StreamConsumer {

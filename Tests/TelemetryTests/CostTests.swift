@@ -33,11 +33,17 @@ import Testing
     @Test("what a page of 2,000 operations costs") func page() {
         let bench = Bench(workers: 2)
         for number in 0..<2000 {
-            let operation = bench.operation("method\(number % 20)", interface: "com.example.service.Service\(number / 20)")
+            let operation = bench.operation(
+                "method\(number % 20)",
+                interface: "com.example.service.Service\(number / 20)"
+            )
             for (at, recorder) in bench.recorders.enumerated() {
                 for side in Side.allCases {
                     for shift in UInt64(0)..<8 {
-                        recorder.callFinished(call(operation, side: side, nanoseconds: 20_000 << shift), wasInFlight: false)
+                        recorder.callFinished(
+                            call(operation, side: side, nanoseconds: 20_000 << shift),
+                            wasInFlight: false
+                        )
                     }
                     recorder.callFinished(call(operation, .serverError, code: 70, side: side), wasInFlight: at == 9)
                 }
@@ -55,7 +61,9 @@ import Testing
             let copy = withExtendedLifetime(bench.recorder.snapshot()) {
                 clock.measure { bench.recorder.callFinished(call(one), wasInFlight: false) }
             }
-            print("round \(round): snapshots \(snapshots), merge \(merge), page \(render), \(bytes.count) B, copy \(copy)")
+            print(
+                "round \(round): snapshots \(snapshots), merge \(merge), page \(render), \(bytes.count) B, copy \(copy)"
+            )
             #expect(snapshot.operations.count >= 4000)
         }
     }

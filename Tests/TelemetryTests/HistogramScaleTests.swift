@@ -9,7 +9,10 @@ import Testing
         #expect(scale.upperBounds.count == 321)
         for (bucket, bound) in scale.upperBounds.enumerated() {
             let exponent = bucket - 160
-            #expect(Big(bound).power(8).shifted(max(0, -exponent)) <= Big.nano8.shifted(max(0, exponent)), "bucket \(bucket)")
+            #expect(
+                Big(bound).power(8).shifted(max(0, -exponent)) <= Big.nano8.shifted(max(0, exponent)),
+                "bucket \(bucket)"
+            )
             #expect(
                 Big(bound + 1).power(8).shifted(max(0, -exponent)) > Big.nano8.shifted(max(0, exponent)),
                 "bucket \(bucket)"

@@ -83,23 +83,58 @@ import Testing
         #expect(!bench.page().utf8.contains(0))
     }
 
-    @Test("promtool finds nothing wrong") func promtool() throws {
-        guard let tool = ["/usr/bin/promtool", "/usr/local/bin/promtool"].first(where: FileManager.default.isExecutableFile)
-        else { return print("promtool is not installed: its check was left out") }
+    /// A page with every family, and with names no one would give.
+    static func hostile() -> Bench {
+        let bench = busy()
+        for name in ["", "a\"b", "\\", "\n", "\u{0}\r\u{1}", "é𝄞", "}", "{", " ", "#", "\\n", "\u{2028}"] {
+            let operation = bench.operation(name, interface: name, version: name, group: name)
+            bench.recorder.callFinished(call(operation, .businessError), wasInFlight: false)
+            bench.recorder.exception(operation, name)
+        }
+        return bench
+    }
+
+    @Test("promtool finds nothing wrong with the text form") func promtoolText() throws {
+        let said = try promtool(["check", "metrics"], input: Self.hostile().page(process: Bench.readings))
+        #expect(said?.output == "" || said == nil)
+        #expect(said?.status == 0 || said == nil)
+    }
+
+    @Test("promtool reads the OpenMetrics form") func promtoolOpenMetrics() throws {
+        // It reads files of samples with times only.
+        let lines = Self.hostile().page(.openMetrics, process: Bench.readings).split(separator: "\n")
+        let text = lines.map { $0.hasPrefix("#") ? "\($0)\n" : "\($0) 1700000000\n" }.joined()
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+            "weir-\(UInt64.random(in: 0 ... .max))"
+        )
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appendingPathComponent("page")
+        try Data(text.utf8).write(to: file)
+        let blocks = folder.appendingPathComponent("blocks").path
+        let said = try promtool(["tsdb", "create-blocks-from", "openmetrics", file.path, blocks], input: "")
+        #expect(said?.status == 0 || said == nil, "\(said?.output ?? "")")
+    }
+
+    private func promtool(_ arguments: [String], input text: String) throws -> (output: String, status: Int32)? {
+        let places = ["/usr/bin/promtool", "/usr/local/bin/promtool"]
+        guard let tool = places.first(where: FileManager.default.isExecutableFile) else {
+            print("promtool is not installed: its check was left out")
+            return nil
+        }
         let process = Process()
         process.executableURL = URL(fileURLWithPath: tool)
-        process.arguments = ["check", "metrics"]
+        process.arguments = arguments
         let (input, output) = (Pipe(), Pipe())
         process.standardInput = input
         process.standardOutput = output
         process.standardError = output
         try process.run()
-        try input.fileHandleForWriting.write(contentsOf: Data(Self.busy().page(process: Bench.readings).utf8))
+        try input.fileHandleForWriting.write(contentsOf: Data(text.utf8))
         try input.fileHandleForWriting.close()
         let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        #expect(process.terminationStatus == 0, "\(said)")
-        #expect(said.isEmpty, "\(said)")
+        return (said, process.terminationStatus)
     }
 
     @Test("operations as JSON have every count") func json() throws {

@@ -163,7 +163,13 @@ import Testing
         let labels = SeriesLabels()
         let recorder = Recorder(labels: labels)
         for number in 0..<5 {
-            let operation = Operation(callProtocol: .dubbo, interface: "I", version: "", group: "", method: "m\(number)")
+            let operation = Operation(
+                callProtocol: .dubbo,
+                interface: "I",
+                version: "",
+                group: "",
+                method: "m\(number)"
+            )
             recorder.callFinished(call(registry.intern(operation)), wasInFlight: false)
         }
         let snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)

@@ -28,6 +28,28 @@ import Testing
         }
     }
 
+    @Test("snapshots held together stay apart, held one by one they reuse memory") func reuse() {
+        let bench = Bench()
+        let operation = bench.operation("m")
+        func finish() { bench.recorder.callFinished(call(operation), wasInFlight: false) }
+        func counts(_ taken: RecorderSnapshot) -> UInt64? {
+            let all = MetricsSnapshot(merging: [taken], registry: bench.registry, labels: bench.labels)
+            return all.operations.first?.calls
+        }
+        var held: [RecorderSnapshot] = []
+        for _ in 0..<5 {
+            finish()
+            held.append(bench.recorder.snapshot())
+        }
+        finish()
+        #expect(held.map(counts) == [1, 2, 3, 4, 5])
+        held = []
+        for number in UInt64(7)..<12 {
+            finish()
+            #expect(counts(bench.recorder.snapshot()) == number)
+        }
+    }
+
     @Test("workers are summed") func merge() throws {
         let bench = Bench(workers: 3)
         let operation = bench.operation("m")

@@ -89,7 +89,9 @@ extension Recorder {
 func samples(_ page: String) -> [String: Double] {
     var samples: [String: Double] = [:]
     for line in page.split(separator: "\n") where !line.hasPrefix("#") {
-        guard let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) else { continue }
+        guard let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) else {
+            continue
+        }
         samples[String(line[..<space])] = value
     }
     return samples

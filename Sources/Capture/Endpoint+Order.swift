@@ -1,0 +1,11 @@
+internal import Wire
+
+extension Endpoint {
+    /// Whether it comes before `other` in the order that makes one key of both directions of a connection.
+    @inline(__always)
+    func precedes(_ other: Endpoint) -> Bool {
+        if port != other.port { return port < other.port }
+        if low != other.low { return low < other.low }
+        return high < other.high
+    }
+}

@@ -1,0 +1,100 @@
+internal import Synchronization
+
+/// Consumers of the demo's services: some connections of three applications, calling at a steady total rate.
+///
+/// The rate does not wait for replies (an open loop), so each connection has several calls in flight. The calls and
+/// their order on each connection follow from the seed. A connection that ends is made again.
+///
+/// It calls until ``stop()`` is called; without that its threads keep it alive.
+public final class DemoConsumers: Sendable {
+    /// The highest rate, in calls a second.
+    public static let maxCallsPerSecond = 20_000
+    /// The most connections.
+    public static let maxConnections = 64
+    /// Which application the connections belong to, over and over.
+    private static let applicationOfConnection = [0, 1, 2, 0]
+
+    private let connections: [ConsumerConnection]
+    private let tally = DemoTally()
+    private let threads = DemoThreads()
+    private let hasStarted = Mutex(false)
+
+    /// Consumers that have not begun.
+    ///
+    /// - Parameters:
+    ///   - address: An IP address: the provider's, or a proxy's in front of it.
+    ///   - port: Its port.
+    ///   - callsPerSecond: The total rate, from 1 to ``maxCallsPerSecond``; other rates are brought into this range.
+    ///   - connections: How many, from 1 to ``maxConnections``; likewise.
+    ///   - seed: Which calls are drawn.
+    public init(
+        address: String,
+        port: UInt16,
+        callsPerSecond: Int = 400,
+        connections: Int = 4,
+        seed: UInt64 = 1
+    ) {
+        var random = DemoRandom(seed: seed)
+        let applications = DemoTraffic.applications(&random)
+        let rate = Double(min(max(callsPerSecond, 1), Self.maxCallsPerSecond))
+        let count = min(max(connections, 1), Self.maxConnections)
+        var made: [ConsumerConnection] = []
+        for index in 0..<count {
+            let application = applications[Self.applicationOfConnection[index % Self.applicationOfConnection.count]]
+            made.append(
+                ConsumerConnection(
+                    application,
+                    address: address,
+                    port: port,
+                    callsPerSecond: rate / Double(count),
+                    random: DemoRandom(seed: random.next()),
+                    tally: tally,
+                    threads: threads
+                )
+            )
+        }
+        self.connections = made
+    }
+
+    /// What was sent and what came back up to now.
+    public var counts: DemoCounts { tally.counts }
+
+    /// The names of the applications that call, as they stand in the attachment `remote.application`.
+    public var applications: [String] {
+        connections.reduce(into: []) { names, connection in
+            if !names.contains(connection.applicationName) { names.append(connection.applicationName) }
+        }
+    }
+
+    /// Begins to call; a second call does nothing.
+    public func start() {
+        let isFirst = hasStarted.withLock { hasStarted in
+            defer { hasStarted = true }
+            return !hasStarted
+        }
+        guard isFirst else { return }
+        for connection in connections {
+            // Without a thread there is one connection less, and it says so in the counts.
+            let hasThread = threads.start { connection.run() }
+            if !hasThread { tally.update { $0.failedConnections += 1 } }
+        }
+    }
+
+    /// Ends the calling, waits up to half a second for replies, and returns when no thread is left.
+    ///
+    /// Calls that still wait then are counted as unanswered. Stopped consumers cannot start again.
+    public func stop() {
+        hasStarted.withLock { $0 = true }
+        for connection in connections { connection.stop() }
+        threads.waitForAll()
+    }
+}
+
+/// The counts that all connections add to.
+final class DemoTally: Sendable {
+    private let state = Mutex(DemoCounts())
+
+    var counts: DemoCounts { state.withLock { $0 } }
+
+    func update(_ body: (inout DemoCounts) -> Void) { state.withLock { body(&$0) } }
+}

@@ -1,0 +1,64 @@
+public import Calls
+
+/// What demo consumers sent and what came back, to be compared with what a proxy between them and the provider counted.
+///
+/// Generic calls count under the method they name, as Weir counts them. Versions and groups are added together.
+public struct DemoCounts: Equatable, Sendable {
+    /// A method of an interface.
+    public struct Method: Hashable, Sendable {
+        /// The interface's full name.
+        public let interface: String
+        /// The method's name.
+        public let method: String
+
+        /// The method of that name.
+        public init(interface: String, method: String) {
+            self.interface = interface
+            self.method = method
+        }
+    }
+
+    /// Calls sent, oneway ones too.
+    public internal(set) var sent: [Method: UInt64] = [:]
+    /// Calls ended, by what became of them.
+    public internal(set) var results: [Method: [Outcome: UInt64]] = [:]
+    /// Calls whose end was not the one that their arguments ask for.
+    public internal(set) var unexpected: UInt64 = 0
+    /// Replies with an id that no call waits for, such as one after its call's deadline.
+    public internal(set) var lateReplies: UInt64 = 0
+    /// Heartbeats sent.
+    public internal(set) var heartbeats: UInt64 = 0
+    /// Heartbeats answered.
+    public internal(set) var heartbeatReplies: UInt64 = 0
+    /// Frames and bodies that could not be read.
+    public internal(set) var decodeErrors: UInt64 = 0
+    /// Connections made.
+    public internal(set) var connections: UInt64 = 0
+    /// Connections that could not be made.
+    public internal(set) var failedConnections: UInt64 = 0
+
+    /// Nothing sent.
+    public init() {}
+
+    /// How many calls were sent.
+    public var totalSent: UInt64 { sent.values.reduce(0, +) }
+
+    /// How many calls have ended.
+    public var totalEnded: UInt64 { results.values.reduce(0) { $0 + $1.values.reduce(0, +) } }
+
+    /// How many calls wait for a reply.
+    public var inFlight: UInt64 { totalSent - totalEnded }
+
+    /// How many calls ended in one way.
+    ///
+    /// - Parameter outcome: The way.
+    /// - Returns: The sum over all methods.
+    public func total(_ outcome: Outcome) -> UInt64 { results.values.reduce(0) { $0 + ($1[outcome] ?? 0) } }
+
+    mutating func count(sent call: DemoCall) { sent[call.countedAs, default: 0] += 1 }
+
+    mutating func count(_ call: DemoCall, ended outcome: Outcome) {
+        results[call.countedAs, default: [:]][outcome, default: 0] += 1
+        if outcome != call.expected { unexpected += 1 }
+    }
+}

@@ -1,0 +1,129 @@
+internal import Synchronization
+
+/// A little Dubbo 2 provider on 127.0.0.1 whose services belong to a shop that does not exist.
+///
+/// It is a real peer: it takes requests in Hessian 2, oneway and generic ones too, answers with values, nulls, Java
+/// exceptions and error statuses, and answers heartbeats. Requests of one connection are served side by side, so that
+/// replies come in another order. What is no Dubbo frame ends the connection it came on.
+///
+/// It serves until ``stop()`` is called; without that its threads keep it alive.
+public final class DemoProvider: Sendable {
+    /// The most connections at a time; further ones are closed at once.
+    static let maxConnections = 256
+
+    private struct State {
+        var isStopped = false
+        var counts = DemoProviderCounts()
+        var accepted: UInt64 = 0
+        var connections: [UInt64: ProviderConnection] = [:]
+    }
+
+    /// The port it listens on.
+    public let port: UInt16
+    private let listener: DemoListener
+    private let seed: UInt64
+    private let threads = DemoThreads()
+    private let state = Mutex(State())
+
+    /// Begins to serve.
+    ///
+    /// - Parameters:
+    ///   - port: Where to listen; 0 lets the kernel choose.
+    ///   - seed: Which service times are drawn.
+    /// - Throws: ``DemoError`` when the port is taken or no thread can be had.
+    public init(port: UInt16 = 0, seed: UInt64 = 1) throws(DemoError) {
+        listener = try DemoListener(port: port)
+        self.port = listener.port
+        self.seed = seed
+        guard threads.start({ self.accept() }) else { throw .noThread }
+    }
+
+    /// What it has seen and done up to now.
+    public var counts: DemoProviderCounts {
+        state.withLock { state in
+            state.connections.values.reduce(into: state.counts) { $0.add($1.counts) }
+        }
+    }
+
+    /// Ends every connection and returns when the port is free and no thread is left; a second call does nothing.
+    public func stop() {
+        listener.shutDown()
+        let connections = state.withLock { state in
+            state.isStopped = true
+            return Array(state.connections.values)
+        }
+        for connection in connections { connection.stop() }
+        threads.waitForAll()
+    }
+
+    private func accept() {
+        let pause = DemoBell()
+        while !state.withLock({ $0.isStopped }) {
+            guard let socket = listener.accept() else {
+                // Out of descriptors, or stopped: look again soon.
+                pause.wait(until: DemoClock.now() + 10_000_000)
+                continue
+            }
+            serve(socket)
+        }
+    }
+
+    private func serve(_ socket: DemoSocket) {
+        let admitted: (UInt64, ProviderConnection)? = state.withLock { state in
+            guard !state.isStopped, state.connections.count < Self.maxConnections else { return nil }
+            state.accepted += 1
+            state.counts.connections += 1
+            let connection = ProviderConnection(socket, random: DemoRandom(seed: seed ^ state.accepted))
+            state.connections[state.accepted] = connection
+            return (state.accepted, connection)
+        }
+        guard let (number, connection) = admitted else { return }
+        let isReplying = threads.start { connection.sendReplies() }
+        let isReading = threads.start {
+            connection.serve()
+            self.ended(number)
+        }
+        if !isReplying || !isReading {
+            connection.stop()
+            ended(number)
+        }
+    }
+
+    private func ended(_ number: UInt64) {
+        state.withLock { state in
+            guard let connection = state.connections.removeValue(forKey: number) else { return }
+            state.counts.add(connection.counts)
+        }
+    }
+}
+
+/// What a ``DemoProvider`` has seen and done.
+public struct DemoProviderCounts: Equatable, Sendable {
+    /// Connections taken.
+    public internal(set) var connections: UInt64 = 0
+    /// Requests that ask for a reply, readable or not; heartbeats are not among them.
+    public internal(set) var requests: UInt64 = 0
+    /// Requests that ask for none.
+    public internal(set) var onewayRequests: UInt64 = 0
+    /// Requests that came through `$invoke`.
+    public internal(set) var genericRequests: UInt64 = 0
+    /// Replies written to requests.
+    public internal(set) var replies: UInt64 = 0
+    /// Heartbeats answered.
+    public internal(set) var heartbeats: UInt64 = 0
+    /// Frames and bodies that could not be read.
+    public internal(set) var decodeErrors: UInt64 = 0
+
+    /// Nothing seen.
+    public init() {}
+
+    mutating func add(_ other: DemoProviderCounts) {
+        connections += other.connections
+        requests += other.requests
+        onewayRequests += other.onewayRequests
+        genericRequests += other.genericRequests
+        replies += other.replies
+        heartbeats += other.heartbeats
+        decodeErrors += other.decodeErrors
+    }
+}

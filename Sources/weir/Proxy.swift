@@ -1,0 +1,166 @@
+internal import Admin
+internal import ArgumentParser
+internal import Calls
+internal import Inspection
+internal import Logging
+internal import Relay
+internal import ServiceLifecycle
+internal import Settings
+internal import Synchronization
+internal import Telemetry
+internal import Wire
+
+/// A running proxy: the relay, and what the admin API asks of it.
+final class Proxy: AdminBackend {
+    let registry: OperationRegistry
+    let labels = SeriesLabels()
+    let build = BuildInfo(version: Build.version, revision: Build.revision)
+    let relay: Relay
+    private let accepting = Atomic<Bool>(true)
+
+    /// Starts the workers.
+    ///
+    /// - Throws: The exit code, after what is wrong has been printed.
+    init(_ settings: WeirSettings, logger: Logger) throws {
+        registry = OperationRegistry(capacity: settings.inspection.maxOperations)
+        let configuration = try Self.configuration(settings)
+        do throws(RelayError) {
+            relay = try Relay(
+                configuration: configuration,
+                registry: registry,
+                labels: labels,
+                hooks: Self.hooks(logger)
+            )
+        } catch {
+            switch error {
+            case .cannotListen(let endpoint, let reason): Output.error("cannot listen on \(endpoint): \(reason)")
+            case .outOfResources(let reason): Output.error("cannot start: \(reason)")
+            }
+            throw ExitStatus.unavailable
+        }
+    }
+
+    var isReady: Bool { accepting.load(ordering: .relaxed) }
+
+    /// Says that no more traffic should be sent here.
+    func stopAccepting() { accepting.store(false, ordering: .relaxed) }
+
+    func snapshots() async -> WorkerSnapshots {
+        let answers = await relay.snapshots()
+        return WorkerSnapshots(recorders: answers.snapshots, staleWorkers: answers.stale)
+    }
+
+    func connections() async -> [Admin.ConnectionReport] {
+        await relay.connections().map { report in
+            Admin.ConnectionReport(
+                id: report.id,
+                peer: report.peer.description,
+                upstream: report.upstream.description,
+                side: report.side,
+                connectionProtocol: report.connectionProtocol,
+                ageSeconds: Double(report.ageNanoseconds) / 1e9,
+                inFlight: report.inFlight,
+                bytesToUpstream: report.bytesToUpstream,
+                bytesToDownstream: report.bytesToDownstream,
+                state: report.isConnecting ? .connecting : (isReady ? .open : .draining)
+            )
+        }
+    }
+
+    // MARK: Configuration
+
+    private static func configuration(_ settings: WeirSettings) throws -> RelayConfiguration {
+        var listeners: [ListenerConfiguration] = []
+        for (side, part) in [(Side.provider, settings.provider), (Side.consumer, settings.consumer)]
+        where part.isEnabled {
+            let destination: ListenerConfiguration.Destination =
+                if let upstream = part.upstream {
+                    .fixed(try settings.endpoint(upstream))
+                } else {
+                    part.mode == .redirect ? .original : .transparent
+                }
+            listeners.append(
+                ListenerConfiguration(
+                    side: side,
+                    address: try settings.endpoint(part.listen),
+                    isDualStack: part.listen.isUnspecified,
+                    destination: destination
+                )
+            )
+        }
+        var configuration = RelayConfiguration(listeners: listeners)
+        configuration.workers = settings.relay.workerCount(
+            processors: ProcessFacts.processors,
+            cgroupLimit: ProcessFacts.cgroupLimit
+        )
+        configuration.maxConnections = settings.relay.maxConnections
+        configuration.readBufferBytes = settings.relay.readBufferBytes
+        configuration.isInspecting = settings.inspection.isEnabled
+        configuration.connectTimeoutNanoseconds = settings.relay.connectTimeout.nanoseconds
+        configuration.socket.keepAliveIdleSeconds = settings.relay.keepaliveIdle.map { Int($0.components.seconds) } ?? 0
+        configuration.socket.keepAliveIntervalSeconds = Int(settings.relay.keepaliveInterval.components.seconds)
+        configuration.socket.keepAliveCount = settings.relay.keepaliveCount
+        let userTimeout = settings.relay.tcpUserTimeout?.nanoseconds ?? 0
+        configuration.socket.userTimeoutMilliseconds = Int(userTimeout / 1_000_000)
+        configuration.inspection.callTimeoutNanoseconds = settings.inspection.callTimeout.nanoseconds
+        configuration.inspection.maxCalls = settings.inspection.maxCalls
+        configuration.inspection.maxTombstones = settings.inspection.maxTombstones
+        return configuration
+    }
+
+    /// Refusals are counted always and logged at most once a second for each reason.
+    private static func hooks(_ logger: Logger) -> RelayHooks {
+        let limiter = LogLimiter()
+        var hooks = RelayHooks()
+        hooks.refused = { peer, reason in
+            guard limiter.allows(reason.rawValue) else { return }
+            logger.warning("connection refused", metadata: ["peer": "\(peer)", "reason": "\(reason.label)"])
+        }
+        hooks.acceptPaused = { reason in
+            guard limiter.allows(.max) else { return }
+            logger.warning("accepting paused", metadata: ["reason": "\(reason)"])
+        }
+        return hooks
+    }
+}
+
+/// Lets one log line a second pass for each key.
+private final class LogLimiter: Sendable {
+    private let last = Mutex<[UInt8: UInt64]>([:])
+
+    func allows(_ key: UInt8) -> Bool {
+        let now = Output.now()
+        return last.withLock { last in
+            if let before = last[key], now < before + 1_000_000_000 { return false }
+            last[key] = now
+            return true
+        }
+    }
+}
+
+/// The relay as a service: it runs until it is asked to stop and has drained.
+struct RelayService: Service {
+    let proxy: Proxy
+    let drainDeadline: Duration
+    let logger: Logger
+
+    func run() async throws {
+        await withGracefulShutdownHandler {
+            await proxy.relay.ended()
+        } onGracefulShutdown: {
+            proxy.stopAccepting()
+            logger.notice("draining", metadata: ["deadline": "\(drainDeadline)"])
+            Task { await proxy.relay.drain(within: drainDeadline.nanoseconds) }
+        }
+        logger.notice("stopped")
+    }
+}
+
+extension Duration {
+    /// The duration in whole nanoseconds; none for a negative one.
+    var nanoseconds: UInt64 {
+        let parts = components
+        guard parts.seconds >= 0 else { return 0 }
+        return UInt64(parts.seconds) * 1_000_000_000 + UInt64(max(0, parts.attoseconds) / 1_000_000_000)
+    }
+}

@@ -1,0 +1,65 @@
+internal import Admin
+internal import ArgumentParser
+internal import Glibc
+internal import Logging
+internal import Relay
+internal import ServiceLifecycle
+internal import Settings
+internal import UnixSignals
+
+/// `weir run`: the proxy.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Relays connections and measures every call in them.",
+        discussion: """
+            weir run --upstream 127.0.0.1:20880 is a complete command: connections to port 16006 go to the application \
+            on 20880, and http://127.0.0.1:16080/metrics says what was called. Without --upstream a connection goes \
+            where it was going before `weir intercept` redirected it.
+            """
+    )
+
+    @OptionGroup var options: SettingsOptions
+
+    @concurrent
+    func run() async throws {
+        signal(SIGPIPE, SIG_IGN)
+        let settings = try options.load()
+        let handler = LogLines(settings.log)
+        let logger = Logger(label: "weir") { _ in handler }
+        let proxy = try Proxy(settings, logger: logger)
+        for address in proxy.relay.addresses { logger.notice("relaying", metadata: ["listen": "\(address)"]) }
+        let admin = AdminServer(
+            configuration: settings.admin.configuration,
+            backend: proxy,
+            logger: logger
+        )
+        let relay = RelayService(proxy: proxy, drainDeadline: settings.relay.drainDeadline, logger: logger)
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .error)
+        // Services stop in reverse order: the numbers can be scraped until the last call has ended.
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [.init(service: admin), .init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup)],
+                gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: quiet
+            )
+        )
+        do {
+            try await group.run()
+        } catch let error as AdminError {
+            Output.error(error.description)
+            throw ExitStatus.unavailable
+        }
+    }
+}
+
+extension AdminSettings {
+    /// What the admin server is told.
+    var configuration: AdminServer.Configuration {
+        AdminServer.Configuration(
+            main: AdminServer.Address(host: listen.hostText, port: Int(listen.port)),
+            metrics: metricsListen.map { AdminServer.Address(host: $0.hostText, port: Int($0.port)) }
+        )
+    }
+}

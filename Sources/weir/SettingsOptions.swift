@@ -1,0 +1,115 @@
+internal import ArgumentParser
+internal import Settings
+internal import Wire
+
+/// The options that say what to run: a file, and flags that win over it.
+struct SettingsOptions: ParsableArguments {
+    @Option(name: .shortAndLong, help: "The configuration file; without one, defaults and flags.")
+    var config: String?
+
+    @Option(help: "HOST:PORT that connections on the provider side go to; without it each goes where it was going.")
+    var upstream: String?
+
+    @Option(help: "Address of the provider side (default [::]:16006).")
+    var listen: String?
+
+    @Option(help: "HOST:PORT that connections on the consumer side go to.")
+    var consumerUpstream: String?
+
+    @Option(help: "Address of the consumer side (default [::]:16001 when the side is on).")
+    var consumerListen: String?
+
+    @Option(help: "Address of the admin API (default 127.0.0.1:16080).")
+    var admin: String?
+
+    @Option(help: "A further address for /metrics, /healthz and /readyz only.")
+    var metricsListen: String?
+
+    @Option(help: "Threads that relay; 0 leaves it to the processors and the cgroup.")
+    var workers: String?
+
+    @Option(help: "How long calls in flight may take once a stop was asked for (default 10s).")
+    var drainDeadline: String?
+
+    @Option(help: "trace, debug, info, notice, warning or error.")
+    var logLevel: String?
+
+    @Option(help: "Any setting: section.key=value; may be repeated.")
+    var set: [String] = []
+
+    /// Reads the file, the environment and the flags.
+    ///
+    /// - Throws: The exit code, after everything that is wrong has been printed.
+    func load() throws -> WeirSettings {
+        var file: SettingsFile?
+        if let config {
+            do throws(FileProblem) {
+                file = try SettingsFile(path: config)
+            } catch {
+                Output.error(error.description)
+                throw error.isMissing ? ExitStatus.noInput : ExitStatus.usage
+            }
+        }
+        do throws(ConfigurationProblems) {
+            let environment = ProcessFacts.weirVariables
+            return try SettingsLoader(file: file, environment: environment, overrides: try overrides()).load()
+        } catch {
+            for problem in error.problems { Output.error(problem.description) }
+            throw ExitStatus.usage
+        }
+    }
+
+    private func overrides() throws(ConfigurationProblems) -> [SettingsOverride] {
+        let named: [(String, String?, String)] = [
+            ("provider.upstream", upstream, "--upstream"),
+            ("provider.listen", listen, "--listen"),
+            ("consumer.upstream", consumerUpstream, "--consumer-upstream"),
+            ("consumer.listen", consumerListen, "--consumer-listen"),
+            ("admin.listen", admin, "--admin"),
+            ("admin.metrics-listen", metricsListen, "--metrics-listen"),
+            ("relay.workers", workers, "--workers"),
+            ("relay.drain-deadline", drainDeadline, "--drain-deadline"),
+            ("log.level", logLevel, "--log-level"),
+        ]
+        var overrides = named.compactMap { path, text, flag in
+            text.map { SettingsOverride(keyPath: path, text: $0, flag: flag) }
+        }
+        for pair in set {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2 else {
+                let problem = ConfigurationProblem(
+                    source: .flag("--set"),
+                    keyPath: pair,
+                    reason: "takes section.key=value"
+                )
+                throw ConfigurationProblems(problems: [problem])
+            }
+            overrides.append(SettingsOverride(keyPath: String(parts[0]), text: String(parts[1]), flag: "--set"))
+        }
+        return overrides
+    }
+}
+
+extension WeirSettings {
+    /// The addresses a relay needs, names looked up.
+    ///
+    /// - Throws: The exit code, after a name that cannot be looked up has been printed.
+    func endpoint(_ address: NetworkAddress) throws -> Endpoint {
+        switch address.host {
+        case .ipv4(let ip): return Endpoint(ipv4: ip, port: address.port)
+        case .ipv6(let ip):
+            return Endpoint(
+                high: UInt64(truncatingIfNeeded: ip >> 64),
+                low: UInt64(truncatingIfNeeded: ip),
+                port: address.port
+            )
+        case .name(let name):
+            switch Resolver.lookUp(name, port: address.port) {
+            case .success(let endpoint): return endpoint
+            case .failure(let failure):
+                Output.error("cannot look up \(name): \(failure.reason)")
+                throw ExitStatus.unavailable
+            }
+        }
+    }
+}
