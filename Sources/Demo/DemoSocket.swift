@@ -75,7 +75,7 @@ final class DemoListener: Sendable {
 
     init(port: UInt16) throws(DemoError) {
         let loopback = weir_endpoint(high: 0, low: 0x7f00_0001, port: port, is_ipv6: 0)
-        let result = weir_listen(loopback, 0, 0, 0, 128)
+        let result = weir_listen(loopback, 0, 0, 0, 1024)
         guard result >= 0 else { throw .cannotListen(port: port, errorNumber: -result) }
         var bound = loopback
         // SAFETY: the call writes one endpoint.
@@ -204,7 +204,7 @@ extension weir_endpoint {
         } else if unsafe inet_pton(AF_INET6, address, &six) == 1 {
             // SAFETY: an address of 16 bytes, read inside the closure.
             let (high, low) = unsafe withUnsafeBytes(of: six) {
-                unsafe ($0.load(as: UInt64.self), $0.load(fromByteOffset: 8, as: UInt64.self))
+                unsafe ($0.loadUnaligned(as: UInt64.self), $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
             }
             self.init(high: UInt64(bigEndian: high), low: UInt64(bigEndian: low), port: port, is_ipv6: 1)
         } else {

@@ -42,15 +42,15 @@ enum DemoTraffic {
         Choice(300) { generic(findOrder(&$0)) }, Choice(300) { generic(stock(&$0)) }, Choice(200) { findOrder(&$0) },
         Choice(60) { cancelOrder(&$0) }, Choice(20) { _ in echo },
         // An old client, of a version that nobody provides any more.
-        Choice(4) {
+        Choice(8) {
             var call = findOrder(&$0)
             (call.version, call.expected) = ("0.9.0", .clientError)
             return call
         },
-        Choice(2) { _ in
+        Choice(5) { _ in
             DemoCall(
                 interface: DemoServices.orders,
-                method: "archiveOrders",
+                method: "archive",
                 parameters: [],
                 arguments: [],
                 expected: .serverError

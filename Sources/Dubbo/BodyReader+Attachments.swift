@@ -58,7 +58,8 @@ extension BodyReader {
         return try scanner.skipValue(bytes, &at)
     }
 
-    /// A value of a text key: text, a list of one text (as dubbo-go's tracing writes), or something to step over.
+    /// A value of a text key: text, a list of one text (as dubbo-go's tracing writes), a deadline as a number, or
+    /// something to step over.
     private mutating func readMapValue(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         switch step {
         case .mapValue:
@@ -74,6 +75,9 @@ extension BodyReader {
                     step = .mapListItem
                     return true
                 case let lead where Self.isString(lead): break
+                case let lead where Self.isInt(lead) && isTimeout(bytes):
+                    step = .mapNumber
+                    return true
                 default:
                     step = .mapValueSkip
                     return true
@@ -83,6 +87,12 @@ extension BodyReader {
         case .mapListType:
             guard try scanner.skipType(bytes, &at) else { return false }
             step = .mapListItem
+            return true
+        case .mapNumber:
+            guard try scanner.number(bytes, &at) else { return false }
+            timeoutMilliseconds = min(timeoutMilliseconds ?? .max, scanner.numberRead)
+            mapKey = .empty
+            step = .mapKey
             return true
         default:
             if !scanner.isMidway {
@@ -114,6 +124,20 @@ extension BodyReader {
             if request.attachments.count < RequestMetadata.maxAttachments { request.attachments.append(attachment) }
         } else if response.attachments.count < RequestMetadata.maxAttachments {
             response.attachments.append(attachment)
+        }
+    }
+
+    /// Whether the key read last is one that says how long the caller waits.
+    private func isTimeout(_ bytes: RawSpan) -> Bool {
+        guard form == .request, mapKey.count == 7 || mapKey.count == 3 else { return false }
+        let key = isKept ? scanner.texts.bytes.slice(mapKey) : bytes.slice(mapKey)
+        return key.equals("timeout") || key.equals("_TO") || key.equals("_to")
+    }
+
+    private static func isInt(_ lead: UInt8) -> Bool {
+        switch lead {
+        case 0x49, 0x80...0xd7: true
+        default: false
         }
     }
 

@@ -2,6 +2,9 @@ internal import Hessian
 internal import Wire
 
 extension BodyReader {
+    /// Texts of arguments may take this much of the room for kept texts.
+    private static var maxUnwantedBytes: Int { 16_384 }
+
     /// Whether interface and method are known, or never will be; arguments and attachments may still come.
     public var hasNames: Bool { form != .request || step.rawValue > Step.descriptor.rawValue }
 
@@ -66,6 +69,8 @@ extension BodyReader {
     private mutating func beginRequestValue(_ lead: UInt8, _ bytes: RawSpan, _ at: inout Int) {
         if !request.attachments.isEmpty { request.attachments.removeAll(keepingCapacity: true) }
         request.known.remove(.attachments)
+        timeoutMilliseconds = nil
+        dropArgumentTexts()
         defer { valueIndex &+= 1 }
         switch lead {
         case 0x48:
@@ -85,11 +90,29 @@ extension BodyReader {
         }
     }
 
+    /// Makes room among the kept texts: those of maps that turned out to be arguments are not wanted.
+    ///
+    /// Only when they take much room, so that the copying is paid for by the bytes that brought them.
+    private mutating func dropArgumentTexts() {
+        guard isKept, scanner.texts.count > Self.maxUnwantedBytes else { return }
+        var end = 0
+        for range in [
+            request.dubboVersion, request.interface, request.version, request.method, request.parameterDescriptor,
+            request.genericMethod,
+        ] {
+            end = max(end, range.indices.upperBound)
+        }
+        guard scanner.texts.count - end > Self.maxUnwantedBytes else { return }
+        var wanted = PrefixBuffer(limitBytes: scanner.texts.limitBytes)
+        _ = wanted.append(scanner.texts.bytes.extracting(0..<end))
+        scanner.texts = wanted
+    }
+
     /// Whether the method is `$invoke` or `$invokeAsync`, whose first argument names the real one.
     private func isGeneric(_ bytes: RawSpan) -> Bool {
         guard request.known.contains(.method), request.method.count >= 7 else { return false }
         let method = isKept ? scanner.texts.bytes.slice(request.method) : bytes.slice(request.method)
-        return method.byte(at: 0) == 0x24 && (method.equals("$invoke") || method.equals("$invokeAsync"))
+        return method.byte(at: 0) == 0x24 && Self.isGeneric(method)
     }
 
     private mutating func continueValue(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {

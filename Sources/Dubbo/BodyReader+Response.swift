@@ -31,9 +31,7 @@ extension BodyReader {
             beginContent(kind)
         case .throwable:
             guard try scanner.skipValue(bytes, &at) else { return false }
-            keepRanges(of: bytes)
-            response.exceptionClass = scanner.throwable.className
-            response.message = scanner.throwable.message
+            takeThrowable(bytes)
             step = detail == .attachments && response.kind?.hasAttachments == true ? .replyMap : .done
         case .replyValue:
             guard try scanner.skipValue(bytes, &at) else { return false }
@@ -53,6 +51,13 @@ extension BodyReader {
             step = .done
         }
         return true
+    }
+
+    /// Takes what is known of the throwable, whole or not: its class stands in front.
+    mutating func takeThrowable(_ bytes: RawSpan) {
+        keepRanges(of: bytes)
+        response.exceptionClass = scanner.throwable.className
+        response.message = scanner.throwable.message
     }
 
     private mutating func beginContent(_ kind: ResponseMetadata.Kind) {

@@ -38,8 +38,8 @@ public struct BodyReader: ~Copyable {
     enum Step: UInt8 {
         case dubboVersion, interface, version, method, descriptor
         case value, valueSkip, genericMethod
-        case mapType, mapKey, mapKeySkip, mapUnkeyedValue, mapValue, mapListType, mapListItem, mapListSkip, mapValueSkip
-        case kind, throwable, replyValue, replyMap, replyDone
+        case mapType, mapKey, mapKeySkip, mapUnkeyedValue, mapValue, mapListType, mapListItem, mapValueSkip, mapNumber
+        case kind, throwable, replyValue, replyMap
         case errorText
         case done
     }
@@ -52,6 +52,9 @@ public struct BodyReader: ~Copyable {
     public internal(set) var event = EventPayload.other
     /// Whether the ranges point into the kept texts.
     public internal(set) var isKept = false
+    /// The least of a request's attachments `timeout` and `_TO` that are ints and no text, as Dubbo 2.7 and 3 write
+    /// them; `nil` without one.
+    public internal(set) var timeoutMilliseconds: Int32?
 
     var scanner: HessianScanner
     var squeezer = ForeignSqueezer()
@@ -86,6 +89,7 @@ public struct BodyReader: ~Copyable {
         reset(header)
         request.removeAll()
         valueIndex = 0
+        timeoutMilliseconds = nil
         if serialization == Serialization.hessian2 {
             form = .request
             step = .dubboVersion
@@ -164,7 +168,9 @@ public struct BodyReader: ~Copyable {
         } catch {
             failure = error
         }
-        if !isLast, progress == .wantsMore { keepRanges(of: bytes) }
+        if step == .throwable { takeThrowable(bytes) }
+        // Also when nothing more is wanted: the frame's end may lie behind these bytes.
+        if !isLast { keepRanges(of: bytes) }
         if let failure { throw failure }
         scanner.advanceBase(by: bytes.byteCount)
         return progress

@@ -58,12 +58,23 @@ public struct FrameHeader: BitwiseCopyable, Equatable, Sendable {
     /// - Throws: ``FrameError`` when no frame begins there.
     @inline(__always)
     public init(_ bytes: RawSpan, at offset: Int) throws(FrameError) {
-        let magic = bytes.uint16(at: offset)
+        try self.init(first: bytes.uint64(at: offset), second: bytes.uint64(at: offset &+ 8))
+    }
+
+    /// Reads the header that two 64-bit words hold, for one that arrived in pieces.
+    ///
+    /// - Parameters:
+    ///   - first: The first eight bytes, the first of them in the highest place.
+    ///   - second: The last eight bytes.
+    /// - Throws: ``FrameError`` when they are no header.
+    @inline(__always)
+    public init(first: UInt64, second: UInt64) throws(FrameError) {
+        let magic = UInt16(truncatingIfNeeded: first >> 48)
         guard magic == Self.magic else { throw .badMagic(found: magic) }
-        flags = bytes.byte(at: offset &+ 2)
-        status = bytes.byte(at: offset &+ 3)
-        requestID = bytes.uint64(at: offset &+ 4)
-        bodyBytes = bytes.uint32(at: offset &+ 12)
+        flags = UInt8(truncatingIfNeeded: first >> 40)
+        status = UInt8(truncatingIfNeeded: first >> 32)
+        requestID = first << 32 | second >> 32
+        bodyBytes = UInt32(truncatingIfNeeded: second)
         guard bodyBytes <= Self.maxBodyBytes else { throw .badLength(declared: bodyBytes) }
     }
 

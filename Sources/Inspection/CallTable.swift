@@ -7,7 +7,7 @@ internal import Wire
 /// list, chained in buckets; each connection's entries are linked so that they can be ended with it; each entry hangs
 /// in a slot of a timing wheel by its deadline. A call past its deadline becomes a tombstone, kept until a late reply
 /// takes it or too many newer ones push it out. Every operation is O(1) but growth.
-struct CallTable {
+final class CallTable {
     /// What an entry stands for.
     enum Kind: UInt8, BitwiseCopyable {
         case free
@@ -49,6 +49,8 @@ struct CallTable {
 
     /// The entries that are no tombstones.
     private(set) var count = 0
+    /// All entries.
+    var entryCount: Int { count + tombstones }
     /// The most calls and the most tombstones.
     let maxCalls: Int
     let maxTombstones: Int
@@ -65,6 +67,14 @@ struct CallTable {
 
     subscript(index: Int32) -> Entry { entries[Int(index)] }
 
+    /// What the entry stands for.
+    @inline(__always)
+    func kind(_ index: Int32) -> Kind { entries[Int(index)].kind }
+
+    /// When the entry is given up.
+    @inline(__always)
+    func deadline(_ index: Int32) -> UInt64 { entries[Int(index)].deadline }
+
     // MARK: Finding
 
     @inline(__always)
@@ -79,9 +89,11 @@ struct CallTable {
     func find(session: UInt32, direction: Direction, id: UInt64) -> Int32 {
         var index = buckets[bucket(session, direction, id)]
         while index >= 0 {
-            let entry = entries[Int(index)]
-            if entry.id == id, entry.session == session, entry.direction == direction { return index }
-            index = entry.nextInBucket
+            let place = Int(index)
+            if entries[place].id == id, entries[place].session == session, entries[place].direction == direction {
+                return index
+            }
+            index = entries[place].nextInBucket
         }
         return Self.none
     }
@@ -89,7 +101,7 @@ struct CallTable {
     // MARK: Adding and taking
 
     /// Adds an entry in front of its session's list, whose head is `first`.
-    mutating func add(_ new: Entry, first: inout Int32) -> Int32 {
+    func add(_ new: Entry, first: inout Int32) -> Int32 {
         if entries.count >= buckets.count, firstFree < 0 { growBuckets() }
         var entry = new
         let place = bucket(new.session, new.direction, new.id)
@@ -114,7 +126,7 @@ struct CallTable {
     }
 
     /// Takes an entry out of everything.
-    mutating func remove(_ index: Int32, first: inout Int32) {
+    func remove(_ index: Int32, first: inout Int32) {
         let entry = entries[Int(index)]
         if entry.kind == .tombstone {
             unlinkTombstone(index)
@@ -139,7 +151,7 @@ struct CallTable {
     /// Makes a call a tombstone.
     ///
     /// - Returns: The tombstone that has to go for it, or ``none``.
-    mutating func bury(_ index: Int32) -> Int32 {
+    func bury(_ index: Int32) -> Int32 {
         unlinkInTime(index)
         count -= 1
         entries[Int(index)].kind = .tombstone
@@ -154,7 +166,7 @@ struct CallTable {
     /// The entry after `index` in its session.
     func next(after index: Int32) -> Int32 { entries[Int(index)].nextInSession }
 
-    private mutating func unlinkInBucket(_ index: Int32) {
+    private func unlinkInBucket(_ index: Int32) {
         let entry = entries[Int(index)]
         let place = bucket(entry.session, entry.direction, entry.id)
         if buckets[place] == index {
@@ -172,7 +184,7 @@ struct CallTable {
         }
     }
 
-    private mutating func growBuckets() {
+    private func growBuckets() {
         buckets = [Int32](repeating: Self.none, count: buckets.count * 2)
         for index in entries.indices where entries[index].kind != .free {
             let entry = entries[index]
@@ -190,7 +202,7 @@ struct CallTable {
         Int(truncatingIfNeeded: deadline / slotNanoseconds &+ 1) & (slotCount - 1)
     }
 
-    private mutating func linkInTime(_ index: Int32) {
+    private func linkInTime(_ index: Int32) {
         let place = Self.slot(entries[Int(index)].deadline)
         let first = slots[place]
         entries[Int(index)].nextInTime = first
@@ -199,7 +211,7 @@ struct CallTable {
         slots[place] = index
     }
 
-    private mutating func unlinkInTime(_ index: Int32) {
+    private func unlinkInTime(_ index: Int32) {
         let entry = entries[Int(index)]
         if entry.previousInTime >= 0 {
             entries[Int(entry.previousInTime)].nextInTime = entry.nextInTime
@@ -209,7 +221,7 @@ struct CallTable {
         if entry.nextInTime >= 0 { entries[Int(entry.nextInTime)].previousInTime = entry.previousInTime }
     }
 
-    private mutating func unlinkTombstone(_ index: Int32) {
+    private func unlinkTombstone(_ index: Int32) {
         let entry = entries[Int(index)]
         if entry.previousInTime >= 0 {
             entries[Int(entry.previousInTime)].nextInTime = entry.nextInTime
@@ -225,7 +237,7 @@ struct CallTable {
     }
 
     /// Appends the entries whose deadline is at or before `now` to `due`.
-    mutating func collectDue(_ now: UInt64, into due: inout [Int32]) {
+    func collectDue(_ now: UInt64, into due: inout [Int32]) {
         let target = now / Self.slotNanoseconds
         guard target > currentSlotTime else { return }
         let visits = min(target - currentSlotTime, UInt64(Self.slotCount))

@@ -20,6 +20,8 @@ final class DubboSession {
         var phase = Phase.header
         /// How many bytes of a split header are in `partial`.
         var headerHas: UInt8 = 0
+        /// Whether the header was found by searching, so that it must be a plausible one.
+        var isGuess = false
         /// Whether the frame's body is read; otherwise it is only stepped over.
         var isReading = false
         /// Whether bytes of the frame were not seen, or could not be read.
@@ -40,7 +42,7 @@ final class DubboSession {
 
 extension DubboSession.Half {
     /// Whether the direction is between two messages.
-    var isQuiet: Bool { phase == .header && headerHas == 0 }
+    var isQuiet: Bool { phase == .header && headerHas == 0 && !isGuess }
 
     /// Takes bytes of a header that arrives in pieces.
     ///
@@ -68,6 +70,7 @@ extension DubboSession.Half {
 
     mutating func forgetHeader() {
         headerHas = 0
+        isGuess = false
         partial = (0, 0)
     }
 }

@@ -10,18 +10,23 @@ extension Inspector {
     /// Tells from the first bytes of a direction what the connection speaks; nothing waits for it.
     func detect(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
         guard bytes.byteCount > 0 else { return }
-        let earlier = session.takeFirstByte(direction)
-        let first = earlier ?? bytes.byte(at: 0)
-        let at = earlier == nil ? 1 : 0
-        if first == 0xda {
-            guard at < bytes.byteCount else { return session.setFirstByte(first, direction) }
-            if bytes.byte(at: at) == 0xbb { return becomeDubbo(session, earlier, bytes, direction, now) }
+        let earlier = session.takePending(direction)
+        if earlier.isEmpty {
+            decide(session, bytes, direction, now)
+        } else {
+            let all = earlier + bytes.array
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            decide(session, unsafe all.span.bytes, direction, now)
         }
-        if session.isMidstream, becomeDubboMidstream(session, bytes, direction, now) { return }
-        guard !session.isMidstream || session.searchedBytes >= Self.maxSearchedBytes else { return }
-        session.decoder = .opaque
-        identify(session, Self.other(first, at < bytes.byteCount ? bytes.byte(at: at) : 0, bytes))
-        countUninspected(session, bytes.byteCount + (earlier == nil ? 0 : 1))
+    }
+
+    private func decide(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
+        if session.isMidstream { return decideMidstream(session, bytes, direction, now) }
+        switch Self.firstSight(of: bytes) {
+        case .none: session.setPending(bytes.array, direction)
+        case .dubbo: becomeDubbo(session, bytes, direction, now)
+        case .some(let other): becomeOpaque(session, other, bytes.byteCount, direction)
+        }
     }
 
     func identify(_ session: Session, _ new: ConnectionProtocol) {
@@ -29,60 +34,69 @@ extension Inspector {
         session.connectionProtocol = new
     }
 
-    private func becomeDubbo(
-        _ session: Session,
-        _ earlier: UInt8?,
-        _ bytes: RawSpan,
-        _ direction: Direction,
-        _ now: UInt64
-    ) {
+    private func becomeDubbo(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
         let dubbo = DubboSession()
+        if session.isMidstream {
+            // Neither direction is known to stand at the beginning of a message.
+            dubbo.up.phase = .searching
+            dubbo.down.phase = .searching
+        }
         session.decoder = .dubbo(dubbo)
         identify(session, .dubbo)
-        if let earlier {
-            let one = [earlier]
-            _ = receive(dubbo, session, unsafe one.span.bytes, direction, now)
-        }
-        if let other = session.takeFirstByte(direction.opposite) {
-            let one = [other]
-            _ = receive(dubbo, session, unsafe one.span.bytes, direction.opposite, now)
+        let other = session.takePending(direction.opposite)
+        if !other.isEmpty {
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            _ = receive(dubbo, session, unsafe other.span.bytes, direction.opposite, now)
         }
         _ = receive(dubbo, session, bytes, direction, now)
+    }
+
+    private func becomeOpaque(_ session: Session, _ spoken: ConnectionProtocol, _ count: Int, _ direction: Direction) {
+        session.decoder = .opaque
+        identify(session, spoken)
+        countUninspected(session, count + session.takePending(direction.opposite).count)
     }
 
     /// Looks for a frame's header in a connection that was joined in the middle.
-    private func becomeDubboMidstream(
-        _ session: Session,
-        _ bytes: RawSpan,
-        _ direction: Direction,
-        _ now: UInt64
-    ) -> Bool {
-        session.searchedBytes += bytes.byteCount
-        guard Self.nextHeader(in: bytes, from: 0) != nil else { return false }
-        let dubbo = DubboSession()
-        // Neither direction is known to stand at the beginning of a message.
-        dubbo.up.phase = .searching
-        dubbo.down.phase = .searching
-        session.decoder = .dubbo(dubbo)
-        identify(session, .dubbo)
-        _ = receive(dubbo, session, bytes, direction, now)
-        return true
+    private func decideMidstream(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
+        let next = Self.nextHeader(in: bytes, from: 0)
+        if next.isWhole {
+            recorder.uninspectedBytes(UInt64(session.searchedBytes), reason: .resync)
+            return becomeDubbo(session, bytes, direction, now)
+        }
+        guard session.searchedBytes + next.offset < Self.maxSearchedBytes else {
+            let spoken = Self.firstSight(of: bytes).flatMap { $0 == .dubbo ? nil : $0 } ?? .opaque
+            return becomeOpaque(session, spoken, session.searchedBytes + bytes.byteCount, direction)
+        }
+        session.searchedBytes += next.offset
+        session.setPending(bytes.extracting(next.offset..<bytes.byteCount).array, direction)
     }
 
-    /// The first place from `start` on where a plausible header stands whole.
-    static func nextHeader(in bytes: RawSpan, from start: Int) -> Int? {
+    /// The connection ends before it was known what it speaks.
+    func endDetection(_ session: Session) {
+        let count =
+            session.searchedBytes + session.takePending(.toUpstream).count + session.takePending(.toDownstream).count
+        guard count > 0 else { return }
+        becomeOpaque(session, .opaque, count, .toUpstream)
+    }
+
+    /// Where the next plausible header stands whole, or where one may have begun; the end if nowhere.
+    static func nextHeader(in bytes: RawSpan, from start: Int) -> (offset: Int, isWhole: Bool) {
         var at = start
         while let found = bytes.firstIndex(of: 0xda, from: at) {
-            guard found + FrameHeader.byteCount <= bytes.byteCount else { return nil }
-            if isPlausibleHeader(bytes, at: found) { return found }
+            if found + FrameHeader.byteCount <= bytes.byteCount {
+                if let header = try? FrameHeader(bytes, at: found), isPlausible(header) { return (found, true) }
+            } else if found + 1 == bytes.byteCount || bytes.byte(at: found + 1) == 0xbb {
+                return (found, false)
+            }
             at = found + 1
         }
-        return nil
+        return (bytes.byteCount, false)
     }
 
-    /// Whether the 16 bytes could be a header that a real peer writes; used only where the beginning is guessed.
-    static func isPlausibleHeader(_ bytes: RawSpan, at offset: Int) -> Bool {
-        guard let header = try? FrameHeader(bytes, at: offset), header.bodyBytes <= 64 << 20 else { return false }
+    /// Whether the header is one that a real peer writes; asked only where the beginning is guessed.
+    static func isPlausible(_ header: FrameHeader) -> Bool {
+        guard header.bodyBytes <= 64 << 20 else { return false }
         switch header.serialization {
         case 2, 3, 4, 6, 7, 8, 9, 10, 11, 12, 16, 18, 21, 22, 23, 25, 27, 28, 31: break
         default: return false
@@ -95,13 +109,30 @@ extension Inspector {
         }
     }
 
-    /// What a connection that is not Dubbo speaks, as far as its first bytes tell.
-    private static func other(_ first: UInt8, _ second: UInt8, _ bytes: RawSpan) -> ConnectionProtocol {
-        if first == 0x16, second == 0x03 { return .tls }
+    /// What begins with those bytes; `nil` while they are too few to tell.
+    private static func firstSight(of bytes: RawSpan) -> ConnectionProtocol? {
+        switch bytes.byte(at: 0) {
+        case 0xda: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0xbb ? .dubbo : .opaque
+        case 0x16: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0x03 ? .tls : .opaque
+        default: return httpMethod(in: bytes)
+        }
+    }
+
+    private static func httpMethod(in bytes: RawSpan) -> ConnectionProtocol? {
         for method: StaticString in ["GET ", "POST ", "PUT ", "HEAD ", "PATCH ", "DELETE ", "OPTIONS ", "TRACE "] {
-            let count = method.utf8CodeUnitCount
-            if bytes.byteCount >= count, bytes.extracting(0..<count).equals(method) { return .http }
+            let count = min(bytes.byteCount, method.utf8CodeUnitCount)
+            guard bytes.extracting(0..<count).begins(method) else { continue }
+            return count == method.utf8CodeUnitCount ? .http : nil
         }
         return .opaque
+    }
+}
+
+extension RawSpan {
+    /// Whether `literal` begins with these bytes.
+    fileprivate func begins(_ literal: StaticString) -> Bool {
+        let text = Array(literal.description.utf8.prefix(byteCount))
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        return elementsEqual(unsafe text.span.bytes)
     }
 }

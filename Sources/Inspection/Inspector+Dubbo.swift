@@ -21,29 +21,72 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) -> SeenBoundaries {
-        var half = direction == .toUpstream ? dubbo.up : dubbo.down
-        var firstBoundary: Int?
         var at = 0
+        var seen = SeenBoundaries(firstBoundary: nil, endsAtBoundary: true)
+        if direction == .toUpstream ? dubbo.up.isQuiet : dubbo.down.isQuiet {
+            takeWholeFrames(session, bytes, &at, direction, now, &seen)
+            if at == bytes.byteCount { return seen }
+        }
+        var half = direction == .toUpstream ? dubbo.up : dubbo.down
+        // The reader goes with the copy, so that nothing gives it back twice.
+        if half.box != nil { if direction == .toUpstream { dubbo.up.box = nil } else { dubbo.down.box = nil } }
         while at < bytes.byteCount {
             switch half.phase {
             case .header: readHeader(&half, session, bytes, &at, direction, now)
             case .body: readBody(&half, session, bytes, &at, direction, now)
             case .searching: search(&half, bytes, &at)
             }
-            if firstBoundary == nil, half.isQuiet { firstBoundary = at }
             if case .blind = session.decoder {
                 recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
+                release(&half)
                 return SeenBoundaries(firstBoundary: nil, endsAtBoundary: false)
             }
+            guard half.isQuiet else { continue }
+            if seen.firstBoundary == nil { seen.firstBoundary = at }
+            takeWholeFrames(session, bytes, &at, direction, now, &seen)
         }
         // A frame that goes on in the next read keeps its reader.
-        if half.phase == .body, half.box == nil, half.isReading || half.isDamaged {
-            half.box = scratch
-            scratch = spareBoxes.popLast() ?? BodyReaderBox()
-        }
-        let endsAtBoundary = half.isQuiet
+        if half.phase == .body, half.isReading, half.box == nil { keepReader(&half) }
+        seen.endsAtBoundary = half.isQuiet
         if direction == .toUpstream { dubbo.up = half } else { dubbo.down = half }
-        return SeenBoundaries(firstBoundary: firstBoundary, endsAtBoundary: endsAtBoundary)
+        return seen
+    }
+
+    /// Takes the frames that are all there and of the usual kinds, which need no state; stops at any other.
+    @inline(__always)
+    private func takeWholeFrames(
+        _ session: Session,
+        _ bytes: RawSpan,
+        _ at: inout Int,
+        _ direction: Direction,
+        _ now: UInt64,
+        _ seen: inout SeenBoundaries
+    ) {
+        guard messageObserver == nil, !session.isClientUnknown else { return }
+        while bytes.byteCount &- at >= FrameHeader.byteCount {
+            guard let header = try? FrameHeader(bytes, at: at) else { return }
+            let start = at &+ FrameHeader.byteCount
+            let count = Int(header.bodyBytes)
+            guard count > 0, count <= bytes.byteCount &- start, !header.isEvent,
+                header.serialization == Serialization.hessian2
+            else { return }
+            let body = bytes.extracting(start..<start &+ count)
+            if header.isRequest {
+                guard let glance = scratch.reader.glance(body) else { return }
+                beginCall(glance, header, body, session, direction, now)
+            } else {
+                guard header.status != 20 || Self.isPlainReply(body.byte(at: 0)) else { return }
+                endCall(header, false, body.extracting(0..<0), session, direction, now)
+            }
+            at = start &+ count
+            if seen.firstBoundary == nil { seen.firstBoundary = at }
+        }
+    }
+
+    /// Whether a status-20 reply that begins so is a value or null, of which counting needs no more.
+    @inline(__always)
+    private static func isPlainReply(_ lead: UInt8) -> Bool {
+        lead == 0x91 || lead == 0x92 || lead == 0x94 || lead == 0x95
     }
 
     /// Gives a direction's reader back.
@@ -51,6 +94,14 @@ extension Inspector {
         guard let box = half.box else { return }
         half.box = nil
         if spareBoxes.count < 16 { spareBoxes.append(box) }
+    }
+
+    /// A direction says no more: what it had begun stays unfinished.
+    func stop(_ half: inout DubboSession.Half) {
+        release(&half)
+        half.isReading = false
+        recorder.uninspectedBytes(UInt64(half.headerHas), reason: .resync)
+        half.forgetHeader()
     }
 
     // MARK: Headers
@@ -94,27 +145,34 @@ extension Inspector {
             half.start = now
         }
         guard half.gatherHeader(bytes, &at) else { return }
-        let gathered = half.gathered
-        half.forgetHeader()
+        let isGuess = half.isGuess
         do throws(FrameError) {
-            let header = try FrameHeader(unsafe gathered.span.bytes, at: 0)
+            let header = try FrameHeader(first: half.partial.0, second: half.partial.1)
+            if isGuess, !Self.isPlausible(header) { return refeed(&half, session, direction, now) }
+            half.forgetHeader()
             begin(&half, header, session, bytes, at, direction, now)
         } catch {
-            lose(&half, error, session, now)
-            guard half.phase == .searching else { return }
-            recorder.uninspectedBytes(1, reason: .resync)
-            // Another header may begin inside the sixteen bytes.
-            refeed(gathered, &half, session, direction, now)
+            if isGuess { return refeed(&half, session, direction, now) }
+            recorder.decodeError(.dubbo, reason: error.label)
+            guard case .badLength = error else { return refeed(&half, session, direction, now) }
+            half.forgetHeader()
+            goBlind(session, now)
+            recorder.uninspectedBytes(UInt64(FrameHeader.byteCount), reason: .blind)
         }
     }
 
+    /// The sixteen bytes gathered are no header; another may begin inside them.
     private func refeed(
-        _ gathered: [UInt8],
         _ half: inout DubboSession.Half,
         _ session: Session,
         _ direction: Direction,
         _ now: UInt64
     ) {
+        let gathered = half.gathered
+        half.forgetHeader()
+        half.phase = .searching
+        recorder.uninspectedBytes(1, reason: .resync)
+        // SAFETY: the array's bytes are initialised and outlive the span.
         let rest = unsafe gathered.span.bytes.extracting(1..<gathered.count)
         var at = 0
         while at < rest.byteCount {
@@ -136,8 +194,8 @@ extension Inspector {
     /// The session stops decoding: its calls are lost, its bytes go on.
     func goBlind(_ session: Session, _ now: UInt64) {
         if case .dubbo(let dubbo) = session.decoder {
-            release(&dubbo.up)
-            release(&dubbo.down)
+            stop(&dubbo.up)
+            stop(&dubbo.down)
         }
         session.decoder = .blind
         endCalls(of: session, as: .lost, now: now)
@@ -145,29 +203,12 @@ extension Inspector {
 
     /// Skips to the next plausible header, as Java does between frames.
     private func search(_ half: inout DubboSession.Half, _ bytes: RawSpan, _ at: inout Int) {
-        let start = at
-        while let found = bytes.firstIndex(of: 0xda, from: at) {
-            if found + FrameHeader.byteCount > bytes.byteCount {
-                // What is there of it may become a header; the next bytes will tell.
-                guard found + 1 == bytes.byteCount || bytes.byte(at: found + 1) == 0xbb else {
-                    at = found + 1
-                    continue
-                }
-                at = found
-                half.phase = .header
-                recorder.uninspectedBytes(UInt64(found - start), reason: .resync)
-                return
-            }
-            if Self.isPlausibleHeader(bytes, at: found) {
-                at = found
-                half.phase = .header
-                recorder.uninspectedBytes(UInt64(found - start), reason: .resync)
-                return
-            }
-            at = found + 1
-        }
-        at = bytes.byteCount
-        recorder.uninspectedBytes(UInt64(at - start), reason: .resync)
+        let next = Self.nextHeader(in: bytes, from: at)
+        recorder.uninspectedBytes(UInt64(next.offset - at), reason: .resync)
+        at = next.offset
+        guard at < bytes.byteCount else { return }
+        half.phase = .header
+        half.isGuess = true
     }
 
     // MARK: Bodies
@@ -186,6 +227,7 @@ extension Inspector {
         half.bodyLeft = header.bodyBytes
         half.isDamaged = false
         half.isReading = true
+        half.isGuess = false
         half.phase = .body
         if session.isClientUnknown, !header.isEvent {
             session.isClientUnknown = false
@@ -247,7 +289,12 @@ extension Inspector {
         _ now: UInt64
     ) {
         let box = half.box ?? scratch
-        if half.isReading { read(&half, box, piece, isLast: true) }
+        if half.isReading {
+            read(&half, box, piece, isLast: true)
+        } else if half.box == nil {
+            // A reply that is not read; others may have used the shared reader since it began.
+            box.reader.beginReply(half.header, detail: .outcome)
+        }
         half.phase = .header
         let isWhole = !half.isDamaged
         if box.reader.isKept {
@@ -291,7 +338,8 @@ extension Inspector {
 
     // MARK: Holes
 
-    /// Bytes are missing: inside a body its end is still known; anywhere else the next frame must be found again.
+    /// Bytes are missing: a body's end is still known, and the frame counts; if more is missing, the next frame must be
+    /// found again.
     func miss(
         _ half: inout DubboSession.Half,
         _ count: UInt64,
@@ -299,18 +347,19 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        if half.phase == .body, count <= UInt64(half.bodyLeft) {
+        var beyond = count
+        if half.phase == .body {
             half.isReading = false
             half.isDamaged = true
-            if half.box == nil { keepReader(&half) }
-            half.bodyLeft -= UInt32(count)
+            beyond -= min(count, UInt64(half.bodyLeft))
+            half.bodyLeft -= UInt32(count - beyond)
             guard half.bodyLeft == 0 else { return }
             let nothing: [UInt8] = []
+            // SAFETY: there is no byte that could be uninitialised.
             finishBody(&half, session, unsafe nothing.span.bytes, direction, now)
-        } else {
-            release(&half)
-            half.forgetHeader()
-            half.phase = .searching
         }
+        guard beyond > 0 else { return }
+        stop(&half)
+        half.phase = .searching
     }
 }

@@ -4,42 +4,13 @@ internal import Hessian
 internal import Telemetry
 internal import Wire
 
-/// What counting wants of a request's attachments.
-private struct WantedAttachments {
-    var group = ByteRange.empty
-    var caller = ByteRange.empty
-    var timeout = ByteRange.empty
-    var budget = ByteRange.empty
-    var traceparent = ByteRange.empty
-    var uberTraceID = ByteRange.empty
-
-    init(_ attachments: [Attachment], _ texts: RawSpan) {
-        for attachment in attachments {
-            let key = texts.slice(attachment.key)
-            switch attachment.key.count {
-            case 3: if key.equals("_TO") || key.equals("_to") { budget = attachment.value }
-            case 5: if key.equals("group") { group = attachment.value }
-            case 7: if key.equals("timeout") { timeout = attachment.value }
-            case 11:
-                if key.equals("traceparent") {
-                    traceparent = attachment.value
-                } else if key.equals("application"), caller.isEmpty {
-                    caller = attachment.value
-                }
-            case 13: if key.equals("uber-trace-id") { uberTraceID = attachment.value }
-            case 18: if key.equals("remote.application") { caller = attachment.value }
-            default: break
-            }
-        }
-    }
-}
-
 extension Inspector {
     /// A deadline of the caller's own above this is not one: a day.
     private static let maxTimeoutMilliseconds: Int64 = 86_400_000
 
     // MARK: Requests
 
+    /// A request was read by a body reader.
     func finishRequest(
         _ frame: borrowing ObservedFrame,
         _ box: BodyReaderBox,
@@ -47,35 +18,68 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        let wanted = WantedAttachments(box.reader.request.attachments, frame.texts)
+        let wanted = CallAttachments(box.reader.request.attachments, in: frame.texts)
         let operation = operation(of: box.reader.request, group: wanted.group, frame.texts)
-        let side = session.side(of: direction)
         if let messageObserver, let connection = session.seenConnection {
             messageObserver.request(frame, box.reader.request, on: connection)
         }
-        guard frame.header.isTwoWay, !calls.isFull else {
-            let outcome: Outcome = frame.header.isTwoWay ? .lost : .oneway
-            countUntracked(frame, operation, side, outcome, session, wanted, now)
-            return
+        let number = box.reader.timeoutMilliseconds
+        beginCall(frame.header, frame.start, operation, wanted, number, frame.texts, session, direction, now)
+    }
+
+    /// A request was understood at a glance.
+    func beginCall(
+        _ glance: RequestGlance,
+        _ header: FrameHeader,
+        _ body: RawSpan,
+        _ session: Session,
+        _ direction: Direction,
+        _ now: UInt64
+    ) {
+        let operation = operations.operation(
+            .dubbo,
+            interface: body.slice(glance.interface),
+            version: body.slice(glance.version),
+            method: body.slice(glance.method),
+            group: body.slice(glance.attachments.group)
+        )
+        beginCall(header, now, operation, glance.attachments, nil, body, session, direction, now)
+    }
+
+    private func beginCall(
+        _ header: FrameHeader,
+        _ start: UInt64,
+        _ operation: OperationID,
+        _ wanted: CallAttachments,
+        _ timeoutNumber: Int32?,
+        _ texts: RawSpan,
+        _ session: Session,
+        _ direction: Direction,
+        _ now: UInt64
+    ) {
+        let side = session.side(of: direction)
+        guard header.isTwoWay, !calls.isFull else {
+            let outcome: Outcome = header.isTwoWay ? .lost : .oneway
+            return countUntracked(header, start, operation, side, outcome, session, wanted, texts, now)
         }
-        retire(session, direction, frame.header.requestID, now)
+        retire(session, direction, header.requestID, now)
         let index = calls.add(
             CallTable.Entry(
                 kind: .call,
                 session: session.number,
                 direction: direction,
-                id: frame.header.requestID,
+                id: header.requestID,
                 side: side,
                 operation: operation,
-                start: frame.start,
-                deadline: frame.start &+ timeout(wanted, frame.texts),
-                requestBytes: frame.header.frameBytes
+                start: start,
+                deadline: start &+ timeout(wanted, timeoutNumber, texts),
+                requestBytes: header.frameBytes
             ),
             first: &session.firstCall
         )
-        session.inFlight += 1
+        session.inFlight &+= 1
         recorder.callStarted(operation, side: side)
-        if callObserver != nil { callTexts[index] = texts(of: wanted, frame.texts) }
+        if callObserver != nil { callTexts[index] = self.texts(of: wanted, texts) }
     }
 
     private func operation(
@@ -95,8 +99,9 @@ extension Inspector {
     }
 
     /// How long the caller waits, in nanoseconds.
-    private func timeout(_ wanted: WantedAttachments, _ texts: RawSpan) -> UInt64 {
+    private func timeout(_ wanted: CallAttachments, _ number: Int32?, _ texts: RawSpan) -> UInt64 {
         var milliseconds = Self.maxTimeoutMilliseconds
+        if let number, number > 0 { milliseconds = min(milliseconds, Int64(number)) }
         if !wanted.timeout.isEmpty, let own = texts.slice(wanted.timeout).decimal, own > 0 {
             milliseconds = min(milliseconds, own)
         }
@@ -107,7 +112,7 @@ extension Inspector {
         return UInt64(milliseconds) &* 1_000_000
     }
 
-    private func texts(of wanted: WantedAttachments, _ texts: RawSpan) -> CallTexts {
+    private func texts(of wanted: CallAttachments, _ texts: RawSpan) -> CallTexts {
         let caller = HessianText.string(texts.slice(wanted.caller), maxBytes: OperationCache.maxNameBytes)
         var trace: TraceContext?
         if !wanted.traceparent.isEmpty { trace = TraceContext(traceparent: texts.slice(wanted.traceparent).text) }
@@ -119,12 +124,14 @@ extension Inspector {
 
     /// A request whose reply nobody waits for here: one way, or one too many for the table.
     private func countUntracked(
-        _ frame: borrowing ObservedFrame,
+        _ header: FrameHeader,
+        _ start: UInt64,
         _ operation: OperationID,
         _ side: Side,
         _ outcome: Outcome,
         _ session: Session,
-        _ wanted: WantedAttachments,
+        _ wanted: CallAttachments,
+        _ texts: RawSpan,
         _ now: UInt64
     ) {
         let call = FinishedCall(
@@ -132,22 +139,22 @@ extension Inspector {
             side: side,
             outcome: outcome,
             code: ResultCode.none,
-            startNanoseconds: frame.start,
-            durationNanoseconds: now > frame.start ? now - frame.start : 0,
-            requestBytes: frame.header.frameBytes,
+            startNanoseconds: start,
+            durationNanoseconds: now > start ? now - start : 0,
+            requestBytes: header.frameBytes,
             responseBytes: 0
         )
         recorder.callFinished(call, wasInFlight: false)
         guard let callObserver, let connection = session.seenConnection else { return }
-        let texts = texts(of: wanted, frame.texts)
+        let kept = self.texts(of: wanted, texts)
         callObserver.finished(
             ObservedCall(
                 call: call,
-                id: Int64(bitPattern: frame.header.requestID),
+                id: Int64(bitPattern: header.requestID),
                 connection: connection,
-                caller: texts.caller,
+                caller: kept.caller,
                 exception: "",
-                trace: texts.trace
+                trace: kept.trace
             )
         )
     }
@@ -162,6 +169,7 @@ extension Inspector {
 
     // MARK: Replies
 
+    /// A reply was read by a body reader.
     func finishReply(
         _ frame: borrowing ObservedFrame,
         _ box: BodyReaderBox,
@@ -172,45 +180,53 @@ extension Inspector {
         if let messageObserver, let connection = session.seenConnection {
             messageObserver.reply(frame, box.reader.response, on: connection)
         }
-        let id = frame.header.requestID
-        let index = calls.find(session: session.number, direction: direction.opposite, id: id)
+        let isException = frame.header.status == 20 && box.reader.response.kind?.isException == true
+        let exceptionClass = frame.texts.slice(isException ? box.reader.response.exceptionClass : .empty)
+        endCall(frame.header, isException, exceptionClass, session, direction, now)
+    }
+
+    /// A reply ends the call it answers; one to a call that was given up is late, one to no call is passed over.
+    func endCall(
+        _ header: FrameHeader,
+        _ isException: Bool,
+        _ exceptionClass: RawSpan,
+        _ session: Session,
+        _ direction: Direction,
+        _ now: UInt64
+    ) {
+        let index = calls.find(session: session.number, direction: direction.opposite, id: header.requestID)
         guard index >= 0 else { return }
-        if calls[index].kind == .call, now > calls[index].deadline { expire(index, session) }
-        let entry = calls[index]
-        switch entry.kind {
-        case .call:
-            answer(index, entry, frame, box, session, now)
-        case .tombstone:
-            recorder.lateReply(entry.operation, side: entry.side)
-        case .heartbeat, .free:
-            return
+        if calls.kind(index) == .call, now > calls.deadline(index) { expire(index, session) }
+        switch calls.kind(index) {
+        case .call: answer(index, header, isException, exceptionClass, session, now)
+        case .tombstone: recorder.lateReply(calls[index].operation, side: calls[index].side)
+        case .heartbeat, .free: return
         }
         calls.remove(index, first: &session.firstCall)
     }
 
     private func answer(
         _ index: Int32,
-        _ entry: CallTable.Entry,
-        _ frame: borrowing ObservedFrame,
-        _ box: BodyReaderBox,
+        _ header: FrameHeader,
+        _ isException: Bool,
+        _ exceptionClass: RawSpan,
         _ session: Session,
         _ now: UInt64
     ) {
-        let status = frame.header.status
-        let isException = status == 20 && box.reader.response.kind?.isException == true
         var exception = ""
         if isException {
-            let name = frame.texts.slice(box.reader.response.exceptionClass)
-            recorder.exception(entry.operation, side: entry.side, className: name)
-            if callObserver != nil { exception = HessianText.string(name, maxBytes: OperationCache.maxNameBytes) }
+            recorder.exception(calls[index].operation, side: calls[index].side, className: exceptionClass)
+            if callObserver != nil {
+                exception = HessianText.string(exceptionClass, maxBytes: OperationCache.maxNameBytes)
+            }
         }
         finish(
             index,
             session,
-            Self.outcome(of: status, isException: isException),
-            Int32(status),
+            Self.outcome(of: header.status, isException: isException),
+            Int32(header.status),
             end: now,
-            responseBytes: frame.header.frameBytes,
+            responseBytes: header.frameBytes,
             exception: exception
         )
     }

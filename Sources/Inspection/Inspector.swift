@@ -36,22 +36,25 @@ public final class Inspector {
     }
 
     let limits: Limits
+    /// Whether anyone observes, so that the texts of connections and calls are wanted.
+    public private(set) var isObserved = false
     /// Where the numbers go.
     public let recorder: Recorder
     let unknownOperation: OperationID
     var operations: OperationCache
-    var calls: CallTable
+    let calls: CallTable
     var sessions: [Session?] = []
     private var freeNumbers: [UInt32] = []
     var scratch = BodyReaderBox()
     var spareBoxes: [BodyReaderBox] = []
     private var due: [Int32] = []
+    private var reportedEntries = 0
     var callTexts: [Int32: CallTexts] = [:]
 
     /// Is told every message; `nil` costs nothing.
-    public weak var messageObserver: (any MessageObserver)?
+    public var messageObserver: (any MessageObserver)? { didSet { isObserved = messageObserver != nil || callObserver != nil } }
     /// Is told every finished call; `nil` costs nothing.
-    public weak var callObserver: (any CallObserver)?
+    public var callObserver: (any CallObserver)? { didSet { isObserved = messageObserver != nil || callObserver != nil } }
 
     /// An inspector without sessions.
     ///
@@ -68,9 +71,6 @@ public final class Inspector {
             Operation(callProtocol: .dubbo, interface: "unknown", version: "", group: "", method: "")
         )
     }
-
-    /// Whether the texts of connections are wanted.
-    public var isObserved: Bool { messageObserver != nil || callObserver != nil }
 
     // MARK: Sessions
 
@@ -126,9 +126,12 @@ public final class Inspector {
     ///   - now: The time, in nanoseconds.
     public func close(_ session: Session, now: UInt64) {
         endCalls(of: session, as: .unanswered, now: now)
-        if case .dubbo(let dubbo) = session.decoder {
-            release(&dubbo.up)
-            release(&dubbo.down)
+        switch session.decoder {
+        case .dubbo(let dubbo):
+            stop(&dubbo.up)
+            stop(&dubbo.down)
+        case .detecting: endDetection(session)
+        case .opaque, .blind, .external: break
         }
         recorder.connectionClosed(side: session.side, connectionProtocol: session.connectionProtocol)
         sessions[Int(session.number)] = nil
@@ -161,6 +164,7 @@ public final class Inspector {
             }
             plan.forward(first)
             plan.markBoundary()
+            guard first < bytes.byteCount else { return }
             plan.forward(bytes.byteCount - first)
             if seen.endsAtBoundary { plan.markBoundary() }
         case .external(let external):
@@ -186,7 +190,7 @@ public final class Inspector {
         case .external(let external):
             external.ended(direction, now: now, plan: &plan)
         case .dubbo(let dubbo):
-            if direction == .toUpstream { release(&dubbo.up) } else { release(&dubbo.down) }
+            if direction == .toUpstream { stop(&dubbo.up) } else { stop(&dubbo.down) }
             plan.forwardAll(endsAtBoundary: true)
         case .detecting, .opaque, .blind:
             plan.forwardAll(endsAtBoundary: true)
@@ -202,6 +206,11 @@ public final class Inspector {
     ///   - now: The time, in nanoseconds.
     public func missed(_ session: Session, _ count: UInt64, _ direction: Direction, now: UInt64) {
         recorder.uninspectedBytes(count, reason: .gap)
+        if case .detecting = session.decoder {
+            // What comes next may be the middle of anything.
+            session.searchedBytes += session.takePending(direction).count
+            session.isMidstream = true
+        }
         guard case .dubbo(let dubbo) = session.decoder else { return }
         if direction == .toUpstream {
             miss(&dubbo.up, count, session, direction, now)
@@ -230,11 +239,12 @@ public final class Inspector {
             guard let session = sessions[Int(entry.session)] else { continue }
             expire(index, session)
         }
-        recorder.setCallTableEntries(calls.count)
+        reportedEntries = calls.entryCount
+        recorder.setCallTableEntries(reportedEntries)
     }
 
-    /// Whether ``tick(now:)`` has anything to wait for.
-    public var needsTicks: Bool { !calls.isEmpty }
+    /// Whether ``tick(now:)`` has anything to wait for, or a changed number of entries to report.
+    public var needsTicks: Bool { !calls.isEmpty || reportedEntries != calls.entryCount }
 
     /// The calls in flight of all sessions.
     public var callsInFlight: Int { calls.count }
@@ -277,19 +287,19 @@ public final class Inspector {
         )
         recorder.callFinished(call, wasInFlight: true)
         session.inFlight -= 1
-        if let callObserver { report(call, index, entry.id, session, exception, to: callObserver) }
+        let texts = callTexts.isEmpty ? nil : callTexts.removeValue(forKey: index)
+        if let callObserver { report(call, entry.id, session, exception, texts, to: callObserver) }
     }
 
     private func report(
         _ call: FinishedCall,
-        _ index: Int32,
         _ id: UInt64,
         _ session: Session,
         _ exception: String,
+        _ texts: CallTexts?,
         to observer: any CallObserver
     ) {
         guard let connection = session.seenConnection else { return }
-        let texts = callTexts.removeValue(forKey: index)
         observer.finished(
             ObservedCall(
                 call: call,

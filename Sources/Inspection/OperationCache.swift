@@ -13,31 +13,34 @@ struct OperationCache {
     /// A longer name is cut for its label.
     static let maxNameBytes = 255
 
-    private struct Slot {
-        var hash: UInt64
-        var operation: OperationID
-        var isOverflow: Bool
-        var names: Names
+    /// A remembered operation; a hash of 0 marks a free slot.
+    private struct Slot: BitwiseCopyable {
+        var hash: UInt64 = 0
+        var operation = OperationID(rawValue: 0)
+        var isOverflow = false
+        var names = Names()
     }
 
     /// The four names one after another in ``store``.
-    private struct Names {
-        var offset: Int
-        var interface: Int
-        var version: Int
-        var method: Int
-        var group: Int
+    private struct Names: BitwiseCopyable {
+        var offset: UInt32 = 0
+        var interface: UInt16 = 0
+        var version: UInt16 = 0
+        var method: UInt16 = 0
+        var group: UInt16 = 0
+
+        var count: Int { Int(interface) + Int(version) + Int(method) + Int(group) }
     }
 
     private let registry: OperationRegistry
-    private var slots: [Slot?]
+    private var slots: [Slot]
     private var used = 0
     private var store: [UInt8] = []
     private let seed: UInt64
 
     init(registry: OperationRegistry) {
         self.registry = registry
-        slots = Array(repeating: nil, count: 64)
+        slots = Array(repeating: Slot(), count: 64)
         seed = ByteHash.processSeed
     }
 
@@ -54,12 +57,12 @@ struct OperationCache {
         hash.combine(method)
         hash.combine(version)
         hash.combine(group)
-        let value = hash.value
+        let value = hash.value | 1
         var place = Int(truncatingIfNeeded: value) & (slots.count &- 1)
-        while let slot = slots[place] {
-            if slot.hash == value, isSame(slot.names, interface, version, method, group) {
-                if slot.isOverflow { registry.countOverflow() }
-                return slot.operation
+        while slots[place].hash != 0 {
+            if slots[place].hash == value, isSame(slots[place].names, interface, version, method, group) {
+                if slots[place].isOverflow { registry.countOverflow() }
+                return slots[place].operation
             }
             place = (place &+ 1) & (slots.count &- 1)
         }
@@ -73,18 +76,20 @@ struct OperationCache {
         _ method: RawSpan,
         _ group: RawSpan
     ) -> Bool {
-        guard names.interface == interface.byteCount, names.version == version.byteCount,
-            names.method == method.byteCount, names.group == group.byteCount
+        guard Int(names.interface) == interface.byteCount, Int(names.version) == version.byteCount,
+            Int(names.method) == method.byteCount, Int(names.group) == group.byteCount
         else { return false }
-        let bytes = unsafe store.span.bytes
-        var at = names.offset
-        guard bytes.extracting(at..<at + names.interface).elementsEqual(interface) else { return false }
-        at += names.interface
-        guard bytes.extracting(at..<at + names.version).elementsEqual(version) else { return false }
-        at += names.version
-        guard bytes.extracting(at..<at + names.method).elementsEqual(method) else { return false }
-        at += names.method
-        return bytes.extracting(at..<at + names.group).elementsEqual(group)
+        let start = Int(names.offset)
+        var rest = unsafe store.span.bytes.extracting(start..<start &+ names.count)
+        return isNext(interface, &rest) && isNext(method, &rest) && isNext(version, &rest) && isNext(group, &rest)
+    }
+
+    /// Whether `rest` begins with `piece`, which is then taken off.
+    @inline(__always)
+    private func isNext(_ piece: RawSpan, _ rest: inout RawSpan) -> Bool {
+        let isEqual = rest.extracting(first: piece.byteCount).elementsEqual(piece)
+        rest = rest.extracting(droppingFirst: piece.byteCount)
+        return isEqual
     }
 
     private mutating func learn(
@@ -109,13 +114,13 @@ struct OperationCache {
         if used >= Self.capacity { forget() }
         if used * 2 >= slots.count { grow() }
         let names = Names(
-            offset: store.count,
-            interface: interface.byteCount,
-            version: version.byteCount,
-            method: method.byteCount,
-            group: group.byteCount
+            offset: UInt32(store.count),
+            interface: UInt16(interface.byteCount),
+            version: UInt16(version.byteCount),
+            method: UInt16(method.byteCount),
+            group: UInt16(group.byteCount)
         )
-        for piece in [interface.array, version.array, method.array, group.array] { store.append(contentsOf: piece) }
+        for piece in [interface.array, method.array, version.array, group.array] { store.append(contentsOf: piece) }
         insert(
             Slot(
                 hash: hash,
@@ -130,18 +135,18 @@ struct OperationCache {
 
     private mutating func insert(_ slot: Slot) {
         var place = Int(truncatingIfNeeded: slot.hash) & (slots.count - 1)
-        while slots[place] != nil { place = (place + 1) & (slots.count - 1) }
+        while slots[place].hash != 0 { place = (place + 1) & (slots.count - 1) }
         slots[place] = slot
     }
 
     private mutating func grow() {
         let old = slots
-        slots = Array(repeating: nil, count: old.count * 2)
-        for case let slot? in old { insert(slot) }
+        slots = Array(repeating: Slot(), count: old.count * 2)
+        for slot in old where slot.hash != 0 { insert(slot) }
     }
 
     private mutating func forget() {
-        slots = Array(repeating: nil, count: slots.count)
+        slots = Array(repeating: Slot(), count: slots.count)
         store.removeAll(keepingCapacity: true)
         used = 0
     }

@@ -20,7 +20,7 @@ public final class Session {
         case external(any ExternalSession)
     }
 
-    /// Distinguishes the connections of one worker; never used twice.
+    /// Distinguishes the open connections of one worker.
     let number: UInt32
     /// On which side of the service Weir stands.
     public let side: Side
@@ -33,12 +33,12 @@ public final class Session {
     var firstCall: Int32 = -1
     /// The calls waiting for a reply.
     public internal(set) var inFlight = 0
-    /// The first bytes of each direction while they are too few to tell, at most one each.
-    var firstByteUp: UInt8?
-    var firstByteDown: UInt8?
+    /// The bytes of each direction while they are too few to tell, at most 15 each.
+    private var pendingUp: [UInt8] = []
+    private var pendingDown: [UInt8] = []
     /// Whether the connection's beginning was not seen, so that the first bytes may be the middle of anything.
-    let isMidstream: Bool
-    /// How many bytes were searched in vain for a beginning.
+    var isMidstream: Bool
+    /// How many bytes were searched in vain for a beginning; they are not counted yet.
     var searchedBytes = 0
     /// Whether `toUpstream` turned out to be the way from the server.
     public internal(set) var isFlipped = false
@@ -70,22 +70,20 @@ public final class Session {
     /// Whether no message is half way through in either direction, as far as the protocol can tell.
     public var isQuiet: Bool {
         switch decoder {
-        case .detecting: true
+        case .detecting: pendingUp.isEmpty && pendingDown.isEmpty
         case .dubbo(let session): session.isQuiet && inFlight == 0
         case .opaque, .blind, .external: false
         }
     }
 
-    func takeFirstByte(_ direction: Direction) -> UInt8? {
-        if direction == .toUpstream {
-            defer { firstByteUp = nil }
-            return firstByteUp
-        }
-        defer { firstByteDown = nil }
-        return firstByteDown
+    /// The bytes of that direction that were too few to tell; they are forgotten.
+    func takePending(_ direction: Direction) -> [UInt8] {
+        var taken: [UInt8] = []
+        if direction == .toUpstream { swap(&taken, &pendingUp) } else { swap(&taken, &pendingDown) }
+        return taken
     }
 
-    func setFirstByte(_ byte: UInt8, _ direction: Direction) {
-        if direction == .toUpstream { firstByteUp = byte } else { firstByteDown = byte }
+    func setPending(_ bytes: [UInt8], _ direction: Direction) {
+        if direction == .toUpstream { pendingUp = bytes } else { pendingDown = bytes }
     }
 }

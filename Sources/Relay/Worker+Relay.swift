@@ -83,6 +83,9 @@ extension Worker {
 
     /// The source of a direction has said its last: what is held is decided, and then the sink is told.
     func sourceEnded(_ pair: Pair, _ direction: Direction) {
+        // A write that found the connection reset took the error away: what reading meets then looks like an end.
+        let isReset = direction == .toUpstream ? pair.down.isSinkBroken : pair.up.isSinkBroken
+        if isReset { return abort(pair, from: direction) }
         conclude(pair, direction)
         if direction == .toUpstream { pair.up.isSourceEnded = true } else { pair.down.isSourceEnded = true }
         settle(pair, direction)

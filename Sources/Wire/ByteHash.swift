@@ -31,27 +31,16 @@ public struct ByteHash: Sendable {
     @inlinable @inline(__always)
     public mutating func combine(_ bytes: RawSpan) {
         let count = bytes.byteCount
+        guard count >= 8 else { return combine(bytes.shortWord ^ UInt64(truncatingIfNeeded: count) << 56) }
         combine(UInt64(truncatingIfNeeded: count))
         var at = 0
-        while at &+ 8 <= count {
-            // SAFETY: at + 8 <= byteCount, checked by the loop.
+        while at &+ 8 < count {
+            // SAFETY: at + 8 < byteCount, checked by the loop.
             combine(unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self))
             at &+= 8
         }
-        guard at < count else { return }
-        if count >= 8 {
-            // SAFETY: the last eight bytes of at least eight.
-            combine(unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 8, as: UInt64.self))
-        } else {
-            var tail: UInt64 = 0
-            while at < count {
-                // SAFETY: at < byteCount.
-                let byte = unsafe bytes.unsafeLoad(fromUncheckedByteOffset: at, as: UInt8.self)
-                tail = tail << 8 | UInt64(byte)
-                at &+= 1
-            }
-            combine(tail)
-        }
+        // SAFETY: the last eight bytes of at least eight.
+        combine(unsafe bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 8, as: UInt64.self))
     }
 
     /// The hash of what was mixed in.

@@ -23,6 +23,34 @@ extension RawSpan {
         return seen & 0x8080_8080_8080_8080 == 0
     }
 
+    /// Whether every byte in `offset ..< offset + count` is below 0x80; made for short texts inside larger ones.
+    ///
+    /// - Parameters:
+    ///   - offset: The first byte looked at.
+    ///   - count: How many; the range must lie inside the span.
+    /// - Returns: As ``isASCII(from:count:)``, in a few instructions for up to 32 bytes.
+    @inlinable @inline(__always)
+    public func isASCIIText(from offset: Int, count: Int) -> Bool {
+        let high: UInt64 = 0x8080_8080_8080_8080
+        guard count <= 32, offset >= 0, offset <= byteCount &- 8, count >= 0, count <= byteCount &- offset else {
+            return isASCII(from: offset, count: count)
+        }
+        // SAFETY: eight bytes from `offset` and `count` bytes from `offset` lie inside the span, checked above.
+        let first = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
+        guard count >= 8 else {
+            // The bytes behind the text are shifted out.
+            return count == 0 || (UInt64(littleEndian: first) & high) << (64 &- 8 &* UInt64(count)) == 0
+        }
+        // Overlapping words cover 8 to 32 bytes without a loop.
+        let back = offset &+ count &- 8
+        var seen = unsafe first | unsafeLoadUnaligned(fromUncheckedByteOffset: back, as: UInt64.self)
+        if count > 16 {
+            seen |= unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 8, as: UInt64.self)
+            seen |= unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: back &- 8, as: UInt64.self)
+        }
+        return seen & high == 0
+    }
+
     /// The position of the first `value` at or after `offset`, or `nil`.
     ///
     /// - Parameters:
@@ -52,23 +80,40 @@ extension RawSpan {
     /// - Parameter other: The bytes to compare with.
     @inlinable
     public func elementsEqual(_ other: RawSpan) -> Bool {
-        guard byteCount == other.byteCount else { return false }
-        var at = 0
-        while at &+ 8 <= byteCount {
-            // SAFETY: at + 8 <= byteCount of both, which are equal.
-            let mine = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self)
-            let theirs = unsafe other.unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self)
-            if mine != theirs { return false }
-            at &+= 8
+        let count = byteCount
+        guard count == other.byteCount else { return false }
+        // SAFETY: every load below lies inside the first `count` bytes of both spans.
+        if count >= 8 {
+            var at = 0
+            while at &+ 8 < count {
+                let mine = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self)
+                let theirs = unsafe other.unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self)
+                if mine != theirs { return false }
+                at &+= 8
+            }
+            // The last eight bytes, some of them again.
+            let mine = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 8, as: UInt64.self)
+            let theirs = unsafe other.unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 8, as: UInt64.self)
+            return mine == theirs
         }
-        while at < byteCount {
-            // SAFETY: at < byteCount of both.
-            let mine = unsafe unsafeLoad(fromUncheckedByteOffset: at, as: UInt8.self)
-            let theirs = unsafe other.unsafeLoad(fromUncheckedByteOffset: at, as: UInt8.self)
-            if mine != theirs { return false }
-            at &+= 1
+        return shortWord == other.shortWord
+    }
+
+    /// Fewer than eight bytes as one word; spans of equal length have equal words when their bytes are equal.
+    @inlinable @inline(__always)
+    var shortWord: UInt64 {
+        let count = byteCount
+        // SAFETY: every load lies inside the first `count` bytes.
+        if count >= 4 {
+            let front = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: 0, as: UInt32.self)
+            let back = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: count &- 4, as: UInt32.self)
+            return UInt64(front) << 32 | UInt64(back)
         }
-        return true
+        guard count > 0 else { return 0 }
+        let first = unsafe unsafeLoad(fromUncheckedByteOffset: 0, as: UInt8.self)
+        let middle = unsafe unsafeLoad(fromUncheckedByteOffset: count / 2, as: UInt8.self)
+        let last = unsafe unsafeLoad(fromUncheckedByteOffset: count &- 1, as: UInt8.self)
+        return UInt64(first) << 16 | UInt64(middle) << 8 | UInt64(last)
     }
 
     /// Whether the span holds exactly the bytes of a literal.

@@ -1,0 +1,68 @@
+public import Wire
+
+/// Where the attachments lie that counting and judging a call need; empty where there is none.
+public struct CallAttachments: BitwiseCopyable, Equatable, Sendable {
+    /// `group`: part of what is called.
+    public var group = ByteRange.empty
+    /// `remote.application`, or else `application`: who calls.
+    public var caller = ByteRange.empty
+    /// `timeout`: how long the caller waits, in milliseconds.
+    public var timeout = ByteRange.empty
+    /// `_TO`: what is left of the caller's own deadline, in milliseconds.
+    public var budget = ByteRange.empty
+    /// W3C trace context.
+    public var traceparent = ByteRange.empty
+    /// Jaeger trace context.
+    public var uberTraceID = ByteRange.empty
+
+    /// No attachments.
+    @inlinable @inline(__always)
+    public init() {}
+
+    /// The wanted ones of a list.
+    ///
+    /// - Parameters:
+    ///   - attachments: All that were read.
+    ///   - texts: What their ranges point into.
+    public init(_ attachments: [Attachment], in texts: RawSpan) {
+        for attachment in attachments { take(attachment.key, attachment.value, in: texts) }
+    }
+
+    /// Keeps the pair if it is one of the wanted.
+    @inline(__always)
+    mutating func take(_ key: ByteRange, _ value: ByteRange, in texts: RawSpan) {
+        // The keys are compared as big-endian words; each constant spells its letters.
+        let at = Int(key.offset)
+        switch key.count {
+        case 3:
+            let letters = UInt32(texts.uint16(at: at)) << 8 | UInt32(texts.byte(at: at &+ 2))
+            if letters == 0x5f544f || letters == 0x5f746f { budget = value }  // _TO _to
+        case 5:
+            if texts.uint32(at: at) == 0x6772_6f75, texts.byte(at: at &+ 4) == 0x70 { group = value }  // group
+        case 7:
+            // timeout
+            if texts.uint32(at: at) == 0x7469_6d65, texts.uint32(at: at &+ 3) == 0x656f_7574 { timeout = value }
+        case 11:
+            let front = texts.uint64(at: at)
+            let back = texts.uint32(at: at &+ 7)
+            if front == 0x7472_6163_6570_6172, back == 0x7265_6e74 {  // traceparent
+                traceparent = value
+            } else if front == 0x6170_706c_6963_6174, back == 0x7469_6f6e, caller.isEmpty {  // application
+                caller = value
+            }
+        case 13:
+            // uber-trace-id
+            if texts.uint64(at: at) == 0x7562_6572_2d74_7261, texts.uint64(at: at &+ 5) == 0x7472_6163_652d_6964 {
+                uberTraceID = value
+            }
+        case 18:
+            // remote.application
+            if texts.uint64(at: at) == 0x7265_6d6f_7465_2e61, texts.uint64(at: at &+ 10) == 0x6c69_6361_7469_6f6e,
+                texts.uint16(at: at &+ 8) == 0x7070
+            {
+                caller = value
+            }
+        default: break
+        }
+    }
+}

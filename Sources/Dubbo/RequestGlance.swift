@@ -1,0 +1,109 @@
+internal import Hessian
+public import Wire
+
+/// What counting needs of a Hessian request whose body is all there, found in one pass without keeping anything.
+///
+/// It knows the forms that real peers write nearly always; whatever else it meets makes it give up, and the body is
+/// then read by a ``BodyReader``, which knows all forms. Both give the same facts. Cost: about 100 ns for a body of
+/// 340 bytes with six attachments; no allocation.
+public struct RequestGlance: BitwiseCopyable, Sendable {
+    /// The interface's name, slot 2.
+    public var interface: ByteRange
+    /// The service's version, slot 3.
+    public var version: ByteRange
+    /// The method: slot 4, or of a generic call its first argument.
+    public var method: ByteRange
+    /// The attachments that matter.
+    public var attachments: CallAttachments
+}
+
+extension BodyReader {
+    /// Glances at a body.
+    ///
+    /// - Parameter body: A request's whole body, in Hessian 2.
+    /// - Returns: What was found, or `nil` where a closer look is needed.
+    public mutating func glance(_ body: RawSpan) -> RequestGlance? {
+        var cursor = GlanceCursor(bytes: body)
+        guard cursor.text() != nil, let interface = cursor.text(), let version = cursor.text(),
+            let named = cursor.text(), cursor.text() != nil
+        else { return nil }
+        var glance = RequestGlance(
+            interface: interface,
+            version: version,
+            method: named,
+            attachments: CallAttachments()
+        )
+        // Generic calls begin with a dollar sign; `$echo` does too and is told apart by its name.
+        let mayBeGeneric = named.count >= 7 && body.byte(at: Int(named.offset)) == 0x24
+        var isFirst = true
+        var isScannerFresh = false
+        while cursor.at < body.byteCount {
+            let lead = body.byte(at: cursor.at)
+            glance.attachments = CallAttachments()
+            switch lead {
+            case 0x48:
+                cursor.at &+= 1
+                guard cursor.map(&glance.attachments) else { return nil }
+            case 0x00...0x1f, 0x30...0x33:
+                guard let text = cursor.text() else { return nil }
+                if isFirst, mayBeGeneric, Self.isGeneric(body.slice(named)) { glance.method = text }
+            // A typed map may be the attachments, a string in chunks the name of a generic call's method.
+            case 0x4d, 0x52, 0x53: return nil
+            case 0x4e, 0x46, 0x54, 0x80...0xbf, 0xd8...0xef, 0x5b, 0x5c:
+                cursor.at &+= 1
+            default:
+                if !isScannerFresh {
+                    scanner.reset()
+                    isScannerFresh = true
+                }
+                guard let isComplete = try? scanner.skipValue(body, &cursor.at), isComplete else { return nil }
+            }
+            isFirst = false
+        }
+        return cursor.at == body.byteCount ? glance : nil
+    }
+
+    static func isGeneric(_ method: RawSpan) -> Bool { method.equals("$invoke") || method.equals("$invokeAsync") }
+}
+
+/// A cursor over a whole body that takes the common forms only.
+private struct GlanceCursor: ~Escapable {
+    let bytes: RawSpan
+    var at = 0
+
+    @_lifetime(copy bytes)
+    @inline(__always)
+    init(bytes: RawSpan) { self.bytes = bytes }
+
+    /// An ASCII string of up to 1,023 characters; `nil` for anything else.
+    @inline(__always)
+    mutating func text() -> ByteRange? {
+        guard at < bytes.byteCount else { return nil }
+        let lead = bytes.byte(at: at)
+        var start = at &+ 1
+        var count = Int(lead)
+        if lead >= 0x20 {
+            guard lead & 0xfc == 0x30, start < bytes.byteCount else { return nil }
+            count = Int(lead & 3) << 8 | Int(bytes.byte(at: start))
+            start &+= 1
+        }
+        guard count <= bytes.byteCount &- start, bytes.isASCIIText(from: start, count: count) else { return nil }
+        at = start &+ count
+        return ByteRange(offset: start, count: count)
+    }
+
+    /// The pairs of a map up to its end; gives up on a key or value that is no text.
+    @inline(__always)
+    mutating func map(_ attachments: inout CallAttachments) -> Bool {
+        while at < bytes.byteCount {
+            let lead = bytes.byte(at: at)
+            if lead == 0x5a {
+                at &+= 1
+                return true
+            }
+            guard let key = text(), let value = text() else { return false }
+            attachments.take(key, value, in: bytes)
+        }
+        return false
+    }
+}

@@ -1,0 +1,95 @@
+import Inspection
+import Wire
+
+/// What plans mean, taken byte by byte: the reference for the relay's execution of them.
+struct PlanModel: Sendable {
+    /// One step over the sequence of bytes.
+    enum Step: Equatable, Sendable {
+        case forward
+        case drop
+        case insert([UInt8])
+        case boundary
+    }
+
+    static let maxHeldBytes = 65_536
+
+    /// What goes to the sink.
+    private(set) var output: [UInt8] = []
+    /// What of the output are replies.
+    private(set) var replyBytes = 0
+    private var waiting: [UInt8] = []
+    private var steps: [Step] = []
+    private var replies: [UInt8] = []
+    private var isAtBoundary = true
+
+    /// Carries out a plan over what is here and what arrived; whether the bound of held bytes was kept.
+    mutating func take(_ new: [UInt8], _ plan: Plan) -> Bool {
+        waiting += new
+        if plan.forwardsAll {
+            run()
+            emit(waiting)
+            waiting = []
+            isAtBoundary = plan.endsAtBoundary
+            if isAtBoundary { emitReplies() }
+            return true
+        }
+        for edit in plan.edits { add(edit, plan.content) }
+        run()
+        guard waiting.count > Self.maxHeldBytes else { return true }
+        emit(waiting)
+        waiting = []
+        return false
+    }
+
+    private mutating func add(_ edit: Plan.Edit, _ content: [UInt8]) {
+        switch edit {
+        case .forward(let count): steps += Array(repeating: .forward, count: count)
+        case .drop(let count): steps += Array(repeating: .drop, count: count)
+        case .replace(let count, with: let range):
+            steps.append(.insert(Array(content[range.indices])))
+            steps += Array(repeating: .drop, count: count)
+        case .boundary: steps.append(.boundary)
+        }
+    }
+
+    private mutating func run() {
+        var done = 0
+        var at = 0
+        steps: for step in steps {
+            switch step {
+            case .forward:
+                guard at < waiting.count else { break steps }
+                emit([waiting[at]])
+                at += 1
+            case .drop:
+                guard at < waiting.count else { break steps }
+                at += 1
+            case .insert(let bytes): emit(bytes)
+            case .boundary:
+                isAtBoundary = true
+                emitReplies()
+            }
+            done += 1
+        }
+        steps.removeFirst(done)
+        waiting.removeFirst(at)
+    }
+
+    private mutating func emit(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        output += bytes
+        isAtBoundary = false
+    }
+
+    /// Replies of the session for this direction's sink.
+    mutating func addReplies(_ bytes: [UInt8]) {
+        replies += bytes
+        if isAtBoundary { emitReplies() }
+    }
+
+    private mutating func emitReplies() {
+        output += replies
+        replyBytes += replies.count
+        replies = []
+    }
+}

@@ -1,0 +1,184 @@
+import Calls
+import Foundation
+import Inspection
+import Relay
+import Synchronization
+import Telemetry
+import Testing
+import Wire
+
+/// Suites whose tests use sockets: one after the other, since they measure and the machine is small.
+@Suite(.serialized)
+struct RelaySocketTests {}
+
+/// A relay with its surroundings.
+final class Harness: Sendable {
+    let relay: Relay
+    let registry: OperationRegistry
+    let labels: SeriesLabels
+    /// What the hooks were told.
+    let told: Told
+
+    /// What the relay's hooks were told.
+    final class Told: Sendable {
+        let refusals = Mutex<[RefusalReason]>([])
+        let pauses = Mutex<[String]>([])
+    }
+
+    /// A relay with one listener on loopback.
+    convenience init(
+        to destination: ListenerConfiguration.Destination,
+        at address: Endpoint = .loopback(),
+        isDualStack: Bool = false,
+        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil,
+        _ change: (inout RelayConfiguration) -> Void = { _ in }
+    ) throws {
+        var configuration = RelayConfiguration(listeners: [
+            ListenerConfiguration(side: .provider, address: address, isDualStack: isDualStack, destination: destination)
+        ])
+        configuration.workers = 1
+        change(&configuration)
+        try self.init(configuration, makeSession: makeSession)
+    }
+
+    convenience init(
+        to listener: TestListener,
+        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil,
+        _ change: (inout RelayConfiguration) -> Void = { _ in }
+    ) throws {
+        try self.init(to: .fixed(listener.endpoint), makeSession: makeSession, change)
+    }
+
+    init(_ configuration: RelayConfiguration, makeSession: (@Sendable (Inspector, Side) -> Session)? = nil) throws {
+        let told = Told()
+        var hooks = RelayHooks()
+        hooks.refused = { _, reason in told.refusals.withLock { $0.append(reason) } }
+        hooks.acceptPaused = { why in told.pauses.withLock { $0.append(why) } }
+        if let makeSession { hooks.makeSession = makeSession }
+        registry = OperationRegistry(capacity: 1000)
+        labels = SeriesLabels()
+        self.told = told
+        relay = try Relay(configuration: configuration, registry: registry, labels: labels, hooks: hooks)
+    }
+
+    var address: Endpoint { relay.addresses[0] }
+
+    func connect(receiveBuffer: Int32? = nil) throws -> TestSocket {
+        try .connect(to: address, receiveBuffer: receiveBuffer)
+    }
+
+    /// A client and the application's end of its connection.
+    func pair(_ listener: TestListener, receiveBuffer: Int32? = nil) throws -> (client: TestSocket, server: TestSocket) {
+        let client = try connect(receiveBuffer: receiveBuffer)
+        return (client, try listener.accept())
+    }
+
+    /// Ends the relay at once.
+    func stop() async { await relay.drain(within: 0) }
+
+    /// The numbers of all workers, none of them old.
+    func metrics() async -> MetricsSnapshot {
+        while true {
+            let (snapshots, stale) = await relay.snapshots()
+            if stale == 0 { return MetricsSnapshot(merging: snapshots, registry: registry, labels: labels) }
+        }
+    }
+
+    func refused(_ reason: RefusalReason) async -> UInt64 {
+        await metrics().refused.first { $0.reason == reason }?.count ?? 0
+    }
+
+    /// Waits until so many connections are open.
+    func waitForConnections(_ count: Int) async throws {
+        try await eventually("\(count) connections") { await self.relay.connections().count == count }
+    }
+}
+
+/// Waits until `condition` holds; throws after half a minute.
+func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
+    let deadline = Date(timeIntervalSinceNow: 30)
+    while try await !condition() {
+        guard Date() < deadline else { throw SocketError("never: \(what)", ETIMEDOUT) }
+        try await Task.sleep(nanoseconds: 1_000_000)
+    }
+}
+
+/// An endless stream of bytes that look random and can be checked anywhere.
+struct Pattern: Sendable {
+    private let block: [UInt8]
+    /// Prime, so that no buffer's size hides a shift.
+    private static let period = 65_521
+
+    init(seed: UInt64) {
+        var state = seed &+ 1
+        block = (0..<Self.period * 2).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return UInt8(truncatingIfNeeded: state >> 33)
+        }
+    }
+
+    /// At most a period of bytes.
+    func bytes(at offset: Int, count: Int) -> ArraySlice<UInt8> {
+        let start = offset % Self.period
+        return block[start..<start + min(count, Self.period)]
+    }
+
+    func bytes(_ count: Int) -> [UInt8] {
+        var all: [UInt8] = []
+        while all.count < count { all += bytes(at: all.count, count: count - all.count) }
+        return all
+    }
+
+    func matches(_ bytes: [UInt8], at offset: Int) -> Bool {
+        var at = 0
+        while at < bytes.count {
+            let expected = self.bytes(at: (offset + at) % Self.period, count: bytes.count - at)
+            guard expected.withUnsafeBytes({ a in bytes.withUnsafeBytes { memcmp(a.baseAddress!, $0.baseAddress! + at, a.count) == 0 } })
+            else { return false }
+            at += expected.count
+        }
+        return true
+    }
+}
+
+/// What the system says about this process.
+enum ThisProcess {
+    /// Whether a sanitizer is part of it: memory and time mean little then.
+    static let isSanitized: Bool =
+        dlsym(nil, "__asan_init") != nil || dlsym(nil, "__tsan_init") != nil
+
+    /// Anonymous resident memory, in bytes.
+    static func residentBytes() -> Int {
+        let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") } ?? ""
+        return (line.split(separator: " ").dropFirst().compactMap { Int($0) }.first ?? 0) * 1024
+    }
+
+    /// The processor time the relay's threads have used, in nanoseconds.
+    static func workerNanoseconds() -> UInt64 {
+        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
+        return tasks.reduce(0) { sum, task in
+            let folder = "/proc/self/task/" + task
+            guard (try? String(contentsOfFile: folder + "/comm", encoding: .utf8)) == "weir-worker\n" else { return sum }
+            let stat = (try? String(contentsOfFile: folder + "/schedstat", encoding: .utf8)) ?? ""
+            return sum + (stat.split(separator: " ").first.flatMap { UInt64($0) } ?? 0)
+        }
+    }
+
+    /// Processor time of the relay's threads over a third of a second in which nothing should happen.
+    static func workerNanosecondsAtRest() async throws -> UInt64 {
+        let before = workerNanoseconds()
+        try await Task.sleep(nanoseconds: 300_000_000)
+        return workerNanoseconds() - before
+    }
+
+    /// Lets the process have so many descriptors, if it may: how many it has.
+    static func wantDescriptors(_ count: UInt64) -> UInt64 {
+        var limit = rlimit(rlim_cur: rlim_t(count), rlim_max: rlim_t(count))
+        if setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 { return count }
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        return UInt64(limit.rlim_cur)
+    }
+}
