@@ -7,6 +7,8 @@ final class ConsumerConnection: Sendable {
     private static let heartbeatNanoseconds: UInt64 = 2_000_000_000
     /// How long the replies to the last calls are waited for.
     private static let drainNanoseconds: UInt64 = 500_000_000
+    /// How long the connection outlives a call that timed out, so that who watches it sees the deadline pass too.
+    private static let lingerNanoseconds: UInt64 = 200_000_000
     /// What is left out when the machine slept or was too busy: calls are not made up for after this long.
     private static let mostBehindNanoseconds: UInt64 = 1_000_000_000
 
@@ -95,8 +97,9 @@ final class ConsumerConnection: Sendable {
 
     private func drain(_ link: ConsumerLink) {
         let end = DemoClock.now() + Self.drainNanoseconds
-        while link.isOpen, link.hasPending, case let now = DemoClock.now(), now < end {
+        while link.isOpen, case let now = DemoClock.now(), now < end {
             link.expire(now)
+            guard link.hasPending || now < link.lastTimeout + Self.lingerNanoseconds else { return }
             bell.wait(until: min(end, now + 2_000_000))
         }
     }

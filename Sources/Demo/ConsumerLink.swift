@@ -18,6 +18,7 @@ final class ConsumerLink: Sendable {
         var waiting: [UInt64: Waiting] = [:]
         /// The ids in `waiting`, and answered ones whose time has not come.
         var deadlines = DueQueue<UInt64>()
+        var lastTimeout: UInt64 = 0
     }
 
     private let socket: DemoSocket
@@ -32,6 +33,8 @@ final class ConsumerLink: Sendable {
     var isOpen: Bool { state.withLock { $0.isOpen } }
     var hasPending: Bool { state.withLock { !$0.waiting.isEmpty } }
     var nextDeadline: UInt64? { state.withLock { $0.deadlines.nextDue } }
+    /// When a call was last given up; 0 for never.
+    var lastTimeout: UInt64 { state.withLock { $0.lastTimeout } }
 
     // MARK: Sending
 
@@ -64,7 +67,9 @@ final class ConsumerLink: Sendable {
         while true {
             let (id, waiting): (UInt64?, Waiting?) = state.withLock { state in
                 let id = state.deadlines.popDue(at: now)
-                return (id, id.flatMap { state.waiting.removeValue(forKey: $0) })
+                let waiting = id.flatMap { state.waiting.removeValue(forKey: $0) }
+                if waiting != nil { state.lastTimeout = now }
+                return (id, waiting)
             }
             if id == nil { return }
             if case .call(let call)? = waiting { tally.update { $0.count(call, ended: .timeout) } }

@@ -28,8 +28,8 @@ enum DemoServices {
     /// - Returns: The answer, errors included.
     static func answer(_ request: DemoRequest) -> DemoAnswer {
         guard var answer = service(request) else {
-            let text = "Fail to decode request due to: RpcInvocation [methodName=\(request.method), parameterTypes=null]"
-            return DemoAnswer(.failure(status: 40, text: text), 0...1)
+            let call = "RpcInvocation [methodName=\(request.method), parameterTypes=null]"
+            return DemoAnswer(.failure(status: 40, text: "Fail to decode request due to: \(call)"), 0...1)
         }
         if request.isGeneric, case .value(let value) = answer.content { answer.content = .value(value.generalized) }
         return answer
@@ -46,9 +46,8 @@ enum DemoServices {
         }
         if let answer { return answer }
         if request.method == "$echo" { return DemoAnswer(.value(request.arguments.first ?? .null), 0...1) }
-        let text =
-            "org.apache.dubbo.rpc.RpcException: No such method \(request.method) in class interface \(request.interface)"
-        return DemoAnswer(.failure(status: 70, text: text), 0...1)
+        let missing = "No such method \(request.method) in class interface \(request.interface)"
+        return DemoAnswer(.failure(status: 70, text: "org.apache.dubbo.rpc.RpcException: \(missing)"), 0...1)
     }
 
     // MARK: The services; `nil` for a method they do not have
@@ -110,10 +109,9 @@ enum DemoServices {
                 let text = "java.lang.IllegalStateException: user directory is not reachable"
                 return DemoAnswer(.failure(status: 70, text: text), 20...60)
             }
-            let profile: [(String, HessianValue)] = [
-                ("id", .int64(id)), ("name", .string("José 😀")), ("since", .date(1_577_836_800_000)),
-            ]
-            return DemoAnswer(.value(.map(profile)), 5...25)
+            let name = HessianValue.string("José 😀")
+            let since = HessianValue.date(1_577_836_800_000)
+            return DemoAnswer(.value(.map([("id", .int64(id)), ("name", name), ("since", since)])), 5...25)
         // Called oneway: the page's name goes in, nothing comes out.
         case "track": return DemoAnswer(.value(.null), 0...1)
         default: return nil
@@ -124,10 +122,11 @@ enum DemoServices {
 
     private static func order(_ id: Int64, sku: String, _ quantity: Int64) -> HessianValue {
         let price = HessianValue.object("java.math.BigDecimal", [("value", .string("\(quantity &* 19).90"))])
+        let count = HessianValue.int32(Int32(clamping: quantity))
         return .object(
             "com.example.shop.Order",
             [
-                ("id", .int64(id)), ("sku", .string(sku)), ("quantity", .int32(Int32(clamping: quantity))), ("price", price),
+                ("id", .int64(id)), ("sku", .string(sku)), ("quantity", count), ("price", price),
                 ("status", .string("NEW")),
             ]
         )

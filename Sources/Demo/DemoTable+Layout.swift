@@ -94,7 +94,9 @@ extension DemoTable {
             switch column {
             case .rate: return paint.strong(right(Cells.rate(row.callsPerSecond), width))
             case .bar: return paint.bar(left(bar(row), width))
-            case .errors: return errors(right(Cells.share(row.errorsPerSecond, of: row.callsPerSecond), width), row, paint)
+            case .errors:
+                let share = Cells.share(row.errorsPerSecond, of: row.callsPerSecond)
+                return errors(right(share, width), row, paint)
             case .p50: return right(Cells.duration(row.p50Seconds), width)
             case .p99: return right(Cells.duration(row.p99Seconds), width)
             case .inFlight:
@@ -113,7 +115,7 @@ extension DemoTable {
 
         /// The package faint, the class's own name not.
         private func interface(_ name: String, _ paint: Paint) -> String {
-            var text = Cells.printable(name).shortInterface(shortenedParts)
+            var text = name.shortInterface(shortenedParts)
             if text.count > interfaceWidth { text = "…" + text.suffix(interfaceWidth - 1) }
             let own = String(text.ownName)
             let padding = spaces(max(0, interfaceWidth - text.count))
@@ -134,7 +136,9 @@ extension DemoTable {
         private func spaces(_ count: Int) -> String { String(repeating: " ", count: max(0, count)) }
     }
 
-    /// ANSI colours, or none. Only the sixteen that every terminal has, so that its own theme decides.
+    /// ANSI colours, or none.
+    ///
+    /// Only the sixteen that every terminal has, so that its own theme decides.
     struct Paint {
         let isOn: Bool
 

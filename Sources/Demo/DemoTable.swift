@@ -106,7 +106,7 @@ public enum DemoTable {
     public static func render(header: Header, rows: [Row], width: Int, height: Int, colour: Bool) -> String {
         let (width, height) = (min(max(width, minWidth), 400), max(height, minHeight))
         let paint = Paint(isOn: colour)
-        let rows = rows.sorted { ($0.rank, $1.name) > ($1.rank, $0.name) }
+        let rows = rows.map(\.printable).sorted { ($0.rank, $1.name) > ($1.rank, $0.name) }
         // A low terminal gets rows instead of air.
         let isLow = height < 16
         let layout = Layout(rows, width: width)
@@ -135,8 +135,8 @@ public enum DemoTable {
             "\(header.connections) connections", "\(header.inFlight) in flight",
             "\(Cells.count(header.totalCalls)) calls",
         ]
-        if let busiest = rows.max(by: { ($0.rank, $1.name) < ($1.rank, $0.name) }) {
-            let name = Cells.printable(busiest.interface.shortInterface(5)) + "." + Cells.printable(busiest.method)
+        if let busiest = rows.max(by: { ($0.rank, $1.name) < ($1.rank, $0.name) })?.printable {
+            let name = busiest.interface.shortInterface(5) + "." + busiest.method
             let time = "p50 \(Cells.duration(busiest.p50Seconds)), p99 \(Cells.duration(busiest.p99Seconds))"
             parts.append("busiest \(name) \(Cells.rate(busiest.callsPerSecond))/s (\(time))")
         }
@@ -184,4 +184,11 @@ extension DemoTable.Row {
     fileprivate var rank: Double { callsPerSecond ?? Double(totalCalls) }
 
     fileprivate var name: String { interface + "." + method }
+
+    /// The row with names that a terminal only shows.
+    fileprivate var printable: DemoTable.Row {
+        var row = self
+        (row.interface, row.method) = (DemoTable.Cells.printable(interface), DemoTable.Cells.printable(method))
+        return row
+    }
 }

@@ -21,10 +21,10 @@ enum DemoTraffic {
         Choice(280) { findOrder(&$0) }, Choice(160) { placeOrder(&$0) }, Choice(220) { stock(&$0) },
         Choice(120) { reserve(&$0) }, Choice(90) { profile(&$0) }, Choice(70) { track(&$0) },
         Choice(30) { login(&$0, password: DemoServices.password) },
-        Choice(6) { login(&$0, password: "guess", expected: .businessError) },
+        Choice(2) { login(&$0, password: "guess", expected: .businessError) },
         Choice(10) { reserve(&$0, sku: DemoServices.soldOutSKU, expected: .businessError) },
         Choice(5) { placeOrder(&$0, quantity: 0, expected: .businessError) },
-        Choice(4) { profile(&$0, id: DemoServices.brokenUser, expected: .serverError) },
+        Choice(3) { profile(&$0, id: DemoServices.brokenUser, expected: .serverError) },
         Choice(2) { stock(&$0, sku: DemoServices.slowSKU, timeoutMilliseconds: 150, expected: .timeout) },
     ]
 
@@ -32,7 +32,7 @@ enum DemoTraffic {
         Choice(300) { profile(&$0) }, Choice(120) { login(&$0, password: DemoServices.password) },
         Choice(240) { findOrder(&$0) }, Choice(180) { track(&$0) }, Choice(60) { cancelOrder(&$0) },
         Choice(80) { stock(&$0) },
-        Choice(12) { login(&$0, password: "1234", expected: .businessError) },
+        Choice(5) { login(&$0, password: "1234", expected: .businessError) },
         Choice(6) { cancelOrder(&$0, lastDigit: 9, expected: .businessError) },
         Choice(4) { profile(&$0, id: DemoServices.brokenUser, expected: .serverError) },
         Choice(3) { stock(&$0, sku: DemoServices.silentSKU, timeoutMilliseconds: 200, expected: .timeout) },

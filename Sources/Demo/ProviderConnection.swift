@@ -125,7 +125,7 @@ final class ProviderConnection: Sendable {
         }
     }
 
-    /// Writes one reply: whether the peer takes more. It is counted before the peer can know it.
+    /// Writes one reply, counted before the peer can know it: whether the peer takes more.
     private func send(_ reply: Reply) -> Bool {
         switch reply {
         case .toRequest(let bytes):

@@ -209,7 +209,8 @@ public struct BodyReader: ~Copyable {
                 texts: &scanner.texts
             )
         default:
-            event = ForeignBody.readEvent(body, serialization: serialization)
+            // The front of a long payload may look like a short one.
+            event = isWhole ? ForeignBody.readEvent(body, serialization: serialization) : .other
         }
     }
 

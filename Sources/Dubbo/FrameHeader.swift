@@ -1,4 +1,4 @@
-internal import Wire
+public import Wire
 
 /// Why a byte sequence is not a Dubbo frame.
 public enum FrameError: Error, Equatable, Sendable {
@@ -56,7 +56,7 @@ public struct FrameHeader: BitwiseCopyable, Equatable, Sendable {
     ///   - bytes: At least ``byteCount`` bytes from `offset` on.
     ///   - offset: The header's first byte.
     /// - Throws: ``FrameError`` when no frame begins there.
-    @inline(__always)
+    @inlinable @inline(__always)
     public init(_ bytes: RawSpan, at offset: Int) throws(FrameError) {
         try self.init(first: bytes.uint64(at: offset), second: bytes.uint64(at: offset &+ 8))
     }
@@ -67,7 +67,7 @@ public struct FrameHeader: BitwiseCopyable, Equatable, Sendable {
     ///   - first: The first eight bytes, the first of them in the highest place.
     ///   - second: The last eight bytes.
     /// - Throws: ``FrameError`` when they are no header.
-    @inline(__always)
+    @inlinable @inline(__always)
     public init(first: UInt64, second: UInt64) throws(FrameError) {
         let magic = UInt16(truncatingIfNeeded: first >> 48)
         guard magic == Self.magic else { throw .badMagic(found: magic) }

@@ -78,6 +78,16 @@ private struct GlanceCursor: ~Escapable {
     /// An ASCII string of up to 1,023 characters; `nil` for anything else.
     @inline(__always)
     mutating func text() -> ByteRange? {
+        let short = bytes.shortASCIIText(at: at)
+        if short >= 0 {
+            let text = ByteRange(offset: at &+ 1, count: short)
+            at = at &+ 1 &+ short
+            return text
+        }
+        return longText()
+    }
+
+    private mutating func longText() -> ByteRange? {
         guard at < bytes.byteCount else { return nil }
         let lead = bytes.byte(at: at)
         var start = at &+ 1

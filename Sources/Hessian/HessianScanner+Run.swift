@@ -26,8 +26,9 @@ extension HessianScanner {
     private mutating func step(_ item: Item, _ lead: UInt8, _ at: Int) throws(HessianError) {
         switch item {
         case .values:
+            let isOutermost = levels.count == 1
             consumeOne()
-            try beginValue(lead, at)
+            try beginValue(lead, at, isOutermost: isOutermost)
         case .untilEnd:
             if lead == 0x5a {
                 levels.removeLast()
@@ -83,10 +84,14 @@ extension HessianScanner {
 
     // MARK: Beginnings
 
-    private mutating func beginValue(_ lead: UInt8, _ at: Int) throws(HessianError) {
+    private mutating func beginValue(
+        _ lead: UInt8,
+        _ at: Int,
+        isOutermost: Bool = false
+    ) throws(HessianError) {
         switch lead {
         case 0x00...0x1f, 0x30...0x33, 0x52, 0x53:
-            if isMessageNext() {
+            if isOutermost, isMessageNext() {
                 beginCapture()
                 try beginText(lead, at, .message)
             } else {
@@ -202,10 +207,10 @@ extension HessianScanner {
         if count > 0 { try push(.values, count, at: at) }
     }
 
-    /// Whether the next value is the message field of the throwable that is being watched.
+    /// Whether the value that begins, a field of the outermost object, is the message of the throwable being watched.
     @inline(__always)
     private func isMessageNext() -> Bool {
-        guard isWatching, let object = watchedObject, levels.count == 1, throwable.message == nil else { return false }
+        guard isWatching, let object = watchedObject, throwable.message == nil else { return false }
         // The level has already been charged for the value that begins.
         return Int64(object.fieldsSeen) - Int64(levels[0].remaining) - 1 == Int64(object.messageField)
     }

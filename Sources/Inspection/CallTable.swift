@@ -34,14 +34,14 @@ final class CallTable {
     }
 
     static let none: Int32 = -1
-    /// The wheel's slots: 512 of 100 ms; a deadline further away is met again each time round.
-    static let slotNanoseconds: UInt64 = 100_000_000
+    /// The wheel's slots: 512 of 2²⁷ ns (134 ms); a deadline further away is met again each time round.
+    static let slotShift: UInt64 = 27
     private static let slotCount = 512
 
-    private var entries: [Entry] = []
+    private var entries = FlatTable<Entry>(repeating: Entry.blank, count: 0)
     private var firstFree = CallTable.none
-    private var buckets = [Int32](repeating: CallTable.none, count: 64)
-    private var slots = [Int32](repeating: CallTable.none, count: CallTable.slotCount)
+    private var buckets = FlatTable<Int32>(repeating: CallTable.none, count: 64)
+    private var slots = FlatTable<Int32>(repeating: CallTable.none, count: CallTable.slotCount)
     private var currentSlotTime: UInt64 = 0
     private var oldestTombstone = CallTable.none
     private var newestTombstone = CallTable.none
@@ -127,24 +127,20 @@ final class CallTable {
 
     /// Takes an entry out of everything.
     func remove(_ index: Int32, first: inout Int32) {
-        let entry = entries[Int(index)]
-        if entry.kind == .tombstone {
+        let place = Int(index)
+        if entries[place].kind == .tombstone {
             unlinkTombstone(index)
         } else {
             unlinkInTime(index)
-            count -= 1
+            count &-= 1
         }
         unlinkInBucket(index)
-        if entry.previousInSession >= 0 {
-            entries[Int(entry.previousInSession)].nextInSession = entry.nextInSession
-        } else {
-            first = entry.nextInSession
-        }
-        if entry.nextInSession >= 0 {
-            entries[Int(entry.nextInSession)].previousInSession = entry.previousInSession
-        }
-        entries[Int(index)].kind = .free
-        entries[Int(index)].nextInBucket = firstFree
+        let previous = entries[place].previousInSession
+        let next = entries[place].nextInSession
+        if previous >= 0 { entries[Int(previous)].nextInSession = next } else { first = next }
+        if next >= 0 { entries[Int(next)].previousInSession = previous }
+        entries[place].kind = .free
+        entries[place].nextInBucket = firstFree
         firstFree = index
     }
 
@@ -167,26 +163,27 @@ final class CallTable {
     func next(after index: Int32) -> Int32 { entries[Int(index)].nextInSession }
 
     private func unlinkInBucket(_ index: Int32) {
-        let entry = entries[Int(index)]
-        let place = bucket(entry.session, entry.direction, entry.id)
-        if buckets[place] == index {
-            buckets[place] = entry.nextInBucket
+        let place = Int(index)
+        let next = entries[place].nextInBucket
+        let bucket = bucket(entries[place].session, entries[place].direction, entries[place].id)
+        var at = buckets[bucket]
+        if at == index {
+            buckets[bucket] = next
             return
         }
-        var at = buckets[place]
         while at >= 0 {
-            let next = entries[Int(at)].nextInBucket
-            if next == index {
-                entries[Int(at)].nextInBucket = entry.nextInBucket
+            let after = entries[Int(at)].nextInBucket
+            if after == index {
+                entries[Int(at)].nextInBucket = next
                 return
             }
-            at = next
+            at = after
         }
     }
 
     private func growBuckets() {
-        buckets = [Int32](repeating: Self.none, count: buckets.count * 2)
-        for index in entries.indices where entries[index].kind != .free {
+        buckets = FlatTable(repeating: Self.none, count: buckets.count * 2)
+        for index in 0..<entries.count where entries[index].kind != .free {
             let entry = entries[index]
             let place = bucket(entry.session, entry.direction, entry.id)
             entries[index].nextInBucket = buckets[place]
@@ -199,7 +196,7 @@ final class CallTable {
     @inline(__always)
     private static func slot(_ deadline: UInt64) -> Int {
         // The slot after the deadline's, so that an entry is due when its slot is visited.
-        Int(truncatingIfNeeded: deadline / slotNanoseconds &+ 1) & (slotCount - 1)
+        Int(truncatingIfNeeded: deadline >> slotShift &+ 1) & (slotCount &- 1)
     }
 
     private func linkInTime(_ index: Int32) {
@@ -212,13 +209,15 @@ final class CallTable {
     }
 
     private func unlinkInTime(_ index: Int32) {
-        let entry = entries[Int(index)]
-        if entry.previousInTime >= 0 {
-            entries[Int(entry.previousInTime)].nextInTime = entry.nextInTime
+        let place = Int(index)
+        let previous = entries[place].previousInTime
+        let next = entries[place].nextInTime
+        if previous >= 0 {
+            entries[Int(previous)].nextInTime = next
         } else {
-            slots[Self.slot(entry.deadline)] = entry.nextInTime
+            slots[Self.slot(entries[place].deadline)] = next
         }
-        if entry.nextInTime >= 0 { entries[Int(entry.nextInTime)].previousInTime = entry.previousInTime }
+        if next >= 0 { entries[Int(next)].previousInTime = previous }
     }
 
     private func unlinkTombstone(_ index: Int32) {
@@ -238,7 +237,7 @@ final class CallTable {
 
     /// Appends the entries whose deadline is at or before `now` to `due`.
     func collectDue(_ now: UInt64, into due: inout [Int32]) {
-        let target = now / Self.slotNanoseconds
+        let target = now >> Self.slotShift
         guard target > currentSlotTime else { return }
         let visits = min(target - currentSlotTime, UInt64(Self.slotCount))
         currentSlotTime = target
@@ -255,6 +254,19 @@ final class CallTable {
 }
 
 extension CallTable.Entry {
+    /// An entry that stands for nothing.
+    static let blank = CallTable.Entry(
+        kind: .free,
+        session: 0,
+        direction: .toUpstream,
+        id: 0,
+        side: .provider,
+        operation: OperationID(rawValue: 0),
+        start: 0,
+        deadline: 0,
+        requestBytes: 0
+    )
+
     /// An entry that is not in a table yet.
     init(
         kind: CallTable.Kind,

@@ -44,6 +44,14 @@ extension DubboSession.Half {
     /// Whether the direction is between two messages.
     var isQuiet: Bool { phase == .header && headerHas == 0 && !isGuess }
 
+    /// A copy to work on; the reader and a begun header go with it, so that nothing gives back or counts them twice.
+    mutating func take() -> DubboSession.Half {
+        let taken = self
+        if box != nil { box = nil }
+        headerHas = 0
+        return taken
+    }
+
     /// Takes bytes of a header that arrives in pieces.
     ///
     /// - Returns: Whether the header is complete in `partial`.

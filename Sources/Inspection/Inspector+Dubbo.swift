@@ -27,9 +27,7 @@ extension Inspector {
             takeWholeFrames(session, bytes, &at, direction, now, &seen)
             if at == bytes.byteCount { return seen }
         }
-        var half = direction == .toUpstream ? dubbo.up : dubbo.down
-        // The reader goes with the copy, so that nothing gives it back twice.
-        if half.box != nil { if direction == .toUpstream { dubbo.up.box = nil } else { dubbo.down.box = nil } }
+        var half = direction == .toUpstream ? dubbo.up.take() : dubbo.down.take()
         while at < bytes.byteCount {
             switch half.phase {
             case .header: readHeader(&half, session, bytes, &at, direction, now)

@@ -30,14 +30,16 @@ extension Worker {
     private func received(_ pair: Pair, _ direction: Direction, _ count: Int) {
         plan.removeAll()
         var isSettled = true
+        let now = Linux.now()
+        if batchStart == 0 { batchStart = now }
         buffer.withBytes(count) { bytes in
             if direction == .toUpstream {
                 plan.isBoundaryWanted = !pair.up.replies.isEmpty
-                inspector.receive(pair.session, bytes, direction, now: Linux.now(), plan: &plan)
+                inspector.receive(pair.session, bytes, direction, now: now, plan: &plan)
                 isSettled = pass(&pair.up, pair.upstream.descriptor, bytes)
             } else {
                 plan.isBoundaryWanted = !pair.down.replies.isEmpty
-                inspector.receive(pair.session, bytes, direction, now: Linux.now(), plan: &plan)
+                inspector.receive(pair.session, bytes, direction, now: now, plan: &plan)
                 isSettled = pass(&pair.down, pair.downstream.descriptor, bytes)
             }
         }

@@ -50,6 +50,8 @@ final class Worker {
     var isAcceptPaused = false
     var acceptPausedUntil: UInt64 = 0
     var nextTick: UInt64 = 0
+    /// When the first read of this turn was made; 0 before it.
+    var batchStart: UInt64 = 0
     var drainDeadline: UInt64?
     var isStopped = false
     /// Whether the session just asked held back too much.
@@ -88,13 +90,13 @@ final class Worker {
         var last = Linux.now()
         while !isStopped {
             let count = queue.wait(milliseconds: timeout(last))
-            let start = Linux.now()
+            batchStart = 0
             for index in 0..<count {
                 let event = queue.event(index)
                 handle(event.mask, event.token)
             }
             let now = Linux.now()
-            if count > 0 { recorder.loopLag(nanoseconds: now - start) }
+            if batchStart > 0 { recorder.loopLag(nanoseconds: now - batchStart) }
             if now >= nextTick { tick(now) }
             last = now
         }

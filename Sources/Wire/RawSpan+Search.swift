@@ -51,6 +51,34 @@ extension RawSpan {
         return seen & high == 0
     }
 
+    /// How long the ASCII text is whose one-byte length stands at `offset`, or -1.
+    ///
+    /// - Parameter offset: A position in the span.
+    /// - Returns: 0 to 31; -1 when the byte is no such length, the text is not ASCII, or fewer than 40 bytes are left,
+    ///   so that the caller must look more closely.
+    @inlinable @inline(__always)
+    public func shortASCIIText(at offset: Int) -> Int {
+        guard offset >= 0, offset <= byteCount &- 40 else { return -1 }
+        // SAFETY: every load below ends at most 40 bytes after `offset`, which are there.
+        let count = unsafe UInt64(unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self))
+        let first = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 1, as: UInt64.self)
+        let high: UInt64 = 0x8080_8080_8080_8080
+        if count <= 8 {
+            // The bytes behind the text are shifted out: by up to 64 places, hence in two steps.
+            let rest = 64 &- 8 &* count
+            let text = ((UInt64(littleEndian: first) & high) &<< (rest / 2)) &<< (rest &- rest / 2)
+            return text == 0 ? Int(truncatingIfNeeded: count) : -1
+        }
+        guard count < 32 else { return -1 }
+        let back = offset &+ 1 &+ Int(truncatingIfNeeded: count) &- 8
+        var seen = unsafe first | unsafeLoadUnaligned(fromUncheckedByteOffset: back, as: UInt64.self)
+        if count > 16 {
+            seen |= unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 9, as: UInt64.self)
+            seen |= unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: back &- 8, as: UInt64.self)
+        }
+        return seen & high == 0 ? Int(truncatingIfNeeded: count) : -1
+    }
+
     /// The position of the first `value` at or after `offset`, or `nil`.
     ///
     /// - Parameters:

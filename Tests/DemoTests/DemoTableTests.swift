@@ -62,7 +62,13 @@ import Testing
     func narrow() {
         let text = DemoTable.render(header: Self.header, rows: Self.rows, width: 60, height: 8, colour: false)
         #expect(text == Self.narrowColumns)
-        let less = DemoTable.render(header: Self.header, rows: Self.rows + Self.rows, width: 60, height: 8, colour: false)
+        let less = DemoTable.render(
+            header: Self.header,
+            rows: Self.rows + Self.rows,
+            width: 60,
+            height: 8,
+            colour: false
+        )
         #expect(less.split(separator: "\n").last == " … 5 more")
     }
 
@@ -133,7 +139,9 @@ import Testing
     }
 
     private static func anyRow(_ random: inout SeededRandom) -> DemoTable.Row {
-        let names = ["com.example.shop.OrderService", "A", "", ".", "g/a.b.c.D:1.0.0", String(repeating: "long.", count: 30)]
+        let names = [
+            "com.example.shop.OrderService", "A", "", ".", "g/a.b.c.D:1.0.0", String(repeating: "long.", count: 30),
+        ]
         return row(
             names.randomElement(using: &random) ?? "",
             ["m", "", "aMethodOfManyWordsThatNeverEnds", "placeOrder"].randomElement(using: &random) ?? "",
@@ -155,30 +163,40 @@ import Testing
 @Suite struct DemoTableCellTests {
     typealias Cells = DemoTable.Cells
 
-    @Test("interfaces lose packages from the left", arguments: [
-        ("com.example.shop.OrderService", 0, "com.example.shop.OrderService"),
-        ("com.example.shop.OrderService", 1, "c.example.shop.OrderService"),
-        ("com.example.shop.OrderService", 2, "c.e.shop.OrderService"),
-        ("com.example.shop.OrderService", 8, "c.e.s.OrderService"),
-        ("warehouse/com.example.Stock:1.0.0", 8, "warehouse/c.e.Stock:1.0.0"), ("Plain", 3, "Plain"), ("", 3, ""),
-        ("..", 2, ".."),
-    ])
+    @Test(
+        "interfaces lose packages from the left",
+        arguments: [
+            ("com.example.shop.OrderService", 0, "com.example.shop.OrderService"),
+            ("com.example.shop.OrderService", 1, "c.example.shop.OrderService"),
+            ("com.example.shop.OrderService", 2, "c.e.shop.OrderService"),
+            ("com.example.shop.OrderService", 8, "c.e.s.OrderService"),
+            ("warehouse/com.example.Stock:1.0.0", 8, "warehouse/c.e.Stock:1.0.0"), ("Plain", 3, "Plain"), ("", 3, ""),
+            ("..", 2, ".."),
+        ]
+    )
     func interfaces(name: String, parts: Int, expected: String) {
         #expect(name.shortInterface(parts) == expected)
     }
 
-    @Test("durations", arguments: [
-        (nil, "–"), (.nan, "–"), (-1, "–"), (0, "0 µs"), (0.000_87, "870 µs"), (0.000_999_4, "999 µs"),
-        (0.000_999_6, "1.0 ms"), (0.0082, "8.2 ms"), (0.0994, "99.4 ms"), (0.1004, "100 ms"), (0.9994, "999 ms"),
-        (0.9996, "1.0 s"), (12.34, "12.3 s"), (9999, "9,999 s"), (86_400, ">2 h"), (1e300, ">2 h"),
-    ] as [(Double?, String)])
+    @Test(
+        "durations",
+        arguments: [
+            (nil, "–"), (.nan, "–"), (-1, "–"), (0, "0 µs"), (0.000_87, "870 µs"), (0.000_999_4, "999 µs"),
+            (0.000_999_6, "1.0 ms"), (0.0082, "8.2 ms"), (0.0994, "99.4 ms"), (0.1004, "100 ms"), (0.9994, "999 ms"),
+            (0.9996, "1.0 s"), (12.34, "12.3 s"), (9999, "9,999 s"), (86_400, ">2 h"), (1e300, ">2 h"),
+        ] as [(Double?, String)]
+    )
     func durations(seconds: Double?, expected: String) {
         #expect(Cells.duration(seconds) == expected)
     }
 
     @Test("rates, shares, counts and times")
     func numbers() {
-        #expect([0, 0.04, 0.05, 999.94, 999.95, 12_345.6].map { Cells.rate($0) } == ["0.0", "0.0", "0.1", "999.9", "1,000", "12,346"])
+        #expect(
+            [0, 0.04, 0.05, 999.94, 999.95, 12_345.6].map { Cells.rate($0) } == [
+                "0.0", "0.0", "0.1", "999.9", "1,000", "12,346",
+            ]
+        )
         #expect(Cells.share(0, of: 0) == "0 %")
         #expect(Cells.share(0.001, of: 400) == "<0.1 %")
         #expect(Cells.share(7.6, of: 402) == "1.9 %")
@@ -186,8 +204,16 @@ import Testing
         #expect(Cells.share(nil, of: 5) == "–")
         #expect([0, 999, 1000, 16_842, 1_234_567].map(Cells.count) == ["0", "999", "1,000", "16,842", "1,234,567"])
         #expect(Cells.count(.max) == "18,446,744,073,709,551,615")
-        #expect([999_999, 1_000_000, 1_999_999, 12_345_678_901].map(Cells.shortCount) == ["999,999", "1.0 M", "1.9 M", "12.3 G"])
-        #expect([0, 59.9, 60, 3599, 3600, 90_061].map(Cells.uptime) == ["0:00", "0:59", "1:00", "59:59", "1:00:00", "25:01:01"])
+        #expect(
+            [999_999, 1_000_000, 1_999_999, 12_345_678_901].map(Cells.shortCount) == [
+                "999,999", "1.0 M", "1.9 M", "12.3 G",
+            ]
+        )
+        #expect(
+            [0, 59.9, 60, 3599, 3600, 90_061].map(Cells.uptime) == [
+                "0:00", "0:59", "1:00", "59:59", "1:00:00", "25:01:01",
+            ]
+        )
     }
 
     @Test("a screen shows each text in the place of the one before")

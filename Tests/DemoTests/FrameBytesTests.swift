@@ -134,7 +134,10 @@ import Testing
 
     @Test("an object becomes a map with its class for a generic caller")
     func generalized() {
-        let order = HessianValue.object("a.Order", [("id", .int64(7)), ("price", .object("b.Sum", [("value", .null)]))])
+        let order = HessianValue.object(
+            "a.Order",
+            [("id", .int64(7)), ("price", .object("b.Sum", [("value", .null)]))]
+        )
         let expected = HessianValue.map([
             ("id", .int64(7)), ("price", .map([("value", .null), ("class", .string("b.Sum"))])),
             ("class", .string("a.Order")),

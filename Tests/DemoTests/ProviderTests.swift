@@ -79,9 +79,14 @@ import Testing
         let peer = try #require(Peer(port: provider.port))
         var random = SeededRandom(seed: 11)
         for id in 0..<300 as Range<UInt64> {
-            let body = (0..<Int.random(in: 0...80, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let body = (0..<Int.random(in: 0...80, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random)
+            }
             let flags: UInt8 = id % 3 == 0 ? 0xc6 : 0xc2
-            #expect(peer.socket.write([0xda, 0xbb, flags, 0] + id.bigEndianBytes + UInt32(body.count).bigEndianBytes + body))
+            #expect(
+                peer.socket.write(
+                    [0xda, 0xbb, flags, 0] + id.bigEndianBytes + UInt32(body.count).bigEndianBytes + body
+                )
+            )
             let reply = try #require(try peer.next())
             #expect(reply.header.requestID == id)
             #expect(reply.header.status == 40, "\(hexText(body))")

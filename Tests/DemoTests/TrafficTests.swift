@@ -39,7 +39,9 @@ import Testing
             #expect(counts.total(outcome) > 0, "\(outcome)")
         }
         for outcome in [Outcome.unanswered, .lost] { #expect(counts.total(outcome) == 0, "\(outcome)") }
-        let methods = ["placeOrder", "findOrder", "cancelOrder", "$echo", "reserve", "stock", "login", "profile", "track"]
+        let methods = [
+            "placeOrder", "findOrder", "cancelOrder", "$echo", "reserve", "stock", "login", "profile", "track",
+        ]
         for method in methods { #expect(counts.sent.keys.contains { $0.method == method }, "\(method)") }
     }
 
@@ -51,7 +53,8 @@ import Testing
                 (0..<200).map { _ in
                     let call = application.nextCall(&random)
                     let trace = application.traceParent(&random)
-                    return call?.frame(id: application.requestID(), application: application.name, traceParent: trace) ?? []
+                    return call?.frame(id: application.requestID(), application: application.name, traceParent: trace)
+                        ?? []
                 }
             }
         }

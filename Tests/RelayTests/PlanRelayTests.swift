@@ -132,46 +132,31 @@ extension RelaySocketTests {
             let edited = try Edited(seed: UInt64(seed), copies: 120, isModelled: false, receiveBuffer: 32_768)
             let client = try edited.harness.connect(receiveBuffer: 32_768)
             let server = try edited.listener.accept()
-            let stalled = [DispatchSemaphore(value: 0), DispatchSemaphore(value: 0)]
             let writers = [
-                Background { try Self.writeUntilStalled(edited.requests, to: client, stalled[0]) },
-                Background { try Self.writeUntilStalled(edited.replies, to: server, stalled[1]) },
+                Background { try client.write(edited.requests.flatMap { $0 }) },
+                Background { try server.write(edited.replies.flatMap { $0 }) },
             ]
-            // Nobody reads until nobody can write.
-            for stall in stalled { stall.wait() }
+            // Nobody reads until the relay takes no more of either.
+            var before: [UInt64] = []
+            try await eventually("both directions are held back") {
+                let all = await edited.harness.relay.connections()
+                let now = all.flatMap { [$0.bytesToUpstream, $0.bytesToDownstream] }
+                defer { before = now }
+                try await Task.sleep(nanoseconds: 20_000_000)
+                return now == before && now.allSatisfy { $0 > 0 }
+            }
+            #expect(before[0] < edited.requests.reduce(0) { $0 + UInt64($1.count) })
+            #expect(before[1] < edited.replies.reduce(0) { $0 + UInt64($1.count) })
             let (atServer, atClient) = (edited.expectedCount(.toUpstream), edited.expectedCount(.toDownstream))
             let serverReads = Background { try server.read(exactly: atServer) }
             let toClient = try client.read(exactly: atClient)
             let toServer = try serverReads.value()
-            for writer in writers {
-                let hasStalled = try writer.value()
-                #expect(hasStalled)
-            }
+            for writer in writers { try writer.value() }
             edited.check(toServer, .toUpstream)
             edited.check(toClient, .toDownstream)
             client.close()
             #expect(server.readToEnd().end == .closed)
             await edited.harness.stop()
-        }
-
-        /// Writes all, tells when the peer takes nothing any more, and says whether that happened.
-        private static func writeUntilStalled(
-            _ frames: [[UInt8]],
-            to socket: TestSocket,
-            _ stalled: DispatchSemaphore
-        ) throws -> Bool {
-            let bytes = frames.flatMap { $0 }
-            var at = 0
-            defer { stalled.signal() }
-            while at < bytes.count {
-                at += try socket.writeSome(bytes[at...])
-                if at < bytes.count, !socket.poll(POLLOUT, milliseconds: 100) {
-                    stalled.signal()
-                    try socket.write(bytes[at...])
-                    return true
-                }
-            }
-            return false
         }
 
         @Test("what was said before a reset arrives as the model says, and then the reset", arguments: 0..<10)

@@ -30,8 +30,8 @@ final class Harness: Sendable {
         to destination: ListenerConfiguration.Destination,
         at address: Endpoint = .loopback(),
         isDualStack: Bool = false,
-        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil,
-        _ change: (inout RelayConfiguration) -> Void = { _ in }
+        _ change: (inout RelayConfiguration) -> Void = { _ in },
+        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil
     ) throws {
         var configuration = RelayConfiguration(listeners: [
             ListenerConfiguration(side: .provider, address: address, isDualStack: isDualStack, destination: destination)
@@ -43,10 +43,10 @@ final class Harness: Sendable {
 
     convenience init(
         to listener: TestListener,
-        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil,
-        _ change: (inout RelayConfiguration) -> Void = { _ in }
+        _ change: (inout RelayConfiguration) -> Void = { _ in },
+        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil
     ) throws {
-        try self.init(to: .fixed(listener.endpoint), makeSession: makeSession, change)
+        try self.init(to: .fixed(listener.endpoint), change, makeSession: makeSession)
     }
 
     init(_ configuration: RelayConfiguration, makeSession: (@Sendable (Inspector, Side) -> Session)? = nil) throws {
@@ -111,10 +111,11 @@ struct Pattern: Sendable {
 
     init(seed: UInt64) {
         var state = seed &+ 1
-        block = (0..<Self.period * 2).map { _ in
+        let once = (0..<Self.period).map { _ in
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             return UInt8(truncatingIfNeeded: state >> 33)
         }
+        block = once + once
     }
 
     /// At most a period of bytes.

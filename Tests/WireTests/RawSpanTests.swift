@@ -65,4 +65,30 @@ import Wire
         #expect(hash([1, 2], [3]) != hash([1], [2, 3]))
         #expect(hash([1, 2, 3]) == hash([1, 2, 3]))
     }
+
+    @Test("a short text is told from one that needs a closer look, at every length and place of a high byte")
+    func shortText() {
+        for count in 0..<32 {
+            var bytes = [UInt8(count)] + [UInt8](repeating: 0x41, count: count) + [UInt8](repeating: 0xff, count: 40)
+            #expect(bytes.span.bytes.shortASCIIText(at: 0) == count)
+            #expect(bytes.span.bytes.isASCIIText(from: 1, count: count) == true)
+            for at in 0..<count {
+                bytes[at + 1] = 0x80
+                #expect(bytes.span.bytes.shortASCIIText(at: 0) == -1)
+                #expect(bytes.span.bytes.isASCIIText(from: 1, count: count) == false)
+                bytes[at + 1] = 0x41
+            }
+            #expect(Array(bytes[..<39]).span.bytes.shortASCIIText(at: 0) == -1)
+        }
+        #expect(([0x20] + [UInt8](repeating: 0x41, count: 40)).span.bytes.shortASCIIText(at: 0) == -1)
+    }
+
+    @Test("a flat table keeps its elements while it grows") func flatTable() {
+        var table = FlatTable<Int32>(repeating: 7, count: 3)
+        for value in 0..<100 { table.append(Int32(value)) }
+        table[1] = 9
+        #expect(table.count == 103)
+        let kept = (0..<table.count).map { table[$0] }
+        #expect(kept == [7, 9, 7] + (0..<100).map { Int32($0) })
+    }
 }
