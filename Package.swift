@@ -77,7 +77,7 @@ let package = Package(
             ],
             swiftSettings: house
         ),
-        .target(name: "Demo", dependencies: ["Wire", "Hessian", "Dubbo", "CLinux"], swiftSettings: house),
+        .target(name: "Demo", dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "CLinux"], swiftSettings: house),
         .executableTarget(
             name: "weir",
             dependencies: [

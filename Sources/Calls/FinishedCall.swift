@@ -49,6 +49,7 @@ public enum ResultCode {
     /// - Parameters:
     ///   - code: A Dubbo status byte, a gRPC status or a JSON-RPC error code.
     ///   - callProtocol: Whose code it is.
+    /// - Returns: The name, the number where it has none, nothing for ``none``.
     ///
     /// Source: Dubbo `Response.java`, gRPC `statuscodes.md`.
     public static func name(of code: Int32, in callProtocol: CallProtocol) -> String {

@@ -39,6 +39,7 @@ public final class OperationRegistry: Sendable {
     /// The overflow operation of a protocol.
     ///
     /// - Parameter callProtocol: The protocol of the calls that did not fit.
+    /// - Returns: An id that every registry has.
     public static func overflow(_ callProtocol: CallProtocol) -> OperationID {
         OperationID(rawValue: UInt32(callProtocol.rawValue))
     }
@@ -46,6 +47,7 @@ public final class OperationRegistry: Sendable {
     /// The id of `operation`: known, new, or the overflow operation when the registry is full.
     ///
     /// - Parameter operation: Whose names have been capped in length already.
+    /// - Returns: The id; the same one whenever it is asked for.
     public func intern(_ operation: Operation) -> OperationID {
         state.withLock { state in
             if let known = state.indices[operation] { return OperationID(rawValue: known) }

@@ -35,7 +35,9 @@ public struct TraceContext: Equatable, Sendable {
         while let byte = bytes.popFirst() {
             if byte == 0x3a {
                 parts.append([])
-            } else if byte == 0x25, bytes.count >= 2, bytes.starts(with: [0x33, 0x41]) || bytes.starts(with: [0x33, 0x61]) {
+            } else if byte == 0x25, bytes.count >= 2,
+                bytes.starts(with: [0x33, 0x41]) || bytes.starts(with: [0x33, 0x61])
+            {
                 bytes = bytes.dropFirst(2)
                 parts.append([])
             } else {

@@ -31,6 +31,7 @@ public final class CaptureInspector: StreamConsumer {
         self.side = side
     }
 
+    /// Opens a session for the connection.
     public func opened(
         _ connection: Int,
         first: Endpoint,
@@ -43,13 +44,15 @@ public final class CaptureInspector: StreamConsumer {
         let isKnown = client != .unknown
         let client = isFirstClient ? first : second
         let server = isFirstClient ? second : first
-        let ends = inspector.isObserved
+        let ends =
+            inspector.isObserved
             ? ObservedConnection(client: client.description, server: server.description) : nil
         let session = inspector.open(side: side, connection: ends, isMidstream: !isKnown, isClientUnknown: !isKnown)
         while streams.count <= connection { streams.append(nil) }
         streams[connection] = Stream(session: session, isFirstClient: isFirstClient)
     }
 
+    /// Gives the bytes to the connection's session.
     public func received(_ connection: Int, from role: EndpointRole, bytes: RawSpan, time: UInt64, packet: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }
@@ -57,12 +60,14 @@ public final class CaptureInspector: StreamConsumer {
         inspector.receive(stream.session, bytes, direction(role, stream), now: time, plan: &plan)
     }
 
+    /// Tells the connection's session of a hole.
     public func missed(_ connection: Int, from role: EndpointRole, byteCount: UInt64, time: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }
         inspector.missed(stream.session, byteCount, direction(role, stream), now: time)
     }
 
+    /// Tells the connection's session that one end says no more.
     public func ended(_ connection: Int, from role: EndpointRole, time: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }
@@ -70,6 +75,7 @@ public final class CaptureInspector: StreamConsumer {
         inspector.ended(stream.session, direction(role, stream), now: time, plan: &plan)
     }
 
+    /// Closes the connection's session.
     public func closed(_ connection: Int, reason: CloseReason, time: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }

@@ -2,7 +2,9 @@ internal import Hessian
 internal import Wire
 
 extension BodyReader {
-    /// A reply's body: the kind, then what it announces. What follows that (dubbo-go appends a byte) is ignored.
+    /// A reply's body: the kind, then what it announces.
+    ///
+    /// What follows that (dubbo-go appends a byte) is ignored.
     mutating func readReply(_ bytes: RawSpan, _ at: inout Int, isLast: Bool) throws(HessianError) -> Progress {
         while step != .done {
             guard try continueReply(bytes, &at) else {

@@ -79,7 +79,9 @@ public struct RequestMetadata: Sendable {
 
 /// What a reply's body says, as far as anyone asks.
 public struct ResponseMetadata: Sendable {
-    /// What the first value of a status-20 reply announces. Source: `DubboCodec` RESPONSE_*.
+    /// What the first value of a status-20 reply announces.
+    ///
+    /// Source: `DubboCodec` RESPONSE_*.
     public enum Kind: UInt8, BitwiseCopyable, Sendable {
         /// A throwable.
         case exception = 0

@@ -1,4 +1,6 @@
-/// The low five bits of a frame's flag byte: how its body is written. Source: dubbo-serialization-api `Constants.java`.
+/// The low five bits of a frame's flag byte: how its body is written.
+///
+/// Source: dubbo-serialization-api `Constants.java`.
 public enum Serialization {
     /// Hessian 2, the default.
     public static let hessian2: UInt8 = 2

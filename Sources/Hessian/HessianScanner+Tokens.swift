@@ -70,8 +70,10 @@ extension HessianScanner {
         }
     }
 
-    /// Steps over the characters of a string chunk. The length counts UTF-16 units and each unit stands alone, so a
-    /// character outside the plane is two of them, of three bytes each.
+    /// Steps over the characters of a string chunk.
+    ///
+    /// The length counts UTF-16 units and each unit stands alone, so a character outside the plane is two of them, of
+    /// three bytes each.
     private mutating func walkText(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         while continuationBytes > 0 {
             guard at < bytes.byteCount else { return false }

@@ -201,7 +201,9 @@ public struct HessianScanner: ~Copyable {
     /// Asks that the next value be read as a throwable: ``throwable`` has its class and message afterwards.
     public mutating func beginThrowable() { isWatching = true }
 
-    /// Reads a number: a list's length, an index, a flag. Only int forms are taken.
+    /// Reads a number: a list's length, an index, a flag.
+    ///
+    /// Only int forms are taken.
     ///
     /// - Parameters:
     ///   - bytes: The body's bytes that are there.

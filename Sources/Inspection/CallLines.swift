@@ -21,6 +21,7 @@ public final class CallLines: CallObserver {
     /// Forgets the lines; their owner has taken them.
     public func removeAll() { json.removeAll() }
 
+    /// Writes the call's line.
     public func finished(_ observed: ObservedCall) {
         let operation = operation(observed.call.operation)
         json.beginObject()

@@ -52,9 +52,13 @@ public final class Inspector {
     var callTexts: [Int32: CallTexts] = [:]
 
     /// Is told every message; `nil` costs nothing.
-    public var messageObserver: (any MessageObserver)? { didSet { isObserved = messageObserver != nil || callObserver != nil } }
+    public var messageObserver: (any MessageObserver)? {
+        didSet { isObserved = messageObserver != nil || callObserver != nil }
+    }
     /// Is told every finished call; `nil` costs nothing.
-    public var callObserver: (any CallObserver)? { didSet { isObserved = messageObserver != nil || callObserver != nil } }
+    public var callObserver: (any CallObserver)? {
+        didSet { isObserved = messageObserver != nil || callObserver != nil }
+    }
 
     /// An inspector without sessions.
     ///

@@ -26,6 +26,7 @@ public final class MessageLines: MessageObserver {
     /// Forgets the lines; their owner has taken them.
     public func removeAll() { json.removeAll() }
 
+    /// Writes the request's line.
     public func request(
         _ frame: borrowing ObservedFrame,
         _ request: borrowing RequestMetadata,
@@ -52,6 +53,7 @@ public final class MessageLines: MessageObserver {
         end()
     }
 
+    /// Writes the reply's line.
     public func reply(
         _ frame: borrowing ObservedFrame,
         _ response: borrowing ResponseMetadata,
@@ -67,6 +69,7 @@ public final class MessageLines: MessageObserver {
         end()
     }
 
+    /// Writes the event's line.
     public func event(_ frame: borrowing ObservedFrame, _ event: EventPayload, on connection: ObservedConnection) {
         begin(frame, on: connection)
         if frame.header.isRequest {

@@ -46,7 +46,11 @@ public protocol MessageObserver: AnyObject {
     ///   - frame: The frame.
     ///   - request: What was read of it.
     ///   - connection: Where it was seen.
-    func request(_ frame: borrowing ObservedFrame, _ request: borrowing RequestMetadata, on connection: ObservedConnection)
+    func request(
+        _ frame: borrowing ObservedFrame,
+        _ request: borrowing RequestMetadata,
+        on connection: ObservedConnection
+    )
 
     /// A reply that is no event.
     ///
@@ -54,7 +58,11 @@ public protocol MessageObserver: AnyObject {
     ///   - frame: The frame.
     ///   - response: What was read of it.
     ///   - connection: Where it was seen.
-    func reply(_ frame: borrowing ObservedFrame, _ response: borrowing ResponseMetadata, on connection: ObservedConnection)
+    func reply(
+        _ frame: borrowing ObservedFrame,
+        _ response: borrowing ResponseMetadata,
+        on connection: ObservedConnection
+    )
 
     /// An event, request or reply.
     ///

@@ -101,7 +101,11 @@ extension Worker {
         let reason: RefusalReason
     }
 
-    private func destination(of descriptor: Int32, _ peer: Endpoint, _ listener: Listener) -> Result<Endpoint, Refusal> {
+    private func destination(
+        of descriptor: Int32,
+        _ peer: Endpoint,
+        _ listener: Listener
+    ) -> Result<Endpoint, Refusal> {
         let destination: Endpoint
         switch listener.configuration.destination {
         case .fixed(let endpoint): return .success(endpoint)

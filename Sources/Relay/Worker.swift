@@ -4,11 +4,11 @@ internal import Inspection
 internal import Telemetry
 internal import Wire
 
-/// One thread: an event loop and its connections. It shares nothing with other workers but the operation registry and
-/// the count of connections.
+/// One thread: an event loop and its connections.
 ///
-/// The loop is level-triggered and reads each ready socket once a turn, at most a buffer full, so that no connection
-/// starves the others. What was read goes to the session and, as its plan says, straight out of the read buffer.
+/// It shares nothing with other workers but the operation registry and the count of connections. The loop is
+/// level-triggered and reads each ready socket once a turn, at most a buffer full, so that no connection starves the
+/// others. What was read goes to the session and, as its plan says, straight out of the read buffer.
 final class Worker {
     /// Which socket of which pair an event belongs to; also the loop's own descriptors.
     enum Token {
@@ -103,7 +103,9 @@ final class Worker {
         for listener in listeners where listener.descriptor >= 0 { Linux.close(listener.descriptor) }
     }
 
-    private var needsShortTicks: Bool { drainDeadline != nil || waitingPairs.contains { pairs[$0]?.phase == .aborting } }
+    private var needsShortTicks: Bool {
+        drainDeadline != nil || waitingPairs.contains { pairs[$0]?.phase == .aborting }
+    }
 
     private func timeout(_ now: UInt64) -> Int32 {
         guard needsTicks else { return -1 }

@@ -35,6 +35,7 @@ extension RawSpan {
     /// The bytes of `range`.
     ///
     /// - Parameter range: Inside the span, or the call traps.
+    /// - Returns: A view that lives as long as the span's bytes.
     @inlinable @inline(__always)
     @_lifetime(copy self)
     public func slice(_ range: ByteRange) -> RawSpan {

@@ -93,4 +93,3 @@ extension Endpoint: CustomStringConvertible {
         isIPv6 ? "[\(addressText)]:\(port)" : "\(addressText):\(port)"
     }
 }
-

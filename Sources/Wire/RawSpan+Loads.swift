@@ -2,6 +2,7 @@ extension RawSpan {
     /// The byte at `offset`.
     ///
     /// - Parameter offset: A position inside the span; anything else is a programming error and traps.
+    /// - Returns: The byte.
     @inlinable @inline(__always)
     public func byte(at offset: Int) -> UInt8 {
         // SAFETY: unsafeLoad checks its bounds; every bit pattern is a UInt8.
@@ -11,6 +12,7 @@ extension RawSpan {
     /// The 16-bit big-endian number at `offset` (network byte order).
     ///
     /// - Parameter offset: At most `byteCount - 2`; anything else traps.
+    /// - Returns: The number.
     @inlinable @inline(__always)
     public func uint16(at offset: Int) -> UInt16 {
         // SAFETY: unsafeLoadUnaligned checks its bounds; every bit pattern is valid.
@@ -20,6 +22,7 @@ extension RawSpan {
     /// The 32-bit big-endian number at `offset` (network byte order).
     ///
     /// - Parameter offset: At most `byteCount - 4`; anything else traps.
+    /// - Returns: The number.
     @inlinable @inline(__always)
     public func uint32(at offset: Int) -> UInt32 {
         // SAFETY: as in uint16(at:).
@@ -29,6 +32,7 @@ extension RawSpan {
     /// The 64-bit big-endian number at `offset` (network byte order).
     ///
     /// - Parameter offset: At most `byteCount - 8`; anything else traps.
+    /// - Returns: The number.
     @inlinable @inline(__always)
     public func uint64(at offset: Int) -> UInt64 {
         // SAFETY: as in uint16(at:).
@@ -38,6 +42,7 @@ extension RawSpan {
     /// The 64 bits at `offset` in memory order, for hashing and comparing.
     ///
     /// - Parameter offset: At most `byteCount - 8`; anything else traps.
+    /// - Returns: The bits, the first byte lowest.
     @inlinable @inline(__always)
     public func word(at offset: Int) -> UInt64 {
         // SAFETY: as in uint16(at:).

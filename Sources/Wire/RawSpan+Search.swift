@@ -4,6 +4,7 @@ extension RawSpan {
     /// - Parameters:
     ///   - offset: The first byte looked at.
     ///   - count: How many; the range must lie inside the span or the call traps.
+    /// - Returns: Whether none of them has its highest bit set.
     @inlinable
     public func isASCII(from offset: Int, count: Int) -> Bool {
         precondition(offset >= 0 && count >= 0 && offset <= byteCount - count)
@@ -84,6 +85,7 @@ extension RawSpan {
     /// - Parameters:
     ///   - value: The byte looked for.
     ///   - offset: Where to begin; from 0 to `byteCount`.
+    /// - Returns: The position in the span, not counted from `offset`.
     @inlinable
     public func firstIndex(of value: UInt8, from offset: Int = 0) -> Int? {
         precondition(offset >= 0 && offset <= byteCount)
@@ -106,6 +108,7 @@ extension RawSpan {
     /// Whether both spans hold the same bytes.
     ///
     /// - Parameter other: The bytes to compare with.
+    /// - Returns: Whether they are as many and the same.
     @inlinable
     public func elementsEqual(_ other: RawSpan) -> Bool {
         let count = byteCount
@@ -147,6 +150,7 @@ extension RawSpan {
     /// Whether the span holds exactly the bytes of a literal.
     ///
     /// - Parameter literal: An ASCII literal.
+    /// - Returns: Whether they are as many and the same.
     @inlinable
     public func equals(_ literal: StaticString) -> Bool {
         let count = literal.utf8CodeUnitCount

@@ -64,6 +64,7 @@ public struct WireReader: ~Escapable {
     /// Steps over `count` bytes and says where they were.
     ///
     /// - Parameter count: Not negative.
+    /// - Returns: Their place in the reader's bytes.
     /// - Throws: ``WireError/truncated`` when fewer are left, or when `count` is negative.
     public mutating func take(_ count: Int) throws(WireError) -> ByteRange {
         guard count >= 0, count <= remaining else { throw .truncated }

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import Settings
 
-/// `weir check`: is this configuration right?
+/// `weir check`: says whether a configuration is right.
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",

@@ -10,10 +10,17 @@ struct InterceptCommand: ParsableCommand {
     )
 
     struct Rules: ParsableArguments {
-        @Option(help: "The application's ports (20880,50051,30000-30100): connections to them come to the provider side.")
+        @Option(
+            help: "The application's ports (20880,50051,30000-30100): connections to them come to the provider side."
+        )
         var ports: String?
 
-        @Option(help: "Ports of other services: connections of the application to them come to the consumer side; `all` for every port.")
+        @Option(
+            help: """
+                Ports of other services: connections of the application to them come to the consumer side; `all` for \
+                every port.
+                """
+        )
         var consumerPorts: String?
 
         @Option(help: "Ports that are never taken on the consumer side (health probes, databases).")

@@ -40,7 +40,10 @@ struct RunCommand: AsyncParsableCommand {
         // Services stop in reverse order: the numbers can be scraped until the last call has ended.
         let group = ServiceGroup(
             configuration: .init(
-                services: [.init(service: admin), .init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup)],
+                services: [
+                    .init(service: admin),
+                    .init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup),
+                ],
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: quiet
             )

@@ -3,11 +3,14 @@ internal import Telemetry
 
 /// The table that `weir read` prints for people: a row per operation.
 enum SummaryTable {
-    private static let head = ["interface", "method", "calls", "errors", "p50", "p90", "p99", "max", "request", "reply"]
+    private static let head = [
+        "interface", "method", "calls", "errors", "p50", "p90", "p99", "max", "request", "reply",
+    ]
 
     /// The table of a snapshot, and below it what else was met.
     static func render(_ snapshot: MetricsSnapshot, columns: Int) -> String {
-        var rows = snapshot.operations.filter { $0.calls > 0 }.sorted { ($0.calls, $1.name) > ($1.calls, $0.name) }.map(row)
+        let called = snapshot.operations.filter { $0.calls > 0 }
+        var rows = called.sorted { ($0.calls, $1.name) > ($1.calls, $0.name) }.map(row)
         rows.insert(head, at: 0)
         var widths = head.indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
         // The names give way when the terminal is narrow.
@@ -81,7 +84,7 @@ enum SummaryTable {
 
 extension OperationReport {
     /// The interface with group and version where there are any.
-    fileprivate var name: String {
+    var name: String {
         var name = operation.interface
         if !operation.group.isEmpty { name = operation.group + "/" + name }
         if !operation.version.isEmpty { name += ":" + operation.version }
