@@ -83,16 +83,9 @@ public struct AdminServer: Service {
         let source = MetricsSource(backend: backend)
         var services = [listening(.main, configuration.main, group, source)]
         if let metrics = configuration.metrics { services.append(listening(.metrics, metrics, group, source)) }
-        let result: Result<Void, any Error>
-        do {
-            try await ServiceGroup(configuration: .init(services: services, logger: Self.quiet(logger))).run()
-            result = .success(())
-        } catch {
-            result = .failure(error)
-        }
-        // A group that cannot be shut down loses one idle thread at the end of the process.
-        try? await group.shutdownGracefully()
-        try result.get()
+        // The event loop is not shut down: Hummingbird's own shutdown may still have tasks for it when run() returns,
+        // and the process ends soon after.
+        try await ServiceGroup(configuration: .init(services: services, logger: Self.quiet(logger))).run()
     }
 
     private func listening(

@@ -57,7 +57,7 @@ import Testing
             }
             bench.inspector.tick(now: deadline - 1)
             #expect(bench.counts().isEmpty && bench.inspector.callsInFlight == 1)
-            bench.inspector.tick(now: deadline + 100 * millisecond)
+            bench.inspector.tick(now: deadline + 200 * millisecond)
             #expect(bench.counts() == ["com.x.Svc.hello timeout  1"] && bench.inspector.callsInFlight == 0)
             #expect(session.inFlight == 0 && bench.snapshot.report("hello")?.duration.count == 0)
             // Its reply is late, and counted once.
@@ -86,7 +86,7 @@ import Testing
             if let cut { bench.up(session, Array(request[cut...]), now: 0) }
             bench.inspector.tick(now: 299 * millisecond)
             #expect(bench.inspector.callsInFlight == 1)
-            bench.inspector.tick(now: 401 * millisecond)
+            bench.inspector.tick(now: 501 * millisecond)
             #expect(bench.counts() == ["com.x.Svc.hello timeout  1"] && bench.snapshot.report("hello")?.operation.group == "g")
         }
     }
