@@ -183,6 +183,19 @@ final class DemoThreads: Sendable {
     }
 }
 
+extension DemoError: CustomStringConvertible {
+    /// What went wrong, for people.
+    public var description: String {
+        switch self {
+        case .cannotListen(let port, let errorNumber):
+            // SAFETY: strerror returns a C string that stays until the next call on this thread.
+            let reason = unsafe String(cString: strerror(errorNumber))
+            return "cannot listen on 127.0.0.1:\(port): \(reason)"
+        case .noThread: return "cannot start a thread"
+        }
+    }
+}
+
 /// Waits until the descriptor is ready (or broken), at most `milliseconds`, for ever when negative.
 private func poll(_ descriptor: Int32, _ events: Int32, milliseconds: Int32) -> Bool {
     var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)

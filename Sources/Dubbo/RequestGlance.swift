@@ -13,6 +13,9 @@ public struct RequestGlance: BitwiseCopyable, Sendable {
     public var version: ByteRange
     /// The method: slot 4, or of a generic call its first argument.
     public var method: ByteRange
+    /// Interface, version and method as they stand in the body, length bytes included: equal bytes, equal names.
+    /// Empty for a generic call, whose method stands elsewhere.
+    public var names: ByteRange
     /// The attachments that matter.
     public var attachments: CallAttachments
 }
@@ -24,13 +27,16 @@ extension BodyReader {
     /// - Returns: What was found, or `nil` where a closer look is needed.
     public mutating func glance(_ body: RawSpan) -> RequestGlance? {
         var cursor = GlanceCursor(bytes: body)
-        guard cursor.text() != nil, let interface = cursor.text(), let version = cursor.text(),
-            let named = cursor.text(), cursor.text() != nil
-        else { return nil }
+        guard cursor.text() != nil else { return nil }
+        let namesStart = cursor.at
+        guard let interface = cursor.text(), let version = cursor.text(), let named = cursor.text() else { return nil }
+        let names = ByteRange(offset: namesStart, count: cursor.at &- namesStart)
+        guard cursor.text() != nil else { return nil }
         var glance = RequestGlance(
             interface: interface,
             version: version,
             method: named,
+            names: names,
             attachments: CallAttachments()
         )
         // Generic calls begin with a dollar sign; `$echo` does too and is told apart by its name.
@@ -46,7 +52,10 @@ extension BodyReader {
                 guard cursor.map(&glance.attachments) else { return nil }
             case 0x00...0x1f, 0x30...0x33:
                 guard let text = cursor.text() else { return nil }
-                if isFirst, mayBeGeneric, Self.isGeneric(body.slice(named)) { glance.method = text }
+                if isFirst, mayBeGeneric, Self.isGeneric(body.slice(named)) {
+                    glance.method = text
+                    glance.names = .empty
+                }
             // A typed map may be the attachments, a string in chunks the name of a generic call's method.
             case 0x4d, 0x52, 0x53: return nil
             case 0x4e, 0x46, 0x54, 0x80...0xbf, 0xd8...0xef, 0x5b, 0x5c:

@@ -36,14 +36,28 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        let operation = operations.operation(
-            .dubbo,
-            interface: body.slice(glance.interface),
-            version: body.slice(glance.version),
-            method: body.slice(glance.method),
-            group: body.slice(glance.attachments.group)
-        )
+        let group = body.slice(glance.attachments.group)
+        let known = glance.names.isEmpty ? nil : operations.known(.dubbo, key: body.slice(glance.names), group: group)
+        let operation = known ?? learn(glance, body, group)
         beginCall(header, now, operation, glance.attachments, nil, body, session, direction, now)
+    }
+
+    /// The operation of a request whose names, spelled so, were not met before.
+    private func learn(_ glance: RequestGlance, _ body: RawSpan, _ group: RawSpan) -> OperationID {
+        let interface = body.slice(glance.interface)
+        let version = body.slice(glance.version)
+        let method = body.slice(glance.method)
+        guard !glance.names.isEmpty else {
+            return operations.operation(.dubbo, interface: interface, version: version, method: method, group: group)
+        }
+        return operations.learn(
+            .dubbo,
+            key: body.slice(glance.names),
+            group: group,
+            interface: interface,
+            version: version,
+            method: method
+        )
     }
 
     private func beginCall(

@@ -4,47 +4,64 @@ internal import Wire
 
 /// A worker's own memory of which names mean which operation, so that the registry is asked only at first sight.
 ///
-/// Open addressing over the hash of the names' bytes as they are on the wire. At most ``capacity`` names are
+/// Open addressing over the hash of the names' bytes as they are on the wire. At most ``capacity`` keys are
 /// remembered; when more come, all are forgotten and learnt anew, so that a peer that makes names up costs time and
 /// not memory.
-struct OperationCache {
-    /// The most names remembered.
+struct OperationCache: ~Copyable {
+    /// The most keys remembered.
     static let capacity = 4096
     /// A longer name is cut for its label.
     static let maxNameBytes = 255
+    /// A longer key is not remembered.
+    private static let maxKeyBytes = 1024
 
     /// A remembered operation; a hash of 0 marks a free slot.
     private struct Slot: BitwiseCopyable {
         var hash: UInt64 = 0
-        var operation = OperationID(rawValue: 0)
-        var isOverflow = false
-        var names = Names()
-    }
-
-    /// The four names one after another in ``store``.
-    private struct Names: BitwiseCopyable {
+        /// Where the key lies in ``store``, its group behind it.
         var offset: UInt32 = 0
-        var interface: UInt16 = 0
-        var version: UInt16 = 0
-        var method: UInt16 = 0
-        var group: UInt16 = 0
-
-        var count: Int { Int(interface) + Int(version) + Int(method) + Int(group) }
+        var keyBytes: UInt16 = 0
+        var groupBytes: UInt16 = 0
+        var operation = OperationID(rawValue: 0)
+        var callProtocol = CallProtocol.dubbo
+        var isOverflow = false
     }
 
     private let registry: OperationRegistry
-    private var slots: [Slot]
+    private var slots = FlatTable(repeating: Slot(), count: 64)
     private var used = 0
     private var store: [UInt8] = []
+    private var scratch: [UInt8] = []
     private let seed: UInt64
 
     init(registry: OperationRegistry) {
         self.registry = registry
-        slots = Array(repeating: Slot(), count: 64)
         seed = ByteHash.processSeed
     }
 
-    /// The operation of those names.
+    // MARK: Looking up
+
+    /// The operation that was learnt under that key and group.
+    ///
+    /// - Parameters:
+    ///   - callProtocol: Whose names they are.
+    ///   - key: Bytes that spell interface, version and method without doubt, such as the request's own.
+    ///   - group: The group; empty for none.
+    @inline(__always)
+    func known(_ callProtocol: CallProtocol, key: RawSpan, group: RawSpan) -> OperationID? {
+        let hash = hash(callProtocol, key, group)
+        var place = Int(truncatingIfNeeded: hash) & (slots.count &- 1)
+        while slots[place].hash != 0 {
+            if slots[place].hash == hash, isSame(slots[place], callProtocol, key, group) {
+                if slots[place].isOverflow { registry.countOverflow() }
+                return slots[place].operation
+            }
+            place = (place &+ 1) & (slots.count &- 1)
+        }
+        return nil
+    }
+
+    /// The operation of those names, learnt if need be.
     mutating func operation(
         _ callProtocol: CallProtocol,
         interface: RawSpan,
@@ -52,53 +69,30 @@ struct OperationCache {
         method: RawSpan,
         group: RawSpan
     ) -> OperationID {
-        var hash = ByteHash(seed: seed &+ UInt64(callProtocol.rawValue))
-        hash.combine(interface)
-        hash.combine(method)
-        hash.combine(version)
-        hash.combine(group)
-        let value = hash.value | 1
-        var place = Int(truncatingIfNeeded: value) & (slots.count &- 1)
-        while slots[place].hash != 0 {
-            if slots[place].hash == value, isSame(slots[place].names, interface, version, method, group) {
-                if slots[place].isOverflow { registry.countOverflow() }
-                return slots[place].operation
-            }
-            place = (place &+ 1) & (slots.count &- 1)
-        }
-        return learn(value, callProtocol, interface, version, method, group)
+        scratch.removeAll(keepingCapacity: true)
+        append(interface)
+        append(version)
+        append(method)
+        let key = scratch
+        if let known = known(callProtocol, key: unsafe key.span.bytes, group: group) { return known }
+        return learn(
+            callProtocol,
+            key: unsafe key.span.bytes,
+            group: group,
+            interface: interface,
+            version: version,
+            method: method
+        )
     }
 
-    private func isSame(
-        _ names: Names,
-        _ interface: RawSpan,
-        _ version: RawSpan,
-        _ method: RawSpan,
-        _ group: RawSpan
-    ) -> Bool {
-        guard Int(names.interface) == interface.byteCount, Int(names.version) == version.byteCount,
-            Int(names.method) == method.byteCount, Int(names.group) == group.byteCount
-        else { return false }
-        let start = Int(names.offset)
-        var rest = unsafe store.span.bytes.extracting(start..<start &+ names.count)
-        return isNext(interface, &rest) && isNext(method, &rest) && isNext(version, &rest) && isNext(group, &rest)
-    }
-
-    /// Whether `rest` begins with `piece`, which is then taken off.
-    @inline(__always)
-    private func isNext(_ piece: RawSpan, _ rest: inout RawSpan) -> Bool {
-        let isEqual = rest.extracting(first: piece.byteCount).elementsEqual(piece)
-        rest = rest.extracting(droppingFirst: piece.byteCount)
-        return isEqual
-    }
-
-    private mutating func learn(
-        _ hash: UInt64,
+    /// Asks the registry for the operation of those names and remembers it under a key.
+    mutating func learn(
         _ callProtocol: CallProtocol,
-        _ interface: RawSpan,
-        _ version: RawSpan,
-        _ method: RawSpan,
-        _ group: RawSpan
+        key: RawSpan,
+        group: RawSpan,
+        interface: RawSpan,
+        version: RawSpan,
+        method: RawSpan
     ) -> OperationID {
         let operation = registry.intern(
             Operation(
@@ -109,28 +103,56 @@ struct OperationCache {
                 method: HessianText.string(method, maxBytes: Self.maxNameBytes)
             )
         )
-        let size = interface.byteCount + version.byteCount + method.byteCount + group.byteCount
-        guard size <= 4 * Self.maxNameBytes else { return operation }
+        guard key.byteCount + group.byteCount <= Self.maxKeyBytes else { return operation }
         if used >= Self.capacity { forget() }
         if used * 2 >= slots.count { grow() }
-        let names = Names(
-            offset: UInt32(store.count),
-            interface: UInt16(interface.byteCount),
-            version: UInt16(version.byteCount),
-            method: UInt16(method.byteCount),
-            group: UInt16(group.byteCount)
-        )
-        for piece in [interface.array, method.array, version.array, group.array] { store.append(contentsOf: piece) }
         insert(
             Slot(
-                hash: hash,
+                hash: hash(callProtocol, key, group),
+                offset: UInt32(store.count),
+                keyBytes: UInt16(key.byteCount),
+                groupBytes: UInt16(group.byteCount),
                 operation: operation,
-                isOverflow: operation == OperationRegistry.overflow(callProtocol),
-                names: names
+                callProtocol: callProtocol,
+                isOverflow: operation == OperationRegistry.overflow(callProtocol)
             )
         )
+        store.append(contentsOf: key.array)
+        store.append(contentsOf: group.array)
         used += 1
         return operation
+    }
+
+    // MARK: The table
+
+    @inline(__always)
+    private func hash(_ callProtocol: CallProtocol, _ key: RawSpan, _ group: RawSpan) -> UInt64 {
+        var hash = ByteHash(seed: seed &+ UInt64(callProtocol.rawValue))
+        hash.combine(key)
+        if group.byteCount > 0 { hash.combine(group) }
+        return hash.value | 1
+    }
+
+    @inline(__always)
+    private func isSame(_ slot: Slot, _ callProtocol: CallProtocol, _ key: RawSpan, _ group: RawSpan) -> Bool {
+        guard Int(slot.keyBytes) == key.byteCount, Int(slot.groupBytes) == group.byteCount,
+            slot.callProtocol == callProtocol
+        else { return false }
+        let start = Int(slot.offset)
+        let bytes = unsafe store.span.bytes
+        guard bytes.extracting(start..<start &+ key.byteCount).elementsEqual(key) else { return false }
+        let end = start &+ key.byteCount
+        return group.byteCount == 0 || bytes.extracting(end..<end &+ group.byteCount).elementsEqual(group)
+    }
+
+    /// Appends a name to the key that is being made, its length first.
+    private mutating func append(_ name: RawSpan) {
+        scratch.append(UInt8(truncatingIfNeeded: name.byteCount >> 8))
+        scratch.append(UInt8(truncatingIfNeeded: name.byteCount))
+        unsafe name.withUnsafeBytes {
+            // SAFETY: the pointer is used inside the closure only.
+            unsafe scratch.append(contentsOf: $0)
+        }
     }
 
     private mutating func insert(_ slot: Slot) {
@@ -140,13 +162,13 @@ struct OperationCache {
     }
 
     private mutating func grow() {
-        let old = slots
-        slots = Array(repeating: Slot(), count: old.count * 2)
-        for slot in old where slot.hash != 0 { insert(slot) }
+        var larger = FlatTable(repeating: Slot(), count: slots.count * 2)
+        swap(&larger, &slots)
+        for index in 0..<larger.count where larger[index].hash != 0 { insert(larger[index]) }
     }
 
     private mutating func forget() {
-        slots = Array(repeating: Slot(), count: slots.count)
+        slots = FlatTable(repeating: Slot(), count: slots.count)
         store.removeAll(keepingCapacity: true)
         used = 0
     }

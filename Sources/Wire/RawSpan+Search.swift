@@ -7,13 +7,23 @@ extension RawSpan {
     /// - Returns: Whether none of them has its highest bit set.
     @inlinable
     public func isASCII(from offset: Int, count: Int) -> Bool {
-        precondition(offset >= 0 && count >= 0 && offset <= byteCount - count)
+        precondition(offset >= 0 && count >= 0 && offset <= byteCount &- count)
         let end = offset &+ count
         var at = offset
+        if count >= 16 {
+            // SAFETY: every load of 16 bytes ends at or before `end`, which is at most byteCount.
+            let last = end &- 16
+            var seen = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: last, as: SIMD2<UInt64>.self)
+            while at < last {
+                seen |= unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: SIMD2<UInt64>.self)
+                at &+= 16
+            }
+            return (seen.x | seen.y) & 0x8080_8080_8080_8080 == 0
+        }
         var seen: UInt64 = 0
-        while at &+ 8 <= end {
-            // SAFETY: at + 8 <= end <= byteCount, checked by the loop and the precondition.
-            seen |= unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self)
+        if count >= 8 {
+            // SAFETY: at + 8 <= end <= byteCount.
+            seen = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self)
             at &+= 8
         }
         while at < end {

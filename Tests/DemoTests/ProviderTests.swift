@@ -142,5 +142,7 @@ import Testing
             try DemoProvider(port: successor.port)
         }
         successor.stop()
+        let inUse = DemoError.cannotListen(port: 20880, errorNumber: 98)
+        #expect("\(inUse)" == "cannot listen on 127.0.0.1:20880: Address already in use")
     }
 }

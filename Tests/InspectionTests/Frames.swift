@@ -107,6 +107,7 @@ enum Frames {
                 attachments: attachments
             )
         }
-        return make(String(repeating: "x", count: 355 - make("").count))
+        // A text of more than 31 characters has one more length byte.
+        return make(String(repeating: "x", count: 354 - make("").count))
     }()
 }

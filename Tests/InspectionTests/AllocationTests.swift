@@ -1,0 +1,44 @@
+import Calls
+import Hessian
+import Inspection
+import Telemetry
+import TestSupport
+import Testing
+
+@Suite struct AllocationTests {
+    /// How many allocations `count` warm calls make, each request and each reply in a read of its own.
+    private func allocations(_ request: [UInt8], _ reply: [UInt8], rounds: Int = 100) -> Int {
+        let bench = Bench(.nothing)
+        let session = bench.open()
+        func call(_ now: UInt64) {
+            bench.plan.removeAll()
+            bench.inspector.receive(session, request.span.bytes, .toUpstream, now: now, plan: &bench.plan)
+            bench.plan.removeAll()
+            bench.inspector.receive(session, reply.span.bytes, .toDownstream, now: now &+ 50_000, plan: &bench.plan)
+            bench.inspector.tick(now: now)
+        }
+        for round in 0..<200 { call(UInt64(round) * 100_000) }
+        return TestSupport.allocations {
+            var round = 200
+            while round < 200 + rounds {
+                call(UInt64(truncatingIfNeeded: round) &* 100_000)
+                round &+= 1
+            }
+        }
+    }
+
+    @Test("a call of a kind seen before is decoded and accounted without an allocation")
+    func warmCall() {
+        #expect(Frames.typicalRequest.count == 355)
+        #expect(allocations(Frames.typicalRequest, Frames.reply(id: 7)) == 0)
+    }
+
+    @Test("neither do the other kinds of calls allocate, nor heartbeats")
+    func otherKinds() {
+        let exception = Frames.exception(id: 7)
+        #expect(allocations(Frames.typicalRequest, exception) == 0)
+        #expect(allocations(Frames.typicalRequest, Frames.failure(id: 7, status: 70)) == 0)
+        #expect(allocations(Frames.request(id: 7, isTwoWay: false), Frames.readonly()) == 0)
+        #expect(allocations(Frames.request(id: 7, arguments: { $0.binary([UInt8](repeating: 1, count: 300)) }), Frames.reply(id: 7)) == 0)
+    }
+}

@@ -1,0 +1,52 @@
+import Foundation
+import Testing
+
+/// Tests that start the real `weir` and look at it from outside; one after another, for they share two processors.
+@Suite(.serialized) enum Integration {}
+
+/// Why a test cannot go on.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+
+    /// A system call failed.
+    init(call: String, _ number: Int32 = errno) { description = "\(call): \(String(cString: strerror(number)))" }
+}
+
+/// Asks again and again, for at most `seconds`, until `answer` is there.
+func eventually<Answer>(_ what: String, within seconds: Double = 20, _ answer: () throws -> Answer?) throws -> Answer {
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while true {
+        if let answer = try answer() { return answer }
+        guard ContinuousClock.now < deadline else { throw Failure("not within \(seconds) s: \(what)") }
+        usleep(5_000)
+    }
+}
+
+/// As above, for a condition.
+func eventually(_ what: String, within seconds: Double = 20, isTrue condition: () throws -> Bool) throws {
+    let _: Void = try eventually(what, within: seconds) { try condition() ? () : nil }
+}
+
+/// A folder that goes away with its owner.
+final class TemporaryFolder: Sendable {
+    let path: String
+
+    init() throws {
+        var template = Array((NSTemporaryDirectory() + "/weir-it-XXXXXX").utf8CString)
+        guard mkdtemp(&template) != nil else { throw Failure(call: "mkdtemp") }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    /// A file of that content; its path.
+    func file(_ name: String, _ content: [UInt8] = []) throws -> String {
+        let file = path + "/" + name
+        try Data(content).write(to: URL(fileURLWithPath: file))
+        return file
+    }
+
+    func file(_ name: String, text: String) throws -> String { try file(name, Array(text.utf8)) }
+}
