@@ -23,8 +23,7 @@ extension SettingKey {
         "calls that arrive at the application",
         isEnabled: \.provider.isEnabled,
         listen: \.provider.listen,
-        upstream: \.provider.upstream,
-        mode: \.provider.mode
+        upstream: \.provider.upstream
     )
 
     private static let consumer = side(
@@ -32,8 +31,7 @@ extension SettingKey {
         "calls that the application makes",
         isEnabled: \.consumer.isEnabled,
         listen: \.consumer.listen,
-        upstream: \.consumer.upstream,
-        mode: \.consumer.mode
+        upstream: \.consumer.upstream
     )
 
     private static func side(
@@ -41,8 +39,7 @@ extension SettingKey {
         _ what: String,
         isEnabled: Place<Bool>,
         listen: Place<NetworkAddress>,
-        upstream: Place<NetworkAddress?>,
-        mode: Place<InterceptionMode>
+        upstream: Place<NetworkAddress?>
     ) -> [SettingKey] {
         [
             .value(
@@ -57,12 +54,6 @@ extension SettingKey {
                 upstream,
                 .upstreamAddress,
                 "HOST:PORT that connections go to; off: where each was going before it was intercepted"
-            ),
-            .value(
-                "\(name).mode",
-                mode,
-                .word,
-                "redirect or tproxy: how connections come here when there is no upstream"
             ),
         ]
     }

@@ -21,14 +21,6 @@ public struct WeirSettings: Equatable, Sendable {
     public init() {}
 }
 
-/// How Weir learns where an intercepted connection was going.
-public enum InterceptionMode: String, CaseIterable, Sendable {
-    /// A NAT rule sent it here: `SO_ORIGINAL_DST` tells.
-    case redirect
-    /// A TPROXY rule sent it here: the local address tells, and the client's address is kept.
-    case tproxy
-}
-
 /// One side of the service: its listener and where its connections go.
 public struct SideSettings: Equatable, Sendable {
     /// Whether the side runs.
@@ -37,8 +29,6 @@ public struct SideSettings: Equatable, Sendable {
     public internal(set) var listen: NetworkAddress
     /// Where connections go; `nil` means each goes to its original destination.
     public internal(set) var upstream: NetworkAddress?
-    /// How the original destination is found; of no effect beside ``upstream``.
-    public internal(set) var mode = InterceptionMode.redirect
 
     init(isEnabled: Bool, listenPort: UInt16) {
         self.isEnabled = isEnabled

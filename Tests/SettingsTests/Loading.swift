@@ -37,11 +37,9 @@ let fullText = """
       enabled: yes
       listen: "[::1]:26006"
       upstream: app.internal:20880
-      mode: tproxy
     consumer:
       listen: 0.0.0.0:26001
       upstream: "[2001:db8::7]:20881"
-      mode: tproxy
     relay:
       workers: 3
       max-connections: 500

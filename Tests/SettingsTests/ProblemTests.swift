@@ -28,7 +28,6 @@ import Testing
                 "provider: {upstream: \"a:0\"}",
                 "weir.yaml:1:12: provider.upstream: an address to connect to needs a port: \"a:0\""
             ),
-            ("provider: {mode: nat}", "weir.yaml:1:12: provider.mode: not one of redirect, tproxy: \"nat\""),
             ("provider: {enabled: maybe}", "weir.yaml:1:12: provider.enabled: not true or false: \"maybe\""),
             ("relay: {workers: 257}", "weir.yaml:1:9: relay.workers: not in 0...256: 257"),
             ("relay: {workers: -1}", "weir.yaml:1:9: relay.workers: not a whole number: \"-1\""),

@@ -36,19 +36,20 @@ final class EchoProvider: Sendable {
         }
     }
 
+    /// Answers what has arrived; whether there may be more.
     private func answer(_ peer: inout (connection: Connection, bytes: [UInt8])) -> Bool {
-        guard let end = try? peer.connection.readSome(into: &peer.bytes) else {
+        do {
+            guard try peer.connection.readSome(into: &peer.bytes) == nil else { return false }
             var start = 0
             for end in DubboBytes.frameEnds(peer.bytes) where end <= peer.bytes.count {
                 let frame = Array(peer.bytes[start..<end])
                 start = end
-                guard frame[2] & 0x40 != 0 else { continue }
-                guard (try? peer.connection.write(DubboBytes.reply(DubboBytes.id(frame)))) != nil else { return false }
+                if frame[2] & 0x40 != 0 { try peer.connection.write(DubboBytes.reply(DubboBytes.id(frame))) }
             }
             peer.bytes.removeFirst(start)
             return true
+        } catch {
+            return false
         }
-        _ = end
-        return false
     }
 }
