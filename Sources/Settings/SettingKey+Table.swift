@@ -3,7 +3,6 @@ extension SettingKey {
     static let all: [SettingKey] =
         provider + consumer + relay + inspection + admin + [
             .list("metrics.names", \.metrics.names, .word, 1...8, "families of metric names to export: weir"),
-            .value("metrics.per-caller", \.metrics.isPerCaller, .boolean, "count calls by calling application too"),
             .list("redact", \.redact, .attachmentName, 0...1000, "attachments and headers that print as ***"),
             .value("log.level", \.log.level, .word, "trace, debug, info, notice, warning or error"),
             .value("log.format", \.log.format, .word, "text or json"),

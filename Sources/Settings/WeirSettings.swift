@@ -105,8 +105,6 @@ public enum MetricNames: String, CaseIterable, Sendable {
 public struct MetricsSettings: Equatable, Sendable {
     /// The families of names to export, at least one.
     public internal(set) var names: [MetricNames] = [.weir]
-    /// Whether `weir_calls_total` has the label `caller`: a series more for every calling application.
-    public internal(set) var isPerCaller = false
 }
 
 /// How much is logged; each level includes those after it.

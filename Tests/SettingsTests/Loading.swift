@@ -63,7 +63,6 @@ let fullText = """
     metrics:
       names:
         - weir
-      per-caller: true
     redact: [Token, "x-user"]
     log:
       level: trace
