@@ -30,7 +30,14 @@ let testing: [SwiftSetting] = [
 
 let package = Package(
     name: "weir",
-    products: [.executable(name: "weir", targets: ["weir"])],
+    products: [
+        .executable(name: "weir", targets: ["weir"]),
+        // For Benchmarks/ only; nothing in it is a promise.
+        .library(
+            name: "WeirCore",
+            targets: ["Wire", "Calls", "Hessian", "Dubbo", "Telemetry", "Inspection", "Capture"]
+        ),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -107,6 +114,16 @@ let package = Package(
         ),
         .testTarget(name: "DubboTests", dependencies: ["Dubbo", "Wire", "TestSupport", "FuzzBodies"], swiftSettings: testing),
         .testTarget(name: "CaptureTests", dependencies: ["Capture", "Wire", "TestSupport", "FuzzBodies"], swiftSettings: testing),
+        .testTarget(
+            name: "DemoTests",
+            dependencies: ["Demo", "Calls", "Dubbo", "Hessian", "Wire", "TestSupport"],
+            swiftSettings: testing
+        ),
+        .testTarget(
+            name: "RelayTests",
+            dependencies: ["Relay", "Inspection", "Telemetry", "Calls", "Wire", "TestSupport"],
+            swiftSettings: testing
+        ),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "TelemetryTests",

@@ -13,6 +13,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -245,7 +246,7 @@ int weir_affinity_count(void) {
   return sched_getaffinity(0, sizeof set, &set) < 0 ? 1 : CPU_COUNT(&set);
 }
 
-int weir_start_thread(void *(*body)(void *), void *context, const char *name) {
+int weir_start_thread(void *(*body)(void *), void *context) {
   pthread_t t;
   pthread_attr_t a;
   pthread_attr_init(&a);
@@ -253,6 +254,7 @@ int weir_start_thread(void *(*body)(void *), void *context, const char *name) {
   pthread_attr_setstacksize(&a, 512 * 1024);
   int e = pthread_create(&t, &a, body, context);
   pthread_attr_destroy(&a);
-  if (!e && name) pthread_setname_np(t, name);
   return -e;
 }
+
+void weir_name_thread(const char *name) { prctl(PR_SET_NAME, name); }

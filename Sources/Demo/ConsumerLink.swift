@@ -39,11 +39,12 @@ final class ConsumerLink: Sendable {
     // MARK: Sending
 
     func send(_ call: DemoCall, id: UInt64, application: String, traceParent: String?) {
-        if !call.isOneway { wait(for: .call(call), id: id, nanoseconds: call.timeoutMilliseconds * 1_000_000) }
+        // Counted first: no reply, not even one with a guessed id, may end a call that was not sent.
         tally.update {
             $0.count(sent: call)
             if call.isOneway { $0.count(call, ended: .oneway) }
         }
+        if !call.isOneway { wait(for: .call(call), id: id, nanoseconds: call.timeoutMilliseconds * 1_000_000) }
         let frame = call.frame(id: id, application: application, traceParent: traceParent)
         if !socket.write(frame) { close() }
     }

@@ -3,6 +3,9 @@ internal import Hessian
 
 /// A request as a provider reads it.
 struct DemoRequest: Sendable {
+    /// The deepest nesting of arguments; no service here takes any, but `$echo` gives back what it got.
+    static let maxDepth = 64
+
     /// Slot 1 of the body.
     var dubboVersion: String
     /// The interface that is called.
@@ -27,7 +30,10 @@ struct DemoRequest: Sendable {
     /// - Throws: ``HessianError`` for what is no such body.
     init(_ frame: DemoFrame) throws(HessianError) {
         // SAFETY: the decoder lives in this call only, as long as the frame.
-        var decoder = unsafe HessianValueDecoder(frame.body.span.bytes)
+        var decoder = unsafe HessianValueDecoder(
+            frame.body.span.bytes,
+            limits: HessianLimits(maxDepth: Self.maxDepth)
+        )
         var values = try decoder.values()
         guard values.count >= 6, frame.header.serialization == Serialization.hessian2 else {
             throw .truncated(offset: UInt32(clamping: frame.body.count))

@@ -154,16 +154,14 @@ final class DemoThreads: Sendable {
     func start(_ body: @escaping @Sendable () -> Void) -> Bool {
         running.withLock { $0 += 1 }
         let context = unsafe Unmanaged.passRetained(Body(self, body)).toOpaque()
-        // SAFETY: the new thread takes over the one reference. It has no name: naming a detached thread
-        // from outside goes wrong when it has ended already.
+        // SAFETY: the new thread takes over the one reference.
         let result = unsafe weir_start_thread(
             { context in
                 guard let context = unsafe context else { return nil }
                 unsafe Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
                 return nil
             },
-            context,
-            nil
+            context
         )
         guard result != 0 else { return true }
         // SAFETY: the thread did not start, so the reference is still ours.

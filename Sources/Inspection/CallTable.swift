@@ -101,28 +101,44 @@ final class CallTable {
     // MARK: Adding and taking
 
     /// Adds an entry in front of its session's list, whose head is `first`.
+    ///
+    /// The fields are written one by one: made up elsewhere and copied, an entry waits for its own stores.
+    @inline(__always)
     func add(_ new: Entry, first: inout Int32) -> Int32 {
-        if entries.count >= buckets.count, firstFree < 0 { growBuckets() }
-        var entry = new
-        let place = bucket(new.session, new.direction, new.id)
-        entry.nextInBucket = buckets[place]
-        entry.nextInSession = first
-        entry.previousInSession = Self.none
-        let index: Int32
-        if firstFree >= 0 {
-            index = firstFree
-            firstFree = entries[Int(index)].nextInBucket
-            entries[Int(index)] = entry
-        } else {
-            index = Int32(entries.count)
-            entries.append(entry)
-        }
+        let index = reserve()
+        let place = Int(index)
+        entries[place].id = new.id
+        entries[place].start = new.start
+        entries[place].deadline = new.deadline
+        entries[place].requestBytes = new.requestBytes
+        entries[place].session = new.session
+        entries[place].operation = new.operation
+        entries[place].kind = new.kind
+        entries[place].direction = new.direction
+        entries[place].side = new.side
+        let bucket = bucket(new.session, new.direction, new.id)
+        entries[place].nextInBucket = buckets[bucket]
+        buckets[bucket] = index
+        entries[place].nextInSession = first
+        entries[place].previousInSession = Self.none
         if first >= 0 { entries[Int(first)].previousInSession = index }
         first = index
-        buckets[place] = index
         linkInTime(index)
-        count += 1
+        count &+= 1
         return index
+    }
+
+    /// A free place in the slab.
+    @inline(__always)
+    private func reserve() -> Int32 {
+        guard firstFree < 0 else {
+            let index = firstFree
+            firstFree = entries[Int(index)].nextInBucket
+            return index
+        }
+        if entries.count >= buckets.count { growBuckets() }
+        entries.append(Entry.blank)
+        return Int32(entries.count - 1)
     }
 
     /// Takes an entry out of everything.

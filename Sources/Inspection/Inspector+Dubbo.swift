@@ -61,6 +61,7 @@ extension Inspector {
         _ seen: inout SeenBoundaries
     ) {
         guard messageObserver == nil, !session.isClientUnknown else { return }
+        let box = scratch
         while bytes.byteCount &- at >= FrameHeader.byteCount {
             guard let header = try? FrameHeader(bytes, at: at) else { return }
             let start = at &+ FrameHeader.byteCount
@@ -70,7 +71,7 @@ extension Inspector {
             else { return }
             let body = bytes.extracting(start..<start &+ count)
             if header.isRequest {
-                guard let glance = scratch.reader.glance(body) else { return }
+                guard let glance = box.reader.glance(body) else { return }
                 beginCall(glance, header, body, session, direction, now)
             } else {
                 guard header.status != 20 || Self.isPlainReply(body.byte(at: 0)) else { return }

@@ -16,7 +16,7 @@ struct OperationCache: ~Copyable {
     private static let maxKeyBytes = 1024
 
     /// A remembered operation; a hash of 0 marks a free slot.
-    private struct Slot: BitwiseCopyable {
+    struct Slot: BitwiseCopyable {
         var hash: UInt64 = 0
         /// Where the key lies in ``store``, its group behind it.
         var offset: UInt32 = 0
@@ -70,6 +70,8 @@ struct OperationCache: ~Copyable {
         group: RawSpan
     ) -> OperationID {
         scratch.removeAll(keepingCapacity: true)
+        // No request's own bytes begin so: the two kinds of keys cannot be taken for each other.
+        scratch.append(0xff)
         append(interface)
         append(version)
         append(method)

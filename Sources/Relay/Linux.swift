@@ -71,22 +71,32 @@ enum Linux {
     }
 
     private final class ThreadBody {
+        let name: StaticString
         let body: () -> Void
-        init(_ body: @escaping () -> Void) { self.body = body }
+
+        init(_ name: StaticString, _ body: @escaping () -> Void) {
+            self.name = name
+            self.body = body
+        }
+
+        func run() {
+            // SAFETY: a static string ends in a zero byte and lives for ever.
+            unsafe weir_name_thread(UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self))
+            body()
+        }
     }
 
     /// Runs `body` on a thread of its own.
     static func startThread(named name: StaticString, _ body: sending @escaping () -> Void) -> Int32 {
-        let context = unsafe Unmanaged.passRetained(ThreadBody(body)).toOpaque()
-        // SAFETY: the new thread takes over the one reference; the name is a literal.
+        let context = unsafe Unmanaged.passRetained(ThreadBody(name, body)).toOpaque()
+        // SAFETY: the new thread takes over the one reference.
         let result = unsafe weir_start_thread(
             { context in
                 guard let context = unsafe context else { return nil }
-                unsafe Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body()
+                unsafe Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run()
                 return nil
             },
-            context,
-            UnsafeRawPointer(name.utf8Start).assumingMemoryBound(to: CChar.self)
+            context
         )
         // SAFETY: the thread did not start, so the reference is still ours.
         if result != 0 { unsafe Unmanaged<ThreadBody>.fromOpaque(context).release() }

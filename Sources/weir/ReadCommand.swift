@@ -99,6 +99,7 @@ private final class CaptureReading {
     private var messages: MessageLines?
     private var calls: CallLines?
     private(set) var isReaderGone = false
+    private var remarks: [String] = []
 
     init(form: ReadCommand.Form, side: Side, callTimeoutNanoseconds: UInt64, redacted: [String]) {
         self.form = form
@@ -133,6 +134,7 @@ private final class CaptureReading {
         defer {
             reassembler.finish()
             progress.end()
+            remarks += Self.remarks(reassembler.counters)
         }
         let linkType = file.linkType
         while !isReaderGone, let packet = try file.next() {
@@ -161,7 +163,17 @@ private final class CaptureReading {
         flush()
         guard form == .summary else { return }
         let snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)
-        _ = Output.write(Array(SummaryTable.render(snapshot, columns: Output.size.columns).utf8))
+        let table = SummaryTable.render(snapshot, remarks: remarks, columns: Output.size.columns)
+        _ = Output.write(Array(table.utf8))
+    }
+
+    /// What was not usual about the packets of a capture.
+    private static func remarks(_ counters: CaptureCounters) -> [String] {
+        [
+            ("IP fragments passed over", counters.fragments), ("packets cut by the snap length", counters.truncated),
+            ("holes in streams", counters.holes), ("malformed packets", counters.malformedTotal),
+            ("connections forgotten for want of room", counters.evictedConnections),
+        ].compactMap { $1 > 0 ? "\($0) \($1)" : nil }
     }
 }
 

@@ -8,7 +8,7 @@ enum SummaryTable {
     ]
 
     /// The table of a snapshot, and below it what else was met.
-    static func render(_ snapshot: MetricsSnapshot, columns: Int) -> String {
+    static func render(_ snapshot: MetricsSnapshot, remarks: [String], columns: Int) -> String {
         let called = snapshot.operations.filter { $0.calls > 0 }
         var rows = called.sorted { ($0.calls, $1.name) > ($1.calls, $0.name) }.map(row)
         rows.insert(head, at: 0)
@@ -27,7 +27,7 @@ enum SummaryTable {
             }
             text += line + "\n"
         }
-        return text + footer(snapshot)
+        return text + footer(snapshot, remarks)
     }
 
     private static func row(_ report: OperationReport) -> [String] {
@@ -37,7 +37,7 @@ enum SummaryTable {
             + [longest, bytes(report.requestBytes), bytes(report.responseBytes)]
     }
 
-    private static func footer(_ snapshot: MetricsSnapshot) -> String {
+    private static func footer(_ snapshot: MetricsSnapshot, _ remarks: [String]) -> String {
         var lines: [String] = []
         let heartbeats = snapshot.events.filter { $0.event == .heartbeat }.reduce(0) { $0 + $1.count }
         let readonly = snapshot.events.filter { $0.event == .readonly }.reduce(0) { $0 + $1.count }
@@ -51,6 +51,7 @@ enum SummaryTable {
         for skipped in snapshot.uninspectedBytes where skipped.count > 0 {
             lines.append("not inspected (\(skipped.reason.label)) \(bytes(skipped.count))")
         }
+        lines += remarks
         return lines.isEmpty ? "" : "\n" + lines.joined(separator: "\n") + "\n"
     }
 

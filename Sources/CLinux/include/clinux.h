@@ -50,4 +50,7 @@ void weir_eventfd_clear(int fd);
 // Raises the limit of open files to its hard limit and says what it is now.
 uint64_t weir_raise_file_limit(void);
 int weir_affinity_count(void);
-int weir_start_thread(void *(*body)(void *), void *context, const char *name);
+// Runs `body` on a detached thread.
+int weir_start_thread(void *(*body)(void *), void *context);
+// Names the calling thread; at most 15 bytes count.
+void weir_name_thread(const char *name);

@@ -18,6 +18,7 @@ final class JavaCapture: Sendable {
 
     /// A call as `weir read --output calls` prints it, of those fields that a proxy must count alike.
     struct Call: Decodable, Sendable {
+        let side: String
         let ts: String
         let duration_us: UInt64
         let `protocol`: String
@@ -31,6 +32,8 @@ final class JavaCapture: Sendable {
         let request_bytes: Int
         let response_bytes: Int
 
+        /// What a proxy on the other side calls its side of this call; callbacks go against the stream.
+        var otherSide: String { side == "provider" ? "consumer" : "provider" }
         var key: Key {
             Key(interface: interface, method: method, version: version, group: group, outcome: outcome, code: code)
         }

@@ -1,5 +1,6 @@
 import Foundation
 import TestSupport
+import Testing
 
 /// How the bytes of a send are cut into writes.
 enum Segmentation: String, CaseIterable, CustomTestStringConvertible {

@@ -183,13 +183,14 @@ final class Listener: @unchecked Sendable {
     let address: Address
 
     init(_ address: Address = .loopback(0)) throws {
-        descriptor = try newSocket(isIPv6: address.isIPv6)
+        let descriptor = try newSocket(isIPv6: address.isIPv6)
+        self.descriptor = descriptor
         var on: Int32 = 1
         setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, 4)
         guard address.withSocketAddress({ bind(descriptor, $0, $1) }) == 0, listen(descriptor, 128) == 0 else {
             throw Failure(call: "listen on \(address)")
         }
-        self.address = try Address { [descriptor] in getsockname(descriptor, $0, $1) }
+        self.address = try Address { getsockname(descriptor, $0, $1) }
     }
 
     deinit { close(descriptor) }
@@ -198,8 +199,9 @@ final class Listener: @unchecked Sendable {
     func accept(within seconds: Double = 20) throws -> Connection {
         var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&wait, 1, Int32(seconds * 1000)) > 0 else { throw Failure("no connection within \(seconds) s") }
-        let accepted = accept4(descriptor, nil, nil, Int32(SOCK_CLOEXEC.rawValue))
+        let accepted = Foundation.accept(descriptor, nil, nil)
         guard accepted >= 0 else { throw Failure(call: "accept") }
+        _ = fcntl(accepted, F_SETFD, FD_CLOEXEC)
         return Connection(descriptor: accepted)
     }
 

@@ -1,0 +1,121 @@
+import Calls
+import Inspection
+import Telemetry
+import Wire
+
+extension Workload {
+    static let inspection = [
+        calls("", callsPerRead: 1) { (Frames.request(id: $0), Frames.reply(id: $0)) },
+        calls(".16-a-read", callsPerRead: 16) { (Frames.request(id: $0), Frames.reply(id: $0)) },
+        // The first read ends in the argument, 200 bytes into the frame.
+        calls(".split-request", callsPerRead: 1, firstReadBytes: 200) { (Frames.request(id: $0), Frames.reply(id: $0)) },
+        // A Java object with nested ones: its classes are defined in the frame. Another id for each call.
+        calls(".object-argument", callsPerRead: 1) { id in
+            var (request, reply) = try Frames.recordedCall(of: "createOrder")
+            request.replaceSubrange(4..<12, with: Frames.bigEndian(id))
+            reply.replaceSubrange(4..<12, with: Frames.bigEndian(id))
+            return (request, reply)
+        },
+        Workload("dubbo.call.decode-and-account.1000-operations") {
+            let worker = InspectedWorker()
+            worker.callMethodsInTurn(1600)
+            worker.check(calls: 1600)
+            return { worker.callMethodsInTurn($0) }
+        },
+    ]
+
+    /// Decodes and accounts one call: its request and its reply.
+    private static func calls(
+        _ variant: String,
+        callsPerRead: Int,
+        firstReadBytes: Int? = nil,
+        _ makeCall: @escaping @Sendable (_ id: UInt64) throws -> (request: [UInt8], reply: [UInt8])
+    ) -> Workload {
+        Workload("dubbo.call.decode-and-account\(variant)") {
+            let calls = try (0..<16).map { try makeCall($0) }
+            var reads = Reads()
+            for first in stride(from: 0, to: 16, by: callsPerRead) {
+                let together = calls[first..<first + callsPerRead]
+                var request = together.flatMap(\.request)
+                if let firstReadBytes {
+                    reads.append(Array(request.prefix(firstReadBytes)), .toUpstream)
+                    request.removeFirst(firstReadBytes)
+                }
+                reads.append(request, .toUpstream)
+                reads.append(together.flatMap(\.reply), .toDownstream)
+            }
+            let worker = InspectedWorker()
+            worker.run(reads, rounds: 100)
+            worker.check(calls: 1600)
+            return { worker.run(reads, rounds: $0 / 16) }
+        }
+    }
+}
+
+/// What arrives, read after read, in one block of memory.
+private struct Reads {
+    var bytes: [UInt8] = []
+    var reads: [(end: Int, direction: Direction)] = []
+
+    mutating func append(_ read: [UInt8], _ direction: Direction) {
+        bytes += read
+        reads.append((bytes.count, direction))
+    }
+}
+
+/// An inspector with one session and everything around it, as a worker of the relay has it.
+private final class InspectedWorker {
+    private let registry = OperationRegistry(capacity: 2000)
+    private let labels = SeriesLabels()
+    private let inspector: Inspector
+    private let session: Session
+    private var plan = Plan()
+    private var now: UInt64 = 1_000_000_000
+
+    init() {
+        inspector = Inspector(registry: registry, recorder: Recorder(labels: labels))
+        session = inspector.open(side: .provider)
+    }
+
+    @inline(__always)
+    private func receive(_ bytes: RawSpan, _ direction: Direction) {
+        plan.removeAll()
+        now &+= 700_000
+        inspector.receive(session, bytes, direction, now: now, plan: &plan)
+    }
+
+    func run(_ what: Reads, rounds: Int) {
+        let bytes = what.bytes.span.bytes
+        for _ in 0..<rounds {
+            var start = 0
+            for read in what.reads {
+                receive(bytes.extracting(start..<read.end), read.direction)
+                start = read.end
+            }
+        }
+    }
+
+    /// Calls a thousand methods, one after the other, each by a frame in the same memory.
+    func callMethodsInTurn(_ calls: Int) {
+        var request = Frames.request(id: 1, method: "method1000")
+        let reply = Frames.reply(id: 1)
+        // Behind the header, "2.0.2", the interface, "1.0.0", all with a length byte, and "\(length)method1".
+        let digits = 16 + 6 + 30 + 6 + 8
+        for call in 0..<calls {
+            request[digits] = 0x30 &+ UInt8(truncatingIfNeeded: call / 100 % 10)
+            request[digits + 1] = 0x30 &+ UInt8(truncatingIfNeeded: call / 10 % 10)
+            request[digits + 2] = 0x30 &+ UInt8(truncatingIfNeeded: call % 10)
+            receive(request.span.bytes, .toUpstream)
+            receive(reply.span.bytes, .toDownstream)
+        }
+    }
+
+    /// Stops everything when what is measured is not what should be.
+    func check(calls: UInt64) {
+        let seen = MetricsSnapshot(merging: [inspector.recorder.snapshot()], registry: registry, labels: labels)
+        let results = seen.operations.flatMap(\.results)
+        let counted = results.reduce(0) { $0 + ($1.outcome == .ok ? $1.count : 0) }
+        precondition(counted == calls && seen.operations.allSatisfy { $0.errors == 0 }, "calls were not counted")
+        precondition(seen.uninspectedBytes.allSatisfy { $0.count == 0 }, "bytes were not understood")
+    }
+}

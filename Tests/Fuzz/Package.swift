@@ -1,0 +1,32 @@
+// swift-tools-version:6.3
+import PackageDescription
+
+let testing: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// One executable a body; see README.md for how they are built and run.
+func fuzzer(_ name: String) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: ["FuzzDriver", .product(name: "FuzzBodies", package: "weir")],
+        swiftSettings: testing
+    )
+}
+
+let package = Package(
+    name: "weir-fuzz",
+    dependencies: [.package(name: "weir", path: "../..")],
+    targets: [
+        .target(name: "CFuzzDriver"),
+        .target(name: "FuzzDriver", dependencies: ["CFuzzDriver"], swiftSettings: testing),
+        fuzzer("FuzzHessian"),
+        fuzzer("FuzzForeign"),
+        fuzzer("FuzzDubboSession"),
+        fuzzer("FuzzCapture"),
+    ]
+)

@@ -1,0 +1,227 @@
+internal import Calls
+internal import Dubbo
+internal import Inspection
+internal import Telemetry
+internal import Wire
+
+/// Runs a script of two directions through a session, in pieces and whole, and checks what must hold.
+///
+/// The first byte seeds the chunking, the second says who watches. Then come the script's steps: a byte with the
+/// direction in its highest bit and a length below it (twice that many bytes follow), or, with no length, a hole, a tick
+/// or an end. Facts must not depend on the pieces, every byte is in a frame or counted, and the table stays bounded.
+///
+/// - Parameter bytes: Any bytes.
+public func fuzzDubboSession(_ bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= 2 else { return }
+    let script = SessionScript(bytes[2...])
+    let isWatched = bytes[1] & 1 != 0
+    let isMidstream = bytes[1] & 2 != 0
+    let whole = SessionRun(isWatched: isWatched, isMidstream: isMidstream)
+    whole.run(script, seed: nil)
+    let split = SessionRun(isWatched: isWatched, isMidstream: isMidstream)
+    split.run(script, seed: UInt64(bytes[0]))
+    precondition(split.facts == whole.facts, "facts depend on the pieces")
+    // Who watches does not change the numbers.
+    let other = SessionRun(isWatched: !isWatched, isMidstream: isMidstream)
+    other.run(script, seed: nil)
+    precondition(other.facts.numbers == whole.facts.numbers, "numbers depend on who watches")
+}
+
+/// What happens on a connection.
+private struct SessionScript {
+    enum Step {
+        case bytes(Direction, [UInt8])
+        case hole(Direction, UInt64)
+        case tick
+        case end(Direction)
+    }
+
+    var steps: [Step] = []
+
+    init(_ bytes: Slice<UnsafeRawBufferPointer>) {
+        var rest = bytes
+        while let head = rest.popFirst() {
+            let direction: Direction = head & 0x80 == 0 ? .toUpstream : .toDownstream
+            let count = Int(head & 0x7f) * 2
+            if count > 0 {
+                append(direction, Array(rest.prefix(count)))
+                rest = rest.dropFirst(count)
+            } else {
+                guard let kind = rest.popFirst() else { return }
+                switch kind & 3 {
+                case 0: steps.append(.hole(direction, UInt64(kind >> 2) + 1))
+                case 1: steps.append(.tick)
+                default: steps.append(.end(direction))
+                }
+            }
+        }
+    }
+
+    /// Bytes in a row are one step, so that «whole» means as whole as can be.
+    private mutating func append(_ direction: Direction, _ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        if case .bytes(direction, let before)? = steps.last {
+            steps[steps.count - 1] = .bytes(direction, before + bytes)
+        } else {
+            steps.append(.bytes(direction, bytes))
+        }
+    }
+}
+
+/// What a script came to.
+private struct SessionFacts: Equatable {
+    struct Numbers: Equatable {
+        var calls: [String] = []
+        var events: [UInt64] = []
+        var uninspected: [UInt64] = []
+        var decodeErrors: [String] = []
+        var inFlight = 0
+        var isDubbo = false
+    }
+
+    var numbers = Numbers()
+    var lines: [UInt8] = []
+    var finished: [String] = []
+    var frameBytes: UInt64 = 0
+}
+
+/// One pass over a script.
+private final class SessionRun: CallObserver, MessageObserver {
+    private static let limits = Inspector.Limits(callTimeoutNanoseconds: 1 << 30, maxCalls: 12, maxTombstones: 3)
+
+    private let registry = OperationRegistry(capacity: 6)
+    private let labels = SeriesLabels()
+    private let recorder: Recorder
+    private let inspector: Inspector
+    private let session: Session
+    private let lines = MessageLines(redacted: Redaction()) { _ in }
+    private var plan = Plan()
+    private var now: UInt64 = 1 << 30
+    private var fed: UInt64 = 0
+    private var ended: Set<Direction> = []
+    private(set) var facts = SessionFacts()
+
+    init(isWatched: Bool, isMidstream: Bool) {
+        recorder = Recorder(labels: labels)
+        inspector = Inspector(registry: registry, recorder: recorder, limits: Self.limits)
+        session = inspector.open(
+            side: .provider,
+            connection: ObservedConnection(client: "c", server: "s"),
+            isMidstream: isMidstream,
+            isClientUnknown: isMidstream
+        )
+        guard isWatched else { return }
+        inspector.callObserver = self
+        inspector.messageObserver = self
+    }
+
+    func run(_ script: SessionScript, seed: UInt64?) {
+        var random = seed
+        for step in script.steps {
+            switch step {
+            case .bytes(let direction, let bytes):
+                guard !ended.contains(direction) else { continue }
+                give(bytes, direction, &random)
+            case .hole(let direction, let count):
+                guard !ended.contains(direction) else { continue }
+                inspector.missed(session, count, direction, now: now)
+                fed += count
+            case .tick:
+                now += 1 << 29
+                inspector.tick(now: now)
+            case .end(let direction):
+                guard ended.insert(direction).inserted else { continue }
+                plan.removeAll()
+                inspector.ended(session, direction, now: now, plan: &plan)
+            }
+            precondition(inspector.callsInFlight <= Self.limits.maxCalls, "more calls than the bound")
+        }
+        facts.numbers.inFlight = inspector.callsInFlight
+        facts.numbers.isDubbo = session.connectionProtocol == .dubbo
+        inspector.close(session, now: now)
+        precondition(inspector.callsInFlight == 0, "calls outlive their connection")
+        collect()
+    }
+
+    /// Bytes of one direction: all at once, or in pieces of 1 to 32 bytes drawn from the seed.
+    private func give(_ bytes: [UInt8], _ direction: Direction, _ random: inout UInt64?) {
+        fed += UInt64(bytes.count)
+        var start = 0
+        while start < bytes.count {
+            var count = bytes.count - start
+            if let state = random {
+                let next = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                random = next
+                count = min(count, Int(next >> 59) + 1)
+            }
+            let piece = Array(bytes[start..<start + count])
+            start += count
+            plan.removeAll()
+            plan.isBoundaryWanted = random.map { $0 >> 40 & 1 == 0 } ?? false
+            inspector.receive(session, piece.span.bytes, direction, now: now, plan: &plan)
+            checkPlan(count)
+        }
+    }
+
+    private func checkPlan(_ count: Int) {
+        var covered = 0
+        for edit in plan.edits {
+            switch edit {
+            case .forward(let bytes): covered += bytes
+            case .boundary: break
+            case .drop, .replace: preconditionFailure("an observer changes bytes")
+            }
+        }
+        precondition(plan.forwardsAll ? plan.edits.isEmpty : covered == count, "not exactly the piece is passed on")
+        precondition(plan.reply.isEmpty, "an observer speaks")
+    }
+
+    private func collect() {
+        let snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)
+        for report in snapshot.operations {
+            precondition(report.inFlight == 0, "a call that ended is in flight")
+            let exceptions = report.exceptions.map { "\($0.className)=\($0.count)" }
+            for result in report.results {
+                facts.numbers.calls.append(
+                    "\(report.operation) \(report.side) \(result.outcome) \(result.code) \(result.count)"
+                        + " \(report.requestBytes) \(report.responseBytes) \(report.lateReplies) \(exceptions)"
+                )
+            }
+        }
+        facts.numbers.events = snapshot.events.map(\.count)
+        facts.numbers.uninspected = snapshot.uninspectedBytes.map(\.count)
+        facts.numbers.decodeErrors = snapshot.decodeErrors.map { "\($0.reason) \($0.count)" }
+        facts.lines = lines.json.bytes
+        let understood = facts.frameBytes + facts.numbers.uninspected.reduce(0, +)
+        // A frame with a hole in it counts the hole twice: in its own length and as a gap.
+        let gaps = snapshot.uninspectedBytes.first { $0.reason == .gap }?.count ?? 0
+        precondition(understood <= fed + gaps, "more bytes are counted than came")
+    }
+
+    func finished(_ call: ObservedCall) {
+        facts.finished.append("\(call.id) \(call.call.outcome) \(call.call.code) \(call.caller) \(call.exception)")
+    }
+
+    func request(
+        _ frame: borrowing ObservedFrame,
+        _ request: borrowing RequestMetadata,
+        on connection: ObservedConnection
+    ) {
+        facts.frameBytes += frame.header.frameBytes
+        lines.request(frame, request, on: connection)
+    }
+
+    func reply(
+        _ frame: borrowing ObservedFrame,
+        _ response: borrowing ResponseMetadata,
+        on connection: ObservedConnection
+    ) {
+        facts.frameBytes += frame.header.frameBytes
+        lines.reply(frame, response, on: connection)
+    }
+
+    func event(_ frame: borrowing ObservedFrame, _ event: EventPayload, on connection: ObservedConnection) {
+        facts.frameBytes += frame.header.frameBytes
+        lines.event(frame, event, on: connection)
+    }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import Testing
+
+extension Integration {
+    /// What a real Prometheus makes of the metrics; needs the programs `prometheus` and `promtool`.
+    @Suite struct PrometheusTests {
+        /// Whether the programs are there; says if not.
+        private func canRun(_ programs: String...) -> Bool {
+            let missing = programs.filter { !isInstalled($0) }
+            if !missing.isEmpty { print("not tested against Prometheus: no \(missing.joined(separator: ", "))") }
+            return missing.isEmpty
+        }
+
+        @Test("promtool finds nothing to complain of", .timeLimit(.minutes(1)))
+        func promtoolIsContent() throws {
+            guard canRun("promtool") else { return }
+            let provider = try EchoProvider()
+            defer { provider.stop() }
+            let weir = try WeirProcess(upstream: provider.address)
+            let connection = try Connection(to: weir.address)
+            for id in 1...20 { try connection.call(UInt64(id), method: "m\(id % 3)") }
+            try connection.write(DubboBytes.request(99, isOneway: true))
+            // Something that is no Dubbo, and a refusal, for their families to have samples.
+            let other = try Connection(to: weir.address)
+            try other.write(Array("hello there, this is not Dubbo at all".utf8))
+            try weir.metrics("a oneway call") { $0.sum("weir_calls_total", ["outcome": "oneway"]) == 1 }
+            let page = try weir.get("/metrics")
+            let folder = try TemporaryFolder()
+            let checked = try ChildProcess.run(
+                ["promtool", "check", "metrics"],
+                input: folder.file("metrics", page.body)
+            )
+            #expect(checked.end == .exited(0))
+            #expect(checked.outputText + checked.errorText == "")
+        }
+
+        @Test("The form of the page follows the Accept header")
+        func negotiation() throws {
+            let provider = try EchoProvider()
+            defer { provider.stop() }
+            let weir = try WeirProcess(upstream: provider.address)
+            let plain = try weir.get("/metrics")
+            #expect(plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
+            #expect(!plain.text.contains("# EOF"))
+            let accept = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,*/*;q=0.1"
+            let open = try weir.get("/metrics", accept: accept)
+            #expect(open.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8")
+            #expect(open.text.hasSuffix("# EOF\n"))
+            let names = { (metrics: Metrics) in Set(metrics.samples.map(\.name)) }
+            #expect(names(try Metrics(text: plain.text)) == names(try Metrics(text: open.text)))
+        }
+
+        @Test("A real Prometheus scrapes the demo and answers rates and quantiles per method", .timeLimit(.minutes(2)))
+        func scrapesDemo() throws {
+            guard canRun("prometheus") else { return }
+            let admin = Address.loopback(try Listener.freePort())
+            let demo = try ChildProcess([WeirBinary.path, "demo", "--rate", "300", "--admin", admin.description])
+            try eventually("the demo is ready") {
+                guard demo.isRunning() else { throw Failure("weir demo ended: \(demo.errorText)") }
+                return (try? HTTPAnswer.get("/readyz", from: admin).status) == 200
+            }
+            let server = try Prometheus(target: admin)
+            // Every operation that has answered calls shows up once two scrapes have seen it.
+            let rates = try eventually("rates of several operations", within: 40) {
+                let rows = try server.query("sum by (interface, method) (rate(weir_calls_total[10s])) > 0")
+                return rows.count >= 6 ? rows : nil
+            }
+            #expect(Set(rates.map { $0.labels["interface"] ?? "" }).count >= 2)
+            #expect(rates.allSatisfy { $0.labels["method"]?.isEmpty == false })
+
+            let quantile = "histogram_quantile(0.99, sum by (le, interface, method) (rate(weir_call_duration_seconds_bucket[10s])))"
+            let quantiles = try eventually("quantiles of several operations") {
+                let rows = try server.query(quantile).filter { $0.value.isFinite }
+                return rows.count >= 6 ? rows : nil
+            }
+            #expect(quantiles.allSatisfy { $0.value > 0 && $0.value <= 10 })
+            let errors = try server.query("sum by (outcome) (rate(weir_calls_total{outcome!=\"ok\"}[10s]))")
+            #expect(errors.contains { $0.labels["outcome"] == "business_error" })
+            #expect(try server.query("up").map(\.value) == [1])
+
+            // Units are part of OpenMetrics only: Prometheus asked for it and got it.
+            let metadata = try server.get("/api/v1/targets/metadata?metric=weir_call_duration_seconds")
+            let rows = (metadata as? [String: Any])?["data"] as? [[String: Any]]
+            #expect(rows?.first?["type"] as? String == "histogram")
+            #expect(rows?.first?["unit"] as? String == "seconds")
+
+            demo.send(SIGTERM)
+            #expect(try demo.wait() == .exited(0))
+        }
+    }
+}
+
+/// A Prometheus that scrapes one target every second.
+private final class Prometheus {
+    private let process: ChildProcess
+    private let folder: TemporaryFolder
+    private let address: Address
+
+    init(target: Address) throws {
+        folder = try TemporaryFolder()
+        address = .loopback(try Listener.freePort())
+        let configuration = """
+            global:
+              scrape_interval: 1s
+              scrape_timeout: 1s
+            scrape_configs:
+              - job_name: weir
+                static_configs:
+                  - targets: ["\(target)"]
+
+            """
+        process = try ChildProcess([
+            "prometheus", "--config.file", folder.file("prometheus.yml", text: configuration), "--storage.tsdb.path",
+            folder.path + "/data", "--web.listen-address", address.description, "--log.level", "warn",
+        ])
+        try eventually("Prometheus is ready", within: 60) { [process, address] in
+            guard process.isRunning() else { throw Failure("prometheus ended: \(process.errorText)") }
+            return (try? HTTPAnswer.get("/-/ready", from: address).status) == 200
+        }
+    }
+
+    deinit {
+        process.send(SIGTERM)
+        _ = try? process.wait()
+    }
+
+    func get(_ path: String) throws -> Any { try HTTPAnswer.get(path, from: address).json }
+
+    /// The answer to a query: a row a series.
+    func query(_ expression: String) throws -> [(labels: [String: String], value: Double)] {
+        var allowed = CharacterSet.alphanumerics
+        allowed.insert(charactersIn: "-._~")
+        let escaped = expression.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""
+        guard let answer = try get("/api/v1/query?query=\(escaped)") as? [String: Any],
+            let rows = (answer["data"] as? [String: Any])?["result"] as? [[String: Any]]
+        else { throw Failure("Prometheus did not like \(expression)") }
+        return rows.map { row in
+            let text = (row["value"] as? [Any])?.last as? String ?? ""
+            return (row["metric"] as? [String: String] ?? [:], Double(text) ?? .nan)
+        }
+    }
+}
