@@ -124,6 +124,14 @@ let package = Package(
             dependencies: ["Relay", "Inspection", "Telemetry", "Calls", "Wire", "TestSupport"],
             swiftSettings: testing
         ),
+        .testTarget(
+            name: "InspectionTests",
+            dependencies: [
+                "Inspection", "Capture", "Telemetry", "Dubbo", "Hessian", "Calls", "Wire", "TestSupport", "FuzzBodies",
+            ],
+            swiftSettings: testing
+        ),
+        .testTarget(name: "IntegrationTests", dependencies: ["weir", "TestSupport"], swiftSettings: testing),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "TelemetryTests",

@@ -4,7 +4,7 @@ import Workloads
 let benchmarks: @Sendable () -> Void = {
     for workload in Workload.all {
         let configuration = Benchmark.Configuration(
-            metrics: [.wallClock, .cpuTotal, .throughput],
+            metrics: [.wallClock, .throughput],
             warmupIterations: 1,
             scalingFactor: .mega,
             maxDuration: .seconds(3),

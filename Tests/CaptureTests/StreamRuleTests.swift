@@ -1,5 +1,6 @@
 import Capture
 import Testing
+import Wire
 import TestSupport
 
 /// One rule of reassembly a test.

@@ -7,8 +7,8 @@ internal import Wire
 /// Runs a script of two directions through a session, in pieces and whole, and checks what must hold.
 ///
 /// The first byte seeds the chunking, the second says who watches. Then come the script's steps: a byte with the
-/// direction in its highest bit and a length below it (twice that many bytes follow), or, with no length, a hole, a tick
-/// or an end. Facts must not depend on the pieces, every byte is in a frame or counted, and the table stays bounded.
+/// direction in its highest bit and a length below it (so many bytes follow), or, with no length, a hole, a tick or an
+/// end. Facts must not depend on the pieces, every byte is in a frame or counted, and the table stays bounded.
 ///
 /// - Parameter bytes: Any bytes.
 public func fuzzDubboSession(_ bytes: UnsafeRawBufferPointer) {
@@ -42,7 +42,7 @@ private struct SessionScript {
         var rest = bytes
         while let head = rest.popFirst() {
             let direction: Direction = head & 0x80 == 0 ? .toUpstream : .toDownstream
-            let count = Int(head & 0x7f) * 2
+            let count = Int(head & 0x7f)
             if count > 0 {
                 append(direction, Array(rest.prefix(count)))
                 rest = rest.dropFirst(count)
@@ -140,6 +140,9 @@ private final class SessionRun: CallObserver, MessageObserver {
         facts.numbers.isDubbo = session.connectionProtocol == .dubbo
         inspector.close(session, now: now)
         precondition(inspector.callsInFlight == 0, "calls outlive their connection")
+        // The inspector holds its observers.
+        inspector.callObserver = nil
+        inspector.messageObserver = nil
         collect()
     }
 
