@@ -32,7 +32,8 @@ let package = Package(
     name: "weir",
     products: [
         .executable(name: "weir", targets: ["weir"]),
-        // For Benchmarks/ only; nothing in it is a promise.
+        // For the nested packages Benchmarks and Tests/Fuzz only; nothing in them is a promise.
+        .library(name: "FuzzBodies", targets: ["FuzzBodies"]),
         .library(
             name: "WeirCore",
             targets: ["Wire", "Calls", "Hessian", "Dubbo", "Telemetry", "Inspection", "Capture"]
@@ -112,8 +113,16 @@ let package = Package(
             dependencies: ["Hessian", "Wire", "TestSupport", "FuzzBodies"],
             swiftSettings: testing
         ),
-        .testTarget(name: "DubboTests", dependencies: ["Dubbo", "Wire", "TestSupport", "FuzzBodies"], swiftSettings: testing),
-        .testTarget(name: "CaptureTests", dependencies: ["Capture", "Wire", "TestSupport", "FuzzBodies"], swiftSettings: testing),
+        .testTarget(
+            name: "DubboTests",
+            dependencies: ["Dubbo", "Hessian", "Wire", "TestSupport", "FuzzBodies"],
+            swiftSettings: testing
+        ),
+        .testTarget(
+            name: "CaptureTests",
+            dependencies: ["Capture", "Wire", "TestSupport", "FuzzBodies"],
+            swiftSettings: testing
+        ),
         .testTarget(
             name: "DemoTests",
             dependencies: ["Demo", "Calls", "Dubbo", "Hessian", "Wire", "TestSupport"],
