@@ -14,6 +14,7 @@ public struct RequestGlance: BitwiseCopyable, Sendable {
     /// The method: slot 4, or of a generic call its first argument.
     public var method: ByteRange
     /// Interface, version and method as they stand in the body, length bytes included: equal bytes, equal names.
+    ///
     /// Empty for a generic call, whose method stands elsewhere.
     public var names: ByteRange
     /// The attachments that matter.

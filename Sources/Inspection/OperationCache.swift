@@ -47,6 +47,7 @@ struct OperationCache: ~Copyable {
     ///   - callProtocol: Whose names they are.
     ///   - key: Bytes that spell interface, version and method without doubt, such as the request's own.
     ///   - group: The group; empty for none.
+    /// - Returns: The operation, or `nil` when those names, spelled so, were not met before.
     @inline(__always)
     func known(_ callProtocol: CallProtocol, key: RawSpan, group: RawSpan) -> OperationID? {
         let hash = hash(callProtocol, key, group)

@@ -120,7 +120,7 @@ private struct DemoService: Service {
         let callers = consumers.applications.joined(separator: ", ")
         var view = DemoView(route: "\(callers) → weir 127.0.0.1:\(port) → provider 127.0.0.1:\(provider.port)")
         let end = seconds.map { Output.now() + UInt64($0 * 1e9) } ?? .max
-        while Output.now() < end, !Task.isShuttingDownGracefully {
+        while Output.now() < end, !Task.isShuttingDownGracefully, !Task.isCancelled {
             let rest = min(1_000_000_000, end - Output.now())
             try? await cancelWhenGracefulShutdown { try await Task.sleep(nanoseconds: rest) }
             view.show(await snapshot())

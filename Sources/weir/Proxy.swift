@@ -141,12 +141,17 @@ struct RelayService: Service {
     let logger: Logger
 
     func run() async throws {
-        await withGracefulShutdownHandler {
-            await proxy.relay.ended()
-        } onGracefulShutdown: {
-            proxy.stopAccepting()
-            logger.notice("draining", metadata: ["deadline": "\(drainDeadline)"])
-            Task { await proxy.relay.drain(within: drainDeadline.nanoseconds) }
+        await withTaskCancellationHandler {
+            await withGracefulShutdownHandler {
+                await proxy.relay.ended()
+            } onGracefulShutdown: {
+                proxy.stopAccepting()
+                logger.notice("draining", metadata: ["deadline": "\(drainDeadline)"])
+                Task { await proxy.relay.drain(within: drainDeadline.nanoseconds) }
+            }
+        } onCancel: {
+            // Another service has failed, and the process is to end.
+            Task { await proxy.relay.drain(within: 0) }
         }
         logger.notice("stopped")
     }

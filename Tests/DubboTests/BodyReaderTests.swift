@@ -72,7 +72,10 @@ private func readEverySplit(_ form: BodyForm, _ body: [UInt8], serialization: UI
         #expect(facts.error == nil)
     }
 
-    @Test("a generic call names its method in the first argument", arguments: ["$invoke", "$invokeAsync", "$echo", "$in"])
+    @Test(
+        "a generic call names its method in the first argument",
+        arguments: ["$invoke", "$invokeAsync", "$echo", "$in"]
+    )
     func generic(method: String) {
         let isGeneric = method.hasPrefix("$invoke")
         for name in ["real", String(repeating: "n", count: 2000), "中文😀"] {
@@ -198,7 +201,10 @@ private func readEverySplit(_ form: BodyForm, _ body: [UInt8], serialization: UI
     @Test("what does not fit the kept texts is unknown; the rest stays known")
     func overflow() {
         let long = String(repeating: "x", count: 300)
-        let body = requestBody(["2.0.2", "a.B", "1", "m", long], attachments: [("group", "g"), ("long", long), ("a", "b")])
+        let body = requestBody(
+            ["2.0.2", "a.B", "1", "m", long],
+            attachments: [("group", "g"), ("long", long), ("a", "b")]
+        )
         #expect(read(.request, body, keptBytes: 64).descriptor == long)
         let split = read(.request, body, cuts: Array(1..<body.count), keptBytes: 64)
         #expect(split.error == nil && split.interface == "a.B" && split.method == "m" && split.descriptor == nil)
@@ -305,7 +311,12 @@ private func readEverySplit(_ form: BodyForm, _ body: [UInt8], serialization: UI
             #expect(reply([0x92] + tail) == BodyFacts(kind: .null))
             #expect(
                 reply([0x93] + thrown + map + tail)
-                    == BodyFacts(attachments: ["dubbo=2.0.2"], kind: .exceptionWithAttachments, exceptionClass: "a.E", message: "oom")
+                    == BodyFacts(
+                        attachments: ["dubbo=2.0.2"],
+                        kind: .exceptionWithAttachments,
+                        exceptionClass: "a.E",
+                        message: "oom"
+                    )
             )
             let value = BodyFacts(attachments: ["dubbo=2.0.2"], kind: .valueWithAttachments)
             #expect(reply(hex("94 7a 90 43 0161 90 60") + map + tail) == value)
@@ -343,7 +354,10 @@ private func readEverySplit(_ form: BodyForm, _ body: [UInt8], serialization: UI
         #expect(reply(hex("95 48 0161 5a")).error == .oddMap(offset: 4))
     }
 
-    @Test("the text of a status that is not 20, with and without dubbo-go's byte", arguments: [25, 30, 40, 70, 100] as [UInt8])
+    @Test(
+        "the text of a status that is not 20, with and without dubbo-go's byte",
+        arguments: [25, 30, 40, 70, 100] as [UInt8]
+    )
     func errorText(status: UInt8) {
         for tail in [[], [0x4e], [0x4e, 0x4e]] as [[UInt8]] {
             #expect(reply(hex("04 62757379") + tail, status: status) == BodyFacts(message: "busy"))

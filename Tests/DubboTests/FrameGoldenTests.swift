@@ -108,7 +108,11 @@ private struct GoldenFrame: @unchecked Sendable {
     func incomplete() {
         for frame in GoldenFrame.all where !frame.isComplete {
             let body = Array(frame.bytes[16...])
-            let facts = DubboTests.read(form(of: frame), body, serialization: UInt8(frame.number("serialization_id") ?? 0))
+            let facts = DubboTests.read(
+                form(of: frame),
+                body,
+                serialization: UInt8(frame.number("serialization_id") ?? 0)
+            )
             let split = DubboTests.read(
                 form(of: frame),
                 body,

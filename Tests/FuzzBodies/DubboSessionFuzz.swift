@@ -21,10 +21,13 @@ public func fuzzDubboSession(_ bytes: UnsafeRawBufferPointer) {
     let split = SessionRun(isWatched: isWatched, isMidstream: isMidstream)
     split.run(script, seed: UInt64(bytes[0]))
     precondition(split.facts == whole.facts, "facts depend on the pieces")
-    // Who watches does not change the numbers.
+    // Who watches does not change the numbers; but more is read of replies then, so more errors are met.
     let other = SessionRun(isWatched: !isWatched, isMidstream: isMidstream)
     other.run(script, seed: nil)
-    precondition(other.facts.numbers == whole.facts.numbers, "numbers depend on who watches")
+    var (one, two) = (other.facts.numbers, whole.facts.numbers)
+    one.decodeErrors = []
+    two.decodeErrors = []
+    precondition(one == two, "numbers depend on who watches")
 }
 
 /// What happens on a connection.

@@ -23,7 +23,9 @@ private enum Entry: CaseIterable {
 }
 
 /// Feeds `bytes`, cut at `cuts`, to one entry point; further pieces are not given once it is complete.
-private func scan(_ entry: Entry, _ bytes: [UInt8], cuts: [Int] = [], _ limits: HessianLimits = HessianLimits()) -> Scanned {
+private func scan(_ entry: Entry, _ bytes: [UInt8], cuts: [Int] = [], _ limits: HessianLimits = HessianLimits())
+    -> Scanned
+{
     var scanner = HessianScanner(limits: limits, keptBytes: 1 << 20)
     if entry == .throwable { scanner.beginThrowable() }
     var result = Scanned()
@@ -83,7 +85,12 @@ private func cuts(of count: Int, _ random: inout SeededRandom) -> [[Int]] {
     return all.map { [$0] } + [Array(1..<max(count, 1))]
 }
 
-private func expectSame(_ entry: Entry, _ bytes: [UInt8], _ random: inout SeededRandom, _ limits: HessianLimits = HessianLimits()) {
+private func expectSame(
+    _ entry: Entry,
+    _ bytes: [UInt8],
+    _ random: inout SeededRandom,
+    _ limits: HessianLimits = HessianLimits()
+) {
     let whole = scan(entry, bytes, limits)
     for cuts in cuts(of: bytes.count, &random) {
         let split = scan(entry, bytes, cuts: cuts, limits)
@@ -144,14 +151,20 @@ private func isReadable(_ vector: HessianVector) -> Bool { !vector.isError && ve
         expectSame(.string, input, &random)
     }
 
-    @Test("null is no string, anything else is an error", arguments: ["90", "41 0000 20", "48 5a", "79 0161", "20", "e0"])
+    @Test(
+        "null is no string, anything else is an error",
+        arguments: ["90", "41 0000 20", "48 5a", "79 0161", "20", "e0"]
+    )
     func notStrings(bytes: String) {
         let lead = hex(bytes)[0]
         #expect(scan(.string, hex(bytes)).error == .badTag(tag: lead, offset: 0))
         #expect(scan(.string, [0x4e]) == Scanned(end: 1, isComplete: true))
     }
 
-    @Test("a byte that begins no character is an error at its place, in any pieces", arguments: ["80", "bf", "f0", "ff"])
+    @Test(
+        "a byte that begins no character is an error at its place, in any pieces",
+        arguments: ["80", "bf", "f0", "ff"]
+    )
     func badText(byte: String) {
         var random = SeededRandom(seed: 4)
         let input = hex("03 61 c3a9 \(byte) 61")
@@ -272,7 +285,9 @@ private func isReadable(_ vector: HessianVector) -> Bool { !vector.isError && ve
     func garbage() {
         var random = SeededRandom(seed: 8)
         for _ in 0..<20_000 {
-            let bytes = (0..<Int.random(in: 1...40, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 1...40, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             for entry in Entry.allCases {
                 let whole = scan(entry, bytes)
                 var cuts = Array(1..<bytes.count)

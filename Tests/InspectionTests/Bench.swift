@@ -58,7 +58,10 @@ final class Bench {
     func give(_ session: Session, _ bytes: [UInt8], _ direction: Direction, _ now: UInt64) {
         plan.removeAll()
         inspector.receive(session, bytes.span.bytes, direction, now: now, plan: &plan)
-        #expect(plan.forwardsAll && plan.edits.isEmpty && plan.reply.isEmpty, "a session that only observes passes all on")
+        #expect(
+            plan.forwardsAll && plan.edits.isEmpty && plan.reply.isEmpty,
+            "a session that only observes passes all on"
+        )
     }
 
     /// The message lines, parsed no further.
@@ -90,7 +93,9 @@ extension MetricsSnapshot {
     }
 
     var uninspected: [String: UInt64] {
-        Dictionary(uniqueKeysWithValues: uninspectedBytes.filter { $0.count > 0 }.map { ("\($0.reason.label)", $0.count) })
+        Dictionary(
+            uniqueKeysWithValues: uninspectedBytes.filter { $0.count > 0 }.map { ("\($0.reason.label)", $0.count) }
+        )
     }
 
     var decodeErrorCounts: [String: UInt64] {

@@ -24,7 +24,9 @@ import Testing
         bench.down(two, Frames.reply())
         #expect(bench.counts() == ["com.x.Svc.hello ok OK 1", "com.x.Svc.hello unanswered  2"])
         if watching != .nothing {
-            #expect(bench.calls.all.filter { $0.call.outcome == .unanswered }.map(\.call.durationNanoseconds).contains(490))
+            #expect(
+                bench.calls.all.filter { $0.call.outcome == .unanswered }.map(\.call.durationNanoseconds).contains(490)
+            )
         }
         // The number of the ended connection is given to a new one, which has none of its calls.
         let three = bench.open()
@@ -73,21 +75,26 @@ import Testing
             let bench = Bench(.nothing)
             let session = bench.open()
             let names = Frames.request(attachments: [])
-            let body = Array(names[16...].dropLast(2)) + Frames.hessian { encoder in
-                encoder.beginMap()
-                encoder.string("timeout")
-                encoder.int(300)
-                encoder.string("group")
-                encoder.string("g")
-                encoder.end()
-            }
+            let body =
+                Array(names[16...].dropLast(2))
+                + Frames.hessian { encoder in
+                    encoder.beginMap()
+                    encoder.string("timeout")
+                    encoder.int(300)
+                    encoder.string("group")
+                    encoder.string("g")
+                    encoder.end()
+                }
             let request = Frames.frame(0xc2, id: 1, body)
             bench.up(session, Array(request[..<(cut ?? request.count)]), now: 0)
             if let cut { bench.up(session, Array(request[cut...]), now: 0) }
             bench.inspector.tick(now: 299 * millisecond)
             #expect(bench.inspector.callsInFlight == 1)
             bench.inspector.tick(now: 501 * millisecond)
-            #expect(bench.counts() == ["com.x.Svc.hello timeout  1"] && bench.snapshot.report("hello")?.operation.group == "g")
+            #expect(
+                bench.counts() == ["com.x.Svc.hello timeout  1"]
+                    && bench.snapshot.report("hello")?.operation.group == "g"
+            )
         }
     }
 
@@ -151,7 +158,10 @@ import Testing
         bench.inspector.tick(now: second)
         bench.up(session, Frames.request(method: "fourth"), now: second)
         bench.down(session, Frames.reply(), now: second + 1)
-        #expect(bench.counts().suffix(1) == ["com.x.Svc.third timeout  1"] && bench.counts().contains("com.x.Svc.fourth ok OK 1"))
+        #expect(
+            bench.counts().suffix(1) == ["com.x.Svc.third timeout  1"]
+                && bench.counts().contains("com.x.Svc.fourth ok OK 1")
+        )
         #expect(bench.snapshot.report("third")?.lateReplies == 0)
     }
 

@@ -47,7 +47,8 @@ import Testing
     @Test(
         "what else there is",
         arguments: [
-            ("16 03 01 0200", ConnectionProtocol.tls, "tls"), ("16 02 00", .opaque, "opaque"), ("da bc", .opaque, "opaque"),
+            ("16 03 01 0200", ConnectionProtocol.tls, "tls"), ("16 02 00", .opaque, "opaque"),
+            ("da bc", .opaque, "opaque"),
             (hexText("GET / HTTP/1.1\r\n".utf8), .http, "http"), (hexText("OPTIONS * ".utf8), .http, "http"),
             (hexText("DELETE /x".utf8), .http, "http"), (hexText("POST /a".utf8), .http, "http"),
             (hexText("GETX / HTTP/1.1".utf8), .opaque, "opaque"), (hexText("OPTIMIZE".utf8), .opaque, "opaque"),
@@ -98,7 +99,9 @@ import Testing
         let bench = Bench()
         let session = bench.inspector.openOpaque(side: .provider)
         bench.up(session, Frames.request())
-        #expect(bench.uninspected == ["opaque": UInt64(Frames.request().count)] && session.connectionProtocol == .opaque)
+        #expect(
+            bench.uninspected == ["opaque": UInt64(Frames.request().count)] && session.connectionProtocol == .opaque
+        )
     }
 }
 
@@ -159,7 +162,8 @@ import Testing
             for isRequestFirst in [false, true] {
                 let bench = Bench()
                 let session = bench.open(isMidstream: true, isClientUnknown: true)
-                let (there, back): (Direction, Direction) = isFlipped ? (.toDownstream, .toUpstream) : (.toUpstream, .toDownstream)
+                let (there, back): (Direction, Direction) =
+                    isFlipped ? (.toDownstream, .toUpstream) : (.toUpstream, .toDownstream)
                 bench.give(session, Frames.heartbeat(), back, 1)
                 if !isRequestFirst { bench.give(session, Frames.reply(id: 90), back, 1) }
                 bench.give(session, Frames.request(), there, 1)
@@ -169,7 +173,9 @@ import Testing
                 let request = try #require(bench.lines.first { $0.contains("com.x.Svc") })
                 #expect(request.contains(#""dir":"c2s""#))
                 let client = isFlipped ? Bench.client.server : Bench.client.client
-                #expect(request.contains("\"client\":\"\(client)\"") && bench.calls.all.first?.connection.client == client)
+                #expect(
+                    request.contains("\"client\":\"\(client)\"") && bench.calls.all.first?.connection.client == client
+                )
                 #expect(bench.lines.last?.contains(#""dir":"s2c""#) == true)
             }
         }

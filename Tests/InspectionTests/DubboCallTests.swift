@@ -1,4 +1,5 @@
 import Calls
+import Foundation
 import Hessian
 import Inspection
 import Telemetry
@@ -139,7 +140,9 @@ import Testing
         #expect(bench.counts() == ["com.x.Svc.hello business_error OK 3"])
         #expect(report.exceptions.map { "\($0.className) \($0.count)" } == ["com.x.Oops 2", "com.x.Other 1"])
         #expect(report.duration.count == 3)
-        if watching != .nothing { #expect(bench.calls.all.map(\.exception) == ["com.x.Oops", "com.x.Other", "com.x.Oops"]) }
+        if watching != .nothing {
+            #expect(bench.calls.all.map(\.exception) == ["com.x.Oops", "com.x.Other", "com.x.Oops"])
+        }
     }
 
     @Test(
@@ -348,5 +351,45 @@ import Testing
         bench.watch(.calls)
         bench.down(session, Frames.reply())
         #expect(bench.calls.all.map(\.caller) == [""])
+    }
+
+    @Test("a reply whose reading nobody wanted when it began is not taken for another one's")
+    func unreadReply() throws {
+        let bench = Bench(.nothing)
+        let (one, two) = (bench.open(), bench.open())
+        bench.up(one, Frames.request())
+        bench.up(two, Frames.request())
+        let reply = Frames.failure(status: 70, "a text of its own")
+        bench.down(one, Array(reply.dropLast(2)))
+        bench.watch(.messages)
+        bench.down(two, Frames.failure(status: 80, String(repeating: "another text ", count: 9)))
+        bench.down(one, Array(reply.suffix(2)))
+        let lines = try objects(bench.messages.json.bytes)
+        #expect(lines.map { ($0["status"] as? NSNumber)?.intValue } == [80, 70])
+        #expect(lines[1]["exception_message"] is NSNull)
+    }
+
+    @Test("names that spell the same bytes in another way are other names")
+    func spelling() {
+        // The bytes of the first request's names, as they stand in its body, are those of the second one's with
+        // lengths of two bytes.
+        let front = String(repeating: "i", count: 47)
+        let back = String(repeating: "m", count: 47)
+        let version = front + "\0\u{1}1\0\u{31}" + back
+        #expect(version.utf8.count == 99)
+        let bench = Bench(.nothing)
+        let session = bench.open()
+        bench.up(session, Frames.request(interface: "", version: version, method: "m", attachments: []))
+        let request = Frames.request(
+            id: 2,
+            interface: "c" + front,
+            version: "1",
+            method: back + "\u{1}m",
+            attachments: []
+        )
+        bench.up(session, Array(request[..<30]))
+        bench.up(session, Array(request[30...]))
+        let interfaces = bench.snapshot.operations.map(\.operation.interface)
+        #expect(Set(interfaces) == ["", "c" + front] && session.inFlight == 2)
     }
 }

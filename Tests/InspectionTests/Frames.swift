@@ -6,7 +6,8 @@ enum Frames {
     /// The 16 bytes in front of a body.
     static func header(_ flags: UInt8, status: UInt8 = 0, id: UInt64, bodyBytes: Int) -> [UInt8] {
         let word = UInt32(truncatingIfNeeded: bodyBytes)
-        return [0xda, 0xbb, flags, status] + bigEndian(id) + (0..<4).map { UInt8(truncatingIfNeeded: word >> (24 - 8 * $0)) }
+        return [0xda, 0xbb, flags, status] + bigEndian(id)
+            + (0..<4).map { UInt8(truncatingIfNeeded: word >> (24 - 8 * $0)) }
     }
 
     private static func bigEndian(_ value: UInt64) -> [UInt8] {

@@ -104,7 +104,8 @@ extension Line {
     /// The parts of `[group/]interface[:version]`.
     var service: (group: String, interface: String, version: String)? {
         guard let all = text("service") else { return nil }
-        let (group, rest) = all.contains("/")
+        let (group, rest) =
+            all.contains("/")
             ? (String(all.prefix { $0 != "/" }), String(all.drop { $0 != "/" }.dropFirst())) : ("", all)
         let version = rest.contains(":") ? String(rest.drop { $0 != ":" }.dropFirst()) : "0.0.0"
         return (group, String(rest.prefix { $0 != ":" }), version)

@@ -57,7 +57,9 @@ private struct Exchange {
         var seen: Set<MessageKey> = []
         for (log, isConsumersLog) in [(capture.frames, true), (capture.providerFrames, false)] {
             // A reply that could not be serialised is logged twice by the one who tried.
-            let failed = Set(log.filter { $0.number("status") == 50 }.map { MessageKey(frame: $0, isConsumersLog: isConsumersLog) })
+            let failed = Set(
+                log.filter { $0.number("status") == 50 }.map { MessageKey(frame: $0, isConsumersLog: isConsumersLog) }
+            )
             for frame in log {
                 let key = MessageKey(frame: frame, isConsumersLog: isConsumersLog)
                 if failed.contains(key), frame.number("status") == 20 { continue }
@@ -91,7 +93,10 @@ private struct Exchange {
             return
         }
         guard let service = frame.service else { return }
-        #expect(message.text("interface") == service.interface && message.text("method") == frame.text("method"), "\(key)")
+        #expect(
+            message.text("interface") == service.interface && message.text("method") == frame.text("method"),
+            "\(key)"
+        )
         // 2.6 logs the interface alone.
         guard frame.text("service") != service.interface else { return }
         #expect(message.text("group") == service.group && message.text("version") == service.version, "\(key)")
@@ -101,7 +106,9 @@ private struct Exchange {
     private func exchanges(_ capture: JavaCapture) throws -> [Exchange] {
         let messages = byKey(capture)
         var finished: [String: Line] = [:]
-        for call in capture.calls { finished["\(call.text("client") ?? "") \(call.text("side") ?? "") \(call.text("id") ?? "")"] = call }
+        for call in capture.calls {
+            finished["\(call.text("client") ?? "") \(call.text("side") ?? "") \(call.text("id") ?? "")"] = call
+        }
         var frames: [Int64: Line] = [:]
         for frame in capture.frames where frame.text("kind") == "request" {
             if let seq = frame.number("seq") { frames[seq] = frame }
@@ -136,7 +143,10 @@ private struct Exchange {
             #expect(request.text("version") == service.version && request.text("method") == method, id)
             #expect(request.text("param_desc") == descriptor(call["ptypes"] as? [String] ?? []), id)
             let isGeneric = call.text("mode")?.hasPrefix("generic") == true
-            #expect(request.text("generic_method") == (isGeneric ? (call["args"] as? [Any])?.first as? String : nil), id)
+            #expect(
+                request.text("generic_method") == (isGeneric ? (call["args"] as? [Any])?.first as? String : nil),
+                id
+            )
             let attachments = request.texts("attachments")
             for (key, value) in call.texts("attachments") { #expect(attachments[key] == value, id) }
             #expect(request.number("serialization_id") == (name == "dubbo-fastjson2" ? 23 : 2), id)
@@ -155,7 +165,8 @@ private struct Exchange {
     /// The JVM descriptor of Java type names.
     private func descriptor(_ types: [String]) -> String {
         let primitives = [
-            "int": "I", "long": "J", "boolean": "Z", "byte": "B", "short": "S", "char": "C", "float": "F", "double": "D",
+            "int": "I", "long": "J", "boolean": "Z", "byte": "B", "short": "S", "char": "C", "float": "F",
+            "double": "D",
         ]
         return types.map { type in
             primitives[type] ?? (type.hasPrefix("[") ? type : "L\(type);").replacing(".", with: "/")
@@ -167,12 +178,16 @@ private struct Exchange {
         guard let capture = try JavaCapture.named(name) else { return }
         func key(_ client: String?, _ method: String?, _ bytes: Int64, _ attachments: [String: String]) -> String {
             let pairs = attachments.filter { $0.key != "input" && $0.key != "dubbo" }.sorted { $0.key < $1.key }
-            return "\(client ?? "") \(method ?? "") \(bytes) " + pairs.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+            return "\(client ?? "") \(method ?? "") \(bytes) "
+                + pairs.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
         }
         var requests: [String: Int] = [:]
         for message in capture.messages where message.text("kind") == "request" && message.flag("event") == false {
             let bytes = (message.number("body_len") ?? 0) + 16
-            requests[key(message.text("client"), message.text("method"), bytes, message.texts("attachments")), default: 0] += 1
+            requests[
+                key(message.text("client"), message.text("method"), bytes, message.texts("attachments")),
+                default: 0
+            ] += 1
         }
         #expect(!capture.providerCalls.isEmpty)
         for call in capture.providerCalls {
@@ -197,7 +212,9 @@ private struct Exchange {
             guard let reply = exchange.reply else { continue }
             let named = thrown.text("$throwable") ?? ""
             // Dubbo's own are made by the consumer of what the reply says.
-            let isLocal = ["org.apache.dubbo", "com.alibaba.dubbo", "java.util.concurrent"].contains { named.hasPrefix($0) }
+            let isLocal = ["org.apache.dubbo", "com.alibaba.dubbo", "java.util.concurrent"].contains {
+                named.hasPrefix($0)
+            }
             if reply.number("status") != 20 {
                 let text = try #require(reply.text("exception_message"), id)
                 #expect(!text.isEmpty && isLocal, id)
@@ -221,7 +238,9 @@ private struct Exchange {
         guard let capture = try JavaCapture.named(name) else { return }
         for exchange in try exchanges(capture) {
             let (call, finished) = (exchange.call, exchange.finished)
-            let id = Comment("\(name) call \(call.number("seq") ?? 0) \(call.text("method") ?? "") \(finished.text("outcome") ?? "")")
+            let id = Comment(
+                "\(name) call \(call.number("seq") ?? 0) \(call.text("method") ?? "") \(finished.text("outcome") ?? "")"
+            )
             let status = exchange.reply?.number("status")
             switch finished.text("outcome") {
             case "oneway": #expect(call.text("mode") == "oneway" && exchange.reply == nil, id)
@@ -289,12 +308,22 @@ private struct Exchange {
         // Calls that the consumer's framework made of itself have no line in its log.
         let read = count(calls, read)
         for (key, expected) in consumer { #expect(read[key] == expected, "\(key)") }
-        #expect(calls.count == capture.frames.filter { $0.text("ev") == "send" && $0.text("kind") == "request" && $0.flag("event") == false }.count)
+        #expect(
+            calls.count
+                == capture.frames.filter {
+                    $0.text("ev") == "send" && $0.text("kind") == "request" && $0.flag("event") == false
+                }.count
+        )
         // Whatever the provider's implementation ran was called.
         for (key, run) in count(capture.providerCalls, logged) { #expect(read[key, default: 0] >= run, "\(key)") }
         let callbacks = capture.calls.filter { $0.text("side") == "consumer" }
-        #expect(count(callbacks) { $0.text("method") } == count(capture.callbacks.isEmpty ? callbacks : capture.callbacks) { $0.text("method") })
-        #expect(capture.snapshot.uninspected.filter { $0.key != "opaque" }.isEmpty && capture.snapshot.decodeErrors.isEmpty)
+        #expect(
+            count(callbacks) { $0.text("method") }
+                == count(capture.callbacks.isEmpty ? callbacks : capture.callbacks) { $0.text("method") }
+        )
+        #expect(
+            capture.snapshot.uninspected.filter { $0.key != "opaque" }.isEmpty && capture.snapshot.decodeErrors.isEmpty
+        )
     }
 
     @Test("exception classes are counted as often as consumers caught them", arguments: JavaCapture.names)
@@ -307,7 +336,9 @@ private struct Exchange {
         }
         var counted: [String: UInt64] = [:]
         for report in capture.snapshot.operations where report.side == .provider {
-            for exception in report.exceptions { counted["\(report.operation.method) \(exception.className)", default: 0] += exception.count }
+            for exception in report.exceptions {
+                counted["\(report.operation.method) \(exception.className)", default: 0] += exception.count
+            }
         }
         #expect(counted == expected)
     }

@@ -44,7 +44,11 @@ func objects(_ bytes: [UInt8]) throws -> [[String: Any]] {
         let bench = Bench()
         let session = bench.open()
         bench.up(session, Frames.heartbeat())
-        bench.down(session, Frames.exception(id: 3, message: "no\n", attachments: [("password", "p"), ("dubbo", "2.0.2")]), now: 5)
+        bench.down(
+            session,
+            Frames.exception(id: 3, message: "no\n", attachments: [("password", "p"), ("dubbo", "2.0.2")]),
+            now: 5
+        )
         bench.down(session, Frames.failure(id: 4, status: 100, "full", tail: [0x4e]))
         bench.down(session, Frames.reply(id: 5))
         let lines = try objects(bench.messages.json.bytes)
@@ -64,7 +68,10 @@ func objects(_ bytes: [UInt8]) throws -> [[String: Any]] {
     func unknown() throws {
         let bench = Bench()
         let session = bench.open()
-        bench.up(session, Frames.request(version: nil) + Frames.frame(0xcc, id: 2, [1]) + Frames.frame(0xac, id: 3, [1]))
+        bench.up(
+            session,
+            Frames.request(version: nil) + Frames.frame(0xcc, id: 2, [1]) + Frames.frame(0xac, id: 3, [1])
+        )
         let lines = try objects(bench.messages.json.bytes)
         #expect(lines[0]["version"] is NSNull && lines[0]["generic_method"] == nil)
         for field in ["dubbo_version", "interface", "version", "method", "param_desc"] {
@@ -118,7 +125,9 @@ func objects(_ bytes: [UInt8]) throws -> [[String: Any]] {
         #expect(line["response_bytes"] as? Int == reply.count && line["sampled"] as? Bool == false)
         #expect(line["trace_id"] as? String == "aa5002224700d59c14b9d7ffef07e298")
         #expect(line["parent_span_id"] as? String == "b0e67b41b370c66a" && line.count == 20)
-        #expect(all[1]["outcome"] as? String == "oneway" && all[1]["code"] as? String == "" && all[1]["sampled"] is NSNull)
+        #expect(
+            all[1]["outcome"] as? String == "oneway" && all[1]["code"] as? String == "" && all[1]["sampled"] is NSNull
+        )
         #expect(all[1]["trace_id"] as? String == "" && all[1].count == 20)
         lines.removeAll()
         #expect(lines.json.bytes.isEmpty)

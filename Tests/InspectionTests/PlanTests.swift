@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct PlanTests {
     /// What the plan says of a piece when boundaries are wanted.
-    private func plan(_ bench: Bench, _ session: Session, _ bytes: [UInt8], _ direction: Direction = .toUpstream) -> Plan {
+    private func plan(_ bench: Bench, _ session: Session, _ bytes: [UInt8], _ direction: Direction = .toUpstream)
+        -> Plan
+    {
         var plan = Plan()
         plan.isBoundaryWanted = true
         bench.inspector.receive(session, bytes.span.bytes, direction, now: 1, plan: &plan)
@@ -34,7 +36,11 @@ import Testing
         #expect(inside.edits.isEmpty && inside.forwardsAll && !inside.endsAtBoundary)
         #expect(plan(bench, session, Array(one[50...])).edits == [.forward(count - 50), .boundary])
         #expect(plan(bench, session, Array(one[..<16])).forwardsAll)
-        #expect(plan(bench, session, Array(one[16...]) + one[..<20]).edits == [.forward(count - 16), .boundary, .forward(20)])
+        #expect(
+            plan(bench, session, Array(one[16...]) + one[..<20]).edits == [
+                .forward(count - 16), .boundary, .forward(20),
+            ]
+        )
     }
 
     @Test("the other direction has boundaries of its own")
@@ -52,7 +58,8 @@ import Testing
     func coverage() {
         var random = SeededRandom(seed: 41)
         let frames = [
-            Frames.request(), Frames.heartbeat(), Frames.exception(), Frames.reply(), Array("ls\n".utf8), Frames.readonly(),
+            Frames.request(), Frames.heartbeat(), Frames.exception(), Frames.reply(), Array("ls\n".utf8),
+            Frames.readonly(),
             hex("dabb c0 00 0000000000000001 00000001 00"),
         ]
         for watching in Watching.allCases {
@@ -82,7 +89,8 @@ import Testing
         let (bench, session) = known()
         let request = Frames.request()
         for (piece, ends) in [
-            (request, true), (Array(request[..<9]), false), (Array(request[9...]) + request, true), (request + [0xda], false),
+            (request, true), (Array(request[..<9]), false), (Array(request[9...]) + request, true),
+            (request + [0xda], false),
         ] {
             var plan = Plan()
             bench.inspector.receive(session, piece.span.bytes, .toUpstream, now: 1, plan: &plan)

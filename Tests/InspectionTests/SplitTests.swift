@@ -64,7 +64,14 @@ private struct Conversation: Equatable {
                 attachments: attachments
             )
         )
-        down(Frames.frame(0x02, status: 20, id: 6, [0x94, 0x90] + Frames.map([("closing", "true"), ("a", "b")]) + [0x4e]))
+        down(
+            Frames.frame(
+                0x02,
+                status: 20,
+                id: 6,
+                [0x94, 0x90] + Frames.map([("closing", "true"), ("a", "b")]) + [0x4e]
+            )
+        )
         up(Frames.frame(0xc6, id: 7, Array("\"2.0.2\"\n\"a.B\"\n\"1\"\n\"m\"\n\"\"\n{\"group\":\"g\"}\n".utf8)))
         down(Frames.frame(0x06, status: 20, id: 7, Array("2\n".utf8)))
         up(Frames.frame(0xcc, id: 8, [1, 2, 3]))
@@ -77,27 +84,32 @@ private struct Conversation: Equatable {
         return messages
     }()
 
-    /// Runs the script: every message whole, or in pieces that keep the order in which messages are complete.
+    /// Runs the script: every message whole, or in pieces between those of the other direction, but so that messages are
+    /// complete in the script's order.
     private func run(_ watching: Watching, _ random: inout SeededRandom, size: Int) -> Conversation {
         let bench = Bench(watching)
         let session = bench.open()
-        var pending: [Direction: [UInt8]] = [:]
-        func flush(_ direction: Direction, keeping: Int) {
-            guard var bytes = pending[direction] else { return }
-            while bytes.count > keeping {
-                let count = min(size == 1 ? 1 : Int.random(in: 1...size, using: &random), bytes.count - keeping)
-                bench.give(session, Array(bytes[..<count]), direction, 1000)
-                bytes.removeFirst(count)
+        func give(_ bytes: ArraySlice<UInt8>, _ direction: Direction) {
+            var rest = bytes
+            while !rest.isEmpty {
+                let count = min(size == 1 ? 1 : Int.random(in: 1...size, using: &random), rest.count)
+                bench.give(session, Array(rest.prefix(count)), direction, 1000)
+                rest = rest.dropFirst(count)
             }
-            pending[direction] = bytes
         }
+        // The end of the last message, which comes when the front of the next one has been seen.
+        var held: (direction: Direction, bytes: ArraySlice<UInt8>)?
         for message in Self.script {
-            pending[message.direction, default: []] += message.bytes
-            // All but a part of the last message, which comes with or before the next of its direction.
-            let isTailHeld = size < 10_000 && Bool.random(using: &random)
-            flush(message.direction, keeping: isTailHeld ? min(10, message.bytes.count - 1) : 0)
-            flush(message.direction, keeping: 0)
+            let tail = size < 10_000 ? Int.random(in: 0..<min(20, message.bytes.count), using: &random) : 0
+            if let end = held, end.direction == message.direction || tail == 0 {
+                give(end.bytes, end.direction)
+                held = nil
+            }
+            give(message.bytes.dropLast(tail), message.direction)
+            if let end = held { give(end.bytes, end.direction) }
+            held = tail > 0 ? (message.direction, message.bytes.suffix(tail)) : nil
         }
+        if let end = held { give(end.bytes, end.direction) }
         bench.inspector.close(session, now: 2000)
         return conversation(bench)
     }
@@ -164,7 +176,8 @@ private struct Conversation: Equatable {
     @Test("random conversations of frames with random faults, cut at random")
     func randomConversations() {
         var random = SeededRandom(seed: 53)
-        let frames: [[UInt8]] = Self.script.map(\.bytes) + [Frames.reply(id: 2), Frames.reply(id: 6), [0xda], [0xbb], [0]]
+        let frames: [[UInt8]] =
+            Self.script.map(\.bytes) + [Frames.reply(id: 2), Frames.reply(id: 6), [0xda], [0xbb], [0]]
         for number in 0..<700 {
             var stream: [UInt8] = Frames.heartbeat()
             for _ in 0..<Int.random(in: 1...8, using: &random) {
@@ -187,7 +200,9 @@ private struct Conversation: Equatable {
             }
             let whole = run([])
             for _ in 0..<4 {
-                let cuts = (0..<Int.random(in: 1...20, using: &random)).map { _ in Int.random(in: 1..<stream.count, using: &random) }
+                let cuts = (0..<Int.random(in: 1...20, using: &random)).map { _ in
+                    Int.random(in: 1..<stream.count, using: &random)
+                }
                 let split = run(cuts.sorted())
                 #expect(split == whole, "\(number): \(hexText(stream)) at \(cuts.sorted())")
                 if split != whole { return }

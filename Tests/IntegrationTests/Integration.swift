@@ -7,11 +7,19 @@ import Testing
 /// Why a test cannot go on.
 struct Failure: Error, CustomStringConvertible {
     let description: String
+    /// The system's error number, if a call to it failed.
+    let number: Int32?
 
-    init(_ description: String) { self.description = description }
+    init(_ description: String) {
+        self.description = description
+        number = nil
+    }
 
     /// A system call failed.
-    init(call: String, _ number: Int32 = errno) { description = "\(call): \(String(cString: strerror(number)))" }
+    init(call: String, _ number: Int32 = errno) {
+        description = "\(call): \(String(cString: strerror(number)))"
+        self.number = number
+    }
 }
 
 /// Asks again and again, for at most `seconds`, until `answer` is there.

@@ -42,7 +42,8 @@ extension Integration {
             let plain = try weir.get("/metrics")
             #expect(plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
             #expect(!plain.text.contains("# EOF"))
-            let accept = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,*/*;q=0.1"
+            let accept =
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,*/*;q=0.1"
             let open = try weir.get("/metrics", accept: accept)
             #expect(open.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8")
             #expect(open.text.hasSuffix("# EOF\n"))
@@ -68,7 +69,8 @@ extension Integration {
             #expect(Set(rates.map { $0.labels["interface"] ?? "" }).count >= 2)
             #expect(rates.allSatisfy { $0.labels["method"]?.isEmpty == false })
 
-            let quantile = "histogram_quantile(0.99, sum by (le, interface, method) (rate(weir_call_duration_seconds_bucket[10s])))"
+            let buckets = "sum by (le, interface, method) (rate(weir_call_duration_seconds_bucket[10s]))"
+            let quantile = "histogram_quantile(0.99, \(buckets))"
             let quantiles = try eventually("quantiles of several operations") {
                 let rows = try server.query(quantile).filter { $0.value.isFinite }
                 return rows.count >= 6 ? rows : nil
@@ -83,6 +85,15 @@ extension Integration {
             let rows = (metadata as? [String: Any])?["data"] as? [[String: Any]]
             #expect(rows?.first?["type"] as? String == "histogram")
             #expect(rows?.first?["unit"] as? String == "seconds")
+
+            // A quarter of a minute without a failed scrape, and no series ever went backwards.
+            try eventually("15 scrapes", within: 40) {
+                (try server.query("count_over_time(up[2m])").first?.value ?? 0) >= 15
+            }
+            #expect(try server.query("min_over_time(up[2m])").map(\.value) == [1])
+            for counter in ["weir_calls_total", "weir_call_duration_seconds_bucket", "weir_request_bytes_total"] {
+                #expect(try server.query("max(resets(\(counter)[2m]))").map(\.value) == [0])
+            }
 
             demo.send(SIGTERM)
             #expect(try demo.wait() == .exited(0))

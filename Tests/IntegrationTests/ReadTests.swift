@@ -22,7 +22,8 @@ extension Integration {
             for line in lines {
                 let call = try #require(try JSONSerialization.jsonObject(with: Data(line)) as? [String: Any])
                 let names = [
-                    "ts", "duration_us", "side", "protocol", "interface", "method", "version", "group", "outcome", "code",
+                    "ts", "duration_us", "side", "protocol", "interface", "method", "version", "group", "outcome",
+                    "code",
                     "exception", "id", "client", "server", "caller", "request_bytes", "response_bytes", "trace_id",
                     "parent_span_id", "sampled",
                 ]
@@ -90,7 +91,10 @@ extension Integration {
             #expect(!run.output.isEmpty)
         }
 
-        @Test("A text is no capture", arguments: ["", "x", "this is no capture, but a text of more than a header's length"])
+        @Test(
+            "A text is no capture",
+            arguments: ["", "x", "this is no capture, but a text of more than a header's length"]
+        )
         func text(_ content: String) throws {
             let run = try WeirBinary.run("read", folder.file("a.txt", text: content))
             #expect(run.end == .exited(65))
@@ -105,7 +109,10 @@ extension Integration {
             guard pipe(&ends) == 0 else { throw Failure(call: "pipe") }
             _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
             _ = fcntl(ends[1], F_SETFD, FD_CLOEXEC)
-            let run = try ChildProcess([WeirBinary.path, "read", "--output", "calls", file, file], output: .descriptor(ends[1]))
+            let run = try ChildProcess(
+                [WeirBinary.path, "read", "--output", "calls", file, file],
+                output: .descriptor(ends[1])
+            )
             close(ends[1])
             var first: UInt8 = 0
             #expect(read(ends[0], &first, 1) == 1)

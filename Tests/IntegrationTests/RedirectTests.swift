@@ -26,6 +26,8 @@ extension Integration {
         private static let provider = "weirit-provider"
         private static let consumerHosts = ["10.117.6.1", "fd17:6::1"]
         private static let providerHosts = ["10.117.6.2", "fd17:6::2"]
+        /// Further addresses of the provider's machine.
+        private static let secondHosts = ["10.117.6.3", "fd17:6::3"]
         private static let port: UInt16 = 20880
 
         /// Two namespaces, a provider on every address of the second, and the executable where any user may run it.
@@ -45,7 +47,7 @@ extension Integration {
                 try namespaces.add(RedirectTests.provider)
                 try namespaces.join(
                     (RedirectTests.consumer, RedirectTests.consumerHosts),
-                    (RedirectTests.provider, RedirectTests.providerHosts)
+                    (RedirectTests.provider, RedirectTests.providerHosts + RedirectTests.secondHosts)
                 )
                 service = try Namespaces.inside(RedirectTests.provider) {
                     EchoProvider(try Listener(Address("::", RedirectTests.port)))
@@ -67,8 +69,31 @@ extension Integration {
                 guard run.end == .exited(0) else { throw Failure("weir intercept \(arguments): \(run.errorText)") }
             }
 
-            func connect(from namespace: String, to host: String, _ port: UInt16 = RedirectTests.port) throws -> Connection {
+            /// Rules that no one should write: connections to the proxy's own port come to the proxy.
+            func redirectOwnPort(in namespace: String) throws {
+                let rules = """
+                    table inet weirit {
+                        chain prerouting {
+                            type nat hook prerouting priority -110; policy accept;
+                            tcp dport 16006 redirect to :16006
+                        }
+                    }
+
+                    """
+                let command = ["ip", "netns", "exec", namespace, "nft", "-f", try folder.file("rules", text: rules)]
+                let run = try ChildProcess.run(command)
+                guard run.end == .exited(0) else { throw Failure("nft: \(run.errorText)") }
+            }
+
+            func connect(from namespace: String, to host: String, _ port: UInt16 = RedirectTests.port) throws
+                -> Connection
+            {
                 try Namespaces.inside(namespace) { try Connection(to: Address(host, port)) }
+            }
+
+            /// How a connection to the proxy's own port ends.
+            func end(ofConnectionFrom namespace: String, to host: String) throws -> Connection.End {
+                try Namespaces.inside(namespace) { try Connection.end(ofConnectionTo: Address(host, 16006)) }
             }
 
             /// Who the provider was last connected by, IPv4 addresses written as such.
@@ -77,7 +102,10 @@ extension Integration {
             }
         }
 
-        @Test("Connections to the provider's ports go through Weir and on to where they were going", .timeLimit(.minutes(1)))
+        @Test(
+            "Connections to the provider's ports go through Weir and on to where they were going",
+            .timeLimit(.minutes(1))
+        )
         func providerSide() throws {
             guard canRun() else { return }
             let scene = try Scene()
@@ -86,7 +114,12 @@ extension Integration {
             for (index, host) in Self.providerHosts.enumerated() {
                 let connection = try scene.connect(from: Self.consumer, to: host)
                 for id in 1...5 { try connection.call(UInt64(id), interface: "demo.V\(index)") }
-                try checkConnection(weir, upstream: Address(host, Self.port), peer: try connection.local, side: "provider")
+                try checkConnection(
+                    weir,
+                    upstream: Address(host, Self.port),
+                    peer: try connection.local,
+                    side: "provider"
+                )
                 // The application has Weir as its client, which is on its own machine.
                 #expect(Self.providerHosts.contains(scene.lastPeer() ?? ""))
             }
@@ -114,7 +147,16 @@ extension Integration {
             let scene = try Scene()
             let arguments = ["--set", "provider.enabled=false", "--consumer-listen", "[::]:16001"]
             let weir = try scene.weir(in: Self.consumer, arguments, user: "65534")
-            try scene.intercept(in: Self.consumer, "install", "--consumer-ports", "all", "--exclude", "3306", "--user", "65534")
+            try scene.intercept(
+                in: Self.consumer,
+                "install",
+                "--consumer-ports",
+                "all",
+                "--exclude",
+                "3306",
+                "--user",
+                "65534"
+            )
             for (index, host) in Self.providerHosts.enumerated() {
                 let connection = try scene.connect(from: Self.consumer, to: host)
                 for id in 1...3 { try connection.call(UInt64(id), interface: "demo.V\(index)") }
@@ -130,7 +172,10 @@ extension Integration {
             #expect(try weir.metrics().sum("weir_connections_total") == 2)
         }
 
-        @Test("A connection to the proxy's own port ends in a reset and is counted, not relayed in circles", .timeLimit(.minutes(1)))
+        @Test(
+            "A connection to the proxy's own port ends in a reset and is counted, not relayed in circles",
+            .timeLimit(.minutes(1))
+        )
         func noLoop() throws {
             guard canRun() else { return }
             let scene = try Scene()
@@ -138,21 +183,20 @@ extension Integration {
             try scene.intercept(in: Self.provider, "install", "--ports", "20880")
             let hosts = Self.providerHosts
             for host in hosts {
-                #expect(try end(of: scene.connect(from: Self.consumer, to: host, 16006)) == .reset)
+                #expect(try scene.end(ofConnectionFrom: Self.consumer, to: host) == .reset)
             }
             for host in ["127.0.0.1", "::1"] {
-                #expect(try end(of: scene.connect(from: Self.provider, to: host, 16006)) == .reset)
+                #expect(try scene.end(ofConnectionFrom: Self.provider, to: host) == .reset)
             }
-            // Redirected, but what was meant is the proxy itself.
-            try scene.intercept(in: Self.provider, "install", "--ports", "16006,20880")
-            for host in hosts {
-                #expect(try end(of: scene.connect(from: Self.consumer, to: host, 16006)) == .reset)
+            // Redirected to the proxy, which the kernel does to one address of the two: what was meant is either that
+            // one or another one of this machine, each with the proxy's port.
+            try scene.redirectOwnPort(in: Self.provider)
+            for host in hosts + Self.secondHosts {
+                #expect(try scene.end(ofConnectionFrom: Self.consumer, to: host) == .reset)
             }
-            let metrics = try weir.metrics("six refusals") { $0.sum("weir_connections_refused_total") == 6 }
-            let known = ["no_destination", "loop"].reduce(0) {
-                $0 + metrics.sum("weir_connections_refused_total", ["reason": $1])
-            }
-            #expect(known == 6)
+            let metrics = try weir.metrics("eight refusals") { $0.sum("weir_connections_refused_total") == 8 }
+            #expect(metrics.sum("weir_connections_refused_total", ["reason": "no_destination"]) == 6)
+            #expect(metrics.sum("weir_connections_refused_total", ["reason": "loop"]) == 2)
             #expect(metrics.sum("weir_connections_total") == 0)
             #expect(metrics.sum("weir_open_connections") == 0)
             #expect(weir.process.errorText.contains("connection refused"))
@@ -162,12 +206,21 @@ extension Integration {
             #expect(try weir.metrics().sum("weir_calls_total", ["outcome": "ok"]) == 1)
         }
 
-        private func end(of connection: Connection) throws -> Connection.End {
-            do {
-                return try connection.readToEnd().end
-            } catch let failure as Failure {
-                throw Failure("no end: \(failure)")
+        @Test("With --local, connections from the provider's own machine go through Weir too", .timeLimit(.minutes(1)))
+        func localConnections() throws {
+            guard canRun() else { return }
+            let scene = try Scene()
+            let weir = try scene.weir(in: Self.provider, ["--listen", "[::]:16006"], user: "65534")
+            try scene.intercept(in: Self.provider, "install", "--ports", "20000-21000", "--local", "--user", "65534")
+            for host in ["127.0.0.1", "::1"] + Self.providerHosts {
+                try scene.connect(from: Self.provider, to: host).call(1)
             }
+            try scene.connect(from: Self.consumer, to: Self.providerHosts[1]).call(1)
+            let metrics = try weir.metrics("all ended") { metrics in
+                metrics.sum("weir_open_connections") == 0 && metrics.sum("weir_connections_total") == 5
+            }
+            #expect(metrics.sum("weir_calls_total", ["side": "provider", "outcome": "ok"]) == 5)
+            #expect(metrics.sum("weir_connections_refused_total") == 0)
         }
 
         /// The one open connection leads to where its client was going.

@@ -25,7 +25,11 @@ extension Integration {
             + small.map { Case(name: $0, segmentation: .bytewise) }
             + independent.map { Case(name: $0, segmentation: .requestsFirst) }
 
-        @Test("What goes in comes out, and every call is counted as weir read counts it", .timeLimit(.minutes(2)), arguments: cases)
+        @Test(
+            "What goes in comes out, and every call is counted as weir read counts it",
+            .timeLimit(.minutes(2)),
+            arguments: cases
+        )
         func replays(_ example: Case) throws {
             let capture = try JavaCapture.named(example.name)
             let listener = try Listener()
@@ -33,6 +37,20 @@ extension Integration {
             try play(capture, example.segmentation, weir, listener)
             try compare(capture, weir) { $0.side }
             #expect(try weir.stop() == .exited(0))
+        }
+
+        @Test(
+            "Calls in flight when the peers are killed end unanswered",
+            .timeLimit(.minutes(1)),
+            arguments: [100, 301, 702, 1503]
+        )
+        func killedPeers(packets: Int) throws {
+            let capture = try JavaCapture.named("dubbo-load").beginning(packets: packets)
+            let listener = try Listener()
+            let weir = try WeirProcess(upstream: listener.address)
+            try play(capture, .random, weir, listener)
+            #expect(capture.calls.contains { $0.outcome == "unanswered" })
+            try compare(capture, weir) { $0.side }
         }
 
         @Test("The consumer side counts the same calls", .timeLimit(.minutes(1)))
@@ -92,6 +110,7 @@ extension Integration {
             } catch {
                 throw Failure("seed \(seed): \(error); \(weir.process.errorText)")
             }
+            replay.abandon()
             #expect(replay.relayedBytes > 0)
         }
 
@@ -112,10 +131,10 @@ extension Integration {
             #expect(metrics.sum("weir_calls_in_flight") == 0)
             #expect(metrics.sum("weir_decode_errors_total") == 0)
             #expect(metrics.sum("weir_connections_refused_total") == 0)
-            guard Self.dubbo.contains(capture.name) else { return }
-            #expect(metrics.sum("weir_late_replies_total") == (try JavaLogs(capture).lateReplies))
             let answered = capture.calls.filter { !["oneway", "timeout", "unanswered"].contains($0.outcome) }.count
             #expect(metrics.sum("weir_call_duration_seconds_count") == answered)
+            guard Self.dubbo.contains(capture.name) else { return }
+            #expect(metrics.sum("weir_late_replies_total") == (try JavaLogs(capture).lateReplies))
         }
 
         /// The calls of one side, as read and as counted.

@@ -19,7 +19,10 @@ extension Integration {
             #expect(try connection.readToEnd().bytes.isEmpty)
         }
 
-        @Test("Stopped during a call it waits for the reply, takes nothing new, and says that it is not ready", .timeLimit(.minutes(1)))
+        @Test(
+            "Stopped during a call it waits for the reply, takes nothing new, and says that it is not ready",
+            .timeLimit(.minutes(1))
+        )
         func stopsBusy() throws {
             let listener = try Listener()
             let weir = try WeirProcess(upstream: listener.address, "--drain-deadline", "30s")
@@ -60,10 +63,7 @@ extension Integration {
         @Test("A refused upstream is a reset for the client, counted and logged")
         func refusedUpstream() throws {
             let weir = try WeirProcess(upstream: .loopback(try Listener.freePort()))
-            for _ in 0..<3 {
-                let client = try Connection(to: weir.address)
-                #expect(try client.readToEnd().end == .reset)
-            }
+            for _ in 0..<3 { #expect(try Connection.end(ofConnectionTo: weir.address) == .reset) }
             let metrics = try weir.metrics("three refusals") {
                 $0.sum("weir_connections_refused_total", ["reason": "connect_failed"]) == 3
             }
@@ -75,8 +75,7 @@ extension Integration {
         @Test("Without an upstream a direct connection is refused", arguments: ["127.0.0.1:0", "[::]:0"])
         func directConnection(_ listen: String) throws {
             let weir = try WeirProcess(["--listen", listen])
-            let client = try Connection(to: .loopback(weir.address.port))
-            #expect(try client.readToEnd().end == .reset)
+            #expect(try Connection.end(ofConnectionTo: .loopback(weir.address.port)) == .reset)
             let metrics = try weir.metrics("a refusal") { $0.sum("weir_connections_refused_total") == 1 }
             #expect(metrics.sum("weir_connections_total") == 0)
         }
@@ -88,14 +87,18 @@ extension Integration {
             let weir = try WeirProcess(upstream: provider.address, "--workers", "1", "--set", "relay.max-connections=2")
             var open = try (0..<2).map { _ in try Connection(to: weir.address) }
             for connection in open { try connection.call(1) }
-            #expect(try Connection(to: weir.address).readToEnd().end == .reset)
+            #expect(try Connection.end(ofConnectionTo: weir.address) == .reset)
             try weir.metrics("a refusal") { $0.sum("weir_connections_refused_total", ["reason": "limit"]) == 1 }
             open.removeLast()
             try weir.metrics("one connection") { $0.sum("weir_open_connections") == 1 }
             try Connection(to: weir.address).call(2)
         }
 
-        @Test("Several workers share the connections and their numbers are one", .timeLimit(.minutes(1)), arguments: ["1", "3"])
+        @Test(
+            "Several workers share the connections and their numbers are one",
+            .timeLimit(.minutes(1)),
+            arguments: ["1", "3"]
+        )
         func workers(_ count: String) throws {
             let provider = try EchoProvider()
             defer { provider.stop() }
@@ -133,7 +136,10 @@ extension Integration {
             let rows = try #require(try operations.json as? [[String: Any]])
             #expect(rows.count == 1)
             let row = try #require(rows.first)
-            let texts = ["side": "provider", "protocol": "dubbo", "interface": "demo.Greeter", "method": "hello", "version": "1.0.0"]
+            let texts = [
+                "side": "provider", "protocol": "dubbo", "interface": "demo.Greeter", "method": "hello",
+                "version": "1.0.0",
+            ]
             for (name, text) in texts { #expect(row[name] as? String == text) }
             #expect(row["calls"] as? Int == 1)
             #expect(row["in_flight"] as? Int == 1)
@@ -160,13 +166,25 @@ extension Integration {
             let provider = try EchoProvider()
             defer { provider.stop() }
             let scrape = Address.loopback(try Listener.freePort())
-            let weir = try WeirProcess(upstream: provider.address, "--metrics-listen", scrape.description)
-            try eventually("the second listener") { (try? HTTPAnswer.get("/healthz", from: scrape).status) == 200 }
+            let admin = Address.loopback(try Listener.freePort())
+            let weir = try WeirProcess(
+                upstream: provider.address,
+                "--metrics-listen",
+                scrape.description,
+                "--admin",
+                admin.description
+            )
+            for listener in [scrape, admin] {
+                try eventually("\(listener) answers") {
+                    (try? HTTPAnswer.get("/healthz", from: listener).status) == 200
+                }
+            }
             for path in ["/metrics", "/readyz"] { #expect(try HTTPAnswer.get(path, from: scrape).status == 200) }
             for path in ["/v1/operations", "/v1/connections"] {
                 #expect(try HTTPAnswer.get(path, from: scrape).status == 404)
-                #expect(try weir.get(path).status == 200)
+                #expect(try HTTPAnswer.get(path, from: admin).status == 200)
             }
+            #expect(try weir.stop() == .exited(0))
         }
 
         @Test("Settings come from the environment and a file, and a flag wins")

@@ -6,7 +6,7 @@ import Telemetry
 
 extension Workload {
     static let capture = [
-        // A file of 800 calls over four connections, 618 bytes a call with the headers of its two packets.
+        // A file of 400 calls over four connections: 602 bytes a call with the headers of its two packets.
         Workload("capture.read-call") {
             let path = FileManager.default.temporaryDirectory.appending(path: "weir-bench-\(UUID()).pcap").path
             try Data(CaptureText.calls(Workload.round, connections: 4)).write(to: URL(filePath: path))

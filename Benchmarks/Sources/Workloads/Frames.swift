@@ -49,11 +49,16 @@ enum Frames {
         return frame(flags: 0x02, status: 20, id: id, body.bytes)
     }
 
-    /// A request that a Java peer sent and the reply it got: the longest of those for `method`.
-    static func recordedCall(of method: String) throws -> (request: [UInt8], reply: [UInt8]) {
+    /// A request that a Java peer sent, with an object that holds others, and the reply it got.
+    static let recordedObjectCall = Result { try recordedCall(of: "createOrder") }
+
+    /// The longest of the recorded calls of `method`.
+    private static func recordedCall(of method: String) throws -> (request: [UInt8], reply: [UInt8]) {
         let (requests, replies) = (try recorded("requests"), try recorded("replies"))
         let name = [UInt8(method.utf8.count)] + Array(method.utf8)
-        let found = requests.filter { $0.contains(name) }
+        let found = requests.filter { request in
+            request.indices.contains { request[$0] == name[0] && request[$0...].starts(with: name) }
+        }
         guard let request = found.max(by: { $0.count < $1.count }),
             let reply = replies.first(where: { $0[4..<12] == request[4..<12] })
         else { throw RecordingError.noSuchCall(method: method) }

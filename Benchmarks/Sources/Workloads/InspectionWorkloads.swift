@@ -8,10 +8,12 @@ extension Workload {
         calls("", callsPerRead: 1) { (Frames.request(id: $0), Frames.reply(id: $0)) },
         calls(".16-a-read", callsPerRead: 16) { (Frames.request(id: $0), Frames.reply(id: $0)) },
         // The first read ends in the argument, 200 bytes into the frame.
-        calls(".split-request", callsPerRead: 1, firstReadBytes: 200) { (Frames.request(id: $0), Frames.reply(id: $0)) },
-        // A Java object with nested ones: its classes are defined in the frame. Another id for each call.
+        calls(".split-request", callsPerRead: 1, firstReadBytes: 200) {
+            (Frames.request(id: $0), Frames.reply(id: $0))
+        },
+        // The classes of the object and those in it are defined in the frame, as always.
         calls(".object-argument", callsPerRead: 1) { id in
-            var (request, reply) = try Frames.recordedCall(of: "createOrder")
+            var (request, reply) = try Frames.recordedObjectCall.get()
             request.replaceSubrange(4..<12, with: Frames.bigEndian(id))
             reply.replaceSubrange(4..<12, with: Frames.bigEndian(id))
             return (request, reply)
@@ -19,7 +21,7 @@ extension Workload {
         Workload("dubbo.call.decode-and-account.1000-operations") {
             let worker = InspectedWorker()
             worker.callMethodsInTurn(1600)
-            worker.check(calls: 1600)
+            worker.check(calls: 1600, operations: 1000)
             return { worker.callMethodsInTurn($0) }
         },
     ]
@@ -46,7 +48,7 @@ extension Workload {
             }
             let worker = InspectedWorker()
             worker.run(reads, rounds: 100)
-            worker.check(calls: 1600)
+            worker.check(calls: 1600, operations: 1)
             return { worker.run(reads, rounds: $0 / 16) }
         }
     }
@@ -111,10 +113,11 @@ private final class InspectedWorker {
     }
 
     /// Stops everything when what is measured is not what should be.
-    func check(calls: UInt64) {
+    func check(calls: UInt64, operations: Int) {
         let seen = MetricsSnapshot(merging: [inspector.recorder.snapshot()], registry: registry, labels: labels)
         let results = seen.operations.flatMap(\.results)
         let counted = results.reduce(0) { $0 + ($1.outcome == .ok ? $1.count : 0) }
+        precondition(seen.operations.count == operations, "calls were taken for others")
         precondition(counted == calls && seen.operations.allSatisfy { $0.errors == 0 }, "calls were not counted")
         precondition(seen.uninspectedBytes.allSatisfy { $0.count == 0 }, "bytes were not understood")
     }

@@ -1,7 +1,7 @@
 /// Something whose cost is measured, the same for the stop watch and for the instruction counter.
 public struct Workload: Sendable {
     /// Repetitions come in multiples of this: it is a multiple of every workload's own round.
-    public static let round = 800
+    public static let round = 400
 
     /// A dotted name that says what one repetition is.
     public let name: String

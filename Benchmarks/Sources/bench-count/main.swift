@@ -2,7 +2,7 @@
 //
 // usage: bench-count --list
 //        bench-count NAME REPETITIONS
-//   REPETITIONS must be a multiple of 800; 0 only makes ready.
+//   REPETITIONS must be a multiple of 400; 0 only makes ready.
 import Workloads
 
 let arguments = CommandLine.arguments.dropFirst()

@@ -98,7 +98,9 @@ final class ChildProcess {
     }
 
     /// Starts a program and waits for its end.
-    static func run(_ arguments: [String], input: String = "/dev/null", within seconds: Double = 30) throws -> ChildProcess {
+    static func run(_ arguments: [String], input: String = "/dev/null", within seconds: Double = 30) throws
+        -> ChildProcess
+    {
         let child = try ChildProcess(arguments, input: input)
         try child.wait(within: seconds)
         return child
@@ -115,5 +117,6 @@ final class ChildProcess {
 /// Whether a program is in PATH.
 func isInstalled(_ program: String) -> Bool {
     let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-    return (path.split(separator: ":") + ["/usr/sbin", "/sbin"]).contains { access("\($0)/\(program)", X_OK) == 0 }
+    let folders: [String] = path.split(separator: ":").map { String($0) } + ["/usr/sbin", "/sbin"]
+    return folders.contains { access("\($0)/\(program)", X_OK) == 0 }
 }

@@ -1,6 +1,11 @@
 /// Dubbo frames of the plainest kind, for tests that need calls rather than a protocol.
 enum DubboBytes {
-    static func request(_ id: UInt64, interface: String = "demo.Greeter", method: String = "hello", isOneway: Bool = false) -> [UInt8] {
+    static func request(
+        _ id: UInt64,
+        interface: String = "demo.Greeter",
+        method: String = "hello",
+        isOneway: Bool = false
+    ) -> [UInt8] {
         var body = string("2.0.2") + string(interface) + string("1.0.0") + string(method) + string("Ljava/lang/String;")
         body += string("argument") + [0x48] + string("path") + string(interface) + [0x5a]
         return header(0x82 | (isOneway ? 0 : 0x40), 0, id, body.count) + body
@@ -14,7 +19,9 @@ enum DubboBytes {
 
     static func id(_ frame: [UInt8]) -> UInt64 { frame[4..<12].reduce(0) { $0 << 8 | UInt64($1) } }
 
-    static func bodyBytes(_ header: ArraySlice<UInt8>) -> Int { header.dropFirst(12).prefix(4).reduce(0) { $0 << 8 | Int($1) } }
+    static func bodyBytes(_ header: ArraySlice<UInt8>) -> Int {
+        header.dropFirst(12).prefix(4).reduce(0) { $0 << 8 | Int($1) }
+    }
 
     /// Where frames end in a stream of them.
     static func frameEnds(_ stream: [UInt8]) -> [Int] {
@@ -35,7 +42,8 @@ enum DubboBytes {
     /// A Hessian string of ASCII, at most 1023 characters.
     private static func string(_ text: String) -> [UInt8] {
         let bytes = Array(text.utf8)
-        return (bytes.count < 32 ? [UInt8(bytes.count)] : [0x30 + UInt8(bytes.count >> 8), UInt8(bytes.count & 0xff)]) + bytes
+        return (bytes.count < 32 ? [UInt8(bytes.count)] : [0x30 + UInt8(bytes.count >> 8), UInt8(bytes.count & 0xff)])
+            + bytes
     }
 }
 

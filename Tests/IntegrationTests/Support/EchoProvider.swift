@@ -30,7 +30,9 @@ final class EchoProvider: Sendable {
                 if !answer(&open[index]) { open.remove(at: index) }
             }
             if waits[0].revents != 0, let new = try? listener.accept() {
-                if let peer = try? new.peer, let local = try? new.local { accepted.withLock { $0.append((peer, local)) } }
+                if let peer = try? new.peer, let local = try? new.local {
+                    accepted.withLock { $0.append((peer, local)) }
+                }
                 open.append((new, []))
             }
         }

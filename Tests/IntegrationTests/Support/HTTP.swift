@@ -18,7 +18,9 @@ struct HTTPAnswer {
     }
 
     /// As above, over a connection of the caller's.
-    static func get(_ path: String, over connection: Connection, host: String, accept: String = "*/*") throws -> HTTPAnswer {
+    static func get(_ path: String, over connection: Connection, host: String, accept: String = "*/*") throws
+        -> HTTPAnswer
+    {
         let request = "GET \(path) HTTP/1.1\r\nHost: \(host)\r\nAccept: \(accept)\r\nConnection: close\r\n\r\n"
         try connection.write(Array(request.utf8))
         return try HTTPAnswer(connection.readToEnd().bytes)

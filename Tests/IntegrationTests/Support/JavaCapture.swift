@@ -55,14 +55,23 @@ final class JavaCapture: Sendable {
     /// Reads a capture once.
     static func named(_ name: String) throws -> JavaCapture {
         if let known = loaded.withLock({ $0[name] }) { return known }
-        let new = try JavaCapture(name)
+        let new = try JavaCapture(name, file(name + ".pcap"))
         loaded.withLock { $0[name] = new }
         return new
     }
 
-    private init(_ name: String) throws {
+    /// The first packets of a capture: its connections are open and calls are in flight when it ends.
+    func beginning(packets: Int) throws -> JavaCapture {
+        var at = 24
+        for _ in 0..<packets where at + 16 <= pcap.count {
+            at += 16 + (0..<4).reduce(0) { $0 | Int(pcap[at + 8 + $1]) << (8 * $1) }
+        }
+        return try JavaCapture(name, Array(pcap[..<at]))
+    }
+
+    private init(_ name: String, _ pcap: [UInt8]) throws {
         self.name = name
-        pcap = try Self.file(name + ".pcap")
+        self.pcap = pcap
         script = try Script(PcapFile(pcap))
         let folder = try TemporaryFolder()
         let read = try WeirBinary.run("read", "--output", "calls", folder.file("capture", pcap))

@@ -99,7 +99,14 @@ struct JavaLogs {
         if method == "$invoke" || method == "$invokeAsync", let named = (row["args"] as? [Any])?.first as? String {
             method = named
         }
-        return Key(interface: String(rest), method: method, version: version, group: group, outcome: outcome, code: code)
+        return Key(
+            interface: String(rest),
+            method: method,
+            version: version,
+            group: group,
+            outcome: outcome,
+            code: code
+        )
     }
 }
 

@@ -18,7 +18,20 @@ final class Namespaces {
     /// Joins two namespaces; both ends get an IPv4 and an IPv6 address.
     func join(_ left: (name: String, hosts: [String]), _ right: (name: String, hosts: [String])) throws {
         let devices = ["v-\(left.name.suffix(9))", "v-\(right.name.suffix(9))"]
-        try Self.ip("link", "add", devices[0], "netns", left.name, "type", "veth", "peer", "name", devices[1], "netns", right.name)
+        try Self.ip(
+            "link",
+            "add",
+            devices[0],
+            "netns",
+            left.name,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            devices[1],
+            "netns",
+            right.name
+        )
         for (end, device) in zip([left, right], devices) {
             for host in end.hosts {
                 let isIPv6 = host.contains(":")
@@ -42,7 +55,9 @@ final class Namespaces {
     }
 
     /// Runs `body` on a thread inside a namespace.
-    static func inside<Result: Sendable>(_ name: String, _ body: @escaping @Sendable () throws -> Result) throws -> Result {
+    static func inside<Result: Sendable>(_ name: String, _ body: @escaping @Sendable () throws -> Result) throws
+        -> Result
+    {
         let box = Box<Result>()
         let done = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
@@ -70,6 +85,8 @@ final class Namespaces {
         typealias SetNamespace = @convention(c) (Int32, Int32) -> Int32
         guard let symbol = dlsym(nil, "setns") else { throw Failure("no setns") }
         let isNetwork: Int32 = 0x4000_0000
-        guard unsafeBitCast(symbol, to: SetNamespace.self)(descriptor, isNetwork) == 0 else { throw Failure(call: "setns") }
+        guard unsafeBitCast(symbol, to: SetNamespace.self)(descriptor, isNetwork) == 0 else {
+            throw Failure(call: "setns")
+        }
     }
 }

@@ -58,6 +58,14 @@ final class Replay {
         }
     }
 
+    /// Ends what is still open, as peers do that are killed.
+    func abandon() {
+        for pair in ends.values {
+            pair.client.reset()
+            pair.server.reset()
+        }
+    }
+
     private func open(_ number: Int) throws {
         let client = try Connection(to: proxy)
         ends[number] = Ends(
@@ -93,7 +101,9 @@ final class Replay {
         }
         let deadline = ContinuousClock.now + .seconds(20)
         while received.count < bytes.count {
-            guard ContinuousClock.now < deadline else { throw Failure("\(received.count) of \(bytes.count) bytes came") }
+            guard ContinuousClock.now < deadline else {
+                throw Failure("\(received.count) of \(bytes.count) bytes came")
+            }
             _ = receiver.isReady(POLLIN, milliseconds: 100)
             try read(receiver, &received)
         }

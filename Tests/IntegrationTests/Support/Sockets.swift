@@ -17,7 +17,9 @@ struct Address: Equatable, CustomStringConvertible, Sendable {
 
     /// Reads `1.2.3.4:5` and `[::1]:5`.
     init?(parsing text: String) {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
         host = String(text[..<colon].filter { $0 != "[" && $0 != "]" })
         self.port = port
     }
@@ -37,7 +39,8 @@ struct Address: Equatable, CustomStringConvertible, Sendable {
         return Self.with(address, body)
     }
 
-    private static func with<Raw, Result>(_ raw: Raw, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+    private static func with<Raw, Result>(_ raw: Raw, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result
+    {
         withUnsafePointer(to: raw) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<Raw>.size)) }
         }
@@ -88,6 +91,15 @@ final class Connection: @unchecked Sendable {
             throw failure
         }
         self.init(descriptor: descriptor)
+    }
+
+    /// How a connection ends on which nothing is sent; it may be reset before it was seen to be made.
+    static func end(ofConnectionTo address: Address) throws -> End {
+        do {
+            return try Connection(to: address).readToEnd().end
+        } catch let failure as Failure where failure.number == ECONNRESET {
+            return .reset
+        }
     }
 
     deinit { close() }
@@ -171,7 +183,9 @@ final class Connection: @unchecked Sendable {
     func readToEnd(within seconds: Double = 20) throws -> (bytes: [UInt8], end: End) {
         var bytes: [UInt8] = []
         while true {
-            guard isReady(POLLIN, milliseconds: Int32(seconds * 1000)) else { throw Failure("no end within \(seconds) s") }
+            guard isReady(POLLIN, milliseconds: Int32(seconds * 1000)) else {
+                throw Failure("no end within \(seconds) s")
+            }
             if let end = try readSome(into: &bytes) { return (bytes, end) }
         }
     }

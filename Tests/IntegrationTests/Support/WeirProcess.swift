@@ -6,7 +6,9 @@ enum WeirBinary {
     static let path: String = {
         if let given = ProcessInfo.processInfo.environment["WEIR_BINARY"] { return given }
         var names = CommandLine.arguments
-        if let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") { names.insert(own, at: 0) }
+        if let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") {
+            names.insert(own, at: 0)
+        }
         let folders = names.filter { $0.contains(".xctest") }.map { name in
             let end = name.range(of: ".xctest")?.lowerBound ?? name.endIndex
             return URL(fileURLWithPath: String(name[..<end])).deletingLastPathComponent().path
@@ -15,7 +17,9 @@ enum WeirBinary {
     }()
 
     /// Runs a command to its end.
-    static func run(_ arguments: String..., input: String = "/dev/null", within seconds: Double = 60) throws -> ChildProcess {
+    static func run(_ arguments: String..., input: String = "/dev/null", within seconds: Double = 60) throws
+        -> ChildProcess
+    {
         try ChildProcess.run([path] + arguments, input: input, within: seconds)
     }
 }
@@ -51,7 +55,9 @@ final class WeirProcess {
         admin = try eventually("weir is ready") {
             guard process.isRunning() else { throw Failure("weir ended: \(process.errorText)") }
             guard let line = process.errorLines.first(where: { $0.contains("admin API listens") }) else { return nil }
-            guard let host = Self.field("host", line), let port = UInt16(Self.field("port", line) ?? "") else { return nil }
+            guard let host = Self.field("host", line), let port = UInt16(Self.field("port", line) ?? "") else {
+                return nil
+            }
             return Address(host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host, port)
         }
         addresses = process.errorLines.filter { $0.contains("relaying") }
