@@ -2,7 +2,9 @@ import Foundation
 import Testing
 
 extension Integration {
-    /// How fast a large capture is read, and in how much memory. Only when WEIR_LARGE=1, with a release binary in
+    /// How fast a large capture is read, and in how much memory.
+    ///
+    /// Only when WEIR_LARGE=1, with a release binary in
     /// WEIR_BINARY; WEIR_LARGE_MB is the size (500), WEIR_LARGE_CAPTURES what it is made of, separated by commas.
     @Suite struct ThroughputTests {
         static let isWanted = ProcessInfo.processInfo.environment["WEIR_LARGE"] == "1"

@@ -117,7 +117,7 @@ struct Script {
         }
     }
 
-    /// - Parameter skipping: Connections to leave out.
+    /// What a capture shows; all its connections must begin in it.
     init(_ file: PcapFile) throws {
         var numbers: [String: Int] = [:]
         var halves: [[Half]] = []

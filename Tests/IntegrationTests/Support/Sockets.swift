@@ -65,7 +65,7 @@ struct Address: Equatable, CustomStringConvertible, Sendable {
     }
 }
 
-/// A TCP connection. Nothing waits for ever.
+/// A TCP connection on which nothing waits for ever.
 final class Connection: @unchecked Sendable {
     /// What reading found when nothing more comes.
     enum End: Equatable {
