@@ -16,7 +16,8 @@ public struct Attachment: BitwiseCopyable, Equatable, Sendable {
 
 /// Where the names of a request lie: ranges into one piece of bytes, which the reader says.
 ///
-/// Texts are UTF-8, or CESU-8 as Hessian writes it (`HessianText` makes a `String` of them). Source: `DubboCodec.encodeRequestData`.
+/// Texts are UTF-8, or CESU-8 as Hessian writes it (`HessianText` makes a `String` of them). Source:
+/// `DubboCodec.encodeRequestData`.
 public struct RequestMetadata: Sendable {
     /// A set of fields.
     public struct Fields: OptionSet, BitwiseCopyable, Sendable {

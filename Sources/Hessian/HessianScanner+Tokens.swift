@@ -175,7 +175,8 @@ extension HessianScanner {
         if rank == 2 || (rank == 1 && watched[last].messageField < 0) { watched[last].messageField = index }
     }
 
-    /// How surely the field whose name was gathered holds a throwable's message: 2 in `java.lang.Throwable`, 1 elsewhere, else 0.
+    /// How surely the field whose name was gathered holds a throwable's message: 2 in `java.lang.Throwable`, 1
+    /// elsewhere, else 0.
     private func messageRank() -> Int {
         let name = gathered.bytes
         if name.equals("detailMessage") { return 2 }

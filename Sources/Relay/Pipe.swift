@@ -231,7 +231,8 @@ extension Pipe {
         replies = []
     }
 
-    /// The session decides nothing any more: what it held goes on, and what waited for its boundaries would wait for ever.
+    /// The session decides nothing any more: what it held goes on, and what waited for its boundaries would wait for
+    /// ever.
     mutating func goBlind() {
         passOnHeld()
         replies = []

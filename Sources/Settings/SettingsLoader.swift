@@ -40,15 +40,16 @@ public struct SettingsFile: Equatable, Sendable {
 
 /// Turns a file, the environment and flags into settings, or into everything that is wrong with them.
 ///
-/// Flags win over the environment, the environment over the file, the file over the defaults. A value that is wrong is a
-/// problem even where another one wins.
+/// Flags win over the environment, the environment over the file, the file over the defaults. A value that is wrong
+/// is a problem even where another one wins.
 ///
-/// A variable is `WEIR_` and the key path in upper case with underscores: `WEIR_RELAY_MAX_CONNECTIONS`. An empty one is as
-/// good as none. An unknown one is a problem when it belongs to a section or resembles a known one; what Kubernetes sets
-/// for a service named `weir…` is passed over.
+/// A variable is `WEIR_` and the key path in upper case with underscores: `WEIR_RELAY_MAX_CONNECTIONS`. An empty one
+/// is as good as none. An unknown one is a problem when it belongs to a section or resembles a known one; what
+/// Kubernetes
+/// sets for a service named `weir…` is passed over.
 ///
-/// A side is on when anything is said about it and its `enabled` is not false. When nothing switches the consumer side on
-/// and nothing is said about the provider side, the provider side is on.
+/// A side is on when anything is said about it and its `enabled` is not false. When nothing switches the consumer
+/// side on and nothing is said about the provider side, the provider side is on.
 public struct SettingsLoader: Sendable {
     private let file: SettingsFile?
     private let environment: [String: String]

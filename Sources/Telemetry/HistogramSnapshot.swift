@@ -29,7 +29,8 @@ public struct HistogramSnapshot: Equatable, Sendable {
 
     /// The duration below which a share of all durations lies.
     ///
-    /// The native bucket it lies in is 9 % wide; inside, the durations are taken to lie evenly. Never above the maximum.
+    /// The native bucket it lies in is 9 % wide; inside, the durations are taken to lie evenly. Never above the
+    /// maximum.
     ///
     /// - Parameter share: From 0 to 1: 0.99 for the 99th percentile.
     /// - Returns: Seconds, or `nil` when nothing was counted.

@@ -104,7 +104,9 @@ extension RelaySocketTests {
         }
 
         /// Reads everything and compares: how much it was, and how it ended.
-        private static func drain(_ socket: TestSocket, _ pattern: Pattern) -> (count: Int, end: TestSocket.End, isSame: Bool) {
+        private static func drain(_ socket: TestSocket, _ pattern: Pattern) -> (
+            count: Int, end: TestSocket.End, isSame: Bool
+        ) {
             let (bytes, end) = socket.readToEnd()
             return (bytes.count, end, pattern.matches(bytes, at: 0))
         }

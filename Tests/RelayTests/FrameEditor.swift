@@ -212,7 +212,9 @@ final class FrameEditor: ExternalSession, @unchecked Sendable {
         plan.markBoundary()
     }
 
-    private static func length(_ count: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) } }
+    private static func length(_ count: Int) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) }
+    }
 }
 
 extension FrameEditor {

@@ -12,7 +12,9 @@ private final class ClosureSession: ExternalSession {
 
     init(_ body: @escaping @Sendable (RawSpan, Direction, inout Plan) -> Void) { self.body = body }
 
-    func receive(_ bytes: RawSpan, _ direction: Direction, now: UInt64, plan: inout Plan) { body(bytes, direction, &plan) }
+    func receive(_ bytes: RawSpan, _ direction: Direction, now: UInt64, plan: inout Plan) {
+        body(bytes, direction, &plan)
+    }
     func ended(_ direction: Direction, now: UInt64, plan: inout Plan) {}
 }
 
@@ -75,7 +77,9 @@ extension RelaySocketTests {
             #expect(try client.read(exactly: 1) == [9])
             for count in 1...256 {
                 try client.write([1])
-                try await eventually("byte \(count)") { await harness.relay.connections().first?.bytesToUpstream == UInt64(count) }
+                try await eventually("byte \(count)") {
+                    await harness.relay.connections().first?.bytesToUpstream == UInt64(count)
+                }
             }
             try client.write([1, 1, 1])
             #expect(await Self.received(harness) == 256)

@@ -113,7 +113,9 @@ extension RelaySocketTests {
             let listener = try TestListener()
             let harness = try Harness(to: listener, makeSession: { $0.open(side: $1, external: editor) })
             let (client, server) = try harness.pair(listener)
-            let replyBytes = (0..<rounds * 3).map { action.isAnswer && $0 % 3 != 1 ? FrameAction.reply(to: $0, .toUpstream).count : 0 }
+            let replyBytes = (0..<rounds * 3).map {
+                action.isAnswer && $0 % 3 != 1 ? FrameAction.reply(to: $0, .toUpstream).count : 0
+            }
             for cut in 1...rounds {
                 try client.write(bytes[..<cut])
                 try #require(editor.waitUntilReceived((cut - 1) * bytes.count + cut, .toUpstream))
@@ -129,7 +131,7 @@ extension RelaySocketTests {
 
         @Test("edits under backpressure lose nothing", arguments: [0, 1, 2])
         func backpressure(_ seed: Int) async throws {
-            let edited = try Edited(seed: UInt64(seed), copies: 120, isModelled: false, receiveBuffer: 32_768)
+            let edited = try Edited(seed: UInt64(seed), copies: 240, isModelled: false, receiveBuffer: 32_768)
             let client = try edited.harness.connect(receiveBuffer: 32_768)
             let server = try edited.listener.accept()
             let writers = [

@@ -68,7 +68,8 @@ final class Harness: Sendable {
     }
 
     /// A client and the application's end of its connection.
-    func pair(_ listener: TestListener, receiveBuffer: Int32? = nil) throws -> (client: TestSocket, server: TestSocket) {
+    func pair(_ listener: TestListener, receiveBuffer: Int32? = nil) throws -> (client: TestSocket, server: TestSocket)
+    {
         let client = try connect(receiveBuffer: receiveBuffer)
         return (client, try listener.accept())
     }
@@ -134,7 +135,10 @@ struct Pattern: Sendable {
         var at = 0
         while at < bytes.count {
             let expected = self.bytes(at: (offset + at) % Self.period, count: bytes.count - at)
-            guard expected.withUnsafeBytes({ a in bytes.withUnsafeBytes { memcmp(a.baseAddress!, $0.baseAddress! + at, a.count) == 0 } })
+            guard
+                expected.withUnsafeBytes({ a in
+                    bytes.withUnsafeBytes { memcmp(a.baseAddress!, $0.baseAddress! + at, a.count) == 0 }
+                })
             else { return false }
             at += expected.count
         }
@@ -160,7 +164,9 @@ enum ThisProcess {
         let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
         return tasks.reduce(0) { sum, task in
             let folder = "/proc/self/task/" + task
-            guard (try? String(contentsOfFile: folder + "/comm", encoding: .utf8)) == "weir-worker\n" else { return sum }
+            guard (try? String(contentsOfFile: folder + "/comm", encoding: .utf8)) == "weir-worker\n" else {
+                return sum
+            }
             let stat = (try? String(contentsOfFile: folder + "/schedstat", encoding: .utf8)) ?? ""
             return sum + (stat.split(separator: " ").first.flatMap { UInt64($0) } ?? 0)
         }

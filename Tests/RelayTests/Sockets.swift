@@ -28,7 +28,9 @@ extension Endpoint {
                 $0.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt64.self)
             }
             return withUnsafePointer(to: address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in6>.size)) }
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    body($0, socklen_t(MemoryLayout<sockaddr_in6>.size))
+                }
             }
         }
         var address = sockaddr_in()
@@ -65,7 +67,9 @@ final class TestSocket: @unchecked Sendable {
     deinit { close() }
 
     /// Connects, and with `isBlocking: false` does not wait for the outcome.
-    static func connect(to endpoint: Endpoint, receiveBuffer: Int32? = nil, isBlocking: Bool = true) throws -> TestSocket {
+    static func connect(to endpoint: Endpoint, receiveBuffer: Int32? = nil, isBlocking: Bool = true) throws
+        -> TestSocket
+    {
         let family = endpoint.isIPv6 ? AF_INET6 : AF_INET
         let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(family, type, 0)
@@ -89,7 +93,9 @@ final class TestSocket: @unchecked Sendable {
         let bytes = Array(bytes)
         var at = 0
         while at < bytes.count {
-            let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress! + at, bytes.count - at, Int32(MSG_NOSIGNAL)) }
+            let count = bytes.withUnsafeBytes {
+                send(descriptor, $0.baseAddress! + at, bytes.count - at, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { throw SocketError("send") }
             at += count
         }
@@ -215,7 +221,8 @@ final class TestListener: @unchecked Sendable {
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { _ = getsockname(descriptor, $0, &length) }
             return UnsafeRawPointer(pointer).load(fromByteOffset: 2, as: UInt16.self).bigEndian
         }
-        endpoint = at.isIPv6 ? Endpoint(high: at.high, low: at.low, port: port) : Endpoint(ipv4: UInt32(at.low), port: port)
+        endpoint =
+            at.isIPv6 ? Endpoint(high: at.high, low: at.low, port: port) : Endpoint(ipv4: UInt32(at.low), port: port)
     }
 
     deinit { close(descriptor) }

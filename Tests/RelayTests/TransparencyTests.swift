@@ -42,7 +42,9 @@ extension RelaySocketTests {
                     // Which connection the server's end belongs to is said first.
                     try client.write([UInt8(number)])
                     let counts = (up: 500_000 + number * 1001, down: 700_000 - number * 333)
-                    let writer = Background { try Self.write(counts.up, of: up, to: client, seed: UInt64(number)); client.shutdownWrite() }
+                    let writer = Background {
+                        try Self.write(counts.up, of: up, to: client, seed: UInt64(number)); client.shutdownWrite()
+                    }
                     #expect(try Self.check(client, down) == counts.down)
                     try writer.value()
                 }
@@ -52,7 +54,10 @@ extension RelaySocketTests {
                 return Background {
                     let number = Int(try server.read(exactly: 1)[0])
                     let (up, down) = (Pattern(seed: UInt64(number)), Pattern(seed: UInt64(number) | 0x100))
-                    let writer = Background { try Self.write(700_000 - number * 333, of: down, to: server, seed: ~UInt64(number)); server.shutdownWrite() }
+                    let writer = Background {
+                        try Self.write(700_000 - number * 333, of: down, to: server, seed: ~UInt64(number));
+                        server.shutdownWrite()
+                    }
                     #expect(try Self.check(server, up) == 500_000 + number * 1001)
                     try writer.value()
                 }
@@ -176,13 +181,15 @@ extension RelaySocketTests {
                 var echoes: [Background<Void>] = []
                 for number in 0..<600 {
                     let socket = try listener.accept()
-                    echoes.append(Background {
-                        while let bytes = try? socket.readSome(), !bytes.isEmpty {
-                            guard (try? socket.write(bytes)) != nil else { break }
-                            if number % 7 == 3 { return socket.reset() }
+                    echoes.append(
+                        Background {
+                            while let bytes = try? socket.readSome(), !bytes.isEmpty {
+                                guard (try? socket.write(bytes)) != nil else { break }
+                                if number % 7 == 3 { return socket.reset() }
+                            }
+                            socket.close()
                         }
-                        socket.close()
-                    })
+                    )
                 }
                 for echo in echoes { try echo.value() }
             }
@@ -191,7 +198,7 @@ extension RelaySocketTests {
                     var random = SeededRandom(seed: UInt64(seed))
                     let pattern = Pattern(seed: UInt64(seed))
                     for _ in 0..<100 {
-                        let count = Int.random(in: 0...5000, using: &random)
+                        let count = Int.random(in: 1...5000, using: &random)
                         let client = try harness.connect()
                         guard (try? client.write(pattern.bytes(at: 0, count: count))) != nil else { continue }
                         switch Int.random(in: 0..<4, using: &random) {
@@ -200,8 +207,12 @@ extension RelaySocketTests {
                         case 2:
                             client.shutdownWrite()
                             let (bytes, end) = client.readToEnd()
-                            guard pattern.matches(bytes, at: 0), end == .reset || end == .closed else { throw SocketError("\(end)", 0) }
-                            if end == .closed, bytes.count != count { throw SocketError("only \(bytes.count) of \(count)", 0) }
+                            guard pattern.matches(bytes, at: 0), end == .reset || end == .closed else {
+                                throw SocketError("\(end)", 0)
+                            }
+                            if end == .closed, bytes.count != count {
+                                throw SocketError("only \(bytes.count) of \(count)", 0)
+                            }
                         default:
                             guard let some = try? client.readSome(), pattern.matches(some, at: 0) else { continue }
                         }

@@ -30,7 +30,8 @@ import Wire
     @Test("firstIndex agrees with the array's") func search() {
         var random = SeededRandom(seed: 1)
         for _ in 0..<2000 {
-            let bytes = (0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: 0...9, using: &random) }
+            let bytes = (0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: 0...9, using: &random)
+            }
             let from = Int.random(in: 0...bytes.count, using: &random)
             #expect(bytes.span.bytes.firstIndex(of: 3, from: from) == bytes[from...].firstIndex(of: 3))
         }
@@ -49,7 +50,10 @@ import Wire
 
     @Test("a prefix buffer refuses whole what does not fit") func prefix() {
         var buffer = PrefixBuffer(limitBytes: 4)
-        let fits = [buffer.append(hex("010203").span.bytes), buffer.append(hex("0405").span.bytes), buffer.append(hex("04").span.bytes)]
+        let fits = [
+            buffer.append(hex("010203").span.bytes), buffer.append(hex("0405").span.bytes),
+            buffer.append(hex("04").span.bytes),
+        ]
         #expect(fits == [true, false, true])
         #expect(buffer.bytes.array == [1, 2, 3, 4])
         buffer.removeAll()
