@@ -161,6 +161,11 @@ int weir_unacknowledged(int fd) {
   return ioctl(fd, SIOCOUTQ, &n) < 0 ? -errno : n;
 }
 
+int weir_unread(int fd) {
+  int n = 0;
+  return ioctl(fd, SIOCINQ, &n) < 0 ? -errno : n;
+}
+
 int weir_is_local_address(weir_endpoint e) {
   if (!e.is_ipv6 && e.low >> 24 == 127) return 1;
   struct ifaddrs *all, *i;

@@ -35,6 +35,7 @@ enum Linux {
     static func socketError(_ descriptor: Int32) -> Int32 { weir_socket_error(descriptor) }
     static func resetOnClose(_ descriptor: Int32) { _ = weir_reset_on_close(descriptor) }
     static func unacknowledged(_ descriptor: Int32) -> Int { Int(weir_unacknowledged(descriptor)) }
+    static func hasBytes(_ descriptor: Int32) -> Bool { weir_unread(descriptor) > 0 }
     static func shutdownWrite(_ descriptor: Int32) { _ = weir_shutdown_write(descriptor) }
     static func close(_ descriptor: Int32) { _ = weir_close(descriptor) }
     static func isLocalAddress(_ endpoint: Endpoint) -> Bool { weir_is_local_address(raw(endpoint)) != 0 }

@@ -136,8 +136,16 @@ extension Worker {
 
     // MARK: Connecting
 
-    func finishConnect(_ pair: Pair) {
-        guard Linux.socketError(pair.upstream.descriptor) == 0 else { return refuseUpstream(pair, .connectFailed) }
+    func finishConnect(_ pair: Pair, isFailed: Bool) {
+        if isFailed {
+            switch -Linux.socketError(pair.upstream.descriptor) {
+            case 0: break
+            case ECONNRESET, EPIPE:
+                // It had accepted and is gone already: what it said first is still delivered.
+                pair.up.isSinkBroken = true
+            default: return refuseUpstream(pair, .connectFailed)
+            }
+        }
         pair.phase = .established
         waitingPairs.remove(pair.slot)
         updateInterest(pair)
@@ -153,6 +161,8 @@ extension Worker {
 
     /// Downstream was reset before upstream had accepted; its half-close would not be reported.
     func downstreamFailed(_ pair: Pair) {
+        // What it had said is still delivered, if upstream accepts; reading will then find the reset.
+        if Linux.hasBytes(pair.downstream.descriptor) { return muffle(pair, isUpstream: false) }
         Linux.resetOnClose(pair.upstream.descriptor)
         close(pair)
     }

@@ -85,7 +85,7 @@ extension Worker {
     }
 
     /// Takes a socket out of the event queue, which would go on reporting its end; asking for any event puts it back.
-    private func muffle(_ pair: Pair, isUpstream: Bool) {
+    func muffle(_ pair: Pair, isUpstream: Bool) {
         let socket = isUpstream ? pair.upstream : pair.downstream
         guard socket.isOpen, socket.interest != nil else { return }
         queue.remove(socket.descriptor)

@@ -149,7 +149,8 @@ final class Worker {
     private func handle(_ mask: UInt32, _ pair: Pair, isUpstream: Bool) {
         switch pair.phase {
         case .connecting:
-            if isUpstream { finishConnect(pair) } else if mask & EventQueue.failed != 0 { downstreamFailed(pair) }
+            let isFailed = mask & EventQueue.failed != 0
+            if isUpstream { finishConnect(pair, isFailed: isFailed) } else if isFailed { downstreamFailed(pair) }
         case .established:
             if mask & EventQueue.writable != 0 { flush(pair, isUpstream ? .toUpstream : .toDownstream) }
             guard mask & (EventQueue.readable | EventQueue.failed) != 0, pair.phase == .established else { return }

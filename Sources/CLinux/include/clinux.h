@@ -35,6 +35,8 @@ int weir_configure(int fd, int keepalive_idle, int keepalive_interval, int keepa
 int weir_reset_on_close(int fd);
 // Bytes written that the peer has not acknowledged.
 int weir_unacknowledged(int fd);
+// Bytes that arrived and were not read.
+int weir_unread(int fd);
 int weir_is_local_address(weir_endpoint e);
 long weir_read(int fd, void *to, size_t n);
 long weir_write(int fd, const void *from, size_t n);

@@ -1,0 +1,236 @@
+import Calls
+import Foundation
+import Relay
+import Synchronization
+import Telemetry
+import Testing
+import Wire
+
+extension RelaySocketTests {
+    @Suite("Admission", .timeLimit(.minutes(1)))
+    struct AdmissionTests {
+        /// Connects and expects to be refused with a reset, counted under the reason.
+        private static func expectRefusal(_ harness: Harness, _ reason: RefusalReason, times: Int = 3) async throws {
+            for _ in 0..<times {
+                // The reset may come before connect() returns.
+                guard let client = try? harness.connect() else { continue }
+                #expect(client.readToEnd().end == .reset)
+            }
+            let refused = await harness.refused(reason)
+            #expect(refused == UInt64(times))
+            #expect(harness.told.refusals.withLock { $0 } == Array(repeating: reason, count: times))
+            try await harness.waitForConnections(0)
+        }
+
+        @Test("an upstream that refuses is passed on as a reset and counted")
+        func refused() async throws {
+            let closed = try TestListener().endpoint
+            let harness = try Harness(to: .fixed(closed))
+            try await Self.expectRefusal(harness, .connectFailed)
+            await harness.stop()
+        }
+
+        @Test("an upstream that cannot be reached is passed on as a reset and counted")
+        func unreachable() async throws {
+            // 255.255.255.255 is no address to connect to: connect() itself fails.
+            let harness = try Harness(to: .fixed(Endpoint(ipv4: 0xffff_ffff, port: 9)))
+            try await Self.expectRefusal(harness, .connectFailed)
+            await harness.stop()
+        }
+
+        @Test("an upstream that does not answer is given up after the connect timeout")
+        func connectTimeout() async throws {
+            let listener = try TestListener(backlog: 0)
+            let filler = try TestSocket.connect(to: listener.endpoint)
+            let harness = try Harness(to: listener) { $0.connectTimeoutNanoseconds = 200_000_000 }
+            let start = Date()
+            try await Self.expectRefusal(harness, .connectTimeout, times: 1)
+            #expect(Date().timeIntervalSince(start) >= 0.2)
+            filler.close()
+            await harness.stop()
+        }
+
+        @Test("connections above the limit are refused, counted, and welcome again later", arguments: [1, 3])
+        func limit(_ workers: Int) async throws {
+            let listener = try TestListener()
+            let harness = try Harness(to: listener) {
+                $0.workers = workers
+                $0.maxConnections = 2
+            }
+            let pairs = try [harness.pair(listener), harness.pair(listener)]
+            try await harness.waitForConnections(2)
+            for _ in 0..<2 {
+                guard let client = try? harness.connect() else { continue }
+                #expect(client.readToEnd().end == .reset)
+            }
+            #expect(await harness.refused(.limit) == 2)
+            #expect(listener.isQuiet(milliseconds: 0))
+            pairs[0].client.close()
+            pairs[0].server.close()
+            try await harness.waitForConnections(1)
+            let (client, server) = try harness.pair(listener)
+            try client.write([5])
+            #expect(try server.read(exactly: 1) == [5])
+            await harness.stop()
+        }
+
+        @Test("a connection made to the listener itself has no original destination")
+        func noDestination() async throws {
+            for address in [Endpoint.loopback(), .loopback6()] {
+                let harness = try Harness(to: .original, at: address)
+                try await Self.expectRefusal(harness, .noDestination)
+                await harness.stop()
+            }
+            let harness = try Harness(to: .original, at: Endpoint(high: 0, low: 0, port: 0), isDualStack: true)
+            for endpoint in [Endpoint.loopback(harness.address.port), .loopback6(harness.address.port)] {
+                guard let client = try? TestSocket.connect(to: endpoint) else { continue }
+                #expect(client.readToEnd().end == .reset)
+            }
+            #expect(await harness.refused(.noDestination) == 2)
+            await harness.stop()
+        }
+
+        // MARK: Ports
+
+        /// What is on a port already.
+        enum Occupant: CaseIterable, Sendable {
+            case plain
+            case shared
+            case relay
+            case relayOfSeveralWorkers
+        }
+
+        @Test("a port in use cannot be listened on, whoever uses it and however", arguments: Occupant.allCases, [1, 3])
+        func portInUse(_ occupant: Occupant, _ workers: Int) async throws {
+            let upstream = try TestListener()
+            var other: Harness?
+            var listener: TestListener?
+            switch occupant {
+            case .plain: listener = try TestListener()
+            case .shared: listener = try TestListener(isShared: true)
+            case .relay: other = try Harness(to: upstream)
+            case .relayOfSeveralWorkers: other = try Harness(to: upstream) { $0.workers = 3 }
+            }
+            let address = try #require(listener?.endpoint ?? other?.address)
+            #expect(throws: RelayError.cannotListen(address, "Address already in use")) {
+                try Harness(to: .fixed(upstream.endpoint), at: address) { $0.workers = workers }
+            }
+            await other?.stop()
+            guard occupant == .relay || occupant == .relayOfSeveralWorkers else { return }
+            // Once it has ended the port is free.
+            let next = try Harness(to: .fixed(upstream.endpoint), at: address) { $0.workers = workers }
+            let (client, server) = try next.pair(upstream)
+            client.close()
+            #expect(server.readToEnd().end == .closed)
+            await next.stop()
+        }
+
+        @Test("a relay that cannot have one of its ports leaves the others free")
+        func secondPortInUse() async throws {
+            let upstream = try TestListener()
+            let (taken, free) = (try TestListener(), try TestListener().endpoint)
+            var configuration = RelayConfiguration(
+                listeners: [free, taken.endpoint].map {
+                    ListenerConfiguration(side: .provider, address: $0, isDualStack: false, destination: .fixed(upstream.endpoint))
+                }
+            )
+            configuration.workers = 3
+            #expect(throws: RelayError.cannotListen(taken.endpoint, "Address already in use")) {
+                try Harness(configuration)
+            }
+            #expect(try TestListener(free).endpoint == free)
+        }
+
+        @Test("an address that is not ours cannot be listened on")
+        func foreignAddress() throws {
+            let address = Endpoint(ipv4: 0xc000_0201, port: 0)
+            #expect(throws: RelayError.cannotListen(address, "Cannot assign requested address")) {
+                try Harness(to: .fixed(.loopback(1)), at: address)
+            }
+        }
+
+        @Test("two listeners have their own upstreams and sides")
+        func twoListeners() async throws {
+            let upstreams = try [TestListener(), TestListener()]
+            let sides: [Side] = [.provider, .consumer]
+            var configuration = RelayConfiguration(
+                listeners: zip(upstreams, sides).map {
+                    ListenerConfiguration(side: $1, address: .loopback(), isDualStack: false, destination: .fixed($0.endpoint))
+                }
+            )
+            configuration.workers = 2
+            let harness = try Harness(configuration)
+            for (number, upstream) in upstreams.enumerated() {
+                let client = try TestSocket.connect(to: harness.relay.addresses[number])
+                let server = try upstream.accept()
+                try client.write([UInt8(number)])
+                #expect(try server.read(exactly: 1) == [UInt8(number)])
+                let reports = await harness.relay.connections()
+                #expect(reports.map(\.side) == [sides[number]])
+                client.close()
+                #expect(server.readToEnd().end == .closed)
+                server.close()
+                try await harness.waitForConnections(0)
+            }
+            await harness.stop()
+        }
+
+        // MARK: Descriptors
+
+        @Test("without descriptors accepting pauses, does not spin, and goes on when there are some")
+        func outOfDescriptors() async {
+            await #expect(processExitsWith: .success) {
+                _ = ThisProcess.wantDescriptors(200)
+                let listener = try TestListener()
+                let harness = try Harness(to: listener)
+                // An open connection goes on being served all the time.
+                let (client, server) = try harness.pair(listener)
+                // One descriptor is left, for the client's end.
+                var fillers: [Int32] = []
+                while case let filler = dup(0), filler >= 0 { fillers.append(filler) }
+                close(fillers.removeLast())
+                let waiting = try harness.connect()
+                try await eventually("a pause") { !harness.told.pauses.withLock { $0.isEmpty } }
+                try waiting.write([1, 2, 3])
+                // It looks again once a second; that is all.
+                let atRest = try await ThisProcess.workerNanosecondsAtRest()
+                if !ThisProcess.isSanitized { #expect(atRest < 60_000_000) }
+                try client.write([7])
+                #expect(try server.read(exactly: 1) == [7])
+                #expect(harness.told.refusals.withLock { $0.isEmpty })
+                // Both ends of the upstream connection and the relay's end of this one.
+                for _ in 0..<3 { close(fillers.removeLast()) }
+                let served = try listener.accept()
+                #expect(try served.read(exactly: 3) == [1, 2, 3])
+                for filler in fillers { close(filler) }
+                await harness.stop()
+            }
+        }
+
+        @Test("with a descriptor for a client but none for its upstream, one client is refused a look, not all")
+        func noDescriptorForUpstream() async {
+            await #expect(processExitsWith: .success) {
+                _ = ThisProcess.wantDescriptors(200)
+                let listener = try TestListener()
+                let harness = try Harness(to: listener)
+                var fillers: [Int32] = []
+                while case let filler = dup(0), filler >= 0 { fillers.append(filler) }
+                // Room for five clients and for the relay's end of one of them.
+                for _ in 0..<6 { close(fillers.removeLast()) }
+                let clients = try (0..<5).map { _ in try harness.connect() }
+                try await eventually("a refusal") { !harness.told.refusals.withLock { $0.isEmpty } }
+                let refusals = harness.told.refusals.withLock { $0 }
+                #expect(refusals == [.connectFailed])
+                for filler in fillers { close(filler) }
+                // The first in line was refused; the others are served in the end.
+                #expect(clients[0].readToEnd().end == .reset)
+                for client in clients[1...] {
+                    let server = try listener.accept()
+                    client.close()
+                    #expect(server.readToEnd().end == .closed)
+                }
+                await harness.stop()
+            }
+        }
+    }
+}
