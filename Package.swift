@@ -70,7 +70,7 @@ let package = Package(
             dependencies: ["Wire", "Calls", "Inspection", "Telemetry", "CLinux"],
             swiftSettings: hot
         ),
-        .target(name: "Capture", dependencies: ["Wire", "Calls", "Inspection", "CPcap"], swiftSettings: views),
+        .target(name: "Capture", dependencies: ["Wire", "Calls", "Inspection", "CPcap"], swiftSettings: hot),
         .target(name: "Settings", dependencies: ["CYaml"], swiftSettings: house),
         .target(
             name: "Admin",

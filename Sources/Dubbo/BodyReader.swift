@@ -236,12 +236,12 @@ public struct BodyReader: ~Copyable {
         guard !isKept else { return }
         isKept = true
         if form == .request {
-            move(\.interface, .interface, bytes)
-            move(\.method, .method, bytes)
-            move(\.version, .version, bytes)
-            move(\.dubboVersion, .dubboVersion, bytes)
-            move(\.genericMethod, .genericMethod, bytes)
-            move(\.parameterDescriptor, .parameterDescriptor, bytes)
+            request.interface = moved(request.interface, .interface, bytes)
+            request.method = moved(request.method, .method, bytes)
+            request.version = moved(request.version, .version, bytes)
+            request.dubboVersion = moved(request.dubboVersion, .dubboVersion, bytes)
+            request.genericMethod = moved(request.genericMethod, .genericMethod, bytes)
+            request.parameterDescriptor = moved(request.parameterDescriptor, .parameterDescriptor, bytes)
             var attachments: [Attachment] = []
             swap(&attachments, &request.attachments)
             move(&attachments, bytes)
@@ -256,17 +256,16 @@ public struct BodyReader: ~Copyable {
         if !mapKey.isEmpty { mapKey = keep(mapKey, of: bytes) ?? .empty }
     }
 
-    private mutating func move(
-        _ field: WritableKeyPath<RequestMetadata, ByteRange>,
+    /// A field of the request at its place in the kept texts; unknown when it does not fit.
+    private mutating func moved(
+        _ field: ByteRange,
         _ bit: RequestMetadata.Fields,
         _ bytes: RawSpan
-    ) {
-        guard request.known.contains(bit) else { return }
-        if let kept = keep(request[keyPath: field], of: bytes) {
-            request[keyPath: field] = kept
-        } else {
-            request.known.remove(bit)
-        }
+    ) -> ByteRange {
+        guard request.known.contains(bit) else { return field }
+        if let kept = keep(field, of: bytes) { return kept }
+        request.known.remove(bit)
+        return .empty
     }
 
     private mutating func move(_ attachments: inout [Attachment], _ bytes: RawSpan) {

@@ -16,10 +16,37 @@ extension HessianScanner {
                 continue
             }
             guard at < bytes.byteCount else { return false }
+            if !isWatching, skipSimple(top.item, bytes, &at) { continue }
             let lead = bytes.byte(at: at)
             at &+= 1
             try step(top.item, lead, at &- 1)
         }
+    }
+
+    /// Steps over a number, a truth value, null or a short text that lies whole in `bytes`, without a token's states.
+    ///
+    /// - Returns: Whether there was one; if not, nothing has changed.
+    @inline(__always)
+    private mutating func skipSimple(_ item: Item, _ bytes: RawSpan, _ at: inout Int) -> Bool {
+        guard item.rawValue <= Item.mapValue.rawValue else { return false }
+        let count: Int
+        switch bytes.byte(at: at) {
+        case 0x80...0xbf, 0xd8...0xef, 0x46, 0x4e, 0x54, 0x5b, 0x5c: count = 1
+        case 0xc0...0xcf, 0xf0...0xff, 0x5d: count = 2
+        case 0xd0...0xd7, 0x38...0x3f, 0x5e: count = 3
+        case 0x00...0x1f: count = bytes.shortASCIIText(at: at) &+ 1
+        default: return false
+        }
+        guard count > 0, count <= bytes.byteCount &- at else { return false }
+        at &+= count
+        let last = levels.count &- 1
+        switch item {
+        case .values: levels[last].remaining &-= 1
+        case .mapKey: levels[last].item = .mapValue
+        case .mapValue: levels[last].item = .mapKey
+        default: break
+        }
+        return true
     }
 
     /// Takes one lead byte at the level `item`.

@@ -159,26 +159,6 @@ enum ThisProcess {
         return (line.split(separator: " ").dropFirst().compactMap { Int($0) }.first ?? 0) * 1024
     }
 
-    /// The processor time the relay's threads have used, in nanoseconds.
-    static func workerNanoseconds() -> UInt64 {
-        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
-        return tasks.reduce(0) { sum, task in
-            let folder = "/proc/self/task/" + task
-            guard (try? String(contentsOfFile: folder + "/comm", encoding: .utf8)) == "weir-worker\n" else {
-                return sum
-            }
-            let stat = (try? String(contentsOfFile: folder + "/schedstat", encoding: .utf8)) ?? ""
-            return sum + (stat.split(separator: " ").first.flatMap { UInt64($0) } ?? 0)
-        }
-    }
-
-    /// Processor time of the relay's threads over a third of a second in which nothing should happen.
-    static func workerNanosecondsAtRest() async throws -> UInt64 {
-        let before = workerNanoseconds()
-        try await Task.sleep(nanoseconds: 300_000_000)
-        return workerNanoseconds() - before
-    }
-
     /// Lets the process have so many descriptors, if it may: how many it has.
     static func wantDescriptors(_ count: UInt64) -> UInt64 {
         var limit = rlimit(rlim_cur: rlim_t(count), rlim_max: rlim_t(count))
@@ -187,5 +167,35 @@ enum ThisProcess {
         limit.rlim_cur = limit.rlim_max
         setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
         return UInt64(limit.rlim_cur)
+    }
+}
+
+/// The processor time of the relay's threads.
+struct WorkerClock {
+    private let threads: [Int32]
+
+    /// Finds the threads; reading the clock later takes no descriptor.
+    init() {
+        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
+        threads = tasks.compactMap { task in
+            let name = try? String(contentsOfFile: "/proc/self/task/\(task)/comm", encoding: .utf8)
+            return name == "weir-worker\n" ? Int32(task) : nil
+        }
+    }
+
+    private var nanoseconds: UInt64 {
+        threads.reduce(0) { sum, thread in
+            var time = timespec()
+            // How Linux writes the clock of a thread (clock_getcpuclockid(3) does it for processes).
+            clock_gettime(~thread << 3 | 6, &time)
+            return sum + UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+        }
+    }
+
+    /// Whether the threads do next to nothing for a third of a second.
+    func isAtRest() async throws -> Bool {
+        let before = nanoseconds
+        try await Task.sleep(nanoseconds: 300_000_000)
+        return !threads.isEmpty && nanoseconds - before < 60_000_000
     }
 }
