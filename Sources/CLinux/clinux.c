@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
@@ -244,6 +245,13 @@ uint64_t weir_raise_file_limit(void) {
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return raised.rlim_cur;
   }
   return l.rlim_cur;
+}
+
+int weir_lowest_free(int any) {
+  int fd = fcntl(any, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  close(fd);
+  return fd;
 }
 
 int weir_affinity_count(void) {

@@ -54,11 +54,15 @@ public enum RelayError: Error, Equatable, Sendable {
 final class SharedState: Sendable {
     let registry: OperationRegistry
     let labels: SeriesLabels
+    /// Descriptors from this number on are not for connections: a process whose last one is gone cannot be asked what
+    /// is wrong, and the concurrency runtime ends it when it finds none for itself.
+    let reservedDescriptors: Int32
     private let connections = Atomic<Int>(0)
 
-    init(registry: OperationRegistry, labels: SeriesLabels) {
+    init(registry: OperationRegistry, labels: SeriesLabels, descriptorLimit: UInt64) {
         self.registry = registry
         self.labels = labels
+        reservedDescriptors = Int32(clamping: descriptorLimit - min(64, descriptorLimit / 4))
     }
 
     func takeConnection(limit: Int) -> Bool {
@@ -103,9 +107,9 @@ public final class Relay: Sendable {
         labels: SeriesLabels,
         hooks: RelayHooks = RelayHooks()
     ) throws(RelayError) {
-        _ = Linux.raiseFileLimit()
+        let descriptorLimit = Linux.raiseFileLimit()
         let count = configuration.workers > 0 ? configuration.workers : Self.defaultWorkers()
-        let shared = SharedState(registry: registry, labels: labels)
+        let shared = SharedState(registry: registry, labels: labels, descriptorLimit: descriptorLimit)
         var mailboxes: [Mailbox] = []
         for _ in 0..<count {
             guard let mailbox = Mailbox() else { throw .outOfResources("no event descriptor") }

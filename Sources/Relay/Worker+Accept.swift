@@ -20,7 +20,7 @@ extension Worker {
                 return
             }
             admit(descriptor, peer, listeners[index])
-            // Without a descriptor for its upstream the connection was refused; the next one would be too.
+            // The next connection would find no descriptor for its upstream.
             if isAcceptPaused { return }
         }
     }
@@ -37,7 +37,12 @@ extension Worker {
         hooks.acceptPaused(why)
     }
 
+    /// Takes connections again, unless it is known that there is still nothing to take them with.
     func resumeAccepting() {
+        guard Linux.lowestFree(mailbox.event) < shared.reservedDescriptors else {
+            acceptPausedUntil = Linux.now() + Self.acceptPauseNanoseconds
+            return
+        }
         isAcceptPaused = false
         for (index, listener) in listeners.enumerated() where listener.descriptor >= 0 {
             queue.change(listener.descriptor, EventQueue.readable, token: Token.firstListener - UInt64(index))
@@ -65,6 +70,8 @@ extension Worker {
         Linux.configure(descriptor, configuration.socket)
         Linux.configure(upstream, configuration.socket)
         join(descriptor, upstream, peer, destination, listener.configuration.side)
+        // The kernel gives the lowest number that is free, so a high one says how many are in use.
+        if max(descriptor, upstream) >= shared.reservedDescriptors { pauseAccepting(Linux.message(EMFILE)) }
     }
 
     private func join(

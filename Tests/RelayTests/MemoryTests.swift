@@ -88,7 +88,9 @@ extension RelaySocketTests {
                 await harness.stop()
             }
             let (perPair, left) = try peers.value()
-            print("memory of an idle connection pair: \(perPair) bytes (\(count) pairs); left afterwards: \(left) bytes")
+            print(
+                "memory of an idle connection pair: \(perPair) bytes (\(count) pairs); left afterwards: \(left) bytes"
+            )
             #expect(perPair <= 2048)
         }
 
