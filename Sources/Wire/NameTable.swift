@@ -1,0 +1,97 @@
+/// The few names that are wanted out of many, found from their bytes without making a `String`.
+///
+/// Looking up costs a hash of three bytes, and one comparison when something stands there. Names are told apart by a
+/// small number that their owner chose.
+public struct NameTable: Sendable {
+    /// What an unwanted name is.
+    public static let unwanted: UInt8 = 0
+
+    private struct Slot: BitwiseCopyable {
+        var name = ByteRange.empty
+        var id = NameTable.unwanted
+    }
+
+    private var slots: [Slot]
+    private var store: [UInt8] = []
+    private let longestBytes: Int
+
+    /// A table of those names.
+    ///
+    /// - Parameter names: Lower-case ASCII, none of them empty, each with its number; 0 is ``unwanted`` and taken.
+    public init(_ names: [(name: StaticString, id: UInt8)]) {
+        var count = 16
+        while count < names.count * 4 { count *= 2 }
+        slots = Array(repeating: Slot(), count: count)
+        longestBytes = names.reduce(0) { max($0, $1.name.utf8CodeUnitCount) }
+        for (name, id) in names {
+            let bytes = Array(name.description.utf8)
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            var place = start(unsafe bytes.span.bytes)
+            while slots[place].id != Self.unwanted { place = (place + 1) & (count - 1) }
+            slots[place] = Slot(name: ByteRange(offset: store.count, count: bytes.count), id: id)
+            store += bytes
+        }
+    }
+
+    /// The number of a name.
+    ///
+    /// - Parameter name: The name's bytes, spelled as in the table.
+    /// - Returns: Its number, or ``unwanted``.
+    public func id(of name: RawSpan) -> UInt8 {
+        guard name.byteCount > 0, name.byteCount <= longestBytes else { return Self.unwanted }
+        var place = start(name)
+        while slots[place].id != Self.unwanted {
+            let candidate = slots[place].name
+            if Int(candidate.count) == name.byteCount {
+                // SAFETY: the span borrows the array, all of whose bytes are initialised.
+                let known = unsafe store.span.bytes.slice(candidate)
+                if known.elementsEqual(name) { return slots[place].id }
+            }
+            place = (place &+ 1) & (slots.count &- 1)
+        }
+        return Self.unwanted
+    }
+
+    /// The number of a name in any case.
+    ///
+    /// - Parameter name: The name's bytes; ASCII letters are compared without regard to case.
+    /// - Returns: Its number, or ``unwanted``.
+    public func id(ignoringCaseOf name: RawSpan) -> UInt8 {
+        guard name.byteCount > 0, name.byteCount <= longestBytes else { return Self.unwanted }
+        var place = start(name)
+        while slots[place].id != Self.unwanted {
+            let candidate = slots[place].name
+            if Int(candidate.count) == name.byteCount {
+                // SAFETY: the span borrows the array, all of whose bytes are initialised.
+                let known = unsafe store.span.bytes.slice(candidate)
+                if name.equals(lowerCased: known) { return slots[place].id }
+            }
+            place = (place &+ 1) & (slots.count &- 1)
+        }
+        return Self.unwanted
+    }
+
+    /// Where the search for a name begins; the same for every case of it.
+    private func start(_ name: RawSpan) -> Int {
+        let first = Int(name.byte(at: 0) | 0x20)
+        let middle = Int(name.byte(at: name.byteCount / 2) | 0x20)
+        let last = Int(name.byte(at: name.byteCount &- 1) | 0x20)
+        return (name.byteCount &* 7 &+ first &* 31 &+ middle &* 13 &+ last &* 3) & (slots.count &- 1)
+    }
+}
+
+extension RawSpan {
+    /// Whether these bytes, their ASCII capitals made small, are the others.
+    ///
+    /// - Parameter other: Without ASCII capitals.
+    /// - Returns: Whether the lengths and all bytes agree.
+    public func equals(lowerCased other: RawSpan) -> Bool {
+        guard byteCount == other.byteCount else { return false }
+        for index in 0..<byteCount {
+            var byte = byte(at: index)
+            if byte >= 0x41, byte <= 0x5a { byte |= 0x20 }
+            if byte != other.byte(at: index) { return false }
+        }
+        return true
+    }
+}
