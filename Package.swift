@@ -158,3 +158,11 @@ let package = Package(
         ),
     ]
 )
+
+// The builds that only test the cores (sanitizers, allocation counts) leave out what stands on packages from elsewhere.
+if Context.environment["WEIR_CORE_ONLY"] != nil {
+    let outer: Set = ["Admin", "weir", "AdminTests", "IntegrationTests"]
+    package.targets.removeAll { outer.contains($0.name) }
+    package.products.removeAll { $0.name == "weir" }
+    package.dependencies = []
+}

@@ -41,7 +41,7 @@ public final class CallLines: CallObserver {
         json.string(literal: observed.call.outcome.label)
         text("code", ResultCode.name(of: observed.call.code, in: operation.callProtocol))
         text("exception", observed.exception)
-        text("id", String(observed.id))
+        text("id", observed.id)
         text("client", observed.connection.client)
         text("server", observed.connection.server)
         text("caller", observed.caller)

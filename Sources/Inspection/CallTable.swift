@@ -75,6 +75,16 @@ final class CallTable {
     @inline(__always)
     func deadline(_ index: Int32) -> UInt64 { entries[Int(index)].deadline }
 
+    /// Counts further bytes of the entry's request.
+    func addRequestBytes(_ index: Int32, _ count: UInt64) { entries[Int(index)].requestBytes &+= count }
+
+    /// Gives the entry another deadline.
+    func setDeadline(_ index: Int32, _ deadline: UInt64) {
+        unlinkInTime(index)
+        entries[Int(index)].deadline = deadline
+        linkInTime(index)
+    }
+
     // MARK: Finding
 
     @inline(__always)

@@ -71,29 +71,22 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        let side = session.side(of: direction)
-        guard header.isTwoWay, !calls.isFull else {
-            let outcome: Outcome = header.isTwoWay ? .lost : .oneway
-            return countUntracked(header, start, operation, side, outcome, session, wanted, texts, now)
-        }
-        retire(session, direction, header.requestID, now)
-        let index = calls.add(
-            CallTable.Entry(
-                kind: .call,
-                session: session.number,
-                direction: direction,
-                id: header.requestID,
-                side: side,
-                operation: operation,
-                start: start,
-                deadline: start &+ timeout(wanted, timeoutNumber, texts),
-                requestBytes: header.frameBytes
-            ),
-            first: &session.firstCall
+        let entry = CallTable.Entry(
+            kind: .call,
+            session: session.number,
+            direction: direction,
+            id: header.requestID,
+            side: session.side(of: direction),
+            operation: operation,
+            start: start,
+            deadline: start &+ timeout(wanted, timeoutNumber, texts),
+            requestBytes: header.frameBytes
         )
-        session.inFlight &+= 1
-        recorder.callStarted(operation, side: side)
-        if callObserver != nil { callTexts[index] = self.texts(of: wanted, texts) }
+        if header.isTwoWay {
+            startCall(entry, session, now: now) { self.texts(of: wanted, texts) }
+        } else {
+            countUntracked(entry, .oneway, session, now: now) { self.texts(of: wanted, texts) }
+        }
     }
 
     private func operation(
@@ -136,51 +129,6 @@ extension Inspector {
         return CallTexts(caller: caller, trace: trace)
     }
 
-    /// A request whose reply nobody waits for here: one way, or one too many for the table.
-    private func countUntracked(
-        _ header: FrameHeader,
-        _ start: UInt64,
-        _ operation: OperationID,
-        _ side: Side,
-        _ outcome: Outcome,
-        _ session: Session,
-        _ wanted: CallAttachments,
-        _ texts: RawSpan,
-        _ now: UInt64
-    ) {
-        let call = FinishedCall(
-            operation: operation,
-            side: side,
-            outcome: outcome,
-            code: ResultCode.none,
-            startNanoseconds: start,
-            durationNanoseconds: now > start ? now - start : 0,
-            requestBytes: header.frameBytes,
-            responseBytes: 0
-        )
-        recorder.callFinished(call, wasInFlight: false)
-        guard let callObserver, let connection = session.seenConnection else { return }
-        let kept = self.texts(of: wanted, texts)
-        callObserver.finished(
-            ObservedCall(
-                call: call,
-                id: Int64(bitPattern: header.requestID),
-                connection: connection,
-                caller: kept.caller,
-                exception: "",
-                trace: kept.trace
-            )
-        )
-    }
-
-    /// Makes room for an id that is used again: what stood under it will never be answered.
-    private func retire(_ session: Session, _ direction: Direction, _ id: UInt64, _ now: UInt64) {
-        let old = calls.find(session: session.number, direction: direction, id: id)
-        guard old >= 0 else { return }
-        if calls[old].kind == .call { finish(old, session, .unanswered, ResultCode.none, end: now, responseBytes: 0) }
-        calls.remove(old, first: &session.firstCall)
-    }
-
     // MARK: Replies
 
     /// A reply was read by a body reader.
@@ -208,15 +156,9 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        let index = calls.find(session: session.number, direction: direction.opposite, id: header.requestID)
+        let index = callToAnswer(session, direction.opposite, header.requestID, now)
         guard index >= 0 else { return }
-        if calls.kind(index) == .call, now > calls.deadline(index) { expire(index, session) }
-        switch calls.kind(index) {
-        case .call: answer(index, header, isException, exceptionClass, session, now)
-        case .tombstone: recorder.lateReply(calls[index].operation, side: calls[index].side)
-        case .heartbeat, .free: return
-        }
-        calls.remove(index, first: &session.firstCall)
+        answer(index, header, isException, exceptionClass, session, now)
     }
 
     private func answer(
@@ -234,7 +176,7 @@ extension Inspector {
                 exception = HessianText.string(exceptionClass, maxBytes: OperationCache.maxNameBytes)
             }
         }
-        finish(
+        endCall(
             index,
             session,
             Self.outcome(of: header.status, isException: isException),

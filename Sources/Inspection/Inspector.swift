@@ -31,8 +31,10 @@ public final class Inspector {
 
     /// The texts of a call in flight, kept only while someone observes calls.
     struct CallTexts {
-        var caller: String
+        var caller = ""
         var trace: TraceContext?
+        /// The protocol's own id, where it is no number.
+        var id: String?
     }
 
     let limits: Limits
@@ -129,14 +131,15 @@ public final class Inspector {
     ///   - session: The connection's session; it must not be used again.
     ///   - now: The time, in nanoseconds.
     public func close(_ session: Session, now: UInt64) {
-        endCalls(of: session, as: .unanswered, now: now)
         switch session.decoder {
         case .dubbo(let dubbo):
             stop(&dubbo.up)
             stop(&dubbo.down)
+        case .other(let decoder): decoder.close(InspectedBytes(self, session, now))
         case .detecting: endDetection(session)
         case .opaque, .blind, .external: break
         }
+        endCalls(of: session, as: .unanswered, now: now)
         recorder.connectionClosed(side: session.side, connectionProtocol: session.connectionProtocol)
         sessions[Int(session.number)] = nil
         freeNumbers.append(session.number)
@@ -171,6 +174,8 @@ public final class Inspector {
             guard first < bytes.byteCount else { return }
             plan.forward(bytes.byteCount - first)
             if seen.endsAtBoundary { plan.markBoundary() }
+        case .other(let decoder):
+            decoder.receive(bytes, direction, InspectedBytes(self, session, now), &plan)
         case .external(let external):
             external.receive(bytes, direction, now: now, plan: &plan)
         case .detecting:
@@ -196,6 +201,8 @@ public final class Inspector {
         case .dubbo(let dubbo):
             if direction == .toUpstream { stop(&dubbo.up) } else { stop(&dubbo.down) }
             plan.forwardAll(endsAtBoundary: true)
+        case .other(let decoder):
+            decoder.ended(direction, InspectedBytes(self, session, now), &plan)
         case .detecting, .opaque, .blind:
             plan.forwardAll(endsAtBoundary: true)
         }
@@ -214,6 +221,9 @@ public final class Inspector {
             // What comes next may be the middle of anything.
             session.searchedBytes += session.takePending(direction).count
             session.isMidstream = true
+        }
+        if case .other(let decoder) = session.decoder {
+            decoder.missed(count, direction, InspectedBytes(self, session, now))
         }
         guard case .dubbo(let dubbo) = session.decoder else { return }
         if direction == .toUpstream {
@@ -252,80 +262,6 @@ public final class Inspector {
 
     /// The calls in flight of all sessions.
     public var callsInFlight: Int { calls.count }
-
-    // MARK: Calls
-
-    func expire(_ index: Int32, _ session: Session) {
-        let entry = calls[index]
-        guard entry.kind == .call else {
-            // A heartbeat without an answer: its connection has other ways to die.
-            calls.remove(index, first: &session.firstCall)
-            return
-        }
-        finish(index, session, .timeout, ResultCode.none, end: entry.deadline, responseBytes: 0)
-        let surplus = calls.bury(index)
-        guard surplus >= 0, let owner = sessions[Int(calls[surplus].session)] else { return }
-        calls.remove(surplus, first: &owner.firstCall)
-    }
-
-    /// Counts the end of a call in the table; the entry stays for the caller to take out.
-    func finish(
-        _ index: Int32,
-        _ session: Session,
-        _ outcome: Outcome,
-        _ code: Int32,
-        end: UInt64,
-        responseBytes: UInt64,
-        exception: String = ""
-    ) {
-        let entry = calls[index]
-        let call = FinishedCall(
-            operation: entry.operation,
-            side: entry.side,
-            outcome: outcome,
-            code: code,
-            startNanoseconds: entry.start,
-            durationNanoseconds: end > entry.start ? end - entry.start : 0,
-            requestBytes: entry.requestBytes,
-            responseBytes: responseBytes
-        )
-        recorder.callFinished(call, wasInFlight: true)
-        session.inFlight -= 1
-        let texts = callTexts.isEmpty ? nil : callTexts.removeValue(forKey: index)
-        if let callObserver { report(call, entry.id, session, exception, texts, to: callObserver) }
-    }
-
-    private func report(
-        _ call: FinishedCall,
-        _ id: UInt64,
-        _ session: Session,
-        _ exception: String,
-        _ texts: CallTexts?,
-        to observer: any CallObserver
-    ) {
-        guard let connection = session.seenConnection else { return }
-        observer.finished(
-            ObservedCall(
-                call: call,
-                id: Int64(bitPattern: id),
-                connection: connection,
-                caller: texts?.caller ?? "",
-                exception: exception,
-                trace: texts?.trace
-            )
-        )
-    }
-
-    /// Ends all calls of a session, tombstones too.
-    func endCalls(of session: Session, as outcome: Outcome, now: UInt64) {
-        while session.firstCall >= 0 {
-            let index = session.firstCall
-            if calls[index].kind == .call {
-                finish(index, session, outcome, ResultCode.none, end: now, responseBytes: 0)
-            }
-            calls.remove(index, first: &session.firstCall)
-        }
-    }
 
     func countUninspected(_ session: Session, _ count: Int) {
         let reason: UninspectedReason

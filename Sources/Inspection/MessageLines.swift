@@ -9,7 +9,7 @@ public final class MessageLines: MessageObserver {
     static let maxTextBytes = 1 << 20
 
     /// The lines so far, until their owner takes them.
-    public private(set) var json = JSONText()
+    public internal(set) var json = JSONText()
     private let redacted: Redaction
     private let flush: (borrowing MessageLines) -> Void
 
@@ -90,19 +90,7 @@ public final class MessageLines: MessageObserver {
     }
 
     private func begin(_ frame: borrowing ObservedFrame, on connection: ObservedConnection) {
-        json.beginObject()
-        json.key("protocol")
-        json.string(literal: "dubbo2")
-        json.key("kind")
-        json.string(literal: frame.header.isRequest ? "request" : "response")
-        json.key("dir")
-        json.string(literal: frame.direction.label)
-        json.key("client")
-        json.string(connection.client)
-        json.key("server")
-        json.string(connection.server)
-        json.key("ts")
-        json.string(TimeText.seconds(frame.start))
+        begin("dubbo2", isRequest: frame.header.isRequest, frame.direction, frame.start, on: connection)
         json.key("request_id")
         json.number(Int64(bitPattern: frame.header.requestID))
         json.key("event")
@@ -113,7 +101,30 @@ public final class MessageLines: MessageObserver {
         json.number(frame.header.bodyBytes)
     }
 
-    private func end() {
+    /// Begins a line with what all of them have.
+    func begin(
+        _ spoken: StaticString,
+        isRequest: Bool,
+        _ direction: Direction,
+        _ start: UInt64,
+        on connection: ObservedConnection
+    ) {
+        json.beginObject()
+        json.key("protocol")
+        json.string(literal: spoken)
+        json.key("kind")
+        json.string(literal: isRequest ? "request" : "response")
+        json.key("dir")
+        json.string(literal: direction.label)
+        json.key("client")
+        json.string(connection.client)
+        json.key("server")
+        json.string(connection.server)
+        json.key("ts")
+        json.string(TimeText.seconds(start))
+    }
+
+    func end() {
         json.endObject()
         json.endLine()
         flush(self)
@@ -132,15 +143,17 @@ public final class MessageLines: MessageObserver {
         json.key("attachments")
         json.beginObject()
         for attachment in attachments {
-            let key = HessianText.string(texts.slice(attachment.key), maxBytes: Self.maxTextBytes)
-            json.key(text: key)
-            if redacted.hides(key) {
-                json.string(literal: "***")
-            } else {
-                json.string(HessianText.string(texts.slice(attachment.value), maxBytes: Self.maxTextBytes))
+            self.attachment(HessianText.string(texts.slice(attachment.key), maxBytes: Self.maxTextBytes)) {
+                HessianText.string(texts.slice(attachment.value), maxBytes: Self.maxTextBytes)
             }
         }
         json.endObject()
+    }
+
+    /// Writes an attachment's key and, unless it is hidden, its value.
+    func attachment(_ key: String, value: () -> String) {
+        json.key(text: key)
+        if redacted.hides(key) { json.string(literal: "***") } else { json.string(value()) }
     }
 }
 

@@ -38,6 +38,80 @@ public struct ObservedFrame: ~Escapable {
     }
 }
 
+/// One half of a Triple or gRPC stream as an observer sees it, once it is complete.
+public struct ObservedStreamHalf: Sendable {
+    /// The stream.
+    public var streamID: UInt32 = 0
+    /// Which way it went, seen from the client.
+    public var direction = Direction.toUpstream
+    /// When its first byte was seen, in nanoseconds.
+    public var start: UInt64 = 0
+    /// The payload lengths of its messages, in order; at most ``maxMessages`` of them.
+    public var messageBytes: [UInt64] = []
+    /// Of a request: whom it calls; `nil` where the path could not be read.
+    public var interface: String?
+    /// Of a request: the path's method.
+    public var method: String?
+    /// Of a request: the service's version, if it names one.
+    public var version: String?
+    /// Of a request: the service's group, if it names one.
+    public var group: String?
+    /// Of a request: its attachments, by header name.
+    public var attachments: [(name: String, value: String)] = []
+    /// Of a reply: the gRPC status, as it is spelled.
+    public var grpcStatus: String?
+    /// Of a reply: the gRPC message, percent-decoded.
+    public var grpcMessage: String?
+    /// Of a reply: whether it was a single block of headers.
+    public var isTrailersOnly = false
+
+    /// The most message lengths that are kept of one half.
+    public static let maxMessages = 65_536
+
+    /// A half of which nothing is known.
+    public init() {}
+}
+
+/// A JSON-RPC message as an observer sees it.
+public struct ObservedRPC: Sendable {
+    /// One request, notification or response.
+    public struct Member: Sendable {
+        /// The id as JSON text, `nil` without one.
+        public var id: String?
+        /// The method, `nil` without one.
+        public var method: String?
+        /// The error's code, `nil` without one.
+        public var errorCode: Int64?
+
+        /// A member of those values.
+        public init(id: String?, method: String?, errorCode: Int64?) {
+            self.id = id
+            self.method = method
+            self.errorCode = errorCode
+        }
+    }
+
+    /// Whether it asks or answers.
+    public var isRequest: Bool
+    /// Which way it went, seen from the client.
+    public var direction: Direction
+    /// When its first byte was seen, in nanoseconds.
+    public var start: UInt64
+    /// Its members.
+    public var members: [Member]
+    /// Whether it is a batch.
+    public var isBatch: Bool
+
+    /// A message of those values.
+    public init(isRequest: Bool, direction: Direction, start: UInt64, members: [Member], isBatch: Bool) {
+        self.isRequest = isRequest
+        self.direction = direction
+        self.start = start
+        self.members = members
+        self.isBatch = isBatch
+    }
+}
+
 /// Is told every message, in order of completion.
 public protocol MessageObserver: AnyObject {
     /// A request that is no event.
@@ -71,6 +145,27 @@ public protocol MessageObserver: AnyObject {
     ///   - event: What it says.
     ///   - connection: Where it was seen.
     func event(_ frame: borrowing ObservedFrame, _ event: EventPayload, on connection: ObservedConnection)
+
+    /// The request half of a Triple or gRPC stream.
+    ///
+    /// - Parameters:
+    ///   - half: What was read of it.
+    ///   - connection: Where it was seen.
+    func streamRequest(_ half: ObservedStreamHalf, on connection: ObservedConnection)
+
+    /// The response half of a Triple or gRPC stream.
+    ///
+    /// - Parameters:
+    ///   - half: What was read of it.
+    ///   - connection: Where it was seen.
+    func streamResponse(_ half: ObservedStreamHalf, on connection: ObservedConnection)
+
+    /// A JSON-RPC message.
+    ///
+    /// - Parameters:
+    ///   - message: What was read of it.
+    ///   - connection: Where it was seen.
+    func rpc(_ message: ObservedRPC, on connection: ObservedConnection)
 }
 
 /// A finished call with the texts that counting does not need.
@@ -78,7 +173,7 @@ public struct ObservedCall: Sendable {
     /// The call.
     public var call: FinishedCall
     /// The protocol's own id.
-    public var id: Int64
+    public var id: String
     /// Who made the connection and to whom.
     public var connection: ObservedConnection
     /// The calling application, if it named itself.

@@ -15,6 +15,7 @@ public final class Session {
     enum Decoder {
         case detecting
         case dubbo(DubboSession)
+        case other(any ProtocolSession)
         case opaque
         case blind
         case external(any ExternalSession)
@@ -72,6 +73,7 @@ public final class Session {
         switch decoder {
         case .detecting: pendingUp.isEmpty && pendingDown.isEmpty
         case .dubbo(let session): session.isQuiet && inFlight == 0
+        case .other(let session): session.isQuiet && inFlight == 0
         case .opaque, .blind, .external: false
         }
     }

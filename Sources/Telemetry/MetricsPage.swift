@@ -57,6 +57,7 @@ public struct MetricsPage: Sendable {
         var text = ExpositionText(format: format, capacity: lastCount + lastCount / 8)
         writeOperations(snapshot.operations, to: &text)
         writeDurations(snapshot.operations, to: &text)
+        writeStreams(snapshot.operations, to: &text)
         text.writeConnections(snapshot)
         text.writeTroubles(snapshot)
         text.writeWorkers(snapshot, context)
@@ -93,16 +94,42 @@ public struct MetricsPage: Sendable {
     }
 
     private mutating func writeDurations(_ reports: [OperationReport], to text: inout ExpositionText) {
-        var durations: [HistogramSnapshot?] = []
-        for report in reports where report.duration.count > 0 {
-            let key = labels(of: report).durations * 2 + Int(report.side.rawValue)
-            while durations.count <= key { durations.append(nil) }
-            if durations[key]?.merge(report.duration) == nil { durations[key] = report.duration }
-        }
         let help = "First request byte seen to last reply byte seen, of calls that the application answered."
         text.begin(
             MetricFamily(name: "weir_call_duration_seconds", kind: .histogram, unit: "seconds", help: help)
         )
+        writeHistograms(reports, \.duration, to: &text)
+    }
+
+    private mutating func writeStreams(_ reports: [OperationReport], to text: inout ExpositionText) {
+        let help = "How long calls that were streams were open, however they ended."
+        text.begin(
+            MetricFamily(name: "weir_stream_duration_seconds", kind: .histogram, unit: "seconds", help: help)
+        )
+        writeHistograms(reports, \.streams, to: &text)
+        text.begin(
+            MetricFamily(name: "weir_stream_messages", kind: .counter, help: "Messages of calls that were streams.")
+        )
+        for report in reports where report.streams.count > 0 {
+            let labels = labels(of: report).full[Int(report.side.rawValue)]
+            text.sample(labels, more: Self.requestDirection, report.streamedRequests)
+            text.sample(labels, more: Self.responseDirection, report.streamedResponses)
+        }
+    }
+
+    /// Writes a histogram an operation, versions and groups together.
+    private mutating func writeHistograms(
+        _ reports: [OperationReport],
+        _ histogram: KeyPath<OperationReport, HistogramSnapshot>,
+        to text: inout ExpositionText
+    ) {
+        var durations: [HistogramSnapshot?] = []
+        for report in reports where report[keyPath: histogram].count > 0 {
+            let key = labels(of: report).durations * 2 + Int(report.side.rawValue)
+            while durations.count <= key { durations.append(nil) }
+            let new = report[keyPath: histogram]
+            if durations[key]?.merge(new) == nil { durations[key] = new }
+        }
         for (key, duration) in durations.enumerated() {
             if let duration { text.histogram(durationLabels[key / 2][key % 2], duration) }
         }
@@ -143,6 +170,9 @@ public struct MetricsPage: Sendable {
         text.add("method", operation.method)
         return text
     }
+
+    private static let requestDirection = Array(",direction=\"request\"".utf8)
+    private static let responseDirection = Array(",direction=\"response\"".utf8)
 
     private static func more(_ result: OperationReport.Result) -> [UInt8] {
         var text = LabelText()

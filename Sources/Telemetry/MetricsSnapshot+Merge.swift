@@ -23,6 +23,9 @@ extension OperationReport {
             responseBytes &+= words[row.words + RecorderIndex.RowWord.responseBytes]
             lateReplies &+= words[row.words + RecorderIndex.RowWord.lateReplies]
             duration.merge(recorder.histogram(row.duration))
+            if let streams = row.streams { self.streams.merge(recorder.histogram(streams)) }
+            streamedRequests &+= words[row.words + RecorderIndex.RowWord.streamedRequests]
+            streamedResponses &+= words[row.words + RecorderIndex.RowWord.streamedResponses]
             recorder.eachResult(of: row) { results.add(words[$0.words], outcome: $0.outcome, place: Int($0.place)) }
             recorder.eachException(of: row) { exceptions[Int($0.place)] &+= words[$0.words] }
         }

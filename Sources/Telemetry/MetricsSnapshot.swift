@@ -45,6 +45,13 @@ public struct OperationReport: Sendable {
     /// The durations of answered calls.
     public internal(set) var duration = HistogramSnapshot()
 
+    /// How long its streams were open, however they ended.
+    public internal(set) var streams = HistogramSnapshot()
+    /// Messages that streams carried to the service.
+    public internal(set) var streamedRequests: UInt64 = 0
+    /// Messages that streams carried back.
+    public internal(set) var streamedResponses: UInt64 = 0
+
     /// How many calls have ended.
     public var calls: UInt64 { results.reduce(0) { $0 + $1.count } }
 

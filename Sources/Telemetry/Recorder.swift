@@ -83,6 +83,25 @@ public final class Recorder {
         swap(&cells, &words)
     }
 
+    /// A call that was a stream ended, which ``callFinished(_:wasInFlight:isStream:)`` was told of.
+    ///
+    /// - Parameters:
+    ///   - call: What is known of it.
+    ///   - requests: The messages it carried to the service.
+    ///   - responses: The messages it carried back.
+    public func streamFinished(_ call: FinishedCall, requests: UInt64, responses: UInt64) {
+        let (at, row) = row(call.operation, call.side)
+        if row.streams == nil {
+            _ = grow { index, words in
+                index.rows[at].streams = index.makeHistogram(&words)
+                return 0
+            }
+        }
+        add(requests, at: row.words &+ RecorderIndex.RowWord.streamedRequests)
+        add(responses, at: row.words &+ RecorderIndex.RowWord.streamedResponses)
+        if let streams = index.rows[at].streams { record(call.durationNanoseconds, in: streams) }
+    }
+
     /// A reply came to a call that had been given up.
     ///
     /// - Parameters:

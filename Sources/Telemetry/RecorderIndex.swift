@@ -29,7 +29,9 @@ struct RecorderIndex: Sendable {
         static let requestBytes = 1
         static let responseBytes = 2
         static let lateReplies = 3
-        static let total = 4
+        static let streamedRequests = 4
+        static let streamedResponses = 5
+        static let total = 6
     }
 
     /// One operation on one side.
@@ -38,6 +40,8 @@ struct RecorderIndex: Sendable {
         var words: Int
         /// The durations of its answered calls.
         var duration: HistogramID
+        /// How long its streams were open; `nil` before the first one ended.
+        var streams: HistogramID?
         /// The first of its results, −1 for none.
         var firstResult: Int32 = -1
         /// The first of its exceptions, −1 for none.

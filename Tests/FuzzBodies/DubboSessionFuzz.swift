@@ -230,4 +230,10 @@ private final class SessionRun: CallObserver, MessageObserver {
         facts.frameBytes += frame.header.frameBytes
         lines.event(frame, event, on: connection)
     }
+
+    func streamRequest(_ half: ObservedStreamHalf, on connection: ObservedConnection) {}
+
+    func streamResponse(_ half: ObservedStreamHalf, on connection: ObservedConnection) {}
+
+    func rpc(_ message: ObservedRPC, on connection: ObservedConnection) {}
 }

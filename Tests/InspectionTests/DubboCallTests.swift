@@ -26,7 +26,7 @@ import Testing
         #expect(bench.counts() == ["com.x.Svc.hello ok OK 1"])
         guard watching != .nothing else { return #expect(bench.calls.all.isEmpty) }
         let told = try #require(bench.calls.all.first)
-        #expect(bench.calls.all.count == 1 && told.caller == "shop" && told.id == 1 && told.exception == "")
+        #expect(bench.calls.all.count == 1 && told.caller == "shop" && told.id == "1" && told.exception == "")
         #expect(told.call.startNanoseconds == 1_000 && told.call.durationNanoseconds == 50_000)
         #expect(told.connection.client == Bench.client.client && told.connection.server == Bench.client.server)
     }

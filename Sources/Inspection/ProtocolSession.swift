@@ -1,0 +1,39 @@
+internal import Calls
+internal import Wire
+
+/// What a protocol's session is given with the bytes: whom they belong to and when they came.
+struct InspectedBytes {
+    /// The worker's inspector.
+    let inspector: Inspector
+    /// The connection's session.
+    let session: Session
+    /// When they came, in nanoseconds.
+    let now: UInt64
+
+    init(_ inspector: Inspector, _ session: Session, _ now: UInt64) {
+        self.inspector = inspector
+        self.session = session
+        self.now = now
+    }
+}
+
+/// The state of one connection in one protocol, both directions.
+///
+/// Of each direction it gets every byte once and in order, in pieces of any size, and makes calls of them. It says in
+/// the plan what is to become of the bytes; see ``Plan``.
+protocol ProtocolSession: AnyObject {
+    /// Whether neither direction is inside a message.
+    var isQuiet: Bool { get }
+
+    /// Bytes arrived.
+    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan)
+
+    /// A direction has ended: what it had half said will not be finished. What the plan does not cover is dropped.
+    func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan)
+
+    /// Bytes of a direction were not seen (a capture with holes).
+    func missed(_ count: UInt64, _ direction: Direction, _ context: InspectedBytes)
+
+    /// The connection has ended; its calls still open are ended as unanswered afterwards.
+    func close(_ context: InspectedBytes)
+}

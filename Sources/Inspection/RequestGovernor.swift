@@ -1,0 +1,72 @@
+public import Calls
+
+/// What a verdict is asked about: a request whose names are known and of which nothing has been passed on.
+public struct RequestFacts: Sendable {
+    /// What is called; of a batch its first member.
+    public var operation: OperationID
+    /// Where Weir stands.
+    public var side: Side
+    /// Whether a reply is waited for.
+    public var isOneway: Bool
+    /// How many calls it makes: more than one for a batch only.
+    public var calls: Int
+
+    /// Facts of those values.
+    public init(operation: OperationID, side: Side, isOneway: Bool = false, calls: Int = 1) {
+        self.operation = operation
+        self.side = side
+        self.isOneway = isOneway
+        self.calls = calls
+    }
+}
+
+/// An answer that Weir gives in upstream's place.
+public struct Refusal: Equatable, Sendable {
+    /// What the call is counted as: `limited` or `drained`.
+    public var outcome: Outcome
+    /// What the caller is told.
+    public var text: String
+    /// The status of a Dubbo reply.
+    public var dubboStatus: UInt8
+    /// The gRPC status of a Triple reply.
+    public var grpcStatus: UInt8
+    /// The error code of a JSON-RPC reply.
+    public var jsonrpcCode: Int32
+
+    /// A refusal with the usual codes for a call over a limit.
+    public init(
+        outcome: Outcome = .limited,
+        text: String,
+        dubboStatus: UInt8 = 100,
+        grpcStatus: UInt8 = 8,
+        jsonrpcCode: Int32 = -32000
+    ) {
+        self.outcome = outcome
+        self.text = text
+        self.dubboStatus = dubboStatus
+        self.grpcStatus = grpcStatus
+        self.jsonrpcCode = jsonrpcCode
+    }
+}
+
+/// What becomes of a request.
+public enum Verdict: Sendable {
+    /// It is passed on as it is.
+    case admit
+    /// It is answered by Weir and upstream never sees it.
+    case refuse(Refusal)
+    /// It is passed on with one more attachment or header.
+    case insert(key: String, value: String)
+}
+
+/// Decides about requests before they are passed on.
+///
+/// Without one, sessions only read along and pass everything on at once. With one, a request is held back until its
+/// names are known.
+public protocol RequestGovernor: AnyObject {
+    /// The verdict on a request.
+    ///
+    /// - Parameter request: What is known of it.
+    /// - Returns: What becomes of it.
+    func verdict(on request: RequestFacts) -> Verdict
+}
