@@ -102,6 +102,12 @@ let package = Package(
         .target(name: "CAllocCount", path: "Tests/CAllocCount"),
         .target(name: "TestSupport", dependencies: ["CAllocCount"], path: "Tests/TestSupport", swiftSettings: testing),
         .target(
+            name: "PlanModel",
+            dependencies: ["Inspection", "Wire"],
+            path: "Tests/PlanModel",
+            swiftSettings: testing
+        ),
+        .target(
             name: "FuzzBodies",
             dependencies: ["Hessian", "Dubbo", "Wire", "Capture", "Inspection", "Calls", "Telemetry"],
             path: "Tests/FuzzBodies",
@@ -130,13 +136,14 @@ let package = Package(
         ),
         .testTarget(
             name: "RelayTests",
-            dependencies: ["Relay", "Inspection", "Telemetry", "Calls", "Wire", "TestSupport"],
+            dependencies: ["Relay", "Inspection", "Telemetry", "Calls", "Wire", "PlanModel", "TestSupport"],
             swiftSettings: testing
         ),
         .testTarget(
             name: "InspectionTests",
             dependencies: [
-                "Inspection", "Capture", "Telemetry", "Dubbo", "Hessian", "Calls", "Wire", "TestSupport", "FuzzBodies",
+                "Inspection", "Capture", "Telemetry", "Dubbo", "Hessian", "Calls", "Wire", "PlanModel", "TestSupport",
+                "FuzzBodies",
             ],
             swiftSettings: testing
         ),

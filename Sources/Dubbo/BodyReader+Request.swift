@@ -70,6 +70,7 @@ extension BodyReader {
         if !request.attachments.isEmpty { request.attachments.removeAll(keepingCapacity: true) }
         request.known.remove(.attachments)
         timeoutMilliseconds = nil
+        endsInMap = false
         dropArgumentTexts()
         defer { valueIndex &+= 1 }
         switch lead {
@@ -132,6 +133,7 @@ extension BodyReader {
         default:
             guard try readMap(bytes, &at) else { return false }
             request.known.insert(.attachments)
+            endsInMap = true
             return true
         }
     }

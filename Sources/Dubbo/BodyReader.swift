@@ -50,6 +50,8 @@ public struct BodyReader: ~Copyable {
     public internal(set) var response = ResponseMetadata()
     /// What was read of an event.
     public internal(set) var event = EventPayload.other
+    /// Whether the last value of a Hessian request is a map, as its attachments are, and no null or reference.
+    public internal(set) var endsInMap = false
     /// Whether the ranges point into the kept texts.
     public internal(set) var isKept = false
     /// The least of a request's attachments `timeout` and `_TO` that are ints and no text, as Dubbo 2.7 and 3 write
@@ -134,6 +136,7 @@ public struct BodyReader: ~Copyable {
         serialization = header.serialization
         status = header.status
         isKept = false
+        endsInMap = false
         mapKey = .empty
         scanner.reset()
         squeezer.reset()

@@ -19,6 +19,8 @@ public struct RequestGlance: BitwiseCopyable, Sendable {
     public var names: ByteRange
     /// The attachments that matter.
     public var attachments: CallAttachments
+    /// Whether the body's last value is a map, whose end is the body's last byte.
+    public var endsInMap: Bool
 }
 
 extension BodyReader {
@@ -38,7 +40,8 @@ extension BodyReader {
             version: version,
             method: named,
             names: names,
-            attachments: CallAttachments()
+            attachments: CallAttachments(),
+            endsInMap: false
         )
         // Generic calls begin with a dollar sign; `$echo` does too and is told apart by its name.
         let mayBeGeneric = named.count >= 7 && body.byte(at: Int(named.offset)) == 0x24
@@ -47,6 +50,7 @@ extension BodyReader {
         while cursor.at < body.byteCount {
             let lead = body.byte(at: cursor.at)
             glance.attachments = CallAttachments()
+            glance.endsInMap = lead == 0x48
             switch lead {
             case 0x48:
                 cursor.at &+= 1

@@ -16,6 +16,18 @@ final class DubboSession {
         case searching
     }
 
+    /// What stands of the verdict on a frame that is being read.
+    enum Judgement: UInt8 {
+        /// None is asked for, or it would come too late.
+        case none
+        /// The frame is held back for it.
+        case held
+        /// The frame was too large to hold: it is passed on.
+        case admitted
+        /// The frame was too large to hold: it is dropped, and was counted.
+        case refused
+    }
+
     struct Half {
         var phase = Phase.header
         /// How many bytes of a split header are in `partial`.
@@ -30,6 +42,10 @@ final class DubboSession {
         var header = FrameHeader(flags: 0, status: 0, requestID: 0, bodyBytes: 0)
         var bodyLeft: UInt32 = 0
         var start: UInt64 = 0
+        /// What stands of the verdict on the frame.
+        var judgement = Judgement.none
+        /// How many bytes at the end of what was received are held back; see ``RequestGovernor``.
+        var heldBytes = 0
         /// Kept while a frame is split over reads.
         var box: BodyReaderBox?
     }
@@ -73,6 +89,15 @@ extension DubboSession.Half {
     var gathered: [UInt8] {
         [partial.0, partial.1].flatMap { word in
             (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
+        }
+    }
+
+    /// How many bytes of the message that has begun were received, if they are held back.
+    func bytesToHold(isGoverned: Bool) -> Int {
+        switch phase {
+        case .header: isGoverned && !isGuess ? Int(headerHas) : 0
+        case .body: judgement == .held ? Int(header.frameBytes) - Int(bodyLeft) : 0
+        case .searching: 0
         }
     }
 

@@ -7,24 +7,50 @@ extension Inspector {
     /// How many bytes of a connection joined in the middle are searched for the beginning of a message.
     static let maxSearchedBytes = 1 << 20
 
-    /// Tells from the first bytes of a direction what the connection speaks; nothing waits for it.
-    func detect(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
-        guard bytes.byteCount > 0 else { return }
+    /// Tells from the first bytes of a direction what the connection speaks.
+    ///
+    /// Nothing waits for it, but for the few bytes of a request's beginning while verdicts are wanted.
+    func detect(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64, _ plan: inout Plan) {
+        guard bytes.byteCount > 0 else { return plan.forwardAll(endsAtBoundary: session.isQuiet) }
+        let wereHeld = session.isPendingHeld
         let earlier = session.takePending(direction)
         if earlier.isEmpty {
-            decide(session, bytes, direction, now)
+            decide(session, bytes, direction, now, &plan)
         } else {
             let all = earlier + bytes.array
+            // What was passed on already cannot be part of a plan.
+            var unused = Plan()
+            let isForwarded = direction == .toDownstream || !wereHeld
             // SAFETY: the array's bytes are initialised and outlive the span.
-            decide(session, unsafe all.span.bytes, direction, now)
+            let span = unsafe all.span.bytes
+            if isForwarded {
+                decide(session, span, direction, now, &unused)
+            } else {
+                decide(session, span, direction, now, &plan)
+            }
+            if isForwarded { plan.forwardAll(endsAtBoundary: session.isQuiet) }
         }
     }
 
-    private func decide(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
+    private func decide(
+        _ session: Session,
+        _ bytes: RawSpan,
+        _ direction: Direction,
+        _ now: UInt64,
+        _ plan: inout Plan
+    ) {
+        plan.forwardAll(endsAtBoundary: false)
         if session.isMidstream { return decideMidstream(session, bytes, direction, now) }
         switch Self.firstSight(of: bytes) {
-        case .none: session.setPending(bytes.array, direction)
-        case .dubbo: becomeDubbo(session, bytes, direction, now)
+        case .none:
+            session.setPending(bytes.array, direction)
+            guard direction == .toUpstream else { return }
+            session.isPendingHeld = governor != nil
+            if session.isPendingHeld { plan.removeAll() }
+        case .dubbo:
+            plan.removeAll()
+            becomeDubbo(session, direction, now)
+            receive(session, bytes, direction, now: now, plan: &plan)
         case .some(let other): becomeOpaque(session, other, bytes.byteCount, direction)
         }
     }
@@ -34,7 +60,7 @@ extension Inspector {
         session.connectionProtocol = new
     }
 
-    private func becomeDubbo(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
+    private func becomeDubbo(_ session: Session, _ direction: Direction, _ now: UInt64) {
         let dubbo = DubboSession()
         if session.isMidstream {
             // Neither direction is known to stand at the beginning of a message.
@@ -44,11 +70,12 @@ extension Inspector {
         session.decoder = .dubbo(dubbo)
         identify(session, .dubbo)
         let other = session.takePending(direction.opposite)
-        if !other.isEmpty {
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            _ = receive(dubbo, session, unsafe other.span.bytes, direction.opposite, now)
-        }
-        _ = receive(dubbo, session, bytes, direction, now)
+        guard !other.isEmpty else { return }
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        _ = receive(dubbo, session, unsafe other.span.bytes, direction.opposite, now)
+        // Of the way to upstream the relay holds them; back from it nothing is ever held here.
+        dubbo.up.heldBytes = direction == .toDownstream && session.isPendingHeld ? other.count : 0
+        dubbo.down.heldBytes = 0
     }
 
     private func becomeOpaque(_ session: Session, _ spoken: ConnectionProtocol, _ count: Int, _ direction: Direction) {
@@ -62,7 +89,9 @@ extension Inspector {
         let next = Self.nextHeader(in: bytes, from: 0)
         if next.isWhole {
             recorder.uninspectedBytes(UInt64(session.searchedBytes), reason: .resync)
-            return becomeDubbo(session, bytes, direction, now)
+            becomeDubbo(session, direction, now)
+            var unused = Plan()
+            return receive(session, bytes, direction, now: now, plan: &unused)
         }
         guard session.searchedBytes + next.offset < Self.maxSearchedBytes else {
             let spoken = Self.firstSight(of: bytes).flatMap { $0 == .dubbo ? nil : $0 } ?? .opaque

@@ -37,15 +37,19 @@ extension Inspector {
             if case .blind = session.decoder {
                 recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
                 release(&half)
+                frameVerdict = nil
                 return SeenBoundaries(firstBoundary: nil, endsAtBoundary: false)
             }
             guard half.isQuiet else { continue }
+            if frameVerdict != nil { noteEdit(half.header, end: at) }
             if seen.firstBoundary == nil { seen.firstBoundary = at }
             takeWholeFrames(session, bytes, &at, direction, now, &seen)
         }
         // A frame that goes on in the next read keeps its reader.
         if half.phase == .body, half.isReading, half.box == nil { keepReader(&half) }
         seen.endsAtBoundary = half.isQuiet
+        if half.judgement == .held, half.phase == .body { judgeEarly(&half, session, direction, now, end: at) }
+        half.heldBytes = half.bytesToHold(isGoverned: governor != nil)
         if direction == .toUpstream { dubbo.up = half } else { dubbo.down = half }
         return seen
     }
@@ -73,6 +77,7 @@ extension Inspector {
             if header.isRequest {
                 guard let glance = box.reader.glance(body) else { return }
                 beginCall(glance, header, body, session, direction, now)
+                if frameVerdict != nil { noteEdit(header, end: start &+ count) }
             } else {
                 guard header.status != 20 || Self.isPlainReply(body.byte(at: 0)) else { return }
                 endCall(header, false, body.extracting(0..<0), session, direction, now)
@@ -149,6 +154,7 @@ extension Inspector {
             let header = try FrameHeader(first: half.partial.0, second: half.partial.1)
             if isGuess, !Self.isPlausible(header) { return refeed(&half, session, direction, now) }
             half.forgetHeader()
+            half.isGuess = isGuess
             begin(&half, header, session, bytes, at, direction, now)
         } catch {
             if isGuess { return refeed(&half, session, direction, now) }
@@ -226,6 +232,11 @@ extension Inspector {
         half.bodyLeft = header.bodyBytes
         half.isDamaged = false
         half.isReading = true
+        half.judgement = .none
+        // What was passed on before the header was whole cannot be called back.
+        if governor != nil, header.isRequest, !header.isEvent, !half.isGuess, at - 16 >= -half.heldBytes {
+            half.judgement = .held
+        }
         half.isGuess = false
         half.phase = .body
         if session.isClientUnknown, !header.isEvent {
@@ -295,6 +306,7 @@ extension Inspector {
             box.reader.beginReply(half.header, detail: .outcome)
         }
         half.phase = .header
+        judgement = half.judgement
         let isWhole = !half.isDamaged
         if box.reader.isKept {
             let header = half.header

@@ -19,6 +19,7 @@ extension Inspector {
         _ now: UInt64
     ) {
         let wanted = CallAttachments(box.reader.request.attachments, in: frame.texts)
+        lastRequestHasMap = frame.isWhole && box.reader.endsInMap
         let operation = operation(of: box.reader.request, group: wanted.group, frame.texts)
         if let messageObserver, let connection = session.seenConnection {
             messageObserver.request(frame, box.reader.request, on: connection)
@@ -36,6 +37,12 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
+        if governor != nil {
+            judgement = .held
+            lastRequestHasMap = glance.endsInMap
+        } else {
+            judgement = .none
+        }
         let group = body.slice(glance.attachments.group)
         let known = glance.names.isEmpty ? nil : operations.known(.dubbo, key: body.slice(glance.names), group: group)
         let operation = known ?? learn(glance, body, group)
@@ -82,6 +89,9 @@ extension Inspector {
             deadline: start &+ timeout(wanted, timeoutNumber, texts),
             requestBytes: header.frameBytes
         )
+        if judgement != .none, isRefused(entry, header, session, now, texts: { self.texts(of: wanted, texts) }) {
+            return
+        }
         if header.isTwoWay {
             startCall(entry, session, now: now) { self.texts(of: wanted, texts) }
         } else {
@@ -89,7 +99,7 @@ extension Inspector {
         }
     }
 
-    private func operation(
+    func operation(
         of request: borrowing RequestMetadata,
         group: ByteRange,
         _ texts: RawSpan

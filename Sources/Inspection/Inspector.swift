@@ -53,6 +53,19 @@ public final class Inspector {
     private var reportedEntries = 0
     var callTexts: [Int32: CallTexts] = [:]
 
+    /// Decides about requests; `nil` costs nothing, and requests are passed on before they are understood.
+    public var governor: (any RequestGovernor)?
+    /// What was decided about the frame being finished, apart from letting it pass.
+    var frameVerdict: Verdict?
+    /// What stands of the verdict on the frame being finished.
+    var judgement = DubboSession.Judgement.none
+    /// Whether the request just finished ends with an attachments map.
+    var lastRequestHasMap = false
+    /// Replies to frames that were refused.
+    var frameReplies: [UInt8] = []
+    /// What is to become of frames among the bytes being received.
+    var frameEdits: [FrameEdit] = []
+
     /// Is told every message; `nil` costs nothing.
     public var messageObserver: (any MessageObserver)? {
         didSet { isObserved = messageObserver != nil || callObserver != nil }
@@ -164,7 +177,9 @@ public final class Inspector {
     ) {
         switch session.decoder {
         case .dubbo(let dubbo):
+            let held = direction == .toUpstream ? dubbo.up.heldBytes : dubbo.down.heldBytes
             let seen = receive(dubbo, session, bytes, direction, now)
+            if governor != nil || held > 0 { return carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan) }
             guard plan.isBoundaryWanted, let first = seen.firstBoundary else {
                 plan.forwardAll(endsAtBoundary: seen.endsAtBoundary)
                 return
@@ -179,8 +194,7 @@ public final class Inspector {
         case .external(let external):
             external.receive(bytes, direction, now: now, plan: &plan)
         case .detecting:
-            detect(session, bytes, direction, now)
-            plan.forwardAll(endsAtBoundary: session.isQuiet)
+            detect(session, bytes, direction, now, &plan)
         case .opaque, .blind:
             countUninspected(session, bytes.byteCount)
             plan.forwardAll(endsAtBoundary: false)

@@ -9,18 +9,21 @@ struct InspectedBytes {
     let session: Session
     /// When they came, in nanoseconds.
     let now: UInt64
+    /// Whether they can still be held back or changed, and verdicts are wanted; see ``RequestGovernor``.
+    let isGoverned: Bool
 
-    init(_ inspector: Inspector, _ session: Session, _ now: UInt64) {
+    init(_ inspector: Inspector, _ session: Session, _ now: UInt64, isForwarded: Bool = false) {
         self.inspector = inspector
         self.session = session
         self.now = now
+        isGoverned = !isForwarded && inspector.governor != nil
     }
 }
 
 /// The state of one connection in one protocol, both directions.
 ///
 /// Of each direction it gets every byte once and in order, in pieces of any size, and makes calls of them. It says in
-/// the plan what is to become of the bytes; see ``Plan``.
+/// the plan what is to become of the bytes; see ``Plan``. Where ``InspectedBytes/isGoverned`` is false it forwards all.
 protocol ProtocolSession: AnyObject {
     /// Whether neither direction is inside a message.
     var isQuiet: Bool { get }

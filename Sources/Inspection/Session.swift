@@ -37,6 +37,8 @@ public final class Session {
     /// The bytes of each direction while they are too few to tell, at most 15 each.
     private var pendingUp: [UInt8] = []
     private var pendingDown: [UInt8] = []
+    /// Whether the relay holds the bytes of `pendingUp` back.
+    var isPendingHeld = false
     /// Whether the connection's beginning was not seen, so that the first bytes may be the middle of anything.
     var isMidstream: Bool
     /// How many bytes were searched in vain for a beginning; they are not counted yet.

@@ -1,6 +1,7 @@
 import Calls
 import Foundation
 import Inspection
+import PlanModel
 import TestSupport
 import Wire
 

@@ -1,6 +1,7 @@
 #if DEBUG
     import Glibc
     import Inspection
+    import PlanModel
     @testable import Relay
     import TestSupport
     import Testing

@@ -1,29 +1,34 @@
-import Inspection
-import Wire
+package import Inspection
+internal import Wire
 
 /// What plans mean, taken byte by byte: the reference for the relay's execution of them.
-struct PlanModel: Sendable {
+package struct PlanModel: Sendable {
     /// One step over the sequence of bytes.
-    enum Step: Equatable, Sendable {
+    private enum Step: Equatable, Sendable {
         case forward
         case drop
         case insert([UInt8])
         case boundary
     }
 
-    static let maxHeldBytes = 65_536
+    package static let maxHeldBytes = 65_536
 
     /// What goes to the sink.
-    private(set) var output: [UInt8] = []
+    package private(set) var output: [UInt8] = []
     /// What of the output are replies.
-    private(set) var replyBytes = 0
+    package private(set) var replyBytes = 0
     private var waiting: [UInt8] = []
     private var steps: [Step] = []
     private var replies: [UInt8] = []
     private var isAtBoundary = true
 
+    package init() {}
+
+    /// How many bytes wait for a decision.
+    package var heldBytes: Int { waiting.count }
+
     /// Carries out a plan over what is here and what arrived; whether the bound of held bytes was kept.
-    mutating func take(_ new: [UInt8], _ plan: Plan) -> Bool {
+    package mutating func take(_ new: [UInt8], _ plan: Plan) -> Bool {
         waiting += new
         if plan.forwardsAll {
             run()
@@ -82,7 +87,7 @@ struct PlanModel: Sendable {
     }
 
     /// Replies of the session for this direction's sink.
-    mutating func addReplies(_ bytes: [UInt8]) {
+    package mutating func addReplies(_ bytes: [UInt8]) {
         replies += bytes
         if isAtBoundary { emitReplies() }
     }
