@@ -57,10 +57,12 @@ let package = Package(
         .target(name: "Calls", dependencies: ["Wire"], swiftSettings: views),
         .target(name: "Hessian", dependencies: ["Wire"], swiftSettings: hot),
         .target(name: "Dubbo", dependencies: ["Wire", "Calls", "Hessian"], swiftSettings: hot),
+        .target(name: "HTTP2", dependencies: ["Wire"], swiftSettings: hot),
+        .target(name: "Triple", dependencies: ["Wire", "Calls", "Hessian"], swiftSettings: hot),
         .target(name: "Telemetry", dependencies: ["Wire", "Calls"], swiftSettings: house),
         .target(
             name: "Inspection",
-            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "Telemetry"],
+            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP2", "Triple", "Telemetry"],
             swiftSettings: hot
         ),
 
@@ -124,6 +126,7 @@ let package = Package(
             dependencies: ["Dubbo", "Hessian", "Wire", "TestSupport", "FuzzBodies"],
             swiftSettings: testing
         ),
+        .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "Wire", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "CaptureTests",
             dependencies: ["Capture", "Wire", "TestSupport", "FuzzBodies"],

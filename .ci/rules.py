@@ -19,8 +19,12 @@ ARROWS = {
     "Calls": {"Wire", "Synchronization"},
     "Hessian": {"Wire"},
     "Dubbo": {"Wire", "Calls", "Hessian"},
+    "HTTP1": {"Wire"},
+    "HTTP2": {"Wire"},
+    "JSONRPC": {"Wire", "Calls"},
+    "Triple": {"Wire", "Calls", "Hessian"},
     "Telemetry": {"Wire", "Calls", "Synchronization"},
-    "Inspection": {"Wire", "Calls", "Hessian", "Dubbo", "Telemetry"},
+    "Inspection": {"Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry"},
     "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "CLinux", "Glibc", "Synchronization"},
     "Capture": {"Wire", "Calls", "Inspection", "CPcap", "Glibc"},
     "Settings": {"CYaml", "Glibc"},
@@ -42,7 +46,7 @@ IMPORT = re.compile(
 POINTERS = re.compile(r"\b(?:withUnsafe|Unsafe(?:Mutable)?(?:Raw)?(?:Buffer)?Pointer|Unmanaged|OpaquePointer)\w*")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|fatalError|unimplemented)\b")
 # The cores, but for Wire, see bytes through spans only.
-CORES = {"Calls", "Hessian", "Dubbo", "Telemetry", "Inspection"}
+CORES = {"Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Inspection"}
 
 breaches = []
 

@@ -1,5 +1,6 @@
 internal import Calls
 internal import Dubbo
+internal import HTTP2
 internal import Telemetry
 internal import Wire
 
@@ -41,7 +42,7 @@ extension Inspector {
     ) {
         plan.forwardAll(endsAtBoundary: false)
         if session.isMidstream { return decideMidstream(session, bytes, direction, now) }
-        switch Self.firstSight(of: bytes) {
+        switch Self.firstSight(of: bytes, direction) {
         case .none:
             session.setPending(bytes.array, direction)
             guard direction == .toUpstream else { return }
@@ -50,6 +51,12 @@ extension Inspector {
         case .dubbo:
             plan.removeAll()
             becomeDubbo(session, direction, now)
+            receive(session, bytes, direction, now: now, plan: &plan)
+        case .triple:
+            plan.removeAll()
+            // Who begins with the preface is the client; a server may have begun with its SETTINGS before.
+            let isPreface = bytes.byte(at: 0) == 0x50
+            becomeHTTP2(session, HTTP2Session(requests: isPreface ? direction : direction.opposite), direction, now)
             receive(session, bytes, direction, now: now, plan: &plan)
         case .some(let other): becomeOpaque(session, other, bytes.byteCount, direction)
         }
@@ -78,6 +85,17 @@ extension Inspector {
         dubbo.down.heldBytes = 0
     }
 
+    private func becomeHTTP2(_ session: Session, _ http2: HTTP2Session, _ direction: Direction, _ now: UInt64) {
+        session.decoder = .other(http2)
+        let other = session.takePending(direction.opposite)
+        guard !other.isEmpty else { return }
+        // A server may speak first; what it said has been passed on.
+        var unused = Plan()
+        let context = InspectedBytes(self, session, now, isForwarded: true)
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        http2.receive(unsafe other.span.bytes, direction.opposite, context, &unused)
+    }
+
     private func becomeOpaque(_ session: Session, _ spoken: ConnectionProtocol, _ count: Int, _ direction: Direction) {
         session.decoder = .opaque
         identify(session, spoken)
@@ -86,15 +104,25 @@ extension Inspector {
 
     /// Looks for a frame's header in a connection that was joined in the middle.
     private func decideMidstream(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
+        var unused = Plan()
+        if Self.firstSight(of: bytes, direction) == .triple {
+            session.isMidstream = false
+            return decide(session, bytes, direction, now, &unused)
+        }
+        if HTTP2Session.beginsWithFrame(bytes) {
+            let http2 = HTTP2Session(requests: direction, isMidstream: true)
+            http2.half(direction).phase = .header
+            becomeHTTP2(session, http2, direction, now)
+            return receive(session, bytes, direction, now: now, plan: &unused)
+        }
         let next = Self.nextHeader(in: bytes, from: 0)
         if next.isWhole {
             recorder.uninspectedBytes(UInt64(session.searchedBytes), reason: .resync)
             becomeDubbo(session, direction, now)
-            var unused = Plan()
             return receive(session, bytes, direction, now: now, plan: &unused)
         }
         guard session.searchedBytes + next.offset < Self.maxSearchedBytes else {
-            let spoken = Self.firstSight(of: bytes).flatMap { $0 == .dubbo ? nil : $0 } ?? .opaque
+            let spoken = Self.firstSight(of: bytes, direction).flatMap { $0 == .dubbo ? nil : $0 } ?? .opaque
             return becomeOpaque(session, spoken, session.searchedBytes + bytes.byteCount, direction)
         }
         session.searchedBytes += next.offset
@@ -139,12 +167,25 @@ extension Inspector {
     }
 
     /// What begins with those bytes; `nil` while they are too few to tell.
-    private static func firstSight(of bytes: RawSpan) -> ConnectionProtocol? {
+    private static func firstSight(of bytes: RawSpan, _ direction: Direction) -> ConnectionProtocol? {
         switch bytes.byte(at: 0) {
+        case 0x00 where direction == .toDownstream: return serverSettings(in: bytes)
         case 0xda: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0xbb ? .dubbo : .opaque
+        case 0x50 where bytes.byteCount >= 3 && bytes.byte(at: 1) == 0x52 && bytes.byte(at: 2) == 0x49: return .triple
         case 0x16: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0x03 ? .tls : .opaque
         default: return httpMethod(in: bytes)
         }
+    }
+
+    /// A server's first SETTINGS frame, should it speak before its client: at most 40 settings.
+    private static func serverSettings(in bytes: RawSpan) -> ConnectionProtocol? {
+        let start = bytes.extracting(0..<min(bytes.byteCount, HTTP2FrameHeader.byteCount))
+        for (place, byte) in [(1, 0), (3, 4), (4, 0), (5, 0), (6, 0), (7, 0), (8, 0)] as [(Int, UInt8)] {
+            guard place < start.byteCount else { return nil }
+            guard start.byte(at: place) == byte else { return .opaque }
+        }
+        let count = start.byte(at: 2)
+        return count % 6 == 0 && count <= 240 ? .triple : .opaque
     }
 
     private static func httpMethod(in bytes: RawSpan) -> ConnectionProtocol? {

@@ -1,5 +1,6 @@
 public import Calls
 internal import Dubbo
+internal import HTTP2
 public import Telemetry
 internal import Wire
 
@@ -65,6 +66,10 @@ public final class Inspector {
     var frameReplies: [UInt8] = []
     /// What is to become of frames among the bytes being received.
     var frameEdits: [FrameEdit] = []
+
+    /// Where header blocks are read to.
+    var headers = HeaderTexts()
+    var headerScratch = HPACKScratch()
 
     /// Is told every message; `nil` costs nothing.
     public var messageObserver: (any MessageObserver)? {

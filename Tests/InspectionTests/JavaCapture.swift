@@ -17,7 +17,10 @@ final class JavaCapture: @unchecked Sendable {
     static let tripleNames = ["triple-all", "triple-load"]
 
     let name: String
+    /// The Dubbo frames.
     let messages: [Line]
+    /// The halves of Triple streams.
+    let streams: [Line]
     let calls: [Line]
     let snapshot: MetricsSnapshot
     /// The consumer's calls, and those it answered as callbacks.
@@ -57,7 +60,9 @@ final class JavaCapture: @unchecked Sendable {
         var capture = try CaptureFile(path: file.path)
         try reassembler.read(&capture)
         reassembler.finish()
-        messages = try objects(messageLines.json.bytes)
+        let all = try objects(messageLines.json.bytes)
+        messages = all.filter { $0.text("protocol") == "dubbo2" }
+        streams = all.filter { $0.text("protocol") == "triple" }
         calls = try objects(callLines.json.bytes)
         snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)
         let all = try Self.log("\(name).calls.jsonl").filter { $0["protocol"] as? String == "dubbo" }

@@ -304,7 +304,7 @@ private struct Exchange {
         }
         let sent = Set(capture.frames.compactMap { $0.number("seq") })
         let consumer = count(capture.consumerCalls.filter { sent.contains($0.number("seq") ?? -1) }, logged)
-        let calls = capture.calls.filter { $0.text("side") == "provider" }
+        let calls = capture.calls.filter { $0.text("side") == "provider" && $0.text("protocol") == "dubbo" }
         // Calls that the consumer's framework made of itself have no line in its log.
         let read = count(calls, read)
         for (key, expected) in consumer { #expect(read[key] == expected, "\(key)") }
@@ -335,7 +335,8 @@ private struct Exchange {
             expected["\(exchange.finished.text("method") ?? "") \(named)", default: 0] += 1
         }
         var counted: [String: UInt64] = [:]
-        for report in capture.snapshot.operations where report.side == .provider {
+        let reports = capture.snapshot.operations.filter { $0.side == .provider && $0.operation.callProtocol == .dubbo }
+        for report in reports {
             for exception in report.exceptions {
                 counted["\(report.operation.method) \(exception.className)", default: 0] += exception.count
             }

@@ -1,0 +1,108 @@
+internal import Calls
+internal import HTTP2
+internal import Triple
+internal import Wire
+
+/// Where one direction of an HTTP/2 connection stands.
+final class HTTP2Half {
+    enum Phase: UInt8 {
+        /// In the client's preface, or in front of it.
+        case preface
+        case header
+        case payload
+        /// The beginning of a frame is being looked for.
+        case searching
+    }
+
+    let direction: Direction
+    var phase: Phase
+    /// How many bytes of the preface are still to come.
+    var prefaceLeft = HTTP2Preface.byteCount
+    /// The bytes of a header that arrives in pieces.
+    private var first: UInt64 = 0
+    private(set) var headerHas = 0
+    var frame = HTTP2FrameHeader(payloadBytes: 0, type: 0, streamID: 0)
+    /// How much of the frame's payload was read.
+    var payloadRead = 0
+    /// Of DATA: where the content lies in the payload.
+    var content = ByteRange.empty
+    /// When the frame's first byte was seen.
+    var frameStart: UInt64 = 0
+    /// The beginning of a payload that arrives in pieces and is wanted whole.
+    var gathered: [UInt8] = []
+
+    /// The stream whose header block goes on in CONTINUATION frames, 0 for none.
+    var blockStream: UInt32 = 0
+    /// The frame that began the block.
+    var blockFrame = HTTP2FrameHeader(payloadBytes: 0, type: 0, streamID: 0)
+    var block: [UInt8] = []
+    var blockStart: UInt64 = 0
+    /// The bytes of the frames of the block.
+    var blockBytes: UInt64 = 0
+    var decoder: HPACKDecoder
+    /// Table sizes that this direction's receiver has set and its sender has not acknowledged.
+    var pendingTableSizes: [UInt32?] = []
+    /// What this direction's receiver takes at most.
+    var maxFrameBytes = HTTP2Default.maxFrameBytes
+    /// Whether the sender's first SETTINGS have passed.
+    var hasSettings = false
+
+    // Plans; see HTTP2Session+Verdicts.
+    /// How many bytes at the end of what was received are held back.
+    var heldBytes = 0
+    /// How many bytes that have not arrived are decided about.
+    var reachBytes = 0
+    /// Whether header blocks are written anew, because the receiver's table is no longer the sender's.
+    var isRewriting = false
+    /// Whether the block being read has been passed on already.
+    var isBlockPassed = false
+    var encoder = HPACKEncoder()
+    /// What was written of a block that is written anew.
+    var rewritten: [UInt8] = []
+
+    init(_ direction: Direction, phase: Phase, isMidstream: Bool) {
+        self.direction = direction
+        self.phase = phase
+        decoder = HPACKDecoder(names: HTTP2Half.names, isMidstream: isMidstream)
+    }
+
+    static let names = HPACKNames(TripleHeaderName.table)
+
+    /// Whether a frame has just ended, so that others may be put in.
+    var isAtBoundary: Bool { phase == .header && headerHas == 0 && blockStream == 0 }
+
+    /// Takes bytes of a header that arrives in pieces.
+    ///
+    /// - Returns: Whether the header is complete; it is in ``frame`` then.
+    @inline(__always)
+    func gatherHeader(_ bytes: RawSpan, _ at: inout Int) -> Bool {
+        if headerHas == 0, bytes.byteCount &- at >= HTTP2FrameHeader.byteCount {
+            frame = HTTP2FrameHeader(bytes, at: at)
+            at &+= HTTP2FrameHeader.byteCount
+            return true
+        }
+        while at < bytes.byteCount {
+            let byte = bytes.byte(at: at)
+            at += 1
+            guard headerHas == 8 else {
+                first = first << 8 | UInt64(byte)
+                headerHas += 1
+                continue
+            }
+            frame = HTTP2FrameHeader(first: first, last: byte)
+            headerHas = 0
+            first = 0
+            return true
+        }
+        return false
+    }
+
+    /// Whether a header has begun and is not complete.
+    var isInHeader: Bool { phase == .header && headerHas > 0 }
+
+    /// Forgets a header that has begun.
+    func forgetHeader() {
+        headerHas = 0
+        first = 0
+    }
+}

@@ -1,0 +1,163 @@
+internal import Calls
+internal import HTTP2
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Header blocks.
+extension HTTP2Session {
+    /// A part of a header block; the last one completes it.
+    func fragment(_ half: HTTP2Half, _ payload: RawSpan, _ context: InspectedBytes) {
+        let frame = half.frame
+        let content: ByteRange
+        do throws(HTTP2FrameError) {
+            content = try frame.content(firstByte: payload.byteCount > 0 ? payload.byte(at: 0) : 0)
+        } catch {
+            return goBlind(context, reason: error.label)
+        }
+        let piece = payload.slice(content)
+        if frame.type != HTTP2FrameType.continuation {
+            half.blockFrame = frame
+            half.blockStart = half.frameStart
+            half.blockBytes = 0
+        }
+        half.blockBytes += UInt64(frame.frameBytes)
+        guard frame.has(HTTP2Flag.endHeaders) else {
+            half.blockStream = frame.streamID
+            // A block of a thousand tiny frames is as bad as a large one.
+            guard half.blockBytes <= UInt64(Self.maxBlockBytes) else {
+                return goBlind(context, reason: "header_block_size")
+            }
+            half.block.append(contentsOf: piece.array)
+            return
+        }
+        half.blockStream = 0
+        guard !half.block.isEmpty else { return decode(half, piece, context) }
+        var block: [UInt8] = []
+        swap(&block, &half.block)
+        block.append(contentsOf: piece.array)
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        decode(half, unsafe block.span.bytes, context)
+    }
+
+    /// A whole header block, which must be decoded whatever it is for: the tables depend on it.
+    private func decode(_ half: HTTP2Half, _ block: RawSpan, _ context: InspectedBytes) {
+        let inspector = context.inspector
+        let isClientUnknown = context.session.isClientUnknown
+        // Taken out, so that views of its texts can be handed on.
+        var headers = HeaderTexts()
+        swap(&headers, &inspector.headers)
+        defer { swap(&headers, &inspector.headers) }
+        headers.begin(
+            isRequest: isClientUnknown || half.direction == requests,
+            isReply: isClientUnknown || half.direction != requests,
+            wantsFields: inspector.messageObserver != nil,
+            wantsTraces: inspector.callObserver != nil
+        )
+        let place = streams.place(of: half.blockFrame.streamID)
+        if place >= 0, half.direction != requests, !streams[place].reply.isInterim {
+            headers.reply = streams[place].reply
+        }
+        if half.isRewriting {
+            headers.rewritten.removeAll(keepingCapacity: true)
+            headers.isRewriting = true
+        }
+        do throws(HPACKError) {
+            try half.decoder.decode(block, scratch: &inspector.headerScratch, into: &headers)
+        } catch {
+            return goBlind(context, reason: error.label)
+        }
+        if half.isRewriting { swap(&half.rewritten, &headers.rewritten) }
+        take(headers, half, place, context)
+    }
+
+    /// Who is the client is told by the first block, if it was not seen who opened the connection.
+    private func learnClient(
+        _ headers: borrowing HeaderTexts,
+        _ direction: Direction,
+        _ context: InspectedBytes
+    ) {
+        let session = context.session
+        guard session.isClientUnknown else { return }
+        guard headers.isRequest || headers.isReply else { return }
+        session.isClientUnknown = false
+        requests = headers.isRequest ? direction : direction.opposite
+        session.isFlipped = requests == .toDownstream
+    }
+
+    /// The fields of a block are known.
+    private func take(
+        _ headers: borrowing HeaderTexts,
+        _ half: HTTP2Half,
+        _ place: Int,
+        _ context: InspectedBytes
+    ) {
+        let frame = half.blockFrame
+        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, !refused.contains(frame.streamID) else {
+            return
+        }
+        learnClient(headers, half.direction, context)
+        let endsStream = frame.has(HTTP2Flag.endStream)
+        if half.direction == requests {
+            if place >= 0 {
+                streams[place].requestBytes &+= half.blockBytes
+                if endsStream { endHalf(half, frame.streamID, context) }
+            } else if frame.streamID & 1 == 1, frame.streamID > lastStream || headers.isRequest {
+                lastStream = max(lastStream, frame.streamID)
+                open(half, headers, endsStream: endsStream, context)
+            }
+            return
+        }
+        guard place >= 0 else { return }
+        streams[place].replyBytes &+= half.blockBytes
+        let reply = headers.reply
+        streams[place].reply = reply
+        // Ranges end with the block.
+        streams[place].reply.grpcMessage = .empty
+        guard !reply.isInterim || endsStream else { return }
+        if endsStream, !streams[place].marks.contains(.replyBegun) { streams[place].marks.insert(.isTrailersOnly) }
+        if context.inspector.messageObserver != nil { noteReply(frame.streamID, place, headers) }
+        streams[place].marks.insert(.replyBegun)
+        if reply.hasExceptionCode, !endsStream { capture(frame.streamID, .exception) }
+        if endsStream { endHalf(half, frame.streamID, context) }
+    }
+
+    // MARK: Observed
+
+    /// Keeps what an observer of messages will be told of a reply.
+    private func noteReply(_ id: UInt32, _ place: Int, _ headers: borrowing HeaderTexts) {
+        guard halves[id] != nil else { return }
+        if !streams[place].marks.contains(.replyBegun) { halves[id]?.reply.start = half(requests.opposite).blockStart }
+        for field in headers.fields {
+            switch TripleHeaderName(id: field.id) {
+            case .grpcStatus: halves[id]?.reply.grpcStatus = field.value
+            case .grpcMessage:
+                let bytes = Array(field.value.utf8)
+                // SAFETY: the array's bytes are initialised and outlive the span.
+                halves[id]?.reply.grpcMessage = GRPCMessageText.decode(unsafe bytes.span.bytes, maxBytes: 4096)
+            default: break
+            }
+        }
+    }
+}
+
+/// Both halves of a stream, for an observer of messages.
+struct ObservedStream {
+    var request = ObservedStreamHalf()
+    var reply = ObservedStreamHalf()
+}
+
+/// The beginning of a message that must be looked into.
+struct MessageCapture {
+    enum Purpose {
+        case method
+        case exception
+    }
+
+    static let maxBytes = 512
+
+    let purpose: Purpose
+    var bytes: [UInt8] = []
+    /// Whether nothing more is to be added.
+    var isComplete = false
+}

@@ -1,0 +1,420 @@
+internal import Calls
+internal import Hessian
+internal import HTTP2
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Streams and the calls they are.
+extension HTTP2Session {
+    /// A deadline for streams that may last.
+    private static let noDeadline: UInt64 = .max >> 1
+
+    /// A request begins.
+    func open(
+        _ half: HTTP2Half,
+        _ headers: borrowing HeaderTexts,
+        endsStream: Bool,
+        _ context: InspectedBytes
+    ) {
+        let inspector = context.inspector
+        let head = headers.request
+        let id = half.blockFrame.streamID
+        var stream = TripleStream(id: id, start: half.blockStart, requestBytes: half.blockBytes)
+        stream.deadline = inspector.defaultDeadline(stream.start)
+        if head.timeoutNanoseconds > 0 {
+            stream.deadline = stream.start &+ head.timeoutNanoseconds
+            stream.marks.insert(.hasDeadline)
+        }
+        if endsStream { stream.marks.insert(.requestEnded) }
+        let path = headers.texts.bytes.slice(head.path)
+        guard let form = head.form, let names = TriplePath(path), !names.kind(in: path).isStanding else {
+            if context.session.connectionProtocol == .silent || context.session.connectionProtocol == .opaque {
+                inspector.identify(context.session, head.form == nil ? .http : .triple)
+            }
+            if inspector.messageObserver != nil, head.form != nil { observe(stream, headers, nil) }
+            _ = streams.add(stream)
+            if endsStream { finishRequest(id, context) }
+            return
+        }
+        if context.session.connectionProtocol != .triple { inspector.identify(context.session, .triple) }
+        stream.form = form
+        stream.marks.insert(.isCall)
+        let isGeneric = form == .grpc && names.isGeneric(in: path)
+        if isGeneric, !endsStream { stream.marks.insert(.isGeneric) }
+        if inspector.messageObserver != nil { observe(stream, headers, names) }
+        let operation = self.operation(headers, names, inspector)
+        if context.isGoverned, names.kind(in: path).isBusiness, !half.isBlockPassed {
+            if isRefused(stream, operation, headers, context) { return }
+        }
+        guard streams.add(stream) >= 0 else {
+            return inspector.recorder.decodeError(.triple, reason: "too_many_streams")
+        }
+        if isGeneric, !endsStream {
+            // Counted once its first message has named the method.
+            capture(id, .method)
+            pending[id] = PendingCall(
+                operation: operation,
+                interface: path.slice(names.interface).text,
+                version: headers.texts.bytes.slice(head.version).text,
+                group: headers.texts.bytes.slice(head.group).text,
+                texts: inspector.callObserver == nil ? Inspector.CallTexts() : texts(headers)
+            )
+        } else {
+            count(id, operation, context) { self.texts(headers) }
+        }
+        if endsStream { finishRequest(id, context) }
+    }
+
+    /// Puts a stream's call into the call table.
+    private func count(
+        _ id: UInt32,
+        _ operation: OperationID,
+        _ context: InspectedBytes,
+        texts: () -> Inspector.CallTexts
+    ) {
+        let place = streams.place(of: id)
+        guard place >= 0 else { return }
+        let entry = callEntry(streams[place], operation, context)
+        if context.inspector.startCall(entry, context.session, now: context.now, texts: texts) >= 0 {
+            streams[place].marks.insert(.isCounted)
+        }
+    }
+
+    func callEntry(_ stream: TripleStream, _ operation: OperationID, _ context: InspectedBytes) -> CallTable.Entry {
+        CallTable.Entry(
+            kind: .call,
+            session: context.session.number,
+            direction: requests,
+            id: UInt64(stream.id),
+            side: context.session.side(of: requests),
+            operation: operation,
+            start: stream.start,
+            deadline: stream.marks.contains(.streams) ? Self.noDeadline : stream.deadline,
+            requestBytes: 0
+        )
+    }
+
+    private func operation(
+        _ headers: borrowing HeaderTexts,
+        _ names: TriplePath,
+        _ inspector: Inspector
+    ) -> OperationID {
+        let head = headers.request
+        let texts = headers.texts.bytes
+        let path = texts.slice(head.path)
+        let version = texts.slice(head.version)
+        let group = texts.slice(head.group)
+        // Without a version the path says it all.
+        if version.isEmpty, let known = inspector.operations.known(.triple, key: path, group: group) { return known }
+        let interface = path.slice(names.interface)
+        guard version.isEmpty else {
+            return inspector.operations.operation(
+                .triple,
+                interface: interface,
+                version: version,
+                method: path.slice(names.method),
+                group: group
+            )
+        }
+        return inspector.operations.learn(
+            .triple,
+            key: path,
+            group: group,
+            interface: interface,
+            version: version,
+            method: path.slice(names.method)
+        )
+    }
+
+    func texts(_ headers: borrowing HeaderTexts) -> Inspector.CallTexts {
+        let head = headers.request
+        let texts = headers.texts.bytes
+        var trace: TraceContext?
+        if !head.traceparent.isEmpty { trace = TraceContext(traceparent: texts.slice(head.traceparent).text) }
+        if trace == nil, !head.uberTraceID.isEmpty {
+            trace = TraceContext(uberTraceID: texts.slice(head.uberTraceID).text)
+        }
+        return Inspector.CallTexts(caller: texts.slice(head.caller).text, trace: trace)
+    }
+
+    // MARK: Messages
+
+    func countBytes(_ half: HTTP2Half, _ count: UInt64) {
+        let place = streams.place(of: half.frame.streamID)
+        guard place >= 0 else { return }
+        if half.direction == requests {
+            streams[place].requestBytes &+= count
+        } else {
+            streams[place].replyBytes &+= count
+        }
+    }
+
+    /// Content of DATA.
+    func data(_ half: HTTP2Half, _ piece: RawSpan, _ context: InspectedBytes) {
+        let id = half.frame.streamID
+        let place = streams.place(of: id)
+        guard place >= 0, streams[place].form == .grpc,
+            streams[place].marks.intersection([.isCall, .isDamaged]) == .isCall
+        else { return }
+        let isRequest = half.direction == requests
+        var at = 0
+        while true {
+            let found =
+                isRequest
+                ? streams[place].requests.next(piece, &at) : streams[place].replies.next(piece, &at)
+            guard let part = found else { break }
+            if !halves.isEmpty, part.isStart { noteMessage(id, part.lengthBytes, isRequest: isRequest) }
+            if !captures.isEmpty { keep(part, piece, id, isRequest: isRequest, context) }
+        }
+        guard !streams[place].marks.contains(.streams) else { return }
+        // A unary call has one message each way, and nothing comes behind the reply's but its trailers.
+        if streams[place].requests.messageCount > 1 || streams[place].replies.messageCount > 1 {
+            streams[place].marks.insert(.streams)
+            liftDeadline(place, context)
+        }
+    }
+
+    private func liftDeadline(_ place: Int, _ context: InspectedBytes) {
+        guard streams[place].marks.isDisjoint(with: .hasDeadline), streams[place].marks.contains(.isCounted) else {
+            return
+        }
+        let calls = context.inspector.calls
+        let id = UInt64(streams[place].id)
+        let index = calls.find(session: context.session.number, direction: requests, id: id)
+        if index >= 0, calls.kind(index) == .call { calls.setDeadline(index, Self.noDeadline) }
+    }
+
+    // MARK: Ends
+
+    /// One half of a stream has ended.
+    func endHalf(_ half: HTTP2Half, _ id: UInt32, _ context: InspectedBytes) {
+        guard half.direction != requests else { return finishRequest(id, context) }
+        let place = streams.place(of: id)
+        guard place >= 0 else { return }
+        streams[place].marks.insert(.replyEnded)
+        let stream = streams[place]
+        finishReply(stream, TripleResult(reply: stream.reply, form: stream.form), context)
+        if stream.isOver { remove(id) }
+    }
+
+    /// The request half of a stream has ended.
+    private func finishRequest(_ id: UInt32, _ context: InspectedBytes) {
+        let place = streams.place(of: id)
+        guard place >= 0 else { return }
+        if captures[id]?.purpose == .method { resolveMethod(id, context) }
+        streams[place].marks.insert(.requestEnded)
+        if let observed = halves[id], let connection = context.session.seenConnection {
+            context.inspector.messageObserver?.streamRequest(observed.request, on: connection)
+        }
+        if streams[place].isOver { remove(id) }
+    }
+
+    /// Ends the call of a stream.
+    private func finishReply(_ stream: TripleStream, _ result: TripleResult, _ context: InspectedBytes) {
+        if captures[stream.id]?.purpose == .method { resolveMethod(stream.id, context) }
+        let exception = takeException(stream.id)
+        if var observed = halves[stream.id], stream.marks.contains(.replyEnded),
+            let connection = context.session.seenConnection
+        {
+            observed.reply.isTrailersOnly = stream.marks.contains(.isTrailersOnly)
+            context.inspector.messageObserver?.streamResponse(observed.reply, on: connection)
+        }
+        let place = streams.place(of: stream.id)
+        guard place >= 0, streams[place].marks.contains(.isCounted) else { return }
+        streams[place].marks.remove(.isCounted)
+        let inspector = context.inspector
+        let index = inspector.callToAnswer(context.session, requests, UInt64(stream.id), context.now)
+        guard index >= 0 else { return }
+        let (requests, replies) = (stream.requests.messageCount, stream.replies.messageCount)
+        let isStream = requests > 1 || replies > 1
+        inspector.calls.addRequestBytes(index, stream.requestBytes)
+        if !exception.isEmpty {
+            let bytes = Array(exception.utf8)
+            let entry = inspector.calls[index]
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            inspector.recorder.exception(entry.operation, side: entry.side, className: unsafe bytes.span.bytes)
+        }
+        inspector.endCall(
+            index,
+            context.session,
+            result.outcome,
+            result.code,
+            end: context.now,
+            responseBytes: stream.replyBytes,
+            stream: isStream ? StreamMessages(requests: UInt64(requests), responses: UInt64(replies)) : nil,
+            exception: exception
+        )
+    }
+
+    /// A stream was reset.
+    func reset(_ id: UInt32, _ code: UInt32, _ direction: Direction, _ context: InspectedBytes) {
+        let place = streams.place(of: id)
+        guard place >= 0 else { return }
+        let stream = streams[place]
+        if stream.marks.contains(.isCall), !stream.marks.contains(.replyEnded) {
+            let result = TripleResult(
+                reset: code,
+                by: direction == requests ? .caller : .callee,
+                head: stream.reply,
+                form: stream.form,
+                isReplyComplete: false
+            )
+            finishReply(stream, result, context)
+        }
+        remove(id)
+    }
+
+    /// A peer looks at no stream above `last`: calls there will not be answered.
+    func goAway(_ last: UInt32, _ direction: Direction, _ context: InspectedBytes) {
+        guard direction != requests, last < lastStream else { return }
+        var ended: [UInt32] = []
+        for place in 0..<streams.placeCount where streams[place].id > last { ended.append(streams[place].id) }
+        for id in ended {
+            let place = streams.place(of: id)
+            if streams[place].marks.contains(.isCounted) {
+                context.inspector.retire(context.session, requests, UInt64(id), context.now)
+            }
+            remove(id)
+        }
+    }
+
+    func remove(_ id: UInt32) {
+        let place = streams.place(of: id)
+        if place >= 0 { streams.remove(at: place) }
+        if !halves.isEmpty { halves[id] = nil }
+        if !captures.isEmpty { captures[id] = nil }
+        if !pending.isEmpty { pending[id] = nil }
+    }
+
+    // MARK: Looking into messages
+
+    func capture(_ id: UInt32, _ purpose: MessageCapture.Purpose) {
+        captures[id] = MessageCapture(purpose: purpose)
+    }
+
+    private func keep(
+        _ part: GRPCMessagePart,
+        _ piece: RawSpan,
+        _ id: UInt32,
+        isRequest: Bool,
+        _ context: InspectedBytes
+    ) {
+        guard var capture = captures[id], (capture.purpose == .method) == isRequest, !capture.isComplete else { return }
+        captures[id] = nil
+        let room = MessageCapture.maxBytes - capture.bytes.count
+        if !part.isCompressed {
+            capture.bytes.append(contentsOf: piece.slice(part.payload).extracting(first: room).array)
+        }
+        capture.isComplete = part.isEnd || capture.bytes.count >= MessageCapture.maxBytes
+        captures[id] = capture
+        if isRequest, capture.isComplete { resolveMethod(id, context) }
+    }
+
+    /// Counts a generic call, now that as much of its first message is known as will be.
+    private func resolveMethod(_ id: UInt32, _ context: InspectedBytes) {
+        guard let capture = captures.removeValue(forKey: id), let call = pending.removeValue(forKey: id) else { return }
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        let message = unsafe capture.bytes.span.bytes
+        var operation = call.operation
+        if let wrapper = TripleRequestWrapper(message), let method = wrapper.genericMethod(in: message) {
+            let (interface, version, group) = (
+                Array(call.interface.utf8), Array(call.version.utf8), Array(call.group.utf8)
+            )
+            // SAFETY: as above.
+            operation = unsafe context.inspector.operations.operation(
+                .triple,
+                interface: interface.span.bytes,
+                version: version.span.bytes,
+                method: message.slice(method),
+                group: group.span.bytes
+            )
+        }
+        count(id, operation, context) { call.texts }
+    }
+
+    /// The class of the exception that a reply's first message carries; empty if it was not looked for or found.
+    private func takeException(_ id: UInt32) -> String {
+        guard !captures.isEmpty, let capture = captures.removeValue(forKey: id), capture.purpose == .exception else {
+            return ""
+        }
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        let message = unsafe capture.bytes.span.bytes
+        guard let wrapper = TripleResponseWrapper(message) else { return "" }
+        return HessianText.string(message.slice(wrapper.exceptionClass), maxBytes: OperationCache.maxNameBytes)
+    }
+
+    // MARK: Observed
+
+    /// Keeps what an observer of messages will be told of a request.
+    private func observe(
+        _ stream: TripleStream,
+        _ headers: borrowing HeaderTexts,
+        _ names: TriplePath?
+    ) {
+        let head = headers.request
+        let texts = headers.texts.bytes
+        let path = texts.slice(head.path)
+        var observed = ObservedStream()
+        observed.request.streamID = stream.id
+        observed.request.direction = .toUpstream
+        observed.request.start = stream.start
+        if let names = names ?? TriplePath(path) {
+            observed.request.interface = path.slice(names.interface).text
+            observed.request.method = path.slice(names.method).text
+        }
+        if !head.version.isEmpty { observed.request.version = texts.slice(head.version).text }
+        if !head.group.isEmpty { observed.request.group = texts.slice(head.group).text }
+        for field in headers.fields {
+            let name = Array(field.name.utf8)
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            if TripleHeaderName.isAttachment(field.id, name: unsafe name.span.bytes) {
+                observed.request.attachments.append((field.name, field.value))
+            }
+        }
+        observed.reply.streamID = stream.id
+        observed.reply.direction = .toDownstream
+        halves[stream.id] = observed
+    }
+
+    /// Tells of requests that were still going on when the connection ended, in messages that are whole.
+    func reportOpenRequests(_ context: InspectedBytes) {
+        guard !halves.isEmpty, let connection = context.session.seenConnection else { return }
+        for id in halves.keys.sorted() {
+            let place = streams.place(of: id)
+            guard place >= 0, streams[place].marks.isDisjoint(with: [.requestEnded, .isDamaged]),
+                !streams[place].requests.isMidway, let observed = halves[id]
+            else { continue }
+            context.inspector.messageObserver?.streamRequest(observed.request, on: connection)
+        }
+    }
+
+    private func noteMessage(_ id: UInt32, _ bytes: UInt32, isRequest: Bool) {
+        guard halves[id] != nil else { return }
+        if isRequest {
+            halves[id]?.request.note(bytes)
+        } else {
+            halves[id]?.reply.note(bytes)
+        }
+    }
+}
+
+/// A call that waits for its method's name.
+struct PendingCall {
+    var operation: OperationID
+    var interface: String
+    var version: String
+    var group: String
+    var texts: Inspector.CallTexts
+}
+
+extension ObservedStreamHalf {
+    fileprivate mutating func note(_ bytes: UInt32) {
+        if messageBytes.count < Self.maxMessages { messageBytes.append(UInt64(bytes)) }
+    }
+}
+
+extension TripleServiceKind {
+    /// Whether its streams stay open as long as the peers are connected, or are made by tools: never calls.
+    fileprivate var isStanding: Bool { self == .healthWatch || self == .reflection }
+}

@@ -1,0 +1,318 @@
+internal import Calls
+internal import HTTP2
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Verdicts on Triple requests and their execution.
+///
+/// A refused request never reaches upstream: its frames are dropped, its DATA is credited back to the client, and the
+/// client is answered with a single block of headers. From the first block that is dropped or changed on, upstream's
+/// header table is no longer the client's, so every later block of that direction is written anew, without indexing.
+extension HTTP2Session {
+    /// The most bytes of a header block that are held back.
+    static let maxHeldBytes = 60_000
+    /// The most refused streams whose request still goes on.
+    private static let maxRefused = 65_536
+
+    // MARK: Judging
+
+    /// Asks for the verdict on a request and, if it is refused, answers and counts it.
+    func isRefused(
+        _ stream: TripleStream,
+        _ operation: OperationID,
+        _ headers: borrowing HeaderTexts,
+        _ context: InspectedBytes
+    ) -> Bool {
+        guard let governor = context.inspector.governor else { return false }
+        let facts = RequestFacts(operation: operation, side: context.session.side(of: requests))
+        switch governor.verdict(on: facts) {
+        case .admit: return false
+        case .insert(let key, let value):
+            insertion = (key, value)
+            return false
+        case .refuse(let refusal):
+            guard refused.count < Self.maxRefused else {
+                context.inspector.recorder.verdictPartial()
+                return false
+            }
+            refuse(stream, operation, refusal, headers, context)
+            return true
+        }
+    }
+
+    private func refuse(
+        _ stream: TripleStream,
+        _ operation: OperationID,
+        _ refusal: Refusal,
+        _ headers: borrowing HeaderTexts,
+        _ context: InspectedBytes
+    ) {
+        let inspector = context.inspector
+        let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
+        let answer = TripleRefusal(reason, message: refusal.text)
+        var entry = callEntry(stream, operation, context)
+        entry.requestBytes = stream.requestBytes
+        let isGRPC = stream.form == .grpc
+        inspector.countUntracked(
+            entry,
+            refusal.outcome,
+            code: isGRPC ? Int32(reason.grpcStatus) : Int32(reason.httpStatus),
+            context.session,
+            now: context.now
+        ) { texts(headers) }
+        let contentType = headers.texts.bytes.slice(headers.request.contentTypeText)
+        var fields = isGRPC ? answer.trailersOnly(contentType: contentType) : answer.httpFields
+        if !isGRPC { fields.insert(TripleField(.status, Array(String(reason.httpStatus).utf8)), at: 0) }
+        let opposite = half(requests.opposite)
+        var block: [UInt8] = []
+        var encoder = HPACKEncoder()
+        encoder.announce(opposite.decoder.dueUpdateBytes)
+        encoder.beginBlock(into: &block)
+        for field in fields {
+            let name = Array(field.name.text.description.utf8)
+            // SAFETY: the arrays' bytes are initialised and outlive the spans.
+            unsafe encoder.field(name: name.span.bytes, value: field.value.span.bytes, into: &block)
+        }
+        // SAFETY: as above.
+        let bytes = unsafe block.span.bytes
+        HTTP2FrameWriter.headers(
+            bytes,
+            streamID: stream.id,
+            endsStream: true,
+            maxFrameBytes: opposite.maxFrameBytes,
+            into: &replies
+        )
+        if !stream.marks.contains(.requestEnded) {
+            refused.insert(stream.id)
+            // The rest of the request is not needed (RFC 9113 §8.1).
+            HTTP2FrameWriter.resetStream(stream.id, errorCode: HTTP2ErrorCode.noError, into: &replies)
+        }
+        isBlockRefused = true
+    }
+
+    // MARK: Deciding
+
+    /// A frame of the requests' direction begins: what becomes of it, unless it is part of a header block.
+    func decide(_ half: HTTP2Half, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        let frame = half.frame
+        let end = at + Int(frame.payloadBytes)
+        switch frame.type {
+        case HTTP2FrameType.headers:
+            half.isBlockPassed = false
+            return
+        case HTTP2FrameType.continuation: return
+        case HTTP2FrameType.data, HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate, HTTP2FrameType.priority:
+            guard !refused.isEmpty, refused.contains(frame.streamID) else { break }
+            walk.drop(to: end, &plan)
+            if frame.type == HTTP2FrameType.data { creditBytes += frame.payloadBytes }
+            if frame.type == HTTP2FrameType.resetStream { refused.remove(frame.streamID) }
+            if frame.type == HTTP2FrameType.data, frame.has(HTTP2Flag.endStream) { refused.remove(frame.streamID) }
+            return
+        default: break
+        }
+        walk.forward(to: end, &plan)
+    }
+
+    /// A frame of the requests' direction has ended: what becomes of the header block that it completes.
+    func decideBlock(
+        _ half: HTTP2Half,
+        _ at: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        let type = half.frame.type
+        guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, half.blockStream == 0 else {
+            return
+        }
+        defer {
+            isBlockRefused = false
+            insertion = nil
+        }
+        guard !isAbandoned else { return }
+        let id = half.blockFrame.streamID
+        let endsStream = half.blockFrame.has(HTTP2Flag.endStream)
+        if isBlockRefused || refused.contains(id) {
+            if endsStream { refused.remove(id) }
+            half.encoder.carry(half.decoder.sizeUpdates)
+            startRewriting(half)
+            return walk.drop(to: at, &plan)
+        }
+        if let insertion, !half.isRewriting {
+            // Its fields have gone by; only the next block can be written anew from the decoder.
+            return insert(insertion, half, at, &walk, &plan)
+        }
+        guard half.isRewriting else { return walk.forward(to: at, &plan) }
+        var block: [UInt8] = []
+        half.encoder.carry(half.decoder.sizeUpdates)
+        half.encoder.beginBlock(into: &block)
+        block += half.rewritten
+        if let insertion { Self.append(insertion, half.encoder, to: &block) }
+        var frames: [UInt8] = []
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        HTTP2FrameWriter.headers(
+            unsafe block.span.bytes,
+            streamID: id,
+            endsStream: endsStream,
+            maxFrameBytes: half.maxFrameBytes,
+            into: &frames
+        )
+        walk.replace(to: at, with: frames, &plan)
+    }
+
+    /// Adds a field to a block that otherwise stays as it is: a literal without indexing leaves all tables alone.
+    private func insert(
+        _ field: (key: String, value: String),
+        _ half: HTTP2Half,
+        _ at: Int,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        var literal: [UInt8] = []
+        Self.append(field, half.encoder, to: &literal)
+        let frame = half.blockFrame
+        guard half.frame.type == HTTP2FrameType.headers, !frame.has(HTTP2Flag.padded),
+            Int(frame.payloadBytes) + literal.count <= Int(half.maxFrameBytes)
+        else {
+            // The field goes into a CONTINUATION of its own behind the block.
+            return insertFrame(literal, half, at, &walk, &plan)
+        }
+        let longer = HTTP2FrameHeader(
+            payloadBytes: frame.payloadBytes + UInt32(literal.count),
+            type: frame.type,
+            flags: frame.flags,
+            streamID: frame.streamID
+        )
+        var header: [UInt8] = []
+        HTTP2FrameWriter.header(longer, into: &header)
+        let start = at - frame.frameBytes
+        walk.forward(to: start, &plan)
+        walk.replace(to: start + HTTP2FrameHeader.byteCount, with: header, &plan)
+        walk.forward(to: at, &plan)
+        walk.replace(to: at, with: literal, &plan)
+    }
+
+    /// Ends a block with one more frame: its last one loses END_HEADERS.
+    private func insertFrame(
+        _ literal: [UInt8],
+        _ half: HTTP2Half,
+        _ at: Int,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        var last = half.frame
+        last.flags &= ~HTTP2Flag.endHeaders
+        var header: [UInt8] = []
+        HTTP2FrameWriter.header(last, into: &header)
+        let start = at - last.frameBytes
+        walk.forward(to: start, &plan)
+        walk.replace(to: start + HTTP2FrameHeader.byteCount, with: header, &plan)
+        walk.forward(to: at, &plan)
+        var frame: [UInt8] = []
+        HTTP2FrameWriter.header(
+            HTTP2FrameHeader(
+                payloadBytes: UInt32(literal.count),
+                type: HTTP2FrameType.continuation,
+                flags: HTTP2Flag.endHeaders,
+                streamID: last.streamID
+            ),
+            into: &frame
+        )
+        walk.replace(to: at, with: frame + literal, &plan)
+    }
+
+    private static func append(_ field: (key: String, value: String), _ encoder: HPACKEncoder, to out: inout [UInt8]) {
+        let name = Array(field.key.lowercased().utf8)
+        let value = Array(field.value.utf8)
+        // SAFETY: the arrays' bytes are initialised and outlive the spans.
+        unsafe encoder.field(name: name.span.bytes, value: value.span.bytes, into: &out)
+    }
+
+    private func startRewriting(_ half: HTTP2Half) {
+        half.isRewriting = true
+        isEditing = true
+    }
+
+    // MARK: Plans
+
+    /// Completes the plan for the requests' direction.
+    func finishPlan(
+        _ half: HTTP2Half,
+        _ count: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        if isAbandoned { return abandon(half, count, context, &walk, &plan) }
+        guard case .other = context.session.decoder else {
+            walk.forward(to: count, &plan)
+            return
+        }
+        let isHeld = context.isGoverned || half.isRewriting || isEditing
+        if !isHeld { walk.forward(to: count, &plan) }
+        if count - walk.at > Self.maxHeldBytes {
+            guard !half.isRewriting else {
+                goBlind(context, reason: "header_block_size")
+                return abandon(half, count, context, &walk, &plan)
+            }
+            // A block that large is passed on as it comes; its request is not judged.
+            half.isBlockPassed = true
+            context.inspector.recorder.verdictPartial()
+            walk.forward(to: count, &plan)
+        }
+        half.heldBytes = max(0, count - walk.at)
+        half.reachBytes = max(0, walk.at - count)
+        if half.isAtBoundary || half.heldBytes > 0 { plan.markBoundary() }
+        HTTP2FrameWriter.windowUpdate(creditBytes, streamID: 0, into: &replies)
+        creditBytes = 0
+        guard !replies.isEmpty else { return }
+        if self.half(requests.opposite).hasSettings {
+            plan.reply(with: replies)
+        } else {
+            // A server's first frame must be its SETTINGS.
+            earlyReplies += replies
+        }
+        replies.removeAll(keepingCapacity: true)
+    }
+
+    /// Forwards all of a direction that is not edited, marking where frames of Weir's own may go in.
+    func forward(_ count: Int, _ half: HTTP2Half, _ boundary: Int?, _ plan: inout Plan) {
+        var walk = PlanWalk(at: 0, isEdited: true)
+        if let boundary, half.hasSettings || earlyReplies.isEmpty {
+            walk.forward(to: boundary, &plan)
+            if !earlyReplies.isEmpty {
+                walk.replace(to: boundary, with: earlyReplies, &plan)
+                earlyReplies = []
+            }
+            plan.markBoundary()
+        }
+        walk.forward(to: count, &plan)
+        if half.isAtBoundary { plan.markBoundary() }
+    }
+
+    /// Ends a connection whose requests can no longer be told apart: neither peer gets a byte that means something else.
+    private func abandon(
+        _ half: HTTP2Half,
+        _ count: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        walk.drop(to: count, &plan)
+        half.heldBytes = 0
+        half.reachBytes = 0
+        guard !isGoodbyeSaid else { return }
+        isGoodbyeSaid = true
+        var toClient: [UInt8] = []
+        HTTP2FrameWriter.goAway(
+            lastStreamID: lastStream,
+            errorCode: HTTP2ErrorCode.compressionError,
+            into: &toClient
+        )
+        plan.reply(with: toClient)
+        var toServer: [UInt8] = []
+        HTTP2FrameWriter.goAway(lastStreamID: 0, errorCode: HTTP2ErrorCode.noError, into: &toServer)
+        plan.replace(0, with: toServer)
+    }
+}

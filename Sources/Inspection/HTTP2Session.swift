@@ -1,0 +1,330 @@
+internal import Calls
+internal import HTTP2
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// An HTTP/2 connection read along: Triple and gRPC calls in it are told by their headers.
+///
+/// Both directions' header tables are followed; frames are forwarded untouched unless something decides about
+/// requests. What cannot be followed makes the connection blind, never broken.
+final class HTTP2Session: ProtocolSession {
+    /// Frames in a second that bring no message further, from which on they are a flood.
+    static let maxIdleFrames = 20_000
+    /// The most bytes of a header block.
+    static let maxBlockBytes = 262_144
+    /// The most bytes of a SETTINGS frame that are looked at.
+    static let maxSettingsBytes = 4096
+
+    let up: HTTP2Half
+    let down: HTTP2Half
+    var streams = StreamTable()
+    /// The direction of requests.
+    var requests: Direction
+    /// The highest stream the client has opened.
+    var lastStream: UInt32 = 0
+    /// What observers of messages will be told of streams.
+    var halves: [UInt32: ObservedStream] = [:]
+    /// The beginnings of messages that name a generic call's method or an exception's class.
+    var captures: [UInt32: MessageCapture] = [:]
+    /// Calls that wait for the name of their method.
+    var pending: [UInt32: PendingCall] = [:]
+    private var idleFrames = 0
+    private var idleSince: UInt64 = 0
+
+    // Verdicts; see HTTP2Session+Verdicts.
+    /// Streams that Weir answered and whose request still goes on.
+    var refused: Set<UInt32> = []
+    /// Whether plans have changed something, so that they must go on doing so.
+    var isEditing = false
+    /// Replies that wait until upstream's SETTINGS have passed.
+    var earlyReplies: [UInt8] = []
+    /// Frames for the client that the plan being made will send.
+    var replies: [UInt8] = []
+    /// DATA of refused streams that is to be credited back.
+    var creditBytes: UInt32 = 0
+    /// The header to be inserted into the block being decoded.
+    var insertion: (key: String, value: String)?
+    /// Whether the block just decoded began a request that was refused.
+    var isBlockRefused = false
+    /// Whether the peers were told that the connection ends.
+    var isGoodbyeSaid = false
+    /// Whether the connection was given up because a direction that is written anew could not be decoded.
+    var isAbandoned = false
+
+    /// A session in front of the client's preface.
+    ///
+    /// - Parameters:
+    ///   - requests: The direction of requests.
+    ///   - isMidstream: Whether the connection's beginning was not seen: frames must be found first.
+    init(requests: Direction, isMidstream: Bool = false) {
+        self.requests = requests
+        func half(_ direction: Direction) -> HTTP2Half {
+            let phase: HTTP2Half.Phase = isMidstream ? .searching : direction == requests ? .preface : .header
+            return HTTP2Half(direction, phase: phase, isMidstream: isMidstream)
+        }
+        up = half(.toUpstream)
+        down = half(.toDownstream)
+    }
+
+    func half(_ direction: Direction) -> HTTP2Half { direction == .toUpstream ? up : down }
+
+    var isQuiet: Bool { up.isAtBoundary && down.isAtBoundary }
+
+    // MARK: Bytes
+
+    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
+        let half = half(direction)
+        let isEdited = direction == requests && (context.isGoverned || isEditing)
+        guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
+            var walk = PlanWalk(at: bytes.byteCount)
+            follow(half, bytes, context, &walk, &plan)
+            guard direction != requests, plan.isBoundaryWanted || !earlyReplies.isEmpty else {
+                return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
+            }
+            return forward(bytes.byteCount, half, walk.boundary, &plan)
+        }
+        var walk = PlanWalk(at: half.reachBytes > 0 ? half.reachBytes : -half.heldBytes, isEdited: true)
+        follow(half, bytes, context, &walk, &plan)
+        finishPlan(half, bytes.byteCount, context, &walk, &plan)
+    }
+
+    /// Reads frames.
+    private func follow(
+        _ half: HTTP2Half,
+        _ bytes: RawSpan,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        var at = 0
+        while at < bytes.byteCount, !isAbandoned {
+            switch half.phase {
+            case .preface: skipPreface(half, bytes, &at, context)
+            case .header:
+                if !half.isInHeader { half.frameStart = context.now }
+                guard half.gatherHeader(bytes, &at) else { return }
+                beginFrame(half, at, context, &walk, &plan)
+            case .payload: readPayload(half, bytes, &at, context)
+            case .searching: search(half, bytes, &at, context)
+            }
+            guard case .other = context.session.decoder else {
+                context.inspector.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
+                return
+            }
+            if half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
+                endFrame(half, bytes, at, context, &walk, &plan)
+            }
+            if half.isAtBoundary, walk.boundary == nil { walk.boundary = at }
+        }
+    }
+
+    private func skipPreface(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: InspectedBytes) {
+        let count = min(half.prefaceLeft, bytes.byteCount - at)
+        let from = HTTP2Preface.byteCount - half.prefaceLeft
+        let text = Array(HTTP2Preface.text.description.utf8)[from..<from + count]
+        guard bytes.extracting(at..<at + count).array.elementsEqual(text) else {
+            return goBlind(context, reason: "preface")
+        }
+        at += count
+        half.prefaceLeft -= count
+        if half.prefaceLeft == 0 { half.phase = .header }
+    }
+
+    // MARK: Frames
+
+    private func beginFrame(
+        _ half: HTTP2Half,
+        _ at: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        let frame = half.frame
+        half.phase = .payload
+        half.payloadRead = 0
+        half.content = ByteRange(offset: 0, count: Int(frame.payloadBytes))
+        if !half.gathered.isEmpty { half.gathered.removeAll(keepingCapacity: half.gathered.capacity <= 1024) }
+        if half.blockStream != 0 {
+            guard frame.type == HTTP2FrameType.continuation, frame.streamID == half.blockStream else {
+                return goBlind(context, reason: "continuation")
+            }
+        } else if frame.type == HTTP2FrameType.continuation {
+            return goBlind(context, reason: "continuation")
+        }
+        switch frame.type {
+        case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise:
+            guard Int(frame.payloadBytes) + half.block.count <= Self.maxBlockBytes else {
+                return goBlind(context, reason: "header_block_size")
+            }
+        case HTTP2FrameType.data where frame.has(HTTP2Flag.padded):
+            // Where the content ends is known with its first byte.
+            half.content = .empty
+        default: break
+        }
+        if isIdle(frame), isFlooded(context.now) { return goBlind(context, reason: "flood") }
+        if walk.isEdited { decide(half, at, &walk, &plan) }
+    }
+
+    /// Whether a frame brings no message further; many of them are a flood.
+    private func isIdle(_ frame: HTTP2FrameHeader) -> Bool {
+        switch frame.type {
+        case HTTP2FrameType.data: frame.payloadBytes == 0 && !frame.has(HTTP2Flag.endStream)
+        case HTTP2FrameType.continuation: frame.payloadBytes == 0
+        case HTTP2FrameType.headers: false
+        default: true
+        }
+    }
+
+    private func isFlooded(_ now: UInt64) -> Bool {
+        if now > idleSince &+ 1_000_000_000 {
+            idleSince = now
+            idleFrames = 0
+        }
+        idleFrames += 1
+        return idleFrames > Self.maxIdleFrames
+    }
+
+    /// How much of a frame's payload is wanted whole; of DATA nothing is.
+    private static func wantedBytes(_ frame: HTTP2FrameHeader) -> Int {
+        let count = Int(frame.payloadBytes)
+        return switch frame.type {
+        case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise: count
+        case HTTP2FrameType.settings: min(count, maxSettingsBytes)
+        case HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate: min(count, 4)
+        case HTTP2FrameType.goAway: min(count, 8)
+        default: 0
+        }
+    }
+
+    private func readPayload(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: InspectedBytes) {
+        let frame = half.frame
+        let count = min(Int(frame.payloadBytes) &- half.payloadRead, bytes.byteCount &- at)
+        let piece = bytes.extracting(at..<at &+ count)
+        at &+= count
+        if frame.type == HTTP2FrameType.data {
+            readData(half, piece, context)
+        } else if count < Int(frame.payloadBytes) {
+            let missing = Self.wantedBytes(frame) - half.gathered.count
+            if missing > 0 { half.gathered.append(contentsOf: piece.extracting(first: missing).array) }
+        }
+        half.payloadRead &+= count
+    }
+
+    private func readData(_ half: HTTP2Half, _ piece: RawSpan, _ context: InspectedBytes) {
+        guard piece.byteCount > 0 else { return }
+        let start = half.payloadRead
+        if start == 0, half.frame.has(HTTP2Flag.padded) {
+            do throws(HTTP2FrameError) {
+                half.content = try half.frame.content(firstByte: piece.byte(at: 0))
+            } catch {
+                return goBlind(context, reason: error.label)
+            }
+        }
+        let content = half.content.indices
+        let from = max(content.lowerBound, start)
+        let to = min(content.upperBound, start + piece.byteCount)
+        guard from < to else { return }
+        data(half, piece.extracting(from - start..<to - start), context)
+    }
+
+    private func endFrame(
+        _ half: HTTP2Half,
+        _ bytes: RawSpan,
+        _ at: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        half.phase = .header
+        if half.gathered.isEmpty {
+            let start = at - Int(half.frame.payloadBytes)
+            let wanted = Self.wantedBytes(half.frame)
+            let payload = bytes.extracting(max(0, start)..<max(0, start) + (start < 0 ? 0 : wanted))
+            handle(half, payload, context)
+        } else {
+            var gathered: [UInt8] = []
+            swap(&gathered, &half.gathered)
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            handle(half, unsafe gathered.span.bytes, context)
+            gathered.removeAll(keepingCapacity: gathered.capacity <= 1024)
+            swap(&gathered, &half.gathered)
+        }
+        if walk.isEdited { decideBlock(half, at, context, &walk, &plan) }
+    }
+
+    /// A frame is complete.
+    private func handle(_ half: HTTP2Half, _ payload: RawSpan, _ context: InspectedBytes) {
+        let frame = half.frame
+        switch frame.type {
+        case HTTP2FrameType.data:
+            countBytes(half, UInt64(frame.frameBytes))
+            if frame.has(HTTP2Flag.endStream) { endHalf(half, frame.streamID, context) }
+        case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
+            fragment(half, payload, context)
+        case HTTP2FrameType.resetStream:
+            guard let code = try? frame.number(in: payload) else { return }
+            reset(frame.streamID, code, half.direction, context)
+        case HTTP2FrameType.settings: settings(half, payload, context)
+        case HTTP2FrameType.goAway:
+            guard let last = try? frame.goAway(in: payload) else { return }
+            goAway(last.lastStreamID, half.direction, context)
+        default: break
+        }
+    }
+
+    // MARK: Settings
+
+    private func settings(_ half: HTTP2Half, _ payload: RawSpan, _ context: InspectedBytes) {
+        half.hasSettings = true
+        let other = self.half(half.direction.opposite)
+        guard let count = try? half.frame.settingCount() else {
+            return context.inspector.recorder.decodeError(.triple, reason: "settings_length")
+        }
+        if half.frame.has(HTTP2Flag.ack) {
+            // What this direction's receiver had set binds its sender from here on.
+            guard !half.pendingTableSizes.isEmpty else { return }
+            if let size = half.pendingTableSizes.removeFirst() { half.decoder.setLimit(size) }
+            return
+        }
+        var tableSize: UInt32?
+        for index in 0..<min(count, payload.byteCount / HTTP2Setting.byteCount) {
+            let setting = HTTP2Setting(payload, at: index * HTTP2Setting.byteCount)
+            switch setting.id {
+            case HTTP2SettingID.headerTableSize:
+                tableSize = setting.value
+                // A larger one may be used before it is acknowledged.
+                if setting.value > HTTP2Default.headerTableBytes { other.decoder.setLimit(setting.value) }
+            case HTTP2SettingID.maxFrameSize: other.maxFrameBytes = setting.value
+            default: break
+            }
+        }
+        if other.pendingTableSizes.count < 64 { other.pendingTableSizes.append(tableSize) }
+    }
+
+    // MARK: Ends
+
+    func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
+        // Half a block in the sender's own coding would mean something else to the receiver.
+        guard !half(direction).isRewriting else { return }
+        plan.forwardAll(endsAtBoundary: true)
+    }
+
+    func close(_ context: InspectedBytes) {
+        reportOpenRequests(context)
+        halves = [:]
+        captures = [:]
+        pending = [:]
+    }
+
+    /// The connection can no longer be followed.
+    func goBlind(_ context: InspectedBytes, reason: StaticString) {
+        context.inspector.recorder.decodeError(.triple, reason: reason)
+        if up.isRewriting || down.isRewriting || !refused.isEmpty {
+            // What was withheld cannot be told from the rest any more.
+            isAbandoned = true
+            return context.inspector.endCalls(of: context.session, as: .lost, now: context.now)
+        }
+        context.inspector.goBlind(context.session, context.now)
+    }
+}

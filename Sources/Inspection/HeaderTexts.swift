@@ -1,0 +1,94 @@
+internal import HTTP2
+internal import Triple
+internal import Wire
+
+/// Collects what is wanted of a header block; one for all connections of a worker.
+///
+/// The values wanted are copied into one buffer, since those that a decoder hands over lie in its table or in the
+/// block and end with the call.
+struct HeaderTexts: HeaderSink, ~Copyable {
+    /// A field for display.
+    struct Field {
+        var id: UInt8
+        var name: String
+        var value: String
+    }
+
+    private static let maxValueBytes = 4096
+    private static let maxFields = 512
+
+    /// The values.
+    var texts = PrefixBuffer(limitBytes: 65_536)
+    var request = TripleRequestHead()
+    var reply = TripleResponseHead()
+    /// All fields, for an observer of messages.
+    var fields: [Field] = []
+    private var isRequestWanted = true
+    private var isReplyWanted = true
+    /// Whether ``fields`` are wanted.
+    var wantsFields = false
+    /// Whether trace contexts are wanted.
+    var wantsTraces = false
+    /// Whether the block is written anew, and to where.
+    var isRewriting = false
+    var encoder = HPACKEncoder()
+    var rewritten: [UInt8] = []
+    /// Whether a field could not be told because the connection's beginning was not seen.
+    var hasUnknown = false
+    /// Whether there was a `:status`, which only a reply has.
+    var isReply: Bool { reply.httpStatus != 0 }
+    /// Whether there was a `:path`, which only a request has.
+    var isRequest: Bool { !request.path.isEmpty }
+
+    /// Makes ready for the next block.
+    ///
+    /// - Parameters:
+    ///   - isRequest: Whether it may be a request's.
+    ///   - isReply: Whether it may be a reply's.
+    ///   - wantsFields: Whether all fields are wanted as they are.
+    ///   - wantsTraces: Whether trace contexts are.
+    mutating func begin(isRequest: Bool, isReply: Bool, wantsFields: Bool, wantsTraces: Bool) {
+        isRequestWanted = isRequest
+        isReplyWanted = isReply
+        texts.removeAll(keepBytes: 65_536)
+        request = TripleRequestHead()
+        reply = TripleResponseHead()
+        if !fields.isEmpty { fields.removeAll() }
+        self.wantsFields = wantsFields
+        self.wantsTraces = wantsTraces
+        hasUnknown = false
+        isRewriting = false
+    }
+
+    @inline(__always)
+    func wants(nameID: UInt8) -> Bool {
+        if wantsFields || isRewriting { return true }
+        guard nameID != NameTable.unwanted else { return false }
+        if isReplyWanted, TripleResponseHead.wants(nameID) { return true }
+        guard isRequestWanted, TripleRequestHead.wants(nameID) else { return false }
+        return wantsTraces || nameID < TripleHeaderName.traceparent.rawValue
+    }
+
+    @inline(__always)
+    mutating func field(_ field: borrowing HeaderField) {
+        if field.isUnknown || field.isValueUnknown { hasUnknown = true }
+        if field.nameID != NameTable.unwanted { take(field.nameID, field.value) }
+        if wantsFields { keep(field) }
+        if isRewriting { encoder.field(field, into: &rewritten) }
+    }
+
+    /// Takes a known field.
+    mutating func take(_ id: UInt8, _ value: RawSpan) {
+        if isRequestWanted { request.take(id, value, into: &texts) }
+        if isReplyWanted { reply.take(id, value, into: &texts) }
+    }
+
+    @inline(never)
+    private mutating func keep(_ field: borrowing HeaderField) {
+        guard fields.count < Self.maxFields, !field.isUnknown, !field.isValueUnknown else { return }
+        let name = field.name.text
+        let isBinary = TripleAttachment.isBinary(field.name)
+        let value = TripleAttachment.text(field.value, isBinary: isBinary, maxBytes: Self.maxValueBytes)
+        fields.append(Field(id: field.nameID, name: name, value: value))
+    }
+}

@@ -1,0 +1,160 @@
+public import Wire
+
+/// What a request's headers say, as far as counting, judging and tracing a call need it.
+///
+/// Fields are given one by one, as a decoder finds them; what is wanted of their values is copied to one buffer, into
+/// which all ranges point. Of a name that comes twice the last one counts, of deadlines the shortest.
+public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
+    /// A set of facts.
+    public struct Marks: OptionSet, BitwiseCopyable, Sendable {
+        /// One bit a fact.
+        public let rawValue: UInt8
+        /// A set with those bits.
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        /// Only Triple sends such a header: `triple-protocol-version`, or one that begins with `tri-`.
+        public static let isTriple = Marks(rawValue: 1)
+        /// `grpc-encoding` names a compression, so that messages may be compressed.
+        public static let mayBeCompressed = Marks(rawValue: 2)
+        /// A deadline was given that cannot be read.
+        public static let hasBadTimeout = Marks(rawValue: 4)
+        /// A value did not fit into the buffer; its range is empty.
+        public static let isCut = Marks(rawValue: 8)
+    }
+
+    /// `:path`, or HTTP/1.1's request target (which has no header: set it).
+    public var path = ByteRange.empty
+    /// `:method`, or HTTP/1.1's method (which has no header: set it).
+    public var httpMethod = ByteRange.empty
+    /// `tri-service-version`, or `rest-service-version`.
+    public var version = ByteRange.empty
+    /// `tri-service-group`, or `rest-service-group`.
+    public var group = ByteRange.empty
+    /// `tri-consumer-appname`: who calls.
+    public var caller = ByteRange.empty
+    /// The whole `content-type`, so that a refusal can repeat it.
+    public var contentTypeText = ByteRange.empty
+    /// W3C trace context.
+    public var traceparent = ByteRange.empty
+    /// W3C trace state.
+    public var tracestate = ByteRange.empty
+    /// Jaeger trace context.
+    public var uberTraceID = ByteRange.empty
+    /// B3 trace context in one header.
+    public var b3 = ByteRange.empty
+    /// B3 trace context: the trace.
+    public var b3TraceID = ByteRange.empty
+    /// B3 trace context: the caller's span.
+    public var b3SpanID = ByteRange.empty
+    /// B3 trace context: the sampling decision.
+    public var b3Sampled = ByteRange.empty
+    /// B3 trace context: `1` asks for debugging.
+    public var b3Flags = ByteRange.empty
+    /// SkyWalking's trace context.
+    public var sw8 = ByteRange.empty
+    /// How long the caller waits, in nanoseconds; 0 when it does not say.
+    public var timeoutNanoseconds: UInt64 = 0
+    /// What `content-type` says.
+    public var contentType = TripleContentType.none
+    /// What else is known.
+    public var marks: Marks = []
+
+    /// Nothing is known.
+    @inlinable @inline(__always)
+    public init() {}
+
+    /// In which form the call was made.
+    ///
+    /// `nil` for HTTP that nothing marks as Triple: it may still be, if its path was configured to be.
+    public var form: TripleForm? {
+        if contentType == .grpc { return .grpc }
+        return marks.contains(.isTriple) ? .http : nil
+    }
+
+    /// Whether ``take(_:_:into:)`` does anything with a field of that name.
+    ///
+    /// - Parameter id: What ``TripleHeaderName/table`` gives for the name.
+    /// - Returns: `false` for attachments, other than those that say a deadline or carry trace context.
+    public static func wants(_ id: UInt8) -> Bool {
+        switch TripleHeaderName(id: id) {
+        case .path, .method, .contentType, .grpcEncoding, .grpcTimeout, .tripleTimeout, .connectTimeout,
+            .serviceTimeout, .timeout, .timeoutBudget, .serviceVersion, .serviceGroup, .consumerApplication,
+            .restVersion, .restGroup, .headerConvert, .tripleProtocolVersion, .traceparent, .tracestate, .uberTraceID,
+            .b3, .b3TraceID, .b3SpanID, .b3Sampled, .b3Flags, .sw8:
+            true
+        default: false
+        }
+    }
+
+    /// Takes what is wanted of one header field.
+    ///
+    /// - Parameters:
+    ///   - id: What ``TripleHeaderName/table`` gives for its name.
+    ///   - value: Its value.
+    ///   - texts: Where texts are kept; the same for all fields of a request.
+    public mutating func take(_ id: UInt8, _ value: RawSpan, into texts: inout PrefixBuffer) {
+        guard let name = TripleHeaderName(id: id) else { return }
+        switch name {
+        case .path: path = keep(value, &texts)
+        case .method: httpMethod = keep(value, &texts)
+        case .contentType:
+            contentTypeText = keep(value, &texts)
+            contentType = TripleContentType(value)
+        case .grpcTimeout, .tripleTimeout, .connectTimeout, .serviceTimeout, .timeout, .timeoutBudget:
+            takeTimeout(name, value)
+        case .grpcEncoding:
+            if !value.isEmpty, !value.equals("identity") { marks.insert(.mayBeCompressed) }
+        case .headerConvert, .tripleProtocolVersion: marks.insert(.isTriple)
+        case .serviceVersion, .serviceGroup, .consumerApplication:
+            marks.insert(.isTriple)
+            takeNames(name, keep(value, &texts))
+        case .restVersion, .restGroup: takeNames(name, keep(value, &texts))
+        case .traceparent, .tracestate, .uberTraceID, .b3, .b3TraceID, .b3SpanID, .b3Sampled, .b3Flags, .sw8:
+            takeTrace(name, keep(value, &texts))
+        default: break
+        }
+    }
+
+    private mutating func keep(_ value: RawSpan, _ texts: inout PrefixBuffer) -> ByteRange {
+        let range = ByteRange(offset: texts.count, count: value.byteCount)
+        guard texts.append(value) else {
+            marks.insert(.isCut)
+            return .empty
+        }
+        return range
+    }
+
+    private mutating func takeNames(_ name: TripleHeaderName, _ value: ByteRange) {
+        switch name {
+        case .serviceVersion: version = value
+        case .serviceGroup: group = value
+        case .restVersion: if version.isEmpty { version = value }
+        case .restGroup: if group.isEmpty { group = value }
+        default: caller = value
+        }
+    }
+
+    private mutating func takeTimeout(_ name: TripleHeaderName, _ value: RawSpan) {
+        if name == .tripleTimeout || name == .serviceTimeout { marks.insert(.isTriple) }
+        do throws(TripleTimeoutError) {
+            let time = name == .grpcTimeout ? try TripleTimeout.grpc(value) : try TripleTimeout.milliseconds(value)
+            if timeoutNanoseconds == 0 || time < timeoutNanoseconds { timeoutNanoseconds = time }
+        } catch {
+            marks.insert(.hasBadTimeout)
+        }
+    }
+
+    private mutating func takeTrace(_ name: TripleHeaderName, _ value: ByteRange) {
+        switch name {
+        case .traceparent: traceparent = value
+        case .tracestate: tracestate = value
+        case .uberTraceID: uberTraceID = value
+        case .b3: b3 = value
+        case .b3TraceID: b3TraceID = value
+        case .b3SpanID: b3SpanID = value
+        case .b3Sampled: b3Sampled = value
+        case .b3Flags: b3Flags = value
+        default: sw8 = value
+        }
+    }
+}

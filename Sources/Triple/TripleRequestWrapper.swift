@@ -1,0 +1,80 @@
+public import Wire
+
+/// What stands at the beginning of a `TripleRequestWrapper`: the message Triple puts around arguments that are not
+/// protobuf.
+///
+///     1 serializeType string     `hessian4` means Hessian 2
+///     2 args          bytes      once an argument
+///     3 argTypes      string     once an argument: Java class names
+///
+/// It is read from the message's first bytes, whole or cut off anywhere; fields may come in any order, unknown ones are
+/// stepped over. Ranges point into those bytes. A call whose method is protobuf has no wrapper, and its bytes may by
+/// chance look like one: only ask where a wrapper must be, as for ``TriplePath/isGeneric(in:)``.
+///
+/// Cost: no allocation. Source: `triple_wrapper.proto`, `ReflectionPackableMethod.java`.
+public struct TripleRequestWrapper: BitwiseCopyable, Equatable, Sendable {
+    /// How many of a message's first bytes are enough to find a generic call's method: names are short.
+    public static let captureBytes = 512
+
+    /// The serialization of the arguments, by name.
+    public private(set) var serialization = ByteRange.empty
+    /// The first argument's bytes.
+    public private(set) var firstArgument = ByteRange.empty
+    /// Whether the first argument is all there.
+    public private(set) var isFirstArgumentWhole = false
+    /// How many arguments were seen; more may follow where the bytes were cut off.
+    public private(set) var argumentCount: UInt16 = 0
+    /// How many argument types were seen whole.
+    public private(set) var argumentTypeCount: UInt16 = 0
+
+    /// Reads what is there of a wrapper; fails when it is no protobuf message, or no serialization is named in it.
+    ///
+    /// - Parameter message: The message's first bytes, without gRPC's prefix and not compressed.
+    public init?(_ message: RawSpan) {
+        var cursor = ProtobufCursor(message)
+        while let field = cursor.next() {
+            switch field.number {
+            case 1:
+                guard field.isWhole else { return nil }
+                serialization = field.range
+            case 2:
+                if argumentCount == 0 {
+                    firstArgument = field.range
+                    isFirstArgumentWhole = field.isWhole
+                }
+                argumentCount &+= 1
+            case 3: if field.isWhole { argumentTypeCount &+= 1 }
+            default: break
+            }
+        }
+        guard cursor.isWellFormed, !serialization.isEmpty else { return nil }
+    }
+
+    /// The types of the arguments: Java class names.
+    ///
+    /// - Parameter message: The bytes that the wrapper was read from.
+    /// - Returns: Where each lies in the bytes, in order; those that were cut off are left out.
+    public func argumentTypes(in message: RawSpan) -> [ByteRange] {
+        var types: [ByteRange] = []
+        types.reserveCapacity(Int(argumentTypeCount))
+        var cursor = ProtobufCursor(message)
+        while let field = cursor.next() {
+            if field.number == 3, field.isWhole { types.append(field.range) }
+        }
+        return types
+    }
+
+    /// The method that a generic call names: its first argument, if that is a string.
+    ///
+    /// Known serializations: Hessian 2, fastjson2, MessagePack, and those that write JSON.
+    ///
+    /// - Parameter message: The bytes that the wrapper was read from.
+    /// - Returns: Where the name lies in the bytes; `nil` when it cannot be told.
+    public func genericMethod(in message: RawSpan) -> ByteRange? {
+        guard isFirstArgumentWhole, argumentCount > 0 else { return nil }
+        let value = message.slice(firstArgument)
+        guard let name = WrappedText.range(in: value, serialization: message.slice(serialization)), !name.isEmpty
+        else { return nil }
+        return ByteRange(offset: Int(firstArgument.offset) &+ Int(name.offset), count: Int(name.count))
+    }
+}

@@ -1,0 +1,73 @@
+public import Wire
+
+/// What a reply's headers and trailers say of its result.
+///
+/// The fields of both are given to the same value, in order; see ``TripleResult`` for what follows from them.
+public struct TripleResponseHead: BitwiseCopyable, Equatable, Sendable {
+    /// What stands for a status that was not seen.
+    public static let noStatus: Int16 = -1
+    /// What `grpc-status` is taken for when it is no number of at most two digits.
+    public static let unknownStatus: Int16 = 2
+
+    /// `:status`, or HTTP/1.1's (which has no header: set it); 0 when it was not seen or is no number from 100 to 999.
+    public var httpStatus: UInt16 = 0
+    /// `grpc-status`; ``noStatus`` when it was not seen.
+    public var grpcStatus = Self.noStatus
+    /// Whether `tri-exception-code` was seen: the message is an exception of the application.
+    public var hasExceptionCode = false
+    /// What `content-type` says.
+    public var contentType = TripleContentType.none
+    /// Where the last `grpc-message` lies, encoded, in the texts it was kept in; see ``GRPCMessageText``.
+    public var grpcMessage = ByteRange.empty
+
+    /// Nothing is known.
+    @inlinable @inline(__always)
+    public init() {}
+
+    /// Whether this is an interim reply (100 to 199): the real one follows, and a new value must be begun for it.
+    public var isInterim: Bool { httpStatus >= 100 && httpStatus < 200 }
+
+    /// Whether ``take(_:_:into:)`` does anything with a field of that name.
+    ///
+    /// - Parameter id: What ``TripleHeaderName/table`` gives for the name.
+    /// - Returns: Whether it is one of five names.
+    public static func wants(_ id: UInt8) -> Bool {
+        switch TripleHeaderName(id: id) {
+        case .status, .grpcStatus, .grpcMessage, .exceptionCode, .contentType: true
+        default: false
+        }
+    }
+
+    /// Takes what is wanted of one header or trailer field.
+    ///
+    /// - Parameters:
+    ///   - id: What ``TripleHeaderName/table`` gives for its name.
+    ///   - value: Its value.
+    ///   - texts: Where `grpc-message` is kept, if it fits.
+    public mutating func take(_ id: UInt8, _ value: RawSpan, into texts: inout PrefixBuffer) {
+        switch TripleHeaderName(id: id) {
+        case .status: httpStatus = Self.httpStatus(value)
+        case .grpcStatus: grpcStatus = Self.grpcStatus(value)
+        case .grpcMessage:
+            let range = ByteRange(offset: texts.count, count: value.byteCount)
+            grpcMessage = texts.append(value) ? range : .empty
+        case .exceptionCode: hasExceptionCode = true
+        case .contentType: contentType = TripleContentType(value)
+        default: break
+        }
+    }
+
+    /// Reads a `grpc-status`.
+    ///
+    /// - Parameter value: The header's value.
+    /// - Returns: 0 to 99 (dubbo-go's 17 is one of them); ``unknownStatus`` for anything else.
+    public static func grpcStatus(_ value: RawSpan) -> Int16 {
+        guard value.byteCount <= 2, let status = value.decimal else { return unknownStatus }
+        return Int16(truncatingIfNeeded: status)
+    }
+
+    private static func httpStatus(_ value: RawSpan) -> UInt16 {
+        guard value.byteCount == 3, let status = value.decimal, status >= 100 else { return 0 }
+        return UInt16(truncatingIfNeeded: status)
+    }
+}

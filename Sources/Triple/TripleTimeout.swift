@@ -1,0 +1,82 @@
+internal import Wire
+
+/// Why a header does not say how long the caller waits.
+public enum TripleTimeoutError: Error, Equatable, Sendable {
+    /// No value, or no digits.
+    case empty
+    /// More digits than the grammar allows.
+    case tooManyDigits(count: Int)
+    /// Something other than a digit stands where only digits may.
+    case notANumber
+    /// Behind the digits stands no unit, or none of `n u m S M H`.
+    case unknownUnit
+    /// Zero: the grammar asks for a positive number.
+    case zero
+
+    /// The reason in one word.
+    public var label: StaticString {
+        switch self {
+        case .empty: "empty"
+        case .tooManyDigits: "digits"
+        case .notANumber: "number"
+        case .unknownUnit: "unit"
+        case .zero: "zero"
+        }
+    }
+}
+
+/// How long a caller waits, read from the headers that say so; all results are nanoseconds.
+public enum TripleTimeout {
+    /// The most digits of `grpc-timeout`.
+    public static let maxDigits = 8
+    /// The most digits of a number of milliseconds.
+    public static let maxMillisecondDigits = 10
+    /// A longer time is cut to this: 292 years.
+    public static let maxNanoseconds = UInt64(Int64.max)
+
+    /// Reads `grpc-timeout`: one to eight digits and a unit.
+    ///
+    /// - Parameter value: The header's value.
+    /// - Returns: Nanoseconds, at most ``maxNanoseconds``.
+    /// - Throws: What is wrong with it; the caller is then taken to wait without an end of his own.
+    ///
+    /// Source: gRPC `PROTOCOL-HTTP2.md` (Timeout).
+    public static func grpc(_ value: RawSpan) throws(TripleTimeoutError) -> UInt64 {
+        guard value.byteCount > 0 else { throw .empty }
+        let digits = value.byteCount - 1
+        let nanoseconds: UInt64
+        switch value.byte(at: digits) {
+        case 0x6e: nanoseconds = 1
+        case 0x75: nanoseconds = 1000
+        case 0x6d: nanoseconds = 1_000_000
+        case 0x53: nanoseconds = 1_000_000_000
+        case 0x4d: nanoseconds = 60_000_000_000
+        case 0x48: nanoseconds = 3_600_000_000_000
+        default: throw .unknownUnit
+        }
+        return product(try number(value.extracting(0..<digits), maxDigits: maxDigits), nanoseconds)
+    }
+
+    /// Reads a number of milliseconds: `triple-timeout-ms`, `connect-timeout-ms`, `tri-service-timeout`, and the
+    /// attachments `timeout` and `_to`.
+    ///
+    /// - Parameter value: The header's value.
+    /// - Returns: Nanoseconds.
+    /// - Throws: What is wrong with it.
+    public static func milliseconds(_ value: RawSpan) throws(TripleTimeoutError) -> UInt64 {
+        product(try number(value, maxDigits: maxMillisecondDigits), 1_000_000)
+    }
+
+    private static func number(_ digits: RawSpan, maxDigits: Int) throws(TripleTimeoutError) -> UInt64 {
+        guard digits.byteCount > 0 else { throw .empty }
+        guard digits.byteCount <= maxDigits else { throw .tooManyDigits(count: digits.byteCount) }
+        guard let value = digits.decimal else { throw .notANumber }
+        guard value > 0 else { throw .zero }
+        return UInt64(value)
+    }
+
+    private static func product(_ count: UInt64, _ unit: UInt64) -> UInt64 {
+        let (product, hasOverflowed) = count.multipliedReportingOverflow(by: unit)
+        return hasOverflowed ? maxNanoseconds : min(product, maxNanoseconds)
+    }
+}
