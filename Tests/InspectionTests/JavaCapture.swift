@@ -60,9 +60,9 @@ final class JavaCapture: @unchecked Sendable {
         var capture = try CaptureFile(path: file.path)
         try reassembler.read(&capture)
         reassembler.finish()
-        let all = try objects(messageLines.json.bytes)
-        messages = all.filter { $0.text("protocol") == "dubbo2" }
-        streams = all.filter { $0.text("protocol") == "triple" }
+        let spoken = try objects(messageLines.json.bytes)
+        messages = spoken.filter { $0.text("protocol") == "dubbo2" }
+        streams = spoken.filter { $0.text("protocol") == "triple" }
         calls = try objects(callLines.json.bytes)
         snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)
         let all = try Self.log("\(name).calls.jsonl").filter { $0["protocol"] as? String == "dubbo" }
