@@ -57,12 +57,14 @@ let package = Package(
         .target(name: "Calls", dependencies: ["Wire"], swiftSettings: views),
         .target(name: "Hessian", dependencies: ["Wire"], swiftSettings: hot),
         .target(name: "Dubbo", dependencies: ["Wire", "Calls", "Hessian"], swiftSettings: hot),
+        .target(name: "HTTP1", dependencies: ["Wire"], swiftSettings: hot),
         .target(name: "HTTP2", dependencies: ["Wire"], swiftSettings: hot),
-        .target(name: "Triple", dependencies: ["Wire", "Calls", "Hessian"], swiftSettings: hot),
+        .target(name: "JSONRPC", dependencies: ["Wire", "Calls"], swiftSettings: hot),
+        .target(name: "Triple", dependencies: ["Wire", "Calls"], swiftSettings: hot),
         .target(name: "Telemetry", dependencies: ["Wire", "Calls"], swiftSettings: house),
         .target(
             name: "Inspection",
-            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP2", "Triple", "Telemetry"],
+            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry"],
             swiftSettings: hot
         ),
 
@@ -124,6 +126,17 @@ let package = Package(
         .testTarget(
             name: "DubboTests",
             dependencies: ["Dubbo", "Hessian", "Wire", "TestSupport", "FuzzBodies"],
+            swiftSettings: testing
+        ),
+        .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "Wire", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "JSONRPCTests",
+            dependencies: ["JSONRPC", "Calls", "Wire", "TestSupport"],
+            swiftSettings: testing
+        ),
+        .testTarget(
+            name: "TripleTests",
+            dependencies: ["Triple", "Calls", "Wire", "TestSupport"],
             swiftSettings: testing
         ),
         .testTarget(name: "HTTP2Tests", dependencies: ["HTTP2", "Wire", "TestSupport"], swiftSettings: testing),

@@ -22,7 +22,7 @@ ARROWS = {
     "HTTP1": {"Wire"},
     "HTTP2": {"Wire"},
     "JSONRPC": {"Wire", "Calls"},
-    "Triple": {"Wire", "Calls", "Hessian"},
+    "Triple": {"Wire", "Calls"},
     "Telemetry": {"Wire", "Calls", "Synchronization"},
     "Inspection": {"Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry"},
     "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "CLinux", "Glibc", "Synchronization"},

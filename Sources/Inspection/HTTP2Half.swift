@@ -42,10 +42,14 @@ final class HTTP2Half {
     var decoder: HPACKDecoder
     /// Table sizes that this direction's receiver has set and its sender has not acknowledged.
     var pendingTableSizes: [UInt32?] = []
+    /// The table size that the decoder was told last.
+    var tableBytes = HTTP2Default.headerTableBytes
     /// What this direction's receiver takes at most.
     var maxFrameBytes = HTTP2Default.maxFrameBytes
     /// Whether the sender's first SETTINGS have passed.
     var hasSettings = false
+    /// How many bytes were searched for a frame, in all.
+    var searchedBytes = 0
 
     // Plans; see HTTP2Session+Verdicts.
     /// How many bytes at the end of what was received are held back.
@@ -54,8 +58,16 @@ final class HTTP2Half {
     var reachBytes = 0
     /// Whether header blocks are written anew, because the receiver's table is no longer the sender's.
     var isRewriting = false
-    /// Whether the block being read has been passed on already.
+    /// Whether the block being read has been passed on already, at least its beginning.
     var isBlockPassed = false
+    /// Whether the block being read belongs to a stream that Weir has answered.
+    var isBlockWithheld = false
+    /// Whether bytes were passed on without a decision about them.
+    var wasForwarded = false
+    /// Whether the beginning of the frame or block being read was passed on so.
+    var isUnitPassed = false
+    /// Whether nothing more is passed on, because the connection was given up.
+    var isCut = false
     var encoder = HPACKEncoder()
     /// What was written of a block that is written anew.
     var rewritten: [UInt8] = []
@@ -99,6 +111,21 @@ final class HTTP2Half {
 
     /// Whether a header has begun and is not complete.
     var isInHeader: Bool { phase == .header && headerHas > 0 }
+
+    /// The receiver allows another table size, from the sender's acknowledgement on.
+    func setTableSize(_ bytes: UInt32) {
+        tableBytes = bytes
+        decoder.setLimit(bytes)
+    }
+
+    /// From here on it is decided about bytes; what has begun cannot be taken back.
+    func beginDeciding() {
+        guard wasForwarded else { return }
+        wasForwarded = false
+        guard !isAtBoundary else { return }
+        isUnitPassed = true
+        isBlockPassed = true
+    }
 
     /// Forgets a header that has begun.
     func forgetHeader() {

@@ -9,6 +9,7 @@ extension HTTP2Session {
     /// A part of a header block; the last one completes it.
     func fragment(_ half: HTTP2Half, _ payload: RawSpan, _ context: InspectedBytes) {
         let frame = half.frame
+        half.blockStream = frame.has(HTTP2Flag.endHeaders) ? 0 : frame.streamID
         let content: ByteRange
         do throws(HTTP2FrameError) {
             content = try frame.content(firstByte: payload.byteCount > 0 ? payload.byte(at: 0) : 0)
@@ -23,7 +24,6 @@ extension HTTP2Session {
         }
         half.blockBytes += UInt64(frame.frameBytes)
         guard frame.has(HTTP2Flag.endHeaders) else {
-            half.blockStream = frame.streamID
             // A block of a thousand tiny frames is as bad as a large one.
             guard half.blockBytes <= UInt64(Self.maxBlockBytes) else {
                 return goBlind(context, reason: "header_block_size")
@@ -31,7 +31,6 @@ extension HTTP2Session {
             half.block.append(contentsOf: piece.array)
             return
         }
-        half.blockStream = 0
         guard !half.block.isEmpty else { return decode(half, piece, context) }
         var block: [UInt8] = []
         swap(&block, &half.block)
@@ -93,7 +92,7 @@ extension HTTP2Session {
         _ context: InspectedBytes
     ) {
         let frame = half.blockFrame
-        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, !refused.contains(frame.streamID) else {
+        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, !half.isBlockWithheld else {
             return
         }
         learnClient(headers, half.direction, context)

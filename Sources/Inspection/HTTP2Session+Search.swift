@@ -16,7 +16,12 @@ extension HTTP2Session {
         let found = Self.frameStart(in: bytes, from: at)
         at = found ?? bytes.byteCount
         context.inspector.recorder.uninspectedBytes(UInt64(at - start), reason: .resync)
-        if found != nil { half.phase = .header }
+        half.searchedBytes += at - start
+        if found != nil {
+            half.phase = .header
+        } else if half.searchedBytes > Self.maxSearchedBytes {
+            goBlind(context, reason: "resync")
+        }
     }
 
     /// Where a frame plausibly begins: its header makes sense, and so does the one behind it if that is here.
@@ -90,6 +95,10 @@ extension HTTP2Session {
         half.gathered = []
         // Blocks may be missing: what they put into the table is not known.
         half.decoder = HPACKDecoder(names: HTTP2Half.names, isMidstream: true)
+        // So may SETTINGS that allow the other direction a larger table.
+        let other = self.half(direction.opposite)
+        other.pendingTableSizes = []
+        if other.tableBytes < HPACKLimits.maxTableBytes { other.setTableSize(HPACKLimits.maxTableBytes) }
     }
 
     private func damage(_ id: UInt32) {

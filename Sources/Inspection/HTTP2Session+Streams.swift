@@ -32,8 +32,8 @@ extension HTTP2Session {
             if context.session.connectionProtocol == .silent || context.session.connectionProtocol == .opaque {
                 inspector.identify(context.session, head.form == nil ? .http : .triple)
             }
-            if inspector.messageObserver != nil, head.form != nil { observe(stream, headers, nil) }
-            _ = streams.add(stream)
+            if inspector.messageObserver != nil, head.form != nil { observe(stream, headers) }
+            if streams.add(stream) < 0 { overflow(id, context) }
             if endsStream { finishRequest(id, context) }
             return
         }
@@ -42,14 +42,12 @@ extension HTTP2Session {
         stream.marks.insert(.isCall)
         let isGeneric = form == .grpc && names.isGeneric(in: path)
         if isGeneric, !endsStream { stream.marks.insert(.isGeneric) }
-        if inspector.messageObserver != nil { observe(stream, headers, names) }
-        let operation = self.operation(headers, names, inspector)
+        if inspector.messageObserver != nil { observe(stream, headers) }
+        let operation = headers.operation(names, inspector)
         if context.isGoverned, names.kind(in: path).isBusiness, !half.isBlockPassed {
             if isRefused(stream, operation, headers, context) { return }
         }
-        guard streams.add(stream) >= 0 else {
-            return inspector.recorder.decodeError(.triple, reason: "too_many_streams")
-        }
+        guard streams.add(stream) >= 0 else { return overflow(id, context) }
         if isGeneric, !endsStream {
             // Counted once its first message has named the method.
             capture(id, .method)
@@ -58,12 +56,19 @@ extension HTTP2Session {
                 interface: path.slice(names.interface).text,
                 version: headers.texts.bytes.slice(head.version).text,
                 group: headers.texts.bytes.slice(head.group).text,
-                texts: inspector.callObserver == nil ? Inspector.CallTexts() : texts(headers)
+                texts: inspector.callObserver == nil ? Inspector.CallTexts() : headers.callTexts
             )
         } else {
-            count(id, operation, context) { self.texts(headers) }
+            count(id, operation, context) { headers.callTexts }
         }
         if endsStream { finishRequest(id, context) }
+    }
+
+    /// There are too many streams to follow one more.
+    private func overflow(_ id: UInt32, _ context: InspectedBytes) {
+        hasUntracked = true
+        if !halves.isEmpty { halves[id] = nil }
+        context.inspector.recorder.decodeError(.triple, reason: "too_many_streams")
     }
 
     /// Puts a stream's call into the call table.
@@ -76,9 +81,23 @@ extension HTTP2Session {
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         let entry = callEntry(streams[place], operation, context)
-        if context.inspector.startCall(entry, context.session, now: context.now, texts: texts) >= 0 {
-            streams[place].marks.insert(.isCounted)
-        }
+        let index = context.inspector.startCall(entry, context.session, now: context.now, texts: texts)
+        guard index >= 0 else { return }
+        streams[place].marks.insert(.isCounted)
+        streams[place].call = index
+    }
+
+    /// Adds what was seen of a request to its call, as soon as it is complete: it may never be answered.
+    private func creditRequest(_ place: Int, _ context: InspectedBytes) {
+        let stream = streams[place]
+        guard stream.marks.contains(.isCounted) else { return }
+        let calls = context.inspector.calls
+        let entry = calls[stream.call]
+        guard entry.kind == .call, entry.id == UInt64(stream.id), entry.session == context.session.number,
+            entry.direction == requests
+        else { return }
+        calls.addRequestBytes(stream.call, stream.requestBytes)
+        streams[place].requestBytes = 0
     }
 
     func callEntry(_ stream: TripleStream, _ operation: OperationID, _ context: InspectedBytes) -> CallTable.Entry {
@@ -90,52 +109,10 @@ extension HTTP2Session {
             side: context.session.side(of: requests),
             operation: operation,
             start: stream.start,
-            deadline: stream.marks.contains(.streams) ? Self.noDeadline : stream.deadline,
+            deadline: stream.marks.intersection([.streams, .hasDeadline]) == .streams
+                ? Self.noDeadline : stream.deadline,
             requestBytes: 0
         )
-    }
-
-    private func operation(
-        _ headers: borrowing HeaderTexts,
-        _ names: TriplePath,
-        _ inspector: Inspector
-    ) -> OperationID {
-        let head = headers.request
-        let texts = headers.texts.bytes
-        let path = texts.slice(head.path)
-        let version = texts.slice(head.version)
-        let group = texts.slice(head.group)
-        // Without a version the path says it all.
-        if version.isEmpty, let known = inspector.operations.known(.triple, key: path, group: group) { return known }
-        let interface = path.slice(names.interface)
-        guard version.isEmpty else {
-            return inspector.operations.operation(
-                .triple,
-                interface: interface,
-                version: version,
-                method: path.slice(names.method),
-                group: group
-            )
-        }
-        return inspector.operations.learn(
-            .triple,
-            key: path,
-            group: group,
-            interface: interface,
-            version: version,
-            method: path.slice(names.method)
-        )
-    }
-
-    func texts(_ headers: borrowing HeaderTexts) -> Inspector.CallTexts {
-        let head = headers.request
-        let texts = headers.texts.bytes
-        var trace: TraceContext?
-        if !head.traceparent.isEmpty { trace = TraceContext(traceparent: texts.slice(head.traceparent).text) }
-        if trace == nil, !head.uberTraceID.isEmpty {
-            trace = TraceContext(uberTraceID: texts.slice(head.uberTraceID).text)
-        }
-        return Inspector.CallTexts(caller: texts.slice(head.caller).text, trace: trace)
     }
 
     // MARK: Messages
@@ -204,6 +181,7 @@ extension HTTP2Session {
         guard place >= 0 else { return }
         if captures[id]?.purpose == .method { resolveMethod(id, context) }
         streams[place].marks.insert(.requestEnded)
+        creditRequest(place, context)
         if let observed = halves[id], let connection = context.session.seenConnection {
             context.inspector.messageObserver?.streamRequest(observed.request, on: connection)
         }
@@ -228,7 +206,7 @@ extension HTTP2Session {
         guard index >= 0 else { return }
         let (requests, replies) = (stream.requests.messageCount, stream.replies.messageCount)
         let isStream = requests > 1 || replies > 1
-        inspector.calls.addRequestBytes(index, stream.requestBytes)
+        inspector.calls.addRequestBytes(index, streams[place].requestBytes)
         if !exception.isEmpty {
             let bytes = Array(exception.utf8)
             let entry = inspector.calls[index]
@@ -253,6 +231,7 @@ extension HTTP2Session {
         guard place >= 0 else { return }
         let stream = streams[place]
         if stream.marks.contains(.isCall), !stream.marks.contains(.replyEnded) {
+            if direction == requests { giveUp(id, place, context) }
             let result = TripleResult(
                 reset: code,
                 by: direction == requests ? .caller : .callee,
@@ -265,14 +244,31 @@ extension HTTP2Session {
         remove(id)
     }
 
+    /// The caller does not wait any longer; if its time was over that is no cancellation, and no late reply either.
+    private func giveUp(_ id: UInt32, _ place: Int, _ context: InspectedBytes) {
+        if captures[id]?.purpose == .method { resolveMethod(id, context) }
+        let (inspector, session) = (context.inspector, context.session)
+        let index = inspector.calls.find(session: session.number, direction: requests, id: UInt64(id))
+        guard index >= 0, streams[place].marks.contains(.isCounted) else { return }
+        if inspector.calls.kind(index) == .call {
+            guard context.now > inspector.calls.deadline(index) else { return }
+            creditRequest(place, context)
+            inspector.expire(index, session)
+        }
+        streams[place].marks.remove(.isCounted)
+        if inspector.calls.kind(index) == .tombstone { inspector.calls.remove(index, first: &session.firstCall) }
+    }
+
     /// A peer looks at no stream above `last`: calls there will not be answered.
     func goAway(_ last: UInt32, _ direction: Direction, _ context: InspectedBytes) {
         guard direction != requests, last < lastStream else { return }
         var ended: [UInt32] = []
         for place in 0..<streams.placeCount where streams[place].id > last { ended.append(streams[place].id) }
         for id in ended {
+            if captures[id]?.purpose == .method { resolveMethod(id, context) }
             let place = streams.place(of: id)
             if streams[place].marks.contains(.isCounted) {
+                creditRequest(place, context)
                 context.inspector.retire(context.session, requests, UInt64(id), context.now)
             }
             remove(id)
@@ -347,31 +343,11 @@ extension HTTP2Session {
     // MARK: Observed
 
     /// Keeps what an observer of messages will be told of a request.
-    private func observe(
-        _ stream: TripleStream,
-        _ headers: borrowing HeaderTexts,
-        _ names: TriplePath?
-    ) {
-        let head = headers.request
-        let texts = headers.texts.bytes
-        let path = texts.slice(head.path)
+    private func observe(_ stream: TripleStream, _ headers: borrowing HeaderTexts) {
         var observed = ObservedStream()
+        observed.request = headers.observedRequest()
         observed.request.streamID = stream.id
-        observed.request.direction = .toUpstream
         observed.request.start = stream.start
-        if let names = names ?? TriplePath(path) {
-            observed.request.interface = path.slice(names.interface).text
-            observed.request.method = path.slice(names.method).text
-        }
-        if !head.version.isEmpty { observed.request.version = texts.slice(head.version).text }
-        if !head.group.isEmpty { observed.request.group = texts.slice(head.group).text }
-        for field in headers.fields {
-            let name = Array(field.name.utf8)
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            if TripleHeaderName.isAttachment(field.id, name: unsafe name.span.bytes) {
-                observed.request.attachments.append((field.name, field.value))
-            }
-        }
         observed.reply.streamID = stream.id
         observed.reply.direction = .toDownstream
         halves[stream.id] = observed

@@ -13,7 +13,9 @@ extension HTTP2Session {
     /// The most bytes of a header block that are held back.
     static let maxHeldBytes = 60_000
     /// The most refused streams whose request still goes on.
-    private static let maxRefused = 65_536
+    private static let maxRefused = 8192
+    /// The most bytes of answers that wait for upstream's SETTINGS.
+    private static let maxEarlyBytes = 262_144
 
     // MARK: Judging
 
@@ -32,7 +34,7 @@ extension HTTP2Session {
             insertion = (key, value)
             return false
         case .refuse(let refusal):
-            guard refused.count < Self.maxRefused else {
+            guard refused.count < Self.maxRefused || !hasUntracked, earlyReplies.count < Self.maxEarlyBytes else {
                 context.inspector.recorder.verdictPartial()
                 return false
             }
@@ -60,7 +62,7 @@ extension HTTP2Session {
             code: isGRPC ? Int32(reason.grpcStatus) : Int32(reason.httpStatus),
             context.session,
             now: context.now
-        ) { texts(headers) }
+        ) { headers.callTexts }
         let contentType = headers.texts.bytes.slice(headers.request.contentTypeText)
         var fields = isGRPC ? answer.trailersOnly(contentType: contentType) : answer.httpFields
         if !isGRPC { fields.insert(TripleField(.status, Array(String(reason.httpStatus).utf8)), at: 0) }
@@ -84,11 +86,29 @@ extension HTTP2Session {
             into: &replies
         )
         if !stream.marks.contains(.requestEnded) {
+            if refused.count >= Self.maxRefused { forgetRefused() }
             refused.insert(stream.id)
             // The rest of the request is not needed (RFC 9113 §8.1).
             HTTP2FrameWriter.resetStream(stream.id, errorCode: HTTP2ErrorCode.noError, into: &replies)
         }
         isBlockRefused = true
+        guard let observed = halves.removeValue(forKey: stream.id), let connection = context.session.seenConnection
+        else { return }
+        inspector.messageObserver?.streamRequest(observed.request, on: connection)
+    }
+
+    /// Forgets the older half of the refused streams: a client that was answered often says no more of a stream.
+    private func forgetRefused() {
+        let ids = refused.sorted()
+        let middle = ids.count / 2
+        refusedFloor = ids[middle]
+        refused = Set(ids[(middle + 1)...])
+    }
+
+    /// Whether upstream knows nothing of the stream, or no longer wants to.
+    private func isWithheld(_ id: UInt32) -> Bool {
+        if refused.contains(id) { return true }
+        return id <= refusedFloor && id != 0 && streams.place(of: id) < 0
     }
 
     // MARK: Deciding
@@ -99,11 +119,13 @@ extension HTTP2Session {
         let end = at + Int(frame.payloadBytes)
         switch frame.type {
         case HTTP2FrameType.headers:
-            half.isBlockPassed = false
+            half.isBlockPassed = half.isUnitPassed
+            half.isUnitPassed = false
+            half.isBlockWithheld = isWithheld(frame.streamID)
             return
         case HTTP2FrameType.continuation: return
         case HTTP2FrameType.data, HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate, HTTP2FrameType.priority:
-            guard !refused.isEmpty, refused.contains(frame.streamID) else { break }
+            guard half.isRewriting, isWithheld(frame.streamID) else { break }
             walk.drop(to: end, &plan)
             if frame.type == HTTP2FrameType.data { creditBytes += frame.payloadBytes }
             if frame.type == HTTP2FrameType.resetStream { refused.remove(frame.streamID) }
@@ -111,6 +133,7 @@ extension HTTP2Session {
             return
         default: break
         }
+        half.isUnitPassed = false
         walk.forward(to: end, &plan)
     }
 
@@ -127,13 +150,14 @@ extension HTTP2Session {
             return
         }
         defer {
+            half.isBlockPassed = false
             isBlockRefused = false
             insertion = nil
         }
         guard !isAbandoned else { return }
         let id = half.blockFrame.streamID
         let endsStream = half.blockFrame.has(HTTP2Flag.endStream)
-        if isBlockRefused || refused.contains(id) {
+        if isBlockRefused || half.isBlockWithheld {
             if endsStream { refused.remove(id) }
             half.encoder.carry(half.decoder.sizeUpdates)
             startRewriting(half)
@@ -244,7 +268,7 @@ extension HTTP2Session {
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
-        if isAbandoned { return abandon(half, count, context, &walk, &plan) }
+        if isAbandoned { return abandonDecided(half, count, &walk, &plan) }
         guard case .other = context.session.decoder else {
             walk.forward(to: count, &plan)
             return
@@ -254,7 +278,7 @@ extension HTTP2Session {
         if count - walk.at > Self.maxHeldBytes {
             guard !half.isRewriting else {
                 goBlind(context, reason: "header_block_size")
-                return abandon(half, count, context, &walk, &plan)
+                return abandonDecided(half, count, &walk, &plan)
             }
             // A block that large is passed on as it comes; its request is not judged.
             half.isBlockPassed = true
@@ -263,7 +287,7 @@ extension HTTP2Session {
         }
         half.heldBytes = max(0, count - walk.at)
         half.reachBytes = max(0, walk.at - count)
-        if half.isAtBoundary || half.heldBytes > 0 { plan.markBoundary() }
+        if half.isAtBoundary || (half.heldBytes > 0 && !half.isBlockPassed) { plan.markBoundary() }
         HTTP2FrameWriter.windowUpdate(creditBytes, streamID: 0, into: &replies)
         creditBytes = 0
         guard !replies.isEmpty else { return }
@@ -289,30 +313,5 @@ extension HTTP2Session {
         }
         walk.forward(to: count, &plan)
         if half.isAtBoundary { plan.markBoundary() }
-    }
-
-    /// Ends a connection whose requests can no longer be told apart: neither peer gets a byte that means something else.
-    private func abandon(
-        _ half: HTTP2Half,
-        _ count: Int,
-        _ context: InspectedBytes,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        walk.drop(to: count, &plan)
-        half.heldBytes = 0
-        half.reachBytes = 0
-        guard !isGoodbyeSaid else { return }
-        isGoodbyeSaid = true
-        var toClient: [UInt8] = []
-        HTTP2FrameWriter.goAway(
-            lastStreamID: lastStream,
-            errorCode: HTTP2ErrorCode.compressionError,
-            into: &toClient
-        )
-        plan.reply(with: toClient)
-        var toServer: [UInt8] = []
-        HTTP2FrameWriter.goAway(lastStreamID: 0, errorCode: HTTP2ErrorCode.noError, into: &toServer)
-        plan.replace(0, with: toServer)
     }
 }

@@ -15,6 +15,11 @@ final class HTTP2Session: ProtocolSession {
     static let maxBlockBytes = 262_144
     /// The most bytes of a SETTINGS frame that are looked at.
     static let maxSettingsBytes = 4096
+    /// The most SETTINGS of one peer that wait for their acknowledgement.
+    private static let maxPendingSettings = 1000
+    /// How many frames that bring no message further one that does makes up for: updates of windows, pings and resets
+    /// are a part of ordinary traffic.
+    private static let idleFramesPerMessageFrame = 8
 
     let up: HTTP2Half
     let down: HTTP2Half
@@ -35,6 +40,10 @@ final class HTTP2Session: ProtocolSession {
     // Verdicts; see HTTP2Session+Verdicts.
     /// Streams that Weir answered and whose request still goes on.
     var refused: Set<UInt32> = []
+    /// Refused streams up to this one were forgotten: what comes for a stream that is not open is withheld.
+    var refusedFloor: UInt32 = 0
+    /// Whether a stream was passed on that ``streams`` had no room for.
+    var hasUntracked = false
     /// Whether plans have changed something, so that they must go on doing so.
     var isEditing = false
     /// Replies that wait until upstream's SETTINGS have passed.
@@ -77,57 +86,65 @@ final class HTTP2Session: ProtocolSession {
         let half = half(direction)
         let isEdited = direction == requests && (context.isGoverned || isEditing)
         guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
+            half.wasForwarded = true
             var walk = PlanWalk(at: bytes.byteCount)
-            follow(half, bytes, context, &walk, &plan)
+            let end = follow(half, bytes, context, &walk, &plan)
+            if isAbandoned { return abandonForwarded(half, bytes, from: end, &plan) }
+            guard case .other = context.session.decoder else { return plan.forwardAll(endsAtBoundary: false) }
             guard direction != requests, plan.isBoundaryWanted || !earlyReplies.isEmpty else {
                 return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
             }
             return forward(bytes.byteCount, half, walk.boundary, &plan)
         }
+        half.beginDeciding()
         var walk = PlanWalk(at: half.reachBytes > 0 ? half.reachBytes : -half.heldBytes, isEdited: true)
-        follow(half, bytes, context, &walk, &plan)
+        _ = follow(half, bytes, context, &walk, &plan)
         finishPlan(half, bytes.byteCount, context, &walk, &plan)
     }
 
     /// Reads frames.
+    ///
+    /// - Returns: Where it stopped: at the end, unless the connection can no longer be followed.
     private func follow(
         _ half: HTTP2Half,
         _ bytes: RawSpan,
         _ context: InspectedBytes,
         _ walk: inout PlanWalk,
         _ plan: inout Plan
-    ) {
+    ) -> Int {
         var at = 0
         while at < bytes.byteCount, !isAbandoned {
             switch half.phase {
             case .preface: skipPreface(half, bytes, &at, context)
             case .header:
                 if !half.isInHeader { half.frameStart = context.now }
-                guard half.gatherHeader(bytes, &at) else { return }
+                guard half.gatherHeader(bytes, &at) else { return at }
                 beginFrame(half, at, context, &walk, &plan)
             case .payload: readPayload(half, bytes, &at, context)
             case .searching: search(half, bytes, &at, context)
             }
             guard case .other = context.session.decoder else {
                 context.inspector.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
-                return
+                return at
             }
+            if isAbandoned { return at }
             if half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
                 endFrame(half, bytes, at, context, &walk, &plan)
             }
             if half.isAtBoundary, walk.boundary == nil { walk.boundary = at }
         }
+        return at
     }
 
     private func skipPreface(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: InspectedBytes) {
-        let count = min(half.prefaceLeft, bytes.byteCount - at)
-        let from = HTTP2Preface.byteCount - half.prefaceLeft
-        let text = Array(HTTP2Preface.text.description.utf8)[from..<from + count]
-        guard bytes.extracting(at..<at + count).array.elementsEqual(text) else {
-            return goBlind(context, reason: "preface")
+        let text = Array(HTTP2Preface.text.description.utf8)
+        while half.prefaceLeft > 0, at < bytes.byteCount {
+            guard bytes.byte(at: at) == text[text.count - half.prefaceLeft] else {
+                return goBlind(context, reason: "preface")
+            }
+            at += 1
+            half.prefaceLeft -= 1
         }
-        at += count
-        half.prefaceLeft -= count
         if half.prefaceLeft == 0 { half.phase = .header }
     }
 
@@ -157,12 +174,20 @@ final class HTTP2Session: ProtocolSession {
             guard Int(frame.payloadBytes) + half.block.count <= Self.maxBlockBytes else {
                 return goBlind(context, reason: "header_block_size")
             }
+            // A client's would be passed on as it is, though the tables may differ; and no client may push.
+            if walk.isEdited, frame.type == HTTP2FrameType.pushPromise {
+                return goBlind(context, reason: "push_promise")
+            }
         case HTTP2FrameType.data where frame.has(HTTP2Flag.padded):
             // Where the content ends is known with its first byte.
             half.content = .empty
         default: break
         }
-        if isIdle(frame), isFlooded(context.now) { return goBlind(context, reason: "flood") }
+        if !isIdle(frame) {
+            idleFrames = max(0, idleFrames &- Self.idleFramesPerMessageFrame)
+        } else if isFlooded(context.now) {
+            return goBlind(context, reason: "flood")
+        }
         if walk.isEdited { decide(half, at, &walk, &plan) }
     }
 
@@ -199,6 +224,13 @@ final class HTTP2Session: ProtocolSession {
 
     private func readPayload(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: InspectedBytes) {
         let frame = half.frame
+        if frame.type == HTTP2FrameType.data, half.payloadRead == 0, frame.has(HTTP2Flag.padded) {
+            do throws(HTTP2FrameError) {
+                half.content = try frame.content(firstByte: bytes.byte(at: at))
+            } catch {
+                return goBlind(context, reason: error.label)
+            }
+        }
         let count = min(Int(frame.payloadBytes) &- half.payloadRead, bytes.byteCount &- at)
         let piece = bytes.extracting(at..<at &+ count)
         at &+= count
@@ -212,15 +244,7 @@ final class HTTP2Session: ProtocolSession {
     }
 
     private func readData(_ half: HTTP2Half, _ piece: RawSpan, _ context: InspectedBytes) {
-        guard piece.byteCount > 0 else { return }
         let start = half.payloadRead
-        if start == 0, half.frame.has(HTTP2Flag.padded) {
-            do throws(HTTP2FrameError) {
-                half.content = try half.frame.content(firstByte: piece.byte(at: 0))
-            } catch {
-                return goBlind(context, reason: error.label)
-            }
-        }
         let content = half.content.indices
         let from = max(content.lowerBound, start)
         let to = min(content.upperBound, start + piece.byteCount)
@@ -284,7 +308,7 @@ final class HTTP2Session: ProtocolSession {
         if half.frame.has(HTTP2Flag.ack) {
             // What this direction's receiver had set binds its sender from here on.
             guard !half.pendingTableSizes.isEmpty else { return }
-            if let size = half.pendingTableSizes.removeFirst() { half.decoder.setLimit(size) }
+            if let size = half.pendingTableSizes.removeFirst() { half.setTableSize(size) }
             return
         }
         var tableSize: UInt32?
@@ -294,12 +318,21 @@ final class HTTP2Session: ProtocolSession {
             case HTTP2SettingID.headerTableSize:
                 tableSize = setting.value
                 // A larger one may be used before it is acknowledged.
-                if setting.value > HTTP2Default.headerTableBytes { other.decoder.setLimit(setting.value) }
-            case HTTP2SettingID.maxFrameSize: other.maxFrameBytes = setting.value
+                if setting.value > other.tableBytes { other.setTableSize(setting.value) }
+            case HTTP2SettingID.maxFrameSize:
+                other.maxFrameBytes = max(
+                    HTTP2Default.maxFrameBytes,
+                    min(setting.value, HTTP2FrameHeader.maxPayloadBytes)
+                )
             default: break
             }
         }
-        if other.pendingTableSizes.count < 64 { other.pendingTableSizes.append(tableSize) }
+        // Who joined in the middle may miss acknowledgements, and needs none.
+        guard !other.decoder.isMidstream else { return }
+        guard other.pendingTableSizes.count < Self.maxPendingSettings else {
+            return goBlind(context, reason: "settings_flood")
+        }
+        other.pendingTableSizes.append(tableSize)
     }
 
     // MARK: Ends

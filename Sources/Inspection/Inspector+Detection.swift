@@ -56,7 +56,19 @@ extension Inspector {
             plan.removeAll()
             // Who begins with the preface is the client; a server may have begun with its SETTINGS before.
             let isPreface = bytes.byte(at: 0) == 0x50
-            becomeHTTP2(session, HTTP2Session(requests: isPreface ? direction : direction.opposite), direction, now)
+            become(HTTP2Session(requests: isPreface ? direction : direction.opposite), session, direction, now)
+            receive(session, bytes, direction, now: now, plan: &plan)
+        case .http:
+            plan.removeAll()
+            if session.isClientUnknown {
+                session.isClientUnknown = false
+                session.isFlipped = (direction == .toDownstream) == (bytes.byte(at: 0) != 0x48)
+            }
+            become(HTTP1Session(requests: session.isFlipped ? .toDownstream : .toUpstream), session, direction, now)
+            receive(session, bytes, direction, now: now, plan: &plan)
+        case .jsonrpc:
+            plan.removeAll()
+            become(JSONStreamSession(), session, direction, now)
             receive(session, bytes, direction, now: now, plan: &plan)
         case .some(let other): becomeOpaque(session, other, bytes.byteCount, direction)
         }
@@ -85,15 +97,21 @@ extension Inspector {
         dubbo.down.heldBytes = 0
     }
 
-    private func becomeHTTP2(_ session: Session, _ http2: HTTP2Session, _ direction: Direction, _ now: UInt64) {
-        session.decoder = .other(http2)
+    private func become(
+        _ decoder: some ProtocolSession,
+        _ session: Session,
+        _ direction: Direction,
+        _ now: UInt64
+    ) {
+        session.decoder = .other(decoder)
         let other = session.takePending(direction.opposite)
         guard !other.isEmpty else { return }
-        // A server may speak first; what it said has been passed on.
+        // What a server said first has been passed on; what a client began to say may be held back, and stays so.
         var unused = Plan()
-        let context = InspectedBytes(self, session, now, isForwarded: true)
+        let isHeld = direction == .toDownstream && session.isPendingHeld
+        let context = InspectedBytes(self, session, now, isForwarded: !isHeld)
         // SAFETY: the array's bytes are initialised and outlive the span.
-        http2.receive(unsafe other.span.bytes, direction.opposite, context, &unused)
+        decoder.receive(unsafe other.span.bytes, direction.opposite, context, &unused)
     }
 
     private func becomeOpaque(_ session: Session, _ spoken: ConnectionProtocol, _ count: Int, _ direction: Direction) {
@@ -105,14 +123,15 @@ extension Inspector {
     /// Looks for a frame's header in a connection that was joined in the middle.
     private func decideMidstream(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
         var unused = Plan()
-        if Self.firstSight(of: bytes, direction) == .triple {
+        let sight = Self.firstSight(of: bytes, direction)
+        if sight == .triple || (sight == .jsonrpc && RPCReader.beginsWithMessage(bytes)) {
             session.isMidstream = false
             return decide(session, bytes, direction, now, &unused)
         }
         if HTTP2Session.beginsWithFrame(bytes) {
             let http2 = HTTP2Session(requests: direction, isMidstream: true)
             http2.half(direction).phase = .header
-            becomeHTTP2(session, http2, direction, now)
+            become(http2, session, direction, now)
             return receive(session, bytes, direction, now: now, plan: &unused)
         }
         let next = Self.nextHeader(in: bytes, from: 0)
@@ -172,6 +191,7 @@ extension Inspector {
         case 0x00 where direction == .toDownstream: return serverSettings(in: bytes)
         case 0xda: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0xbb ? .dubbo : .opaque
         case 0x50 where bytes.byteCount >= 3 && bytes.byte(at: 1) == 0x52 && bytes.byte(at: 2) == 0x49: return .triple
+        case 0x7b, 0x5b: return .jsonrpc
         case 0x16: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0x03 ? .tls : .opaque
         default: return httpMethod(in: bytes)
         }

@@ -67,6 +67,8 @@ public final class Inspector {
     /// What is to become of frames among the bytes being received.
     var frameEdits: [FrameEdit] = []
 
+    var spareHeaderTexts: [HeaderTextsBox] = []
+    var spareRPCReaders: [RPCReader] = []
     /// Where header blocks are read to.
     var headers = HeaderTexts()
     var headerScratch = HPACKScratch()

@@ -39,7 +39,8 @@ extension MessageLines {
         for member in message.members {
             json.beginObject()
             json.key("id")
-            if let id = member.id { json.raw(id) } else { json.null() }
+            // A null id and none differ: the latter asks for no reply.
+            if let id = member.id { json.raw(id) } else { json.string(literal: "<absent>") }
             text("method", member.method)
             json.key("error_code")
             if let code = member.errorCode { json.number(code) } else { json.null() }

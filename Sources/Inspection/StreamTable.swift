@@ -40,6 +40,8 @@ struct TripleStream: BitwiseCopyable {
     var deadline: UInt64 = 0
     var requestBytes: UInt64 = 0
     var replyBytes: UInt64 = 0
+    /// Its call's place in the call table, which may have become another's.
+    var call = CallTable.none
     var reply = TripleResponseHead()
     var requests = GRPCMessageReader()
     var replies = GRPCMessageReader()

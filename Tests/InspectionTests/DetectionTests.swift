@@ -49,8 +49,6 @@ import Testing
         arguments: [
             ("16 03 01 0200", ConnectionProtocol.tls, "tls"), ("16 02 00", .opaque, "opaque"),
             ("da bc", .opaque, "opaque"),
-            (hexText("GET / HTTP/1.1\r\n".utf8), .http, "http"), (hexText("OPTIONS * ".utf8), .http, "http"),
-            (hexText("DELETE /x".utf8), .http, "http"), (hexText("POST /a".utf8), .http, "http"),
             (hexText("GETX / HTTP/1.1".utf8), .opaque, "opaque"), (hexText("OPTIMIZE".utf8), .opaque, "opaque"),
             (hexText("status\r\n".utf8), .opaque, "opaque"), ("00", .opaque, "opaque"), ("bb da", .opaque, "opaque"),
         ]
@@ -67,6 +65,26 @@ import Testing
                 #expect(bench.counts().isEmpty && session.inFlight == 0 && !session.isQuiet)
                 bench.inspector.close(session, now: 1)
                 #expect(bench.snapshot.connections(spoken)?.open == 0 && bench.snapshot.connections(spoken)?.total == 1)
+            }
+        }
+    }
+
+    @Test("HTTP without calls is framed and counted as a connection; what breaks its rules is passed on")
+    func http() {
+        let exchange = (
+            "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+        )
+        for method in ["GET", "OPTIONS", "DELETE", "PUT", "HEAD", "PATCH"] {
+            let request = Array(exchange.0.replacing("GET", with: method).utf8)
+            for cut in 1..<request.count {
+                let (bench, session) = first(request, .toUpstream, sizes: [cut])
+                #expect(session.connectionProtocol == .http && !session.isQuiet)
+                bench.down(session, Array((method == "HEAD" ? String(exchange.1.dropLast(2)) : exchange.1).utf8))
+                #expect(session.isQuiet && bench.uninspected.isEmpty && bench.counts().isEmpty)
+                bench.up(session, Array("GARBAGE\n".utf8))
+                #expect(bench.uninspected.keys.sorted() == ["blind"] && bench.decodeErrors == ["http_bare_lf": 1])
+                bench.inspector.close(session, now: 1)
+                #expect(bench.snapshot.connections(.http)?.total == 1)
             }
         }
     }

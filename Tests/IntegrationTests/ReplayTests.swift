@@ -132,7 +132,10 @@ extension Integration {
             #expect(metrics.sum("weir_decode_errors_total") == 0)
             #expect(metrics.sum("weir_connections_refused_total") == 0)
             let answered = capture.calls.filter { !["oneway", "timeout", "unanswered"].contains($0.outcome) }.count
-            #expect(metrics.sum("weir_call_duration_seconds_count") == answered)
+            #expect(
+                metrics.sum("weir_call_duration_seconds_count") + metrics.sum("weir_stream_duration_seconds_count")
+                    == answered
+            )
             guard Self.dubbo.contains(capture.name) else { return }
             #expect(metrics.sum("weir_late_replies_total") == (try JavaLogs(capture).lateReplies))
         }

@@ -1,0 +1,218 @@
+internal import Calls
+internal import HTTP1
+internal import HTTP2
+internal import JSONRPC
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Takes what is read of requests.
+struct RequestSink: HTTP1Sink, ~Copyable {
+    let session: HTTP1Session
+    let context: InspectedBytes
+
+    static var wantedHeaders: NameTable { TripleHeaderName.table }
+
+    var wantsAllHeaders: Bool { context.inspector.messageObserver != nil }
+
+    mutating func requestLine(method: RawSpan, target: RawSpan, version: HTTP1Version) {
+        session.requestLine(HTTP1Method(method), target, context)
+    }
+
+    mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {
+        session.requestHeader(id, name, value)
+    }
+
+    mutating func headEnded(_ head: HTTP1Head) { session.requestHead(head, context) }
+
+    mutating func body(_ piece: RawSpan) {
+        if session.current.kind != .triple { session.requestBody(piece) }
+    }
+
+    mutating func messageEnded() {}
+}
+
+extension HTTP1Session {
+    func requestLine(_ method: HTTP1Method, _ target: RawSpan, _ context: InspectedBytes) {
+        let inspector = context.inspector
+        current = Exchange(number: nextNumber, method: method)
+        nextNumber += 1
+        requests.start = context.now
+        requests.bytes = 0
+        let box = inspector.takeHeaderTexts()
+        box.texts.begin(
+            isRequest: true,
+            isReply: false,
+            wantsFields: inspector.messageObserver != nil,
+            wantsTraces: inspector.callObserver != nil
+        )
+        box.texts.take(TripleHeaderName.path.rawValue, target)
+        requests.headers = box
+    }
+
+    func requestHeader(_ id: UInt8, _ name: RawSpan, _ value: RawSpan) {
+        guard let box = requests.headers else { return }
+        let field = HeaderField(nameID: id, name: name, value: value)
+        box.texts.field(field)
+    }
+
+    func requestHead(_ head: HTTP1Head, _ context: InspectedBytes) {
+        requests.head = head
+        startLineBytes = Int(head.startLineBytes)
+        guard let box = requests.headers else { return }
+        current.asksForHTTP2 = head.asksForOtherProtocol && head.method != .connect
+        if box.texts.request.form == .http {
+            openTriple(box.texts, head, context)
+        } else if head.body != .none {
+            let rpc = context.inspector.takeRPCReader()
+            rpc.beginBody()
+            requests.rpc = rpc
+        }
+    }
+
+    func requestBody(_ piece: RawSpan) { requests.rpc?.readBody(piece) }
+
+    /// A request is complete.
+    func finishRequest(_ context: InspectedBytes) {
+        let inspector = context.inspector
+        defer { giveBack(&requests, inspector) }
+        if let rpc = requests.rpc, current.kind == .other {
+            let role = rpc.finishBody()
+            if role == .request || role == .notification { takeCalls(rpc, context) }
+        }
+        if let observed = current.observed, let connection = context.session.seenConnection {
+            inspector.messageObserver?.streamRequest(observed, on: connection)
+        }
+        if current.kind == .other, context.session.connectionProtocol == .silent {
+            inspector.identify(context.session, .http)
+        }
+        if current.kind == .triple, current.hasCall { addRequestBytes(context) }
+        if judgement != .refused || current.localReply != nil { push(current, context) }
+    }
+
+    private func addRequestBytes(_ context: InspectedBytes) {
+        let calls = context.inspector.calls
+        let index = calls.find(
+            session: context.session.number,
+            direction: requestDirection,
+            id: current.number
+        )
+        if index >= 0, calls.kind(index) == .call { calls.addRequestBytes(index, requests.bytes) }
+    }
+
+    private func push(_ exchange: Exchange, _ context: InspectedBytes) {
+        guard waiting < Self.maxExchanges else {
+            context.inspector.recorder.decodeError(.http, reason: "too_many_requests")
+            return context.inspector.goBlind(context.session, context.now)
+        }
+        if firstExchange > 64, firstExchange * 2 > exchanges.count {
+            exchanges.removeFirst(firstExchange)
+            firstExchange = 0
+        }
+        exchanges.append(exchange)
+    }
+
+    // MARK: JSON-RPC
+
+    private func takeCalls(_ rpc: RPCReader, _ context: InspectedBytes) {
+        let inspector = context.inspector
+        current.kind = .rpc
+        if context.session.connectionProtocol != .jsonrpc { inspector.identify(context.session, .jsonrpc) }
+        if let observer = inspector.messageObserver, let connection = context.session.seenConnection {
+            observer.rpc(rpc.observed(context.session.seen(requestDirection), start: requests.start), on: connection)
+        }
+        guard let box = requests.headers else { return }
+        var headers = HeaderTexts()
+        swap(&headers, &box.texts)
+        defer { swap(&headers, &box.texts) }
+        let path = headers.texts.bytes.slice(headers.request.path)
+        let interface = Self.interface(path)
+        let refusal = judgement == .held && context.isGoverned ? self.refusal(rpc, interface, context) : nil
+        let isBatch = rpc.scanner.isBatch
+        var keys: [UInt64] = []
+        let (start, number, bytes) = (requests.start, current.number, requests.bytes)
+        let deadline =
+            headers.request.timeoutNanoseconds > 0
+            ? start &+ headers.request.timeoutNanoseconds : inspector.defaultDeadline(start)
+        rpc.eachCall { call in
+            let key = isBatch ? Self.key(call.idKey ?? UInt64(keys.count), number) : number
+            let entry = CallTable.Entry(
+                kind: .call,
+                session: context.session.number,
+                direction: requestDirection,
+                id: key,
+                side: context.session.side(of: requestDirection),
+                operation: inspector.rpcOperation(interface: interface, method: call.method),
+                start: start,
+                deadline: deadline,
+                requestBytes: isBatch ? call.byteCount : bytes
+            )
+            if refusal == nil, !call.isNotification {
+                inspector.startCall(entry, context.session, now: context.now) { texts(headers, id: call.id) }
+                keys.append(key)
+                return
+            }
+            inspector.countUntracked(
+                entry,
+                refusal?.outcome ?? .oneway,
+                code: refusal?.jsonrpcCode ?? ResultCode.none,
+                context.session,
+                now: context.now
+            ) { texts(headers, id: call.id) }
+        }
+        current.hasCall = !keys.isEmpty
+        if isBatch { current.keys = keys }
+        if let refusal { answerRPC(rpc, refusal) }
+    }
+
+    /// The key of a batch's member in the call table.
+    static func key(_ id: UInt64, _ number: UInt64) -> UInt64 { id ^ (number &* 0x9e37_79b9_7f4a_7c15) }
+
+    /// The service that a JSON-RPC path names: the path without its slash and its query (dubbo-go).
+    @_lifetime(copy path)
+    static func interface(_ path: RawSpan) -> RawSpan {
+        var start = 0
+        while start < path.byteCount, path.byte(at: start) == 0x2f { start += 1 }
+        let end = path.firstIndex(of: 0x3f) ?? path.byteCount
+        return path.extracting(min(start, end)..<end)
+    }
+
+    private func texts(_ headers: borrowing HeaderTexts, id: RawSpan) -> Inspector.CallTexts {
+        var texts = headers.callTexts
+        texts.id = id.text
+        return texts
+    }
+
+    // MARK: Triple
+
+    private func openTriple(_ headers: borrowing HeaderTexts, _ head: HTTP1Head, _ context: InspectedBytes) {
+        let inspector = context.inspector
+        let texts = headers.texts.bytes
+        let path = texts.slice(headers.request.path)
+        guard let names = TriplePath(path) else { return }
+        current.kind = .triple
+        if context.session.connectionProtocol != .triple { inspector.identify(context.session, .triple) }
+        if inspector.messageObserver != nil {
+            var observed = headers.observedRequest()
+            observed.direction = context.session.seen(requestDirection)
+            observed.start = requests.start
+            current.observed = observed
+        }
+        let start = requests.start
+        let timeout = headers.request.timeoutNanoseconds
+        let entry = CallTable.Entry(
+            kind: .call,
+            session: context.session.number,
+            direction: requestDirection,
+            id: current.number,
+            side: context.session.side(of: requestDirection),
+            operation: headers.operation(names, inspector),
+            start: start,
+            deadline: timeout > 0 ? start &+ timeout : inspector.defaultDeadline(start),
+            requestBytes: 0
+        )
+        if context.isGoverned, judgement == .held, isTripleRefused(entry, headers, head, context) { return }
+        current.hasCall =
+            inspector.startCall(entry, context.session, now: context.now) { headers.callTexts } >= 0
+    }
+}

@@ -1,0 +1,209 @@
+internal import Calls
+internal import HTTP1
+internal import JSONRPC
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Verdicts on HTTP/1 requests and their execution.
+///
+/// A request is held back from its first byte until it is judged: Triple's at the end of its head, JSON-RPC's at the
+/// end of its body, where the method may be. An answer of Weir's own keeps the order of the requests: it waits behind
+/// the responses to earlier ones.
+extension HTTP1Session {
+    // MARK: Judging
+
+    func refusal(_ rpc: RPCReader, _ interface: RawSpan, _ context: InspectedBytes) -> Refusal? {
+        guard let governor = context.inspector.governor else { return nil }
+        guard !rpc.scanner.isBatch || rpc.batch.isComplete else {
+            context.inspector.recorder.verdictPartial()
+            return nil
+        }
+        var operation: OperationID?
+        var isOneway = true
+        var calls = 0
+        rpc.eachCall { call in
+            calls += 1
+            if !call.isNotification { isOneway = false }
+            if operation == nil {
+                operation = context.inspector.rpcOperation(interface: interface, method: call.method)
+            }
+        }
+        guard let operation else { return nil }
+        let side = context.session.side(of: requestDirection)
+        let facts = RequestFacts(operation: operation, side: side, isOneway: isOneway, calls: calls)
+        switch governor.verdict(on: facts) {
+        case .admit: return nil
+        case .insert(let key, let value):
+            insertion = Array("\(key): \(value)\r\n".utf8)
+            return nil
+        case .refuse(let refusal): return refusal
+        }
+    }
+
+    /// Makes the answer to calls that are refused.
+    func answerRPC(_ rpc: RPCReader, _ refusal: Refusal) {
+        judgement = .refused
+        let error = JSONRPCErrorReply(code: refusal.jsonrpcCode, message: refusal.text)
+        var body: [UInt8] = []
+        if rpc.scanner.isBatch {
+            error.write(batch: rpc.batch, to: &body)
+        } else if rpc.scanner.facts.role == .request {
+            let version = rpc.scanner.facts.version
+            rpc.scanner.withTexts { _, id in error.write(id: id, version: version, to: &body) }
+        }
+        var answer: [UInt8] = []
+        HTTP1ResponseHead(
+            // Notifications have no reply, but their request has.
+            status: body.isEmpty ? 204 : refusal.outcome == .drained ? 503 : 200,
+            contentLength: body.count,
+            persistence: HTTP1ResponseHead.Persistence(answering: requests.head)
+        ).write(to: &answer)
+        current.localReply = answer + body
+    }
+
+    func isTripleRefused(
+        _ entry: CallTable.Entry,
+        _ headers: borrowing HeaderTexts,
+        _ head: HTTP1Head,
+        _ context: InspectedBytes
+    ) -> Bool {
+        guard let governor = context.inspector.governor else { return false }
+        switch governor.verdict(on: RequestFacts(operation: entry.operation, side: entry.side)) {
+        case .admit: return false
+        case .insert(let key, let value):
+            insertion = Array("\(key): \(value)\r\n".utf8)
+            return false
+        case .refuse(let refusal):
+            judgement = .refused
+            let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
+            let answer = TripleRefusal(reason, message: refusal.text)
+            var reply: [UInt8] = []
+            HTTP1ResponseHead(
+                status: reason.httpStatus,
+                contentLength: answer.httpBody.count,
+                persistence: HTTP1ResponseHead.Persistence(answering: head)
+            ).write(to: &reply)
+            current.localReply = reply + (head.method == .head ? [] : answer.httpBody)
+            context.inspector.countUntracked(
+                entry,
+                refusal.outcome,
+                code: Int32(reason.httpStatus),
+                context.session,
+                now: context.now
+            ) { headers.callTexts }
+            return true
+        }
+    }
+
+    // MARK: Deciding
+
+    /// A request's head has ended and its body follows.
+    func decideHead(_ at: Int, _ context: InspectedBytes, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        switch judgement {
+        case .refused: walk.drop(to: at, &plan)
+        case .admitted: walk.forward(to: at, &plan)
+        case .held:
+            // Triple's is judged by its head; a client that waits to be told to go on would wait for ever.
+            let mustPass = requests.head.flags.contains(.expectsContinue)
+            guard current.kind == .triple || mustPass || !context.isGoverned else { return }
+            if mustPass, current.kind != .triple { context.inspector.recorder.verdictPartial() }
+            judgement = .admitted
+            passHead(at, &walk, &plan)
+        }
+    }
+
+    /// Passes a request on from its first byte, with what is to be inserted into its head.
+    private func passHead(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        if let insertion {
+            walk.forward(to: at - Int(requests.bytes) + startLineBytes, &plan)
+            walk.replace(to: walk.at, with: insertion, &plan)
+            self.insertion = nil
+        }
+        walk.forward(to: at, &plan)
+    }
+
+    /// A request is complete.
+    func decideMessage(_ at: Int, _ context: InspectedBytes, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        switch judgement {
+        case .refused:
+            walk.drop(to: at, &plan)
+            sendIfNext()
+        case .admitted: walk.forward(to: at, &plan)
+        case .held: passHead(at, &walk, &plan)
+        }
+        insertion = nil
+        plan.markBoundary()
+    }
+
+    /// An answer of Weir's own goes at once if no earlier request waits.
+    private func sendIfNext() {
+        while let reply = oldest?.localReply {
+            replies += reply
+            firstExchange += 1
+        }
+        if firstExchange == exchanges.count {
+            exchanges = []
+            firstExchange = 0
+        }
+    }
+
+    // MARK: Plans
+
+    func finishRequestPlan(_ count: Int, _ context: InspectedBytes, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        let isAtBoundary = requestReader.isAtBoundary
+        guard walk.isEdited else {
+            guard plan.isBoundaryWanted, let boundary = walk.boundary else {
+                return plan.forwardAll(endsAtBoundary: isAtBoundary)
+            }
+            walk.at = 0
+            walk.forward(to: boundary, &plan)
+            plan.markBoundary()
+            walk.forward(to: count, &plan)
+            if isAtBoundary { plan.markBoundary() }
+            return
+        }
+        var isFollowed = false
+        if case .other(let decoder) = context.session.decoder { isFollowed = decoder === self }
+        if judgement == .refused, isFollowed {
+            walk.drop(to: count, &plan)
+        } else if !isFollowed || isAtBoundary || judgement == .admitted || !context.isGoverned {
+            walk.forward(to: count, &plan)
+        } else if count - walk.at > Self.maxHeldBytes {
+            judgement = .admitted
+            context.inspector.recorder.verdictPartial()
+            walk.forward(to: count, &plan)
+        }
+        heldBytes = max(0, count - walk.at)
+        if isAtBoundary || heldBytes > 0 { plan.markBoundary() }
+        if !replies.isEmpty {
+            plan.reply(with: replies)
+            replies.removeAll(keepingCapacity: true)
+        }
+    }
+
+    /// A response has ended at `at`: answers of Weir's own that are next go behind it.
+    func sendLocalReplies(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        guard oldest?.localReply != nil else { return }
+        sendIfNext()
+        walk.isEdited = true
+        walk.forward(to: at, &plan)
+        walk.replace(to: at, with: replies, &plan)
+        plan.markBoundary()
+        replies.removeAll(keepingCapacity: true)
+    }
+
+    /// Passes responses on, with what was put between them.
+    func forwardResponses(_ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        let isAtBoundary = responseReader.isAtBoundary
+        guard walk.isEdited || (plan.isBoundaryWanted && walk.boundary != nil) else {
+            return plan.forwardAll(endsAtBoundary: isAtBoundary)
+        }
+        if !walk.isEdited, let boundary = walk.boundary {
+            walk.forward(to: boundary, &plan)
+            plan.markBoundary()
+        }
+        walk.forward(to: count, &plan)
+        if isAtBoundary { plan.markBoundary() }
+    }
+}

@@ -1,0 +1,85 @@
+internal import Calls
+internal import HTTP2
+internal import Wire
+
+/// The end of a connection that cannot be followed any more after something in it was withheld or changed: neither peer
+/// gets a byte that would mean something else to it, both are told by GOAWAY, and then nothing passes.
+extension HTTP2Session {
+    /// The requests' direction: what is not decided is left out, what is half passed on is completed.
+    func abandonDecided(_ half: HTTP2Half, _ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        walk.drop(to: count, &plan)
+        half.heldBytes = 0
+        half.reachBytes = max(0, walk.at - count)
+        guard !half.isCut else { return }
+        half.isCut = true
+        // In the middle of a block nothing may be put in.
+        if half.isBlockPassed { return }
+        plan.markBoundary()
+        sayGoodbye(from: half, &plan)
+    }
+
+    /// The replies' direction, whose bytes go on as they are: up to the end of the frame or block being read.
+    ///
+    /// - Parameters:
+    ///   - half: The direction.
+    ///   - bytes: What arrived.
+    ///   - start: How far it was read.
+    ///   - plan: Where the edits go.
+    func abandonForwarded(_ half: HTTP2Half, _ bytes: RawSpan, from start: Int, _ plan: inout Plan) {
+        var walk = PlanWalk(at: 0, isEdited: true)
+        if !half.isCut {
+            walk.forward(to: finishUnit(half, bytes, from: start), &plan)
+            if half.isAtBoundary {
+                half.isCut = true
+                plan.markBoundary()
+                sayGoodbye(from: half, &plan)
+            }
+        }
+        walk.drop(to: bytes.byteCount, &plan)
+    }
+
+    /// Steps over what belongs to a frame or block that has begun.
+    private func finishUnit(_ half: HTTP2Half, _ bytes: RawSpan, from start: Int) -> Int {
+        var at = start
+        while !half.isAtBoundary {
+            if half.phase == .payload {
+                let left = Int(half.frame.payloadBytes) - half.payloadRead
+                let count = min(left, bytes.byteCount - at)
+                at += count
+                half.payloadRead += count
+                guard count == left else { return at }
+                half.phase = .header
+                switch half.frame.type {
+                case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
+                    half.blockStream = half.frame.has(HTTP2Flag.endHeaders) ? 0 : half.frame.streamID
+                default: break
+                }
+                continue
+            }
+            guard half.phase == .header, half.gatherHeader(bytes, &at) else { return at }
+            half.phase = .payload
+            half.payloadRead = 0
+        }
+        return at
+    }
+
+    /// Tells both peers, once: the receiver of the direction here, its sender at the other direction's next boundary.
+    private func sayGoodbye(from half: HTTP2Half, _ plan: inout Plan) {
+        guard !isGoodbyeSaid else { return }
+        isGoodbyeSaid = true
+        var toClient: [UInt8] = []
+        HTTP2FrameWriter.goAway(
+            lastStreamID: lastStream,
+            errorCode: HTTP2ErrorCode.compressionError,
+            into: &toClient
+        )
+        var toServer: [UInt8] = []
+        HTTP2FrameWriter.goAway(lastStreamID: 0, errorCode: HTTP2ErrorCode.noError, into: &toServer)
+        let isFromClient = half.direction == requests
+        plan.replace(0, with: isFromClient ? toServer : toClient)
+        // A server's first frame must be its SETTINGS.
+        if !isFromClient || self.half(requests.opposite).hasSettings {
+            plan.reply(with: isFromClient ? toClient : toServer)
+        }
+    }
+}

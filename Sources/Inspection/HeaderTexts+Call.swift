@@ -1,0 +1,66 @@
+internal import Calls
+internal import Triple
+internal import Wire
+
+/// What a request's headers say of its call.
+extension HeaderTexts {
+    /// What an observer of calls wants.
+    var callTexts: Inspector.CallTexts {
+        let bytes = texts.bytes
+        var trace: TraceContext?
+        if !request.traceparent.isEmpty { trace = TraceContext(traceparent: bytes.slice(request.traceparent).text) }
+        if trace == nil, !request.uberTraceID.isEmpty {
+            trace = TraceContext(uberTraceID: bytes.slice(request.uberTraceID).text)
+        }
+        return Inspector.CallTexts(caller: bytes.slice(request.caller).text, trace: trace)
+    }
+
+    /// The operation that a Triple path and the headers beside it name.
+    func operation(_ names: TriplePath, _ inspector: Inspector) -> OperationID {
+        let path = texts.bytes.slice(request.path)
+        let version = texts.bytes.slice(request.version)
+        let group = texts.bytes.slice(request.group)
+        let interface = path.slice(names.interface)
+        let method = path.slice(names.method)
+        guard version.isEmpty else {
+            return inspector.operations.operation(
+                .triple,
+                interface: interface,
+                version: version,
+                method: method,
+                group: group
+            )
+        }
+        // Without a version the path says it all.
+        return inspector.operations.known(.triple, key: path, group: group)
+            ?? inspector.operations.learn(
+                .triple,
+                key: path,
+                group: group,
+                interface: interface,
+                version: version,
+                method: method
+            )
+    }
+
+    /// What an observer of messages is told of a request; the stream's part is not filled in.
+    func observedRequest() -> ObservedStreamHalf {
+        let bytes = texts.bytes
+        let path = bytes.slice(request.path)
+        var half = ObservedStreamHalf()
+        if let names = TriplePath(path) {
+            half.interface = path.slice(names.interface).text
+            half.method = path.slice(names.method).text
+        }
+        if !request.version.isEmpty { half.version = bytes.slice(request.version).text }
+        if !request.group.isEmpty { half.group = bytes.slice(request.group).text }
+        for field in fields {
+            let name = Array(field.name.lowercased().utf8)
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            if TripleHeaderName.isAttachment(field.id, name: unsafe name.span.bytes) {
+                half.attachments.append((field.name, field.value))
+            }
+        }
+        return half
+    }
+}

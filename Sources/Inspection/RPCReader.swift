@@ -1,0 +1,188 @@
+internal import Calls
+internal import JSONRPC
+internal import Wire
+
+/// Reads JSON for JSON-RPC messages; kept by a connection while a value is half read, else spare.
+final class RPCReader {
+    var scanner = JSONScanner()
+    var batch = JSONRPCBatch()
+    /// Whether the bytes turned out to be no JSON.
+    private(set) var hasFailed = false
+    private var hasMessage = false
+
+    /// Whether bytes of which nothing is known begin with a whole JSON-RPC message.
+    static func beginsWithMessage(_ bytes: RawSpan) -> Bool {
+        let reader = RPCReader()
+        reader.scanner.begin(.stream)
+        var at = 0
+        while at < bytes.byteCount {
+            switch try? reader.scanner.read(bytes, &at) {
+            case .message, .batchEnd: return reader.role != .neither
+            case .batchMember: reader.batch.append(reader.scanner)
+            case .needsMore, .lineEnd: break
+            case nil: return false
+            }
+        }
+        return false
+    }
+
+    /// Begins with a body that holds one value.
+    func beginBody() {
+        scanner.begin(.single)
+        batch.removeAll()
+        hasFailed = false
+        hasMessage = false
+    }
+
+    /// Reads a piece of a body.
+    func readBody(_ piece: RawSpan) {
+        guard !hasFailed else { return }
+        var at = 0
+        do throws(JSONError) {
+            while at < piece.byteCount {
+                switch try scanner.read(piece, &at) {
+                case .message, .batchEnd: hasMessage = true
+                case .batchMember: batch.append(scanner)
+                case .needsMore, .lineEnd: break
+                }
+            }
+        } catch {
+            hasFailed = true
+        }
+    }
+
+    /// A body has ended: what it was.
+    func finishBody() -> JSONRPCRole {
+        guard !hasFailed, (try? scanner.finish()) != nil, hasMessage else { return .neither }
+        return role
+    }
+
+    /// What the value that has ended is; of a batch what its members are, calls before replies.
+    var role: JSONRPCRole {
+        guard scanner.isBatch else { return scanner.facts.role }
+        if batch.requestCount > 0 { return .request }
+        if batch.notificationCount > 0 { return .notification }
+        return batch.responseCount > 0 ? .response : .neither
+    }
+
+    /// The value that has ended, for an observer of messages.
+    func observed(_ direction: Direction, start: UInt64) -> ObservedRPC {
+        var message = ObservedRPC(
+            isRequest: role != .response,
+            direction: direction,
+            start: start,
+            members: [],
+            isBatch: scanner.isBatch
+        )
+        if scanner.isBatch {
+            batch.withText { text in
+                for member in batch.members {
+                    message.members.append(
+                        ObservedRPC.Member(
+                            id: member.id.isEmpty ? nil : text.slice(member.id).text,
+                            method: member.methodForm == .text ? text.slice(member.method).text : nil,
+                            errorCode: member.role == .response ? Self.errorCode(member.resultCode) : nil
+                        )
+                    )
+                }
+            }
+        } else {
+            scanner.withTexts { method, id in
+                message.members.append(
+                    ObservedRPC.Member(
+                        id: id.isEmpty ? nil : id.text,
+                        method: scanner.facts.method == .text ? method.text : nil,
+                        errorCode: scanner.facts.errorCode.map(Int64.init)
+                    )
+                )
+            }
+        }
+        return message
+    }
+
+    private static func errorCode(_ code: Int32) -> Int64? {
+        code == 0 || code == ResultCode.none ? nil : Int64(code)
+    }
+}
+
+/// One call of a JSON-RPC message, a single one or a member of a batch.
+struct RPCCall: ~Escapable {
+    let method: RawSpan
+    let id: RawSpan
+    /// What is equal for equal ids; `nil` without an id that was kept.
+    let idKey: UInt64?
+    let isNotification: Bool
+    let byteCount: UInt64
+
+    @_lifetime(copy method, copy id)
+    init(method: RawSpan, id: RawSpan, idKey: UInt64?, isNotification: Bool, byteCount: UInt64) {
+        self.method = method
+        self.id = id
+        self.idKey = idKey
+        self.isNotification = isNotification
+        self.byteCount = byteCount
+    }
+}
+
+extension RPCReader {
+    /// Gives each call of the value that has ended to `body`; those of a batch beyond its bounds are left out.
+    func eachCall(_ body: (borrowing RPCCall) -> Void) {
+        if scanner.isBatch {
+            batch.withText { text in
+                for member in batch.members where member.role == .request || member.role == .notification {
+                    body(
+                        RPCCall(
+                            method: text.slice(member.method),
+                            id: text.slice(member.id),
+                            idKey: member.idKey,
+                            isNotification: member.role == .notification,
+                            byteCount: member.byteCount
+                        )
+                    )
+                }
+            }
+        } else {
+            let facts = scanner.facts
+            let key = JSONRPCID.key(of: scanner)
+            scanner.withTexts { method, id in
+                body(
+                    RPCCall(
+                        method: method,
+                        id: id,
+                        idKey: key,
+                        isNotification: facts.role == .notification,
+                        byteCount: facts.endOffset - facts.startOffset
+                    )
+                )
+            }
+        }
+    }
+
+    /// Gives each response of the value that has ended to `body`: its id's key, outcome, code and length.
+    func eachResponse(_ body: (UInt64?, Outcome, Int32, UInt64) -> Void) {
+        if scanner.isBatch {
+            for member in batch.members where member.role == .response {
+                body(member.idKey, member.outcome, member.resultCode, member.byteCount)
+            }
+        } else {
+            let facts = scanner.facts
+            body(JSONRPCID.key(of: scanner), facts.outcome, facts.resultCode, facts.endOffset - facts.startOffset)
+        }
+    }
+}
+
+extension Inspector {
+    /// A reader for JSON that is spare, or a new one.
+    func takeRPCReader() -> RPCReader { spareRPCReaders.popLast() ?? RPCReader() }
+
+    /// Gives a reader back.
+    func giveBack(_ reader: RPCReader) {
+        if spareRPCReaders.count < 16 { spareRPCReaders.append(reader) }
+    }
+
+    /// The operation of a JSON-RPC call.
+    func rpcOperation(interface: RawSpan, method: RawSpan) -> OperationID {
+        let nothing = interface.extracting(0..<0)
+        return operations.operation(.jsonrpc, interface: interface, version: nothing, method: method, group: nothing)
+    }
+}

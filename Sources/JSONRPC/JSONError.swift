@@ -1,0 +1,52 @@
+/// Why bytes are not JSON, or not JSON within Weir's bounds.
+///
+/// Source: RFC 8259.
+public enum JSONError: Error, Equatable, Sendable, CaseIterable {
+    /// A byte that cannot stand where it stands.
+    case unexpectedByte
+    /// Something other than white space follows the value of a body.
+    case trailingBytes
+    /// More than ``JSONLimits/maxDepth`` arrays and objects inside each other.
+    case tooDeep
+    /// A backslash with something behind it that is no escape.
+    case badEscape
+    /// A control character inside a string.
+    case controlInString
+    /// A string that is not UTF-8.
+    case badUTF8
+    /// A number that is none.
+    case badNumber
+    /// A word other than `true`, `false` and `null`.
+    case badLiteral
+    /// The bytes ended before the value did, or without one.
+    case truncated
+
+    /// The value of the metric label `reason`.
+    public var label: StaticString {
+        switch self {
+        case .unexpectedByte: "json_unexpected_byte"
+        case .trailingBytes: "json_trailing_bytes"
+        case .tooDeep: "json_too_deep"
+        case .badEscape: "json_escape"
+        case .controlInString: "json_control_character"
+        case .badUTF8: "json_utf8"
+        case .badNumber: "json_number"
+        case .badLiteral: "json_literal"
+        case .truncated: "json_truncated"
+        }
+    }
+}
+
+/// The bounds of what is read and kept of JSON.
+public enum JSONLimits {
+    /// The most arrays and objects inside each other.
+    public static let maxDepth = 512
+    /// The longest method that is kept, in bytes of UTF-8; a longer one counts as too long.
+    public static let maxMethodBytes = 512
+    /// The longest id that is kept, in bytes as on the wire, quotes counted; a longer one counts as too long.
+    public static let maxIDBytes = 256
+    /// The most members of a batch that are remembered one by one.
+    public static let maxBatchMembers = 1000
+    /// The most bytes of methods and ids that are remembered of a batch.
+    public static let maxBatchTextBytes = 65_536
+}

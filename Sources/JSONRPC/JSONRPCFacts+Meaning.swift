@@ -1,0 +1,66 @@
+public import Calls
+
+/// What a value means to JSON-RPC.
+public enum JSONRPCRole: UInt8, BitwiseCopyable, Sendable {
+    /// A call that a reply is owed to.
+    case request
+    /// A call without a reply.
+    case notification
+    /// A reply.
+    case response
+    /// None of them.
+    case neither
+}
+
+/// What a message means (JSON-RPC 2.0 §4, §5; JSON-RPC 1.0).
+///
+/// This asks what was meant and not whether it is valid: a call with odd `params` or another version is still a call,
+/// and its reply will say what the service thinks of it.
+extension JSONRPCFacts {
+    /// What the message is.
+    ///
+    /// A string `method` makes it a call. It is a notification when `id` is absent or, in version 1.0 (no `jsonrpc`),
+    /// null; with an `id` that is a boolean, an array or an object it is neither. Without `method`, `result` or
+    /// `error` makes it a response.
+    public var role: JSONRPCRole {
+        guard form == .object else { return .neither }
+        switch method {
+        case .notText: return .neither
+        case .absent: return result != .absent || error != .absent ? .response : .neither
+        case .text, .tooLong:
+            switch id {
+            case .string, .number: return .request
+            case .absent: return .notification
+            case .null: return version == .absent ? .notification : .request
+            case .boolean, .object, .array: return .neither
+            }
+        }
+    }
+
+    /// Whether a response reports an error: its `error` is there and not null, whatever `result` says.
+    ///
+    /// dubbo-go writes an empty `result` beside `error`, and version 1.0 writes `"error":null` beside a result.
+    public var isError: Bool { error != .absent && error != .null }
+
+    /// What became of the call that a response answers.
+    public var outcome: Outcome {
+        guard isError else { return .ok }
+        guard let errorCode else { return .businessError }
+        return JSONRPCFacts.outcome(ofCode: errorCode)
+    }
+
+    /// The response's code for ``FinishedCall/code``: 0 for a result, ``ResultCode/none`` for an error without one.
+    public var resultCode: Int32 { isError ? errorCode ?? ResultCode.none : 0 }
+
+    /// The outcome that an error code means.
+    ///
+    /// - Parameter code: The `code` of an `error` object.
+    /// - Returns: By the ranges of JSON-RPC 2.0 §5.1; codes outside the reserved range are the application's own.
+    public static func outcome(ofCode code: Int32) -> Outcome {
+        switch code {
+        case -32700, -32602 ... -32600: .clientError
+        case -32768 ... -32000: .serverError
+        default: .businessError
+        }
+    }
+}

@@ -1,0 +1,91 @@
+internal import Wire
+
+/// Numbers and literals.
+extension JSONScanner {
+    /// Bytes of a number up to the one behind it, which is left for ``structure(_:_:)``.
+    @inline(__always)
+    mutating func number(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
+        while at < bytes.byteCount {
+            let byte = bytes.byte(at: at)
+            let isDigit = byte &- 0x30 <= 9
+            switch state {
+            case .integer, .fraction, .exponent:
+                if isDigit {
+                    at = bytes.endOfDigits(from: at &+ 1)
+                    continue
+                }
+                guard try !leaveDigits(byte) else {
+                    if capture != .nothing { flush(bytes, to: at) }
+                    return endNumber(at: at)
+                }
+            case .zero:
+                // A digit behind a leading zero (RFC 8259 §6).
+                guard !isDigit else { throw .badNumber }
+                guard try !leaveDigits(byte) else {
+                    if capture != .nothing { flush(bytes, to: at) }
+                    return endNumber(at: at)
+                }
+            case .minus:
+                guard isDigit else { throw .badNumber }
+                state = byte == 0x30 ? .zero : .integer
+            case .point:
+                guard isDigit else { throw .badNumber }
+                state = .fraction
+            case .exponentMark where byte == 0x2b || byte == 0x2d: state = .exponentSign
+            default:
+                guard isDigit else { throw .badNumber }
+                state = .exponent
+            }
+            at &+= 1
+        }
+        return .needsMore
+    }
+
+    /// Takes a byte that is no digit: whether the number ended in front of it.
+    @inline(__always)
+    private mutating func leaveDigits(_ byte: UInt8) throws(JSONError) -> Bool {
+        switch byte {
+        case 0x2e:
+            guard state == .integer || state == .zero else { throw .badNumber }
+            state = .point
+            return false
+        case 0x45, 0x65:
+            guard state != .exponent else { throw .badNumber }
+            state = .exponentMark
+            return false
+        default: return true
+        }
+    }
+
+    /// Notes that a number ended in front of `at`.
+    @inline(__always)
+    mutating func endNumber(at: Int) -> Progress {
+        if capture != .nothing { endCapture() }
+        return endScalar(at)
+    }
+
+    /// Letters of `true`, `false` or `null` behind the first.
+    @inline(__always)
+    mutating func literal(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
+        while at < bytes.byteCount {
+            guard bytes.byte(at: at) == UInt8(truncatingIfNeeded: literalRest) else { throw .badLiteral }
+            at &+= 1
+            literalRest &>>= 8
+            if literalRest == 0 {
+                if capture != .nothing {
+                    flush(bytes, to: at)
+                    endCapture()
+                }
+                return endScalar(at)
+            }
+        }
+        return .needsMore
+    }
+
+    /// In a stream nothing but white space shows where a number or a literal ends.
+    @inline(__always)
+    private mutating func endScalar(_ at: Int) -> Progress {
+        if depth == 0, framing == .stream { needsSpace = true }
+        return endValue(at)
+    }
+}

@@ -1,0 +1,136 @@
+internal import Wire
+
+/// Strings: their characters in bulk, escapes and split characters a byte at a time.
+extension JSONScanner {
+    /// Whether the token in progress is wanted without its escapes.
+    @inline(__always)
+    private var isUnescaping: Bool { capture == .key || capture == .method || capture == .version }
+
+    @inline(__always)
+    mutating func beginKey(_ at: Int) {
+        isKey = true
+        highSurrogate = 0
+        state = .string
+        guard isNameWanted else { return }
+        capture = .key
+        captureFrom = at
+        packed = PackedName()
+    }
+
+    /// Characters up to the string's end, an escape, or the end of the bytes.
+    @inline(__always)
+    mutating func string(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
+        while true {
+            at = bytes.endOfPlainCharacters(from: at)
+            guard at < bytes.byteCount else { return .needsMore }
+            let byte = bytes.byte(at: at)
+            if byte == 0x22 { return endString(bytes, &at) }
+            if byte == 0x5c {
+                if isUnescaping { flush(bytes, to: at) }
+                at &+= 1
+                if isUnescaping { captureFrom = at }
+                state = .escape
+                return .needsMore
+            }
+            guard byte >= 0x80 else { throw .controlInString }
+            at = bytes.endOfThreeByteCharacters(from: at)
+            guard at < bytes.byteCount else { return .needsMore }
+            let lead = bytes.byte(at: at)
+            if lead < 0x80 { continue }
+            try beginMultibyte(lead)
+            at &+= 1
+            try multibyte(bytes, &at)
+            if state != .string { return .needsMore }
+        }
+    }
+
+    @inline(__always)
+    private mutating func endString(_ bytes: RawSpan, _ at: inout Int) -> Progress {
+        let end = at
+        at &+= 1
+        if capture != .nothing {
+            flush(bytes, to: capture == .id ? at : end)
+            endCapture()
+        }
+        guard isKey else { return endValue(at) }
+        // Almost always the colon follows at once.
+        if at < bytes.byteCount, bytes.byte(at: at) == 0x3a {
+            at &+= 1
+            state = .value
+        } else {
+            state = .colon
+        }
+        return .needsMore
+    }
+
+    // MARK: UTF-8
+
+    /// Takes the first byte of a character of two to four (RFC 3629 §4: no overlong forms, no surrogates).
+    private mutating func beginMultibyte(_ lead: UInt8) throws(JSONError) {
+        multibyteLow = 0x80
+        multibyteHigh = 0xbf
+        switch lead {
+        case 0xc2...0xdf: multibyteLeft = 1
+        case 0xe0...0xef:
+            multibyteLeft = 2
+            if lead == 0xe0 { multibyteLow = 0xa0 }
+            if lead == 0xed { multibyteHigh = 0x9f }
+        case 0xf0...0xf4:
+            multibyteLeft = 3
+            if lead == 0xf0 { multibyteLow = 0x90 }
+            if lead == 0xf4 { multibyteHigh = 0x8f }
+        default: throw .badUTF8
+        }
+        state = .multibyte
+    }
+
+    /// The bytes of a character behind its first.
+    mutating func multibyte(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) {
+        while at < bytes.byteCount {
+            let byte = bytes.byte(at: at)
+            guard byte >= multibyteLow, byte <= multibyteHigh else { throw .badUTF8 }
+            at &+= 1
+            multibyteLow = 0x80
+            multibyteHigh = 0xbf
+            multibyteLeft &-= 1
+            if multibyteLeft == 0 {
+                state = .string
+                return
+            }
+        }
+    }
+
+    // MARK: Escapes
+
+    /// The byte behind a backslash.
+    mutating func escape(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) {
+        let byte = bytes.byte(at: at)
+        if byte == 0x75 {
+            hexLeft = 4
+            hexUnit = 0
+            state = .hex
+        } else {
+            guard let character = JSONEscape.character(byte) else { throw .badEscape }
+            if isUnescaping { appendCharacter(UInt32(character)) }
+            state = .string
+        }
+        at &+= 1
+        if isUnescaping { captureFrom = at }
+    }
+
+    /// The digits behind `\u`.
+    mutating func hex(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) {
+        while at < bytes.byteCount {
+            guard let digit = JSONEscape.hexDigit(bytes.byte(at: at)) else { throw .badEscape }
+            at &+= 1
+            hexUnit = hexUnit &<< 4 | digit
+            hexLeft &-= 1
+            if hexLeft == 0 {
+                state = .string
+                if isUnescaping { appendUnit(hexUnit) }
+                break
+            }
+        }
+        if isUnescaping { captureFrom = at }
+    }
+}

@@ -1,0 +1,221 @@
+public import Wire
+
+/// Finds the JSON-RPC messages in JSON that arrives in any pieces, and checks that it is JSON.
+///
+/// A machine with an explicit stack of one bit a level: it looks at every byte once, keeps only the method and the id
+/// (bounded by ``JSONLimits``), and can stop anywhere. What it accepts is RFC 8259 exactly, strings in UTF-8 without
+/// a byte order mark; `\u` escapes of half a surrogate pair are accepted, as the grammar does, and read as U+FFFD.
+///
+/// One value a body: ``begin(_:)`` with ``Framing/single``, ``read(_:_:)`` for each piece, ``finish()``. Raw TCP:
+/// ``Framing/stream``, where values follow each other with or without white space between them. Facts of a message
+/// hold from the return that tells of its end until the next call.
+///
+/// Cost: some 230 ns for a call of 90 bytes, 2.8 (Chinese) to 9 GB/s (ASCII) inside long strings; no allocation in the
+/// steady state. Source: RFC 8259.
+public struct JSONScanner: ~Copyable {
+    /// What the bytes hold.
+    public enum Framing: UInt8, BitwiseCopyable, Sendable {
+        /// One value, white space around it: the body of an HTTP message.
+        case single
+        /// Values one after the other: a raw connection.
+        case stream
+    }
+
+    /// Why ``read(_:_:)`` came back.
+    public enum Progress: UInt8, BitwiseCopyable, Equatable, Sendable {
+        /// All bytes are used up.
+        case needsMore
+        /// A value that is no array ended with the byte before the position; ``facts`` tell of it.
+        case message
+        /// A member of a batch ended; ``facts`` tell of it.
+        case batchMember
+        /// A batch ended, an empty one perhaps; ``memberCount`` tells how many members it had.
+        case batchEnd
+        /// In a stream: the LF behind a value was read.
+        case lineEnd
+    }
+
+    enum State: UInt8 {
+        case outside, finished
+        case value, arrayStart, objectStart, key, colon, afterValue
+        case string, escape, hex, multibyte
+        case minus, zero, integer, point, fraction, exponentMark, exponentSign, exponent
+        case literal
+    }
+
+    /// A member of a message that is looked at.
+    enum Field: UInt8 {
+        case other, version, method, id, params, result, error
+    }
+
+    /// What the characters of the token in progress are wanted for.
+    enum Capture: UInt8 {
+        case nothing, key, version, method, id, code
+    }
+
+    /// What was found of the message in progress or, after its end, of the last one.
+    public internal(set) var facts = JSONRPCFacts()
+    /// How many members the batch in progress, or the last one, has.
+    public internal(set) var memberCount = 0
+    /// Whether a batch is going on or was the last value.
+    public internal(set) var isBatch = false
+    /// Whether an LF stood between the last two values, or behind the last one.
+    public internal(set) var isLineDelimited = false
+    /// Where the value's first byte is that is going on or was the last one, batches as a whole, from the beginning.
+    public internal(set) var valueStartOffset: UInt64 = 0
+
+    var framing = Framing.single
+    var state = State.outside
+    var failure: JSONError?
+    /// Where the bytes of the current call begin, so that `origin + at` counts from the beginning.
+    var origin: UInt64 = 0
+    var consumed: UInt64 = 0
+
+    // Nesting: a bit a level, set for objects; the innermost level's is kept apart.
+    var levels = [8 of UInt64](repeating: 0)
+    var depth = 0
+    var isObject = false
+    /// The depth inside the message's object; 0 when there is none.
+    var messageDepth = 0
+
+    // The token in progress.
+    var isKey = false
+    var multibyteLeft: UInt8 = 0
+    var multibyteLow: UInt8 = 0
+    var multibyteHigh: UInt8 = 0
+    var hexLeft: UInt8 = 0
+    var hexUnit: UInt16 = 0
+    var highSurrogate: UInt16 = 0
+    var literalRest: UInt32 = 0
+    var needsSpace = false
+    var awaitsLineEnd = false
+
+    // What is kept.
+    var field = Field.other
+    var isCodeNext = false
+    var capture = Capture.nothing
+    var captureFrom = 0
+    var packed = PackedName()
+    var code = CodeReader()
+    @usableFromInline
+    var methodText = PrefixBuffer(limitBytes: JSONLimits.maxMethodBytes)
+    @usableFromInline
+    var idBuffer = PrefixBuffer(limitBytes: JSONLimits.maxIDBytes)
+
+    /// A scanner that has begun.
+    ///
+    /// - Parameter framing: What the bytes hold.
+    public init(_ framing: Framing = .single) { self.framing = framing }
+
+    /// Forgets everything but its memory and begins with the next byte.
+    ///
+    /// - Parameter framing: What the bytes hold.
+    public mutating func begin(_ framing: Framing) {
+        self.framing = framing
+        state = .outside
+        failure = nil
+        consumed = 0
+        depth = 0
+        messageDepth = 0
+        isObject = false
+        isBatch = false
+        memberCount = 0
+        isLineDelimited = false
+        needsSpace = false
+        awaitsLineEnd = false
+        capture = .nothing
+        valueStartOffset = 0
+        beginMessage(.absent, at: 0)
+        facts.startOffset = 0
+    }
+
+    /// The last message's method as UTF-8 without escapes; empty unless ``JSONRPCFacts/method`` is `text`.
+    public var method: RawSpan {
+        @_lifetime(borrow self)
+        get { methodText.bytes }
+    }
+
+    /// The last message's id as it is on the wire, quotes and escapes included; empty unless it is a string, a number,
+    /// a boolean or null, and not too long.
+    public var idText: RawSpan {
+        @_lifetime(borrow self)
+        get { idBuffer.bytes }
+    }
+
+    /// Gives ``method`` and ``idText`` to `body`: views of a scanner that is a class's property cannot leave it.
+    ///
+    /// - Parameter body: Must not read on meanwhile.
+    /// - Returns: What `body` returns.
+    @inlinable
+    public func withTexts<Result>(_ body: (_ method: RawSpan, _ id: RawSpan) -> Result) -> Result {
+        body(methodText.bytes, idBuffer.bytes)
+    }
+
+    /// Whether no value is half read.
+    public var isBetweenValues: Bool { state == .outside || state == .finished }
+
+    /// How many bytes were read since the beginning.
+    public var offset: UInt64 { consumed }
+
+    /// Reads on, up to the end of a message or of the bytes.
+    ///
+    /// Call it until `at` reaches the end of the bytes: every call moves `at` or tells of an end.
+    ///
+    /// - Parameters:
+    ///   - bytes: What has arrived.
+    ///   - at: Where to read; moved past what was read. After an error it stands at the byte that is wrong.
+    /// - Returns: Why it came back.
+    /// - Throws: ``JSONError``; thrown again by every later call until ``begin(_:)``.
+    public mutating func read(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
+        if let failure { throw failure }
+        origin = consumed &- UInt64(at)
+        captureFrom = at
+        do throws(JSONError) {
+            let progress = try run(bytes, &at)
+            if capture != .nothing { flush(bytes, to: at) }
+            consumed = origin &+ UInt64(at)
+            return progress
+        } catch {
+            failure = error
+            throw error
+        }
+    }
+
+    /// Takes note that the bytes have ended.
+    ///
+    /// - Returns: Whether a message ended only now: a number alone, whose end the bytes did not show.
+    /// - Throws: ``JSONError/truncated`` inside a value, or when a body has none.
+    public mutating func finish() throws(JSONError) -> Bool {
+        if let failure { throw failure }
+        switch state {
+        case .finished: return false
+        case .outside where framing == .stream: return false
+        case .zero, .integer, .fraction, .exponent:
+            if depth == 0 {
+                origin = consumed
+                return endNumber(at: 0) == .message
+            }
+        default: break
+        }
+        failure = .truncated
+        throw .truncated
+    }
+
+    private mutating func run(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
+        while at < bytes.byteCount {
+            var progress = Progress.needsMore
+            switch state {
+            case .string: progress = try string(bytes, &at)
+            case .escape: try escape(bytes, &at)
+            case .hex: try hex(bytes, &at)
+            case .multibyte: try multibyte(bytes, &at)
+            case .minus, .zero, .integer, .point, .fraction, .exponentMark, .exponentSign, .exponent:
+                progress = try number(bytes, &at)
+            case .literal: progress = try literal(bytes, &at)
+            default: progress = try structure(bytes, &at)
+            }
+            if progress != .needsMore { return progress }
+        }
+        return .needsMore
+    }
+}

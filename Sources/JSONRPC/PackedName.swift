@@ -1,0 +1,64 @@
+internal import Wire
+
+/// A short text as one word, to be compared with the few names that count; longer texts are none of them.
+struct PackedName: BitwiseCopyable {
+    private var word: UInt64 = 0
+    private var count = 0
+
+    mutating func append(_ piece: RawSpan) {
+        let more = piece.byteCount
+        guard count &+ more <= 8 else {
+            count = 9
+            return
+        }
+        for index in 0..<more {
+            word |= UInt64(piece.byte(at: index)) &<< UInt64(truncatingIfNeeded: (count &+ index) &* 8)
+        }
+        count &+= more
+    }
+
+    /// Which member of a message it names.
+    var field: JSONScanner.Field {
+        switch (count, word) {
+        case (7, 0x63_7072_6e6f_736a): .version
+        case (6, 0x646f_6874_656d): .method
+        case (2, 0x6469): .id
+        case (6, 0x736d_6172_6170): .params
+        case (6, 0x746c_7573_6572): .result
+        case (5, 0x72_6f72_7265): .error
+        default: .other
+        }
+    }
+
+    /// Whether it is `code`.
+    var isCode: Bool { count == 4 && word == 0x6564_6f63 }
+
+    /// Whether it is `2.0`.
+    var isTwoZero: Bool { count == 3 && word == 0x30_2e32 }
+}
+
+/// Reads an error's code from the characters of a number, which is known to be one.
+struct CodeReader: BitwiseCopyable {
+    private var magnitude: Int64 = 0
+    private var isNegative = false
+    private var isFraction = false
+    private var isWhole = true
+
+    mutating func append(_ piece: RawSpan) {
+        for index in 0..<piece.byteCount {
+            let byte = piece.byte(at: index)
+            switch byte {
+            case 0x2d: isNegative = true
+            case 0x30...0x39 where isFraction: isWhole = isWhole && byte == 0x30
+            case 0x30...0x39: magnitude = min(magnitude &* 10 &+ Int64(byte &- 0x30), Int64(Int32.max))
+            case 0x2e: isFraction = true
+            default: isWhole = false
+            }
+        }
+    }
+
+    /// The number, brought into ±(2³¹ − 1); `nil` when it is not whole or has an exponent.
+    var value: Int32? {
+        isWhole ? Int32(truncatingIfNeeded: isNegative ? -magnitude : magnitude) : nil
+    }
+}
