@@ -67,10 +67,25 @@ extension Inspector {
 
     /// The call in flight under that id; one that is past its deadline is given up, and a reply to it counted as late.
     ///
+    /// - Parameters:
+    ///   - session: The connection's session.
+    ///   - direction: The way of requests.
+    ///   - id: The call's id.
+    ///   - now: The time, in nanoseconds.
+    ///   - countsUnknown: Whether a reply to no call at all is counted, under the unknown operation.
     /// - Returns: Its place in the table, or ``CallTable/none``: then nothing more is to be done.
-    func callToAnswer(_ session: Session, _ direction: Direction, _ id: UInt64, _ now: UInt64) -> Int32 {
+    func callToAnswer(
+        _ session: Session,
+        _ direction: Direction,
+        _ id: UInt64,
+        _ now: UInt64,
+        countsUnknown: Bool = false
+    ) -> Int32 {
         let index = calls.find(session: session.number, direction: direction, id: id)
-        guard index >= 0 else { return CallTable.none }
+        guard index >= 0 else {
+            if countsUnknown { recorder.lateReply(unknownOperation, side: session.side(of: direction)) }
+            return CallTable.none
+        }
         if calls.kind(index) == .call, now > calls.deadline(index) { expire(index, session) }
         switch calls.kind(index) {
         case .call: return index

@@ -166,7 +166,7 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        let index = callToAnswer(session, direction.opposite, header.requestID, now)
+        let index = callToAnswer(session, direction.opposite, header.requestID, now, countsUnknown: true)
         guard index >= 0 else { return }
         answer(index, header, isException, exceptionClass, session, now)
     }

@@ -86,7 +86,7 @@ public struct MetricsPage: Sendable {
             for exception in report.exceptions { text.sample(labels, more: Self.more(exception), exception.count) }
         }
         text.begin(
-            MetricFamily(name: "weir_late_replies", kind: .counter, help: "Replies to calls that had been given up.")
+            MetricFamily(name: "weir_late_replies", kind: .counter, help: "Replies to calls given up before, or never seen.")
         )
         for (report, labels) in zip(reports, labels) where report.lateReplies > 0 {
             text.sample(labels, report.lateReplies)

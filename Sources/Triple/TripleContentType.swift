@@ -8,7 +8,7 @@ public enum TripleContentType: UInt8, BitwiseCopyable, Sendable {
     case grpc
     /// `application/json`.
     case json
-    /// `application/proto`, as dubbo-go spells protobuf without prefix, `application/protobuf`, `application/x-protobuf`.
+    /// `application/proto` (dubbo-go's protobuf without prefix), `application/protobuf`, `application/x-protobuf`.
     case proto
     /// Anything else.
     case other
