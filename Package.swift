@@ -36,7 +36,10 @@ let package = Package(
         .library(name: "FuzzBodies", targets: ["FuzzBodies"]),
         .library(
             name: "WeirCore",
-            targets: ["Wire", "Calls", "Hessian", "Dubbo", "Telemetry", "Inspection", "Capture"]
+            targets: [
+                "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Inspection",
+                "Capture",
+            ]
         ),
     ],
     dependencies: [

@@ -66,7 +66,7 @@ private struct Reads {
 }
 
 /// An inspector with one session and everything around it, as a worker of the relay has it.
-private final class InspectedWorker {
+final class InspectedWorker {
     private let registry = OperationRegistry(capacity: 2000)
     private let labels = SeriesLabels()
     private let inspector: Inspector
@@ -86,7 +86,7 @@ private final class InspectedWorker {
         inspector.receive(session, bytes, direction, now: now, plan: &plan)
     }
 
-    func run(_ what: Reads, rounds: Int) {
+    fileprivate func run(_ what: Reads, rounds: Int) {
         let bytes = what.bytes.span.bytes
         for _ in 0..<rounds {
             var start = 0
@@ -94,6 +94,20 @@ private final class InspectedWorker {
                 receive(bytes.extracting(start..<read.end), read.direction)
                 start = read.end
             }
+        }
+    }
+
+    /// What both peers say before the first call.
+    func begin(_ client: [UInt8], _ server: [UInt8]) {
+        receive(client.span.bytes, .toUpstream)
+        receive(server.span.bytes, .toDownstream)
+    }
+
+    /// Makes the same call again and again, a request and its reply a read each.
+    func exchange(_ request: [UInt8], _ reply: [UInt8], _ count: Int) {
+        for _ in 0..<count {
+            receive(request.span.bytes, .toUpstream)
+            receive(reply.span.bytes, .toDownstream)
         }
     }
 
