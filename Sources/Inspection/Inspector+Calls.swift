@@ -16,6 +16,7 @@ extension Inspector {
     ///   - texts: What an observer of calls wants; asked for only if there is one.
     /// - Returns: Its place in the table, or ``CallTable/none`` when the table is full: it is counted as lost then.
     @discardableResult
+    @inline(__always)
     func startCall(
         _ new: CallTable.Entry,
         _ session: Session,
@@ -74,6 +75,7 @@ extension Inspector {
     ///   - now: The time, in nanoseconds.
     ///   - countsUnknown: Whether a reply to no call at all is counted, under the unknown operation.
     /// - Returns: Its place in the table, or ``CallTable/none``: then nothing more is to be done.
+    @inline(__always)
     func callToAnswer(
         _ session: Session,
         _ direction: Direction,
@@ -98,6 +100,7 @@ extension Inspector {
     }
 
     /// Counts the end of a call and takes it out of the table.
+    @inline(__always)
     func endCall(
         _ index: Int32,
         _ session: Session,

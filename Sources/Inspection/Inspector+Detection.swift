@@ -46,7 +46,7 @@ extension Inspector {
         case .none:
             session.setPending(bytes.array, direction)
             guard direction == .toUpstream else { return }
-            session.isPendingHeld = governor != nil
+            session.isPendingHeld = isGoverned
             if session.isPendingHeld { plan.removeAll() }
         case .dubbo:
             plan.removeAll()

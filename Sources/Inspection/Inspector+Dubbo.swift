@@ -49,7 +49,7 @@ extension Inspector {
         if half.phase == .body, half.isReading, half.box == nil { keepReader(&half) }
         seen.endsAtBoundary = half.isQuiet
         if half.judgement == .held, half.phase == .body { judgeEarly(&half, session, direction, now, end: at) }
-        half.heldBytes = half.bytesToHold(isGoverned: governor != nil)
+        half.heldBytes = half.bytesToHold(isGoverned: isGoverned)
         if direction == .toUpstream { dubbo.up = half } else { dubbo.down = half }
         return seen
     }
@@ -234,7 +234,7 @@ extension Inspector {
         half.isReading = true
         half.judgement = .none
         // What was passed on before the header was whole cannot be called back.
-        if governor != nil, header.isRequest, !header.isEvent, !half.isGuess, at - 16 >= -half.heldBytes {
+        if isGoverned, header.isRequest, !header.isEvent, !half.isGuess, at - 16 >= -half.heldBytes {
             half.judgement = .held
         }
         half.isGuess = false

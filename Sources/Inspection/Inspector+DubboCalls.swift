@@ -37,7 +37,7 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        if governor != nil {
+        if isGoverned {
             judgement = .held
             lastRequestHasMap = glance.endsInMap
         } else {

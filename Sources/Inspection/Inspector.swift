@@ -55,7 +55,11 @@ public final class Inspector {
     var callTexts: [Int32: CallTexts] = [:]
 
     /// Decides about requests; `nil` costs nothing, and requests are passed on before they are understood.
-    public var governor: (any RequestGovernor)?
+    public var governor: (any RequestGovernor)? {
+        didSet { isGoverned = governor != nil }
+    }
+    /// Whether there is a ``governor``: asking that itself would retain it.
+    private(set) var isGoverned = false
     /// What was decided about the frame being finished, apart from letting it pass.
     var frameVerdict: Verdict?
     /// What stands of the verdict on the frame being finished.
@@ -186,7 +190,7 @@ public final class Inspector {
         case .dubbo(let dubbo):
             let held = direction == .toUpstream ? dubbo.up.heldBytes : dubbo.down.heldBytes
             let seen = receive(dubbo, session, bytes, direction, now)
-            if governor != nil || held > 0 { return carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan) }
+            if isGoverned || held > 0 { return carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan) }
             guard plan.isBoundaryWanted, let first = seen.firstBoundary else {
                 plan.forwardAll(endsAtBoundary: seen.endsAtBoundary)
                 return

@@ -16,7 +16,7 @@ struct InspectedBytes {
         self.inspector = inspector
         self.session = session
         self.now = now
-        isGoverned = !isForwarded && inspector.governor != nil
+        isGoverned = !isForwarded && inspector.isGoverned
     }
 }
 
