@@ -20,7 +20,11 @@ func fuzzer(_ name: String) -> Target {
 
 let package = Package(
     name: "weir-fuzz",
-    dependencies: [.package(name: "weir", path: "../..")],
+    dependencies: [
+        .package(name: "weir", path: "../.."),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    ],
     targets: [
         .target(name: "CFuzzDriver"),
         .target(name: "FuzzDriver", dependencies: ["CFuzzDriver"], swiftSettings: testing),
@@ -28,5 +32,19 @@ let package = Package(
         fuzzer("FuzzForeign"),
         fuzzer("FuzzDubboSession"),
         fuzzer("FuzzCapture"),
+        fuzzer("FuzzJSON"),
+        fuzzer("FuzzHTTP1Session"),
+        fuzzer("FuzzHTTP2Session"),
+        fuzzer("FuzzHPACK"),
+        .executableTarget(
+            name: "FuzzHPACKDifferential",
+            dependencies: [
+                "FuzzDriver",
+                .product(name: "WeirCore", package: "weir"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHPACK", package: "swift-nio-http2"),
+            ],
+            swiftSettings: testing
+        ),
     ]
 )
