@@ -92,7 +92,11 @@ let package = Package(
             ],
             swiftSettings: house
         ),
-        .target(name: "Demo", dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "CLinux"], swiftSettings: house),
+        .target(
+            name: "Demo",
+            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux"],
+            swiftSettings: house
+        ),
         .executableTarget(
             name: "weir",
             dependencies: [
@@ -116,7 +120,10 @@ let package = Package(
         ),
         .target(
             name: "FuzzBodies",
-            dependencies: ["Hessian", "Dubbo", "Wire", "Capture", "Inspection", "Calls", "Telemetry"],
+            dependencies: [
+                "Hessian", "Dubbo", "HTTP2", "JSONRPC", "Triple", "Wire", "Capture", "Inspection", "Calls", "Telemetry",
+                "PlanModel",
+            ],
             path: "Tests/FuzzBodies",
             swiftSettings: testing
         ),
@@ -150,7 +157,10 @@ let package = Package(
         ),
         .testTarget(
             name: "DemoTests",
-            dependencies: ["Demo", "Calls", "Dubbo", "Hessian", "Wire", "TestSupport"],
+            dependencies: [
+                "Demo", "Relay", "Telemetry", "Calls", "Dubbo", "Hessian", "HTTP1", "HTTP2", "Triple", "Wire",
+                "TestSupport",
+            ],
             swiftSettings: testing
         ),
         .testTarget(

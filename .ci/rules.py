@@ -28,7 +28,9 @@ ARROWS = {
     "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "CLinux", "Glibc", "Synchronization"},
     "Capture": {"Wire", "Calls", "Inspection", "CPcap", "Glibc"},
     "Settings": {"CYaml", "Glibc"},
-    "Demo": {"Wire", "Calls", "Hessian", "Dubbo", "CLinux", "Glibc", "Synchronization"},
+    "Demo": {
+        "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux", "Glibc", "Synchronization",
+    },
     "Admin": {
         "Calls", "Telemetry", "Glibc", "Synchronization", "Logging", "ServiceLifecycle", "HTTPTypes", "Hummingbird",
         "HummingbirdCore", "NIOCore", "NIOPosix",

@@ -1,54 +1,61 @@
 internal import Synchronization
 
-/// One connection of a consumer, made again whenever it ends: decides what is sent when.
-final class ConsumerConnection: Sendable {
-    private static let connectMilliseconds: Int32 = 1000
-    private static let reconnectNanoseconds: UInt64 = 500_000_000
-    private static let heartbeatNanoseconds: UInt64 = 2_000_000_000
-    /// How long the replies to the last calls are waited for.
-    private static let drainNanoseconds: UInt64 = 500_000_000
-    /// How long the connection outlives a call that timed out, so that who watches it sees the deadline pass too.
-    private static let lingerNanoseconds: UInt64 = 200_000_000
-    /// What is left out when the machine slept or was too busy: calls are not made up for after this long.
-    private static let mostBehindNanoseconds: UInt64 = 1_000_000_000
+/// One of the connections that ``DemoConsumers`` keep.
+protocol Consumer: Sendable {
+    var applicationName: String { get }
 
-    private let application: DemoApplication
-    private let address: String
-    private let port: UInt16
+    /// Connects and calls until ``stop()``.
+    func run()
+
+    /// Lets ``run()`` finish the calls in flight and return.
+    func stop()
+}
+
+/// What all connections of ``DemoConsumers`` have in common.
+struct ConsumerSetup: Sendable {
+    var address: String
+    var port: UInt16
+    var callsPerSecond: Double
+    var tally: DemoTally
+    var threads: DemoThreads
+}
+
+/// How long consumers wait for what.
+private enum Patience {
+    static let connectMilliseconds: Int32 = 1000
+    static let reconnectNanoseconds: UInt64 = 500_000_000
+    static let heartbeatNanoseconds: UInt64 = 2_000_000_000
+    /// How long the replies to the last calls are waited for.
+    static let drainNanoseconds: UInt64 = 500_000_000
+    /// How long the connection outlives a call that timed out, so that who watches it sees the deadline pass too.
+    static let lingerNanoseconds: UInt64 = 200_000_000
+    /// What is left out when the machine slept or was too busy: calls are not made up for after this long.
+    static let mostBehindNanoseconds: UInt64 = 1_000_000_000
+}
+
+/// One connection of a consumer, made again whenever it ends: decides what is sent when.
+final class ConsumerConnection<Link: ConsumerLink>: Consumer {
+    private let application: DemoApplication<Link.Call>
+    private let setup: ConsumerSetup
     private let meanGapNanoseconds: Double
     private let firstRandom: DemoRandom
-    private let tally: DemoTally
-    private let threads: DemoThreads
     private let bell = DemoBell()
     private let isStopping = Atomic(false)
 
-    init(
-        _ application: DemoApplication,
-        address: String,
-        port: UInt16,
-        callsPerSecond: Double,
-        random: DemoRandom,
-        tally: DemoTally,
-        threads: DemoThreads
-    ) {
+    init(_ application: DemoApplication<Link.Call>, _ setup: ConsumerSetup, random: DemoRandom) {
         self.application = application
-        self.address = address
-        self.port = port
-        meanGapNanoseconds = 1e9 / callsPerSecond
+        self.setup = setup
+        meanGapNanoseconds = 1e9 / setup.callsPerSecond
         firstRandom = random
-        self.tally = tally
-        self.threads = threads
     }
 
     var applicationName: String { application.name }
 
-    /// Lets ``run()`` finish the calls in flight and return.
     func stop() {
         isStopping.store(true, ordering: .relaxed)
         bell.ring()
     }
 
-    /// Connects and calls until ``stop()``.
     func run() {
         var random = firstRandom
         while !mustStop {
@@ -56,50 +63,55 @@ final class ConsumerConnection: Sendable {
                 call(on: link, &random)
                 link.end()
             } else {
-                tally.update { $0.failedConnections += 1 }
+                setup.tally.update { $0.failedConnections += 1 }
             }
-            if !mustStop { bell.wait(until: DemoClock.now() + Self.reconnectNanoseconds) }
+            if !mustStop { bell.wait(until: DemoClock.now() + Patience.reconnectNanoseconds) }
         }
     }
 
     private var mustStop: Bool { isStopping.load(ordering: .relaxed) }
 
-    private func connected() -> ConsumerLink? {
-        let socket = DemoSocket.connect(to: address, port: port, milliseconds: Self.connectMilliseconds)
+    private func connected() -> Link? {
+        let socket = DemoSocket.connect(
+            to: setup.address,
+            port: setup.port,
+            milliseconds: Patience.connectMilliseconds
+        )
         guard let socket else { return nil }
-        let link = ConsumerLink(socket, tally)
-        guard threads.start({ link.readReplies() }) else { return nil }
-        tally.update { $0.connections += 1 }
+        let link = Link(socket, setup.tally)
+        guard setup.threads.start({ link.readReplies() }) else { return nil }
+        link.begin()
+        setup.tally.update { $0.connections += 1 }
         return link
     }
 
-    private func call(on link: ConsumerLink, _ random: inout DemoRandom) {
+    private func call(on link: Link, _ random: inout DemoRandom) {
         var nextCall = DemoClock.now() + gap(&random)
-        var nextHeartbeat = DemoClock.now() + Self.heartbeatNanoseconds
-        while !mustStop, link.isOpen {
+        var nextHeartbeat = DemoClock.now() + Patience.heartbeatNanoseconds
+        while !mustStop, link.pending.isOpen {
             let now = DemoClock.now()
             link.expire(now)
             if now >= nextHeartbeat {
                 link.heartbeat(id: application.requestID())
-                nextHeartbeat = now + Self.heartbeatNanoseconds
+                nextHeartbeat = now + Patience.heartbeatNanoseconds
             } else if now >= nextCall {
                 if let call = application.nextCall(&random) {
                     let trace = application.traceParent(&random)
-                    link.send(call, id: application.requestID(), application: application.name, traceParent: trace)
+                    link.send(call, by: application, traceParent: trace)
                 }
-                nextCall = max(nextCall, now - min(now, Self.mostBehindNanoseconds)) + gap(&random)
+                nextCall = max(nextCall, now - min(now, Patience.mostBehindNanoseconds)) + gap(&random)
             } else {
-                bell.wait(until: min(nextCall, nextHeartbeat, link.nextDeadline ?? .max))
+                bell.wait(until: min(nextCall, nextHeartbeat, link.pending.nextDeadline ?? .max))
             }
         }
         drain(link)
     }
 
-    private func drain(_ link: ConsumerLink) {
-        let end = DemoClock.now() + Self.drainNanoseconds
-        while link.isOpen, case let now = DemoClock.now(), now < end {
+    private func drain(_ link: Link) {
+        let end = DemoClock.now() + Patience.drainNanoseconds
+        while link.pending.isOpen, case let now = DemoClock.now(), now < end {
             link.expire(now)
-            guard link.hasPending || now < link.lastTimeout + Self.lingerNanoseconds else { return }
+            guard !link.pending.isEmpty || now < link.pending.lastTimeout + Patience.lingerNanoseconds else { return }
             bell.wait(until: min(end, now + 2_000_000))
         }
     }

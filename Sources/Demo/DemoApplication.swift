@@ -1,14 +1,14 @@
 internal import Synchronization
 
 /// One of the consumer's processes: its name, its traffic, and the counter of its request ids.
-final class DemoApplication: Sendable {
+final class DemoApplication<Call: Sendable>: Sendable {
     /// One kind of call and how often it is made.
     struct Choice: Sendable {
         /// Its share: this many of all the weights of the application.
         let weight: Int
-        let call: @Sendable (inout DemoRandom) -> DemoCall
+        let call: @Sendable (inout DemoRandom) -> Call
 
-        init(_ weight: Int, _ call: @escaping @Sendable (inout DemoRandom) -> DemoCall) {
+        init(_ weight: Int, _ call: @escaping @Sendable (inout DemoRandom) -> Call) {
             self.weight = weight
             self.call = call
         }
@@ -31,7 +31,7 @@ final class DemoApplication: Sendable {
     func requestID() -> UInt64 { nextID.wrappingAdd(1, ordering: .relaxed).oldValue }
 
     /// The next call; `nil` for an application that makes none.
-    func nextCall(_ random: inout DemoRandom) -> DemoCall? {
+    func nextCall(_ random: inout DemoRandom) -> Call? {
         guard totalWeight > 0 else { return nil }
         var left = Int.random(in: 0..<totalWeight, using: &random)
         for choice in choices {

@@ -27,8 +27,8 @@ enum JavaType: Sendable {
     }
 }
 
-/// A call that a consumer makes.
-struct DemoCall: Sendable {
+/// A call that a consumer makes in Dubbo 2.
+struct DemoCall: CountedCall, Sendable {
     var interface: String
     var version = DemoServices.version
     var group = ""
@@ -38,11 +38,9 @@ struct DemoCall: Sendable {
     var isOneway = false
     var isGeneric = false
     var timeoutMilliseconds: UInt64 = 3000
-    /// What must become of it.
     var expected = Outcome.ok
 
-    /// Under which names its sending and its end are counted.
-    var countedAs: DemoCounts.Method { DemoCounts.Method(interface: interface, method: method) }
+    var countedAs: DemoCounts.Method { DemoCounts.Method(.dubbo, interface: interface, method: method) }
 
     /// The request's frame, as Dubbo Java 3.3 writes it.
     ///

@@ -1,6 +1,9 @@
+public import Calls
 internal import Synchronization
 
-/// Consumers of the demo's services: some connections of three applications, calling at a steady total rate.
+/// Consumers of the demo's services: some connections of five applications, calling at a steady total rate.
+///
+/// Three of the applications speak Dubbo 2, one Triple, one JSON-RPC over HTTP/1.1.
 ///
 /// The rate does not wait for replies (an open loop), so each connection has several calls in flight. The calls and
 /// their order on each connection follow from the seed. A connection that ends is made again.
@@ -12,9 +15,25 @@ public final class DemoConsumers: Sendable {
     /// The most connections.
     public static let maxConnections = 64
     /// Which application the connections belong to, over and over.
-    private static let applicationOfConnection = [0, 1, 2, 0]
+    private static let callers: [Caller] = [
+        .dubbo(0), .triple, .jsonrpc, .dubbo(1), .triple, .dubbo(2), .jsonrpc, .dubbo(0),
+    ]
 
-    private let connections: [ConsumerConnection]
+    /// An application, by its place among those of its protocol.
+    private enum Caller {
+        case dubbo(Int)
+        case triple, jsonrpc
+
+        var callProtocol: CallProtocol {
+            switch self {
+            case .dubbo: .dubbo
+            case .triple: .triple
+            case .jsonrpc: .jsonrpc
+            }
+        }
+    }
+
+    private let connections: [any Consumer]
     private let tally = DemoTally()
     private let threads = DemoThreads()
     private let hasStarted = Mutex(false)
@@ -25,33 +44,41 @@ public final class DemoConsumers: Sendable {
     ///   - address: An IP address: the provider's, or a proxy's in front of it.
     ///   - port: Its port.
     ///   - callsPerSecond: The total rate, from 1 to ``maxCallsPerSecond``; other rates are brought into this range.
-    ///   - connections: How many, from 1 to ``maxConnections``; likewise.
+    ///   - connections: How many, from 1 to ``maxConnections``; likewise. Of eight, four speak Dubbo 2, two Triple, two
+    ///     JSON-RPC.
     ///   - seed: Which calls are drawn.
+    ///   - protocols: The protocols that are spoken; with none of them there are no connections.
     public init(
         address: String,
         port: UInt16,
         callsPerSecond: Int = 400,
-        connections: Int = 4,
-        seed: UInt64 = 1
+        connections: Int = 8,
+        seed: UInt64 = 1,
+        protocols: Set<CallProtocol> = Set(CallProtocol.allCases)
     ) {
         var random = DemoRandom(seed: seed)
-        let applications = DemoTraffic.applications(&random)
+        let dubbo = DemoTraffic.applications(&random)
+        let triple = TripleTraffic.application(&random)
+        let jsonrpc = JSONTraffic.application(&random)
         let rate = Double(min(max(callsPerSecond, 1), Self.maxCallsPerSecond))
-        let count = min(max(connections, 1), Self.maxConnections)
-        var made: [ConsumerConnection] = []
+        let callers = Self.callers.filter { protocols.contains($0.callProtocol) }
+        let count = callers.isEmpty ? 0 : min(max(connections, 1), Self.maxConnections)
+        let setup = ConsumerSetup(
+            address: address,
+            port: port,
+            callsPerSecond: rate / Double(max(count, 1)),
+            tally: tally,
+            threads: threads
+        )
+        var made: [any Consumer] = []
         for index in 0..<count {
-            let application = applications[Self.applicationOfConnection[index % Self.applicationOfConnection.count]]
-            made.append(
-                ConsumerConnection(
-                    application,
-                    address: address,
-                    port: port,
-                    callsPerSecond: rate / Double(count),
-                    random: DemoRandom(seed: random.next()),
-                    tally: tally,
-                    threads: threads
-                )
-            )
+            let random = DemoRandom(seed: random.next())
+            switch callers[index % callers.count] {
+            case .dubbo(let place):
+                made.append(ConsumerConnection<DubboLink>(dubbo[place], setup, random: random))
+            case .triple: made.append(ConsumerConnection<TripleLink>(triple, setup, random: random))
+            case .jsonrpc: made.append(ConsumerConnection<JSONLink>(jsonrpc, setup, random: random))
+            }
         }
         self.connections = made
     }
@@ -59,7 +86,7 @@ public final class DemoConsumers: Sendable {
     /// What was sent and what came back up to now.
     public var counts: DemoCounts { tally.counts }
 
-    /// The names of the applications that call, as they stand in the attachment `remote.application`.
+    /// The names of the applications that call, as Dubbo and Triple callers tell them.
     public var applications: [String] {
         connections.reduce(into: []) { names, connection in
             if !names.contains(connection.applicationName) { names.append(connection.applicationName) }

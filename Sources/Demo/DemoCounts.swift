@@ -6,13 +6,16 @@ public import Calls
 public struct DemoCounts: Equatable, Sendable {
     /// A method of an interface.
     public struct Method: Hashable, Sendable {
+        /// The protocol it is called in.
+        public let callProtocol: CallProtocol
         /// The interface's full name.
         public let interface: String
         /// The method's name.
         public let method: String
 
         /// The method of that name.
-        public init(interface: String, method: String) {
+        public init(_ callProtocol: CallProtocol, interface: String, method: String) {
+            self.callProtocol = callProtocol
             self.interface = interface
             self.method = method
         }
@@ -26,11 +29,11 @@ public struct DemoCounts: Equatable, Sendable {
     public internal(set) var unexpected: UInt64 = 0
     /// Replies with an id that no call waits for, such as one after its call's deadline.
     public internal(set) var lateReplies: UInt64 = 0
-    /// Heartbeats sent.
+    /// Heartbeats and HTTP/2 pings sent.
     public internal(set) var heartbeats: UInt64 = 0
     /// Heartbeats answered.
     public internal(set) var heartbeatReplies: UInt64 = 0
-    /// Frames and bodies that could not be read.
+    /// Frames, bodies and connections that could not be read.
     public internal(set) var decodeErrors: UInt64 = 0
     /// Connections made.
     public internal(set) var connections: UInt64 = 0
@@ -42,6 +45,14 @@ public struct DemoCounts: Equatable, Sendable {
 
     /// How many calls were sent.
     public var totalSent: UInt64 { sent.values.reduce(0, +) }
+
+    /// How many calls were sent in one protocol.
+    ///
+    /// - Parameter callProtocol: The protocol.
+    /// - Returns: The sum over its methods.
+    public func totalSent(in callProtocol: CallProtocol) -> UInt64 {
+        sent.reduce(0) { $0 + ($1.key.callProtocol == callProtocol ? $1.value : 0) }
+    }
 
     /// How many calls have ended.
     public var totalEnded: UInt64 { results.values.reduce(0) { $0 + $1.values.reduce(0, +) } }
@@ -55,10 +66,28 @@ public struct DemoCounts: Equatable, Sendable {
     /// - Returns: The sum over all methods.
     public func total(_ outcome: Outcome) -> UInt64 { results.values.reduce(0) { $0 + ($1[outcome] ?? 0) } }
 
-    mutating func count(sent call: DemoCall) { sent[call.countedAs, default: 0] += 1 }
+    /// How many calls of one protocol ended in one way.
+    ///
+    /// - Parameters:
+    ///   - outcome: The way.
+    ///   - callProtocol: The protocol.
+    /// - Returns: The sum over its methods.
+    public func total(_ outcome: Outcome, in callProtocol: CallProtocol) -> UInt64 {
+        results.reduce(0) { $0 + ($1.key.callProtocol == callProtocol ? $1.value[outcome] ?? 0 : 0) }
+    }
 
-    mutating func count(_ call: DemoCall, ended outcome: Outcome) {
+    mutating func count(sent call: some CountedCall) { sent[call.countedAs, default: 0] += 1 }
+
+    mutating func count(_ call: some CountedCall, ended outcome: Outcome) {
         results[call.countedAs, default: [:]][outcome, default: 0] += 1
         if outcome != call.expected { unexpected += 1 }
     }
+}
+
+/// A call as the counts see it.
+protocol CountedCall {
+    /// Under which names its sending and its end are counted.
+    var countedAs: DemoCounts.Method { get }
+    /// What must become of it.
+    var expected: Outcome { get }
 }

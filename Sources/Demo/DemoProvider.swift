@@ -1,10 +1,13 @@
 internal import Synchronization
 
-/// A little Dubbo 2 provider on 127.0.0.1 whose services belong to a shop that does not exist.
+/// A little provider on 127.0.0.1 whose services belong to a shop that does not exist.
 ///
-/// It is a real peer: it takes requests in Hessian 2, oneway and generic ones too, answers with values, nulls, Java
-/// exceptions and error statuses, and answers heartbeats. Requests of one connection are served side by side, so that
-/// replies come in another order. What is no Dubbo frame ends the connection it came on.
+/// Like Dubbo 3 it tells from a connection's first bytes what is spoken there: Dubbo 2, Triple, or JSON-RPC over
+/// HTTP/1.1. It is a real peer. In Dubbo 2 it takes requests in Hessian 2, oneway and generic ones too, answers with
+/// values, nulls, Java exceptions and error statuses, and answers heartbeats. In Triple it answers with messages, one
+/// or many, with exceptions and gRPC statuses, and gives up what its caller gave up. In JSON-RPC it takes calls,
+/// notifications and batches. Requests of one connection are served side by side, so that replies come in another
+/// order, unless the protocol has none but one. What cannot be read ends the connection it came on.
 ///
 /// It serves until ``stop()`` is called; without that its threads keep it alive.
 public final class DemoProvider: Sendable {
@@ -101,17 +104,19 @@ public final class DemoProvider: Sendable {
 public struct DemoProviderCounts: Equatable, Sendable {
     /// Connections taken.
     public internal(set) var connections: UInt64 = 0
-    /// Requests that ask for a reply, readable or not; heartbeats are not among them.
+    /// Requests that ask for a reply, readable or not, those of a batch one by one; heartbeats are not among them.
     public internal(set) var requests: UInt64 = 0
     /// Requests that ask for none.
     public internal(set) var onewayRequests: UInt64 = 0
     /// Requests that came through `$invoke`.
     public internal(set) var genericRequests: UInt64 = 0
-    /// Replies written to requests.
+    /// Requests that their callers gave up before the reply was complete.
+    public internal(set) var cancelledRequests: UInt64 = 0
+    /// Replies to requests, those of a batch one by one.
     public internal(set) var replies: UInt64 = 0
-    /// Heartbeats answered.
+    /// Heartbeats and HTTP/2 pings answered.
     public internal(set) var heartbeats: UInt64 = 0
-    /// Frames and bodies that could not be read.
+    /// Frames, bodies and connections that could not be read.
     public internal(set) var decodeErrors: UInt64 = 0
 
     /// Nothing seen.
@@ -122,6 +127,7 @@ public struct DemoProviderCounts: Equatable, Sendable {
         requests += other.requests
         onewayRequests += other.onewayRequests
         genericRequests += other.genericRequests
+        cancelledRequests += other.cancelledRequests
         replies += other.replies
         heartbeats += other.heartbeats
         decodeErrors += other.decodeErrors

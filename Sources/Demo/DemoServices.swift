@@ -8,7 +8,7 @@ enum DemoServices {
     /// The version of all three.
     static let version = "1.0.0"
     /// The group of the inventory; the others have none.
-    static let inventoryGroup = "warehouse"
+    static let inventoryGroup = "depot"
 
     /// A sku that is never in stock.
     static let soldOutSKU = "SKU-000"

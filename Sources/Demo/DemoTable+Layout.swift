@@ -1,11 +1,14 @@
+internal import Calls
+
 extension DemoTable {
     /// The columns that fit a width, and how wide each is.
     struct Layout {
         private enum Column: CaseIterable {
-            case rate, bar, errors, p50, p99, inFlight, total
+            case callProtocol, rate, bar, errors, p50, p99, inFlight, total
 
             var title: String {
                 switch self {
+                case .callProtocol: "VIA"
                 case .rate: "CALLS/S"
                 case .bar: ""
                 case .errors: "ERRORS"
@@ -21,7 +24,7 @@ extension DemoTable {
                 switch self {
                 case .bar: 5
                 case .errors: 6
-                case .rate, .p50, .p99, .total: 7
+                case .callProtocol, .rate, .p50, .p99, .total: 7
                 case .inFlight: 9
                 }
             }
@@ -30,16 +33,16 @@ extension DemoTable {
             var gap: Int { self == .bar ? 1 : Layout.gap }
 
             /// The order in which columns go when the terminal is narrow.
-            static let dispensable: [Column] = [.bar, .inFlight, .total, .p50]
+            static let dispensable: [Column] = [.bar, .inFlight, .total, .callProtocol, .p50]
         }
 
         /// Between columns.
         private static let gap = 2
         /// How many parts of a package are cut to a letter rather than that a column goes.
-        private static let preferredParts = 2
+        private static let preferredParts = 3
         /// Letters that an interface keeps at least, rather than a column.
         private static let leastInterface = 28
-        private static let longestBar = 20
+        private static let longestBar = 11
 
         private let columns: [Column]
         private let interfaceWidth: Int
@@ -78,7 +81,10 @@ extension DemoTable {
 
         var heading: String {
             var text = " " + left("INTERFACE", interfaceWidth) + spaces(Self.gap) + left("METHOD", methodWidth)
-            for column in columns { text += spaces(column.gap) + right(column.title, width(of: column)) }
+            for column in columns {
+                let (title, width) = (column.title, width(of: column))
+                text += spaces(column.gap) + (column == .callProtocol ? left(title, width) : right(title, width))
+            }
             return text
         }
 
@@ -92,6 +98,7 @@ extension DemoTable {
         private func cell(_ column: Column, _ row: Row, _ paint: Paint) -> String {
             let width = width(of: column)
             switch column {
+            case .callProtocol: return paint.faint(left(row.callProtocol.label.description, width))
             case .rate: return paint.strong(right(Cells.rate(row.callsPerSecond), width))
             case .bar: return paint.bar(left(bar(row), width))
             case .errors:

@@ -1,3 +1,5 @@
+public import Calls
+
 /// Draws the live table of calls: a pure function from numbers to text.
 ///
 /// Texts from the wire are made harmless: what could move the cursor or change colours becomes `?`.
@@ -53,6 +55,8 @@ public enum DemoTable {
         public var interface: String
         /// The method.
         public var method: String
+        /// The protocol it is called in.
+        public var callProtocol: CallProtocol
         /// Calls that ended in each second; `nil` while there is no earlier moment to compare with.
         public var callsPerSecond: Double?
         /// How many of them ended with an error; `nil` likewise.
@@ -70,6 +74,7 @@ public enum DemoTable {
         public init(
             interface: String,
             method: String,
+            callProtocol: CallProtocol,
             callsPerSecond: Double?,
             errorsPerSecond: Double?,
             p50Seconds: Double?,
@@ -79,6 +84,7 @@ public enum DemoTable {
         ) {
             self.interface = interface
             self.method = method
+            self.callProtocol = callProtocol
             self.callsPerSecond = callsPerSecond
             self.errorsPerSecond = errorsPerSecond
             self.p50Seconds = p50Seconds

@@ -1,15 +1,15 @@
 internal import Calls
 internal import Hessian
 
-/// Who calls what, and how often.
+/// Who calls what in Dubbo 2, and how often.
 enum DemoTraffic {
-    private typealias Choice = DemoApplication.Choice
+    private typealias Choice = DemoApplication<DemoCall>.Choice
 
-    /// The applications of the demo.
+    /// The applications that speak Dubbo 2.
     ///
     /// - Parameter random: From which their first request ids are drawn.
     /// - Returns: Three of them; the first is the busiest.
-    static func applications(_ random: inout DemoRandom) -> [DemoApplication] {
+    static func applications(_ random: inout DemoRandom) -> [DemoApplication<DemoCall>] {
         [
             DemoApplication("shop-web", firstID: random.next(), web),
             DemoApplication("mobile-gateway", firstID: random.next(), mobile),
@@ -42,7 +42,7 @@ enum DemoTraffic {
         Choice(300) { generic(findOrder(&$0)) }, Choice(300) { generic(stock(&$0)) }, Choice(200) { findOrder(&$0) },
         Choice(60) { cancelOrder(&$0) }, Choice(20) { _ in echo },
         // An old client, of a version that nobody provides any more.
-        Choice(8) {
+        Choice(12) {
             var call = findOrder(&$0)
             (call.version, call.expected) = ("0.9.0", .clientError)
             return call

@@ -1,5 +1,5 @@
-internal import Dubbo
-internal import Hessian
+internal import HTTP1
+internal import HTTP2
 internal import Synchronization
 
 /// One consumer's connection to the demo provider: a thread that reads, and one that writes replies as they are due.
@@ -10,15 +10,35 @@ final class ProviderConnection: Sendable {
     /// many (a peer that sends and does not read) the connection ends.
     static let maxCalls = 4096
 
-    private enum Reply {
-        case toRequest([UInt8])
-        case toHeartbeat([UInt8])
+    /// Bytes that the peer is to get.
+    struct Reply {
+        enum Kind {
+            /// A reply, or the last part of one.
+            case whole
+            /// A reply's part that others follow.
+            case part
+            /// The answer to a heartbeat.
+            case heartbeat
+            /// The protocol's own.
+            case control
+        }
+
+        var bytes: [UInt8]
+        var kind = Kind.whole
+        /// The HTTP/2 stream; 0 for none.
+        var streamID: UInt32 = 0
+        /// What it takes of the HTTP/2 connection's window.
+        var dataBytes: UInt32 = 0
     }
 
     private struct State {
         var isStopped = false
         var counts = DemoProviderCounts()
         var replies = DueQueue<Reply>()
+        /// The HTTP/2 streams whose replies are not complete.
+        var openStreams: Set<UInt32> = []
+        /// The room for DATA that the HTTP/2 peer has on the connection.
+        var window = FlowWindow()
     }
 
     private let socket: DemoSocket
@@ -33,6 +53,9 @@ final class ProviderConnection: Sendable {
 
     var counts: DemoProviderCounts { state.withLock { $0.counts } }
 
+    /// Whether there are as many calls as may be.
+    var isFull: Bool { state.withLock { $0.replies.count >= Self.maxCalls } }
+
     /// Ends the connection and both threads.
     func stop() {
         state.withLock { $0.isStopped = true }
@@ -44,13 +67,18 @@ final class ProviderConnection: Sendable {
 
     /// Reads requests until the connection ends.
     func serve() {
-        var random = firstRandom
-        var frames = FrameBuffer()
+        var conversation: (any Conversation)?
+        var unread: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 16_384)
-        do throws(FrameError) {
+        do throws(PeerFault) {
             while case let count = socket.read(into: &buffer), count > 0 {
-                frames.append(buffer[..<count])
-                while let frame = try frames.next() { take(frame, &random) }
+                if let conversation {
+                    try conversation.take(buffer[..<count], on: self)
+                } else {
+                    unread += buffer[..<count]
+                    conversation = try begin(unread)
+                    try conversation?.take(unread[...], on: self)
+                }
             }
         } catch {
             // Java's peers look for the next frame in what follows; a demo may hang up.
@@ -59,55 +87,54 @@ final class ProviderConnection: Sendable {
         stop()
     }
 
-    private func take(_ frame: DemoFrame, _ random: inout DemoRandom) {
-        let header = frame.header
-        // A reply answers nothing that a provider asked; a oneway event (READONLY) asks for nothing.
-        guard header.isRequest, header.isTwoWay || !header.isEvent else { return }
-        if header.isEvent { return answer(.toHeartbeat(FrameBytes.heartbeatReply(id: header.requestID)), after: 0) }
-        guard let request = decoded(frame) else { return }
-        let result = DemoServices.answer(request)
-        let time = random.serviceTimeNanoseconds(result.nanoseconds)
-        guard header.isTwoWay else { return }
-        let knowsAttachments = request.dubboVersion == DubboVersion.protocol
-        let reply = FrameBytes.reply(result.content, id: header.requestID, withAttachments: knowsAttachments)
-        if let reply { answer(.toRequest(reply), after: time) }
+    /// The conversation that begins with those bytes; `nil` while they are too few to tell.
+    private func begin(_ bytes: [UInt8]) throws(PeerFault) -> (any Conversation)? {
+        let magic: [UInt8] = [0xda, 0xbb]
+        if bytes.prefix(2).elementsEqual(magic.prefix(bytes.count)) {
+            return bytes.count < 2 ? nil : DubboConversation(firstRandom)
+        }
+        let preface = Array(HTTP2Preface.text.description.utf8.prefix(3))
+        // `P` alone may begin a POST too.
+        if bytes.count > 1, bytes.prefix(3).elementsEqual(preface.prefix(bytes.count)) {
+            return bytes.count < 3 ? nil : TripleConversation(firstRandom)
+        }
+        // SAFETY: the span is used in this call only.
+        switch unsafe HTTP1Prefix(bytes.span.bytes) {
+        case .request: return JSONConversation(firstRandom)
+        case .undecided: return nil
+        case .response, .other: throw .unknownProtocol
+        }
     }
 
-    /// The request that a frame holds, counted; one that cannot be read is answered as Java answers it.
-    private func decoded(_ frame: DemoFrame) -> DemoRequest? {
-        let request: DemoRequest?
-        let content: DemoAnswer.Content
-        do throws(HessianError) {
-            request = try DemoRequest(frame)
-            content = .failure(status: 100, text: "Server side(127.0.0.1) thread pool is exhausted")
-        } catch {
-            request = nil
-            content = .failure(status: 40, text: "Fail to decode request due to: \(error.label)")
-        }
-        let isFull = state.withLock { state in
-            if frame.header.isTwoWay { state.counts.requests += 1 } else { state.counts.onewayRequests += 1 }
-            if request == nil { state.counts.decodeErrors += 1 }
-            if request?.isGeneric == true { state.counts.genericRequests += 1 }
-            return state.replies.count >= Self.maxCalls
-        }
-        if let request, !isFull { return request }
-        guard frame.header.isTwoWay else { return nil }
-        let reply = FrameBytes.reply(content, id: frame.header.requestID, withAttachments: false)
-        if let reply { answer(.toRequest(reply), after: 0) }
-        return nil
-    }
+    // MARK: For conversations
 
-    // MARK: Replying
+    func count(_ change: (inout DemoProviderCounts) -> Void) { state.withLock { change(&$0.counts) } }
 
-    private func answer(_ reply: Reply, after nanoseconds: UInt64) {
-        let due = DemoClock.now() + nanoseconds
+    /// Takes a reply, to be written when it is due.
+    func answer(_ reply: Reply, at due: UInt64) {
         let (isFirst, isTooMany) = state.withLock { state in
+            if reply.streamID != 0 { state.openStreams.insert(reply.streamID) }
             state.replies.insert(reply, due: due)
             return (state.replies.nextDue == due, state.replies.count > 2 * Self.maxCalls)
         }
         if isTooMany { return stop() }
         if isFirst { bell.ring() }
     }
+
+    /// The peer gave an HTTP/2 stream up: what was to be said on it is not.
+    func cancel(_ streamID: UInt32) {
+        state.withLock { state in
+            if state.openStreams.remove(streamID) != nil { state.counts.cancelledRequests += 1 }
+        }
+    }
+
+    /// The HTTP/2 peer takes more DATA.
+    func credit(_ increment: UInt32) throws(PeerFault) {
+        let fits = state.withLock { (try? $0.window.update(increment)) != nil }
+        if !fits { throw .badWindow }
+    }
+
+    // MARK: Replying
 
     /// Writes replies until the connection ends.
     func sendReplies() {
@@ -127,13 +154,27 @@ final class ProviderConnection: Sendable {
 
     /// Writes one reply, counted before the peer can know it: whether the peer takes more.
     private func send(_ reply: Reply) -> Bool {
-        switch reply {
-        case .toRequest(let bytes):
-            state.withLock { $0.counts.replies += 1 }
-            return socket.write(bytes)
-        case .toHeartbeat(let bytes):
-            state.withLock { $0.counts.heartbeats += 1 }
-            return socket.write(bytes)
+        let isWanted: Bool? = state.withLock { state in
+            if reply.streamID != 0, !state.openStreams.contains(reply.streamID) { return false }
+            // A peer that reads gives room long before it is used up.
+            guard state.window.fits(reply.dataBytes) else { return nil }
+            state.window.forward(reply.dataBytes)
+            switch reply.kind {
+            case .whole:
+                state.openStreams.remove(reply.streamID)
+                state.counts.replies += 1
+            case .heartbeat: state.counts.heartbeats += 1
+            case .part, .control: break
+            }
+            return true
         }
+        guard let isWanted else { return false }
+        return isWanted ? socket.write(reply.bytes) : true
     }
+}
+
+/// What one connection of the provider reads, in the protocol that its first bytes told.
+protocol Conversation: AnyObject {
+    /// Takes bytes and answers the requests that they complete.
+    func take(_ piece: ArraySlice<UInt8>, on connection: ProviderConnection) throws(PeerFault)
 }

@@ -37,8 +37,7 @@ extension HTTP1Session {
         let inspector = context.inspector
         current = Exchange(number: nextNumber, method: method)
         nextNumber += 1
-        requests.start = context.now
-        requests.bytes = 0
+        giveBack(&requests, inspector)
         let box = inspector.takeHeaderTexts()
         box.texts.begin(
             isRequest: true,
@@ -54,13 +53,14 @@ extension HTTP1Session {
         guard let box = requests.headers else { return }
         let field = HeaderField(nameID: id, name: name, value: value)
         box.texts.field(field)
+        if id == TripleHeaderName.http2Settings.rawValue { takeSettings(value) }
     }
 
     func requestHead(_ head: HTTP1Head, _ context: InspectedBytes) {
         requests.head = head
-        startLineBytes = Int(head.startLineBytes)
         guard let box = requests.headers else { return }
-        current.asksForHTTP2 = head.asksForOtherProtocol && head.method != .connect
+        guard waiting < Self.maxExchanges else { return failRequests("too_many_requests", context) }
+        current.asksForUpgrade = head.asksForOtherProtocol
         if box.texts.request.form == .http {
             openTriple(box.texts, head, context)
         } else if head.body != .none {
@@ -68,6 +68,7 @@ extension HTTP1Session {
             rpc.beginBody()
             requests.rpc = rpc
         }
+        enqueue()
     }
 
     func requestBody(_ piece: RawSpan) { requests.rpc?.readBody(piece) }
@@ -75,22 +76,25 @@ extension HTTP1Session {
     /// A request is complete.
     func finishRequest(_ context: InspectedBytes) {
         let inspector = context.inspector
-        defer { giveBack(&requests, inspector) }
+        current.isComplete = true
+        current.isReplyDue = current.isRefused
         if let rpc = requests.rpc, current.kind == .other {
             let role = rpc.finishBody()
             if role == .request || role == .notification { takeCalls(rpc, context) }
         }
-        if let observed = current.observed, let connection = context.session.seenConnection {
+        if let observed = current.details?.observed, let connection = context.session.seenConnection {
             inspector.messageObserver?.streamRequest(observed, on: connection)
         }
         if current.kind == .other, context.session.connectionProtocol == .silent {
             inspector.identify(context.session, .http)
         }
         if current.kind == .triple, current.hasCall { addRequestBytes(context) }
-        if judgement != .refused || current.localReply != nil { push(current, context) }
+        updateQueue()
+        giveBack(&requests, inspector)
     }
 
-    private func addRequestBytes(_ context: InspectedBytes) {
+    /// Adds what has come of a Triple request to its call.
+    func addRequestBytes(_ context: InspectedBytes) {
         let calls = context.inspector.calls
         let index = calls.find(
             session: context.session.number,
@@ -98,18 +102,6 @@ extension HTTP1Session {
             id: current.number
         )
         if index >= 0, calls.kind(index) == .call { calls.addRequestBytes(index, requests.bytes) }
-    }
-
-    private func push(_ exchange: Exchange, _ context: InspectedBytes) {
-        guard waiting < Self.maxExchanges else {
-            context.inspector.recorder.decodeError(.http, reason: "too_many_requests")
-            return context.inspector.goBlind(context.session, context.now)
-        }
-        if firstExchange > 64, firstExchange * 2 > exchanges.count {
-            exchanges.removeFirst(firstExchange)
-            firstExchange = 0
-        }
-        exchanges.append(exchange)
     }
 
     // MARK: JSON-RPC
@@ -128,41 +120,55 @@ extension HTTP1Session {
         let path = headers.texts.bytes.slice(headers.request.path)
         let interface = Self.interface(path)
         let refusal = judgement == .held && context.isGoverned ? self.refusal(rpc, interface, context) : nil
+        let deadline = headers.request.timeoutNanoseconds
+        open(
+            rpc,
+            interface,
+            deadline: deadline > 0 ? requests.start &+ deadline : inspector.defaultDeadline(requests.start),
+            refusal,
+            context
+        ) { id in texts(headers, id: id) }
+        if let refusal { answerRPC(rpc, refusal) }
+        if current.isAnswered, current.hasCall { answerEarly(context) }
+    }
+
+    /// Opens the calls of the request being read, or counts those that nobody waits for.
+    private func open(
+        _ rpc: RPCReader,
+        _ interface: RawSpan,
+        deadline: UInt64,
+        _ refusal: Refusal?,
+        _ context: InspectedBytes,
+        texts: (_ id: RawSpan) -> Inspector.CallTexts
+    ) {
+        let inspector = context.inspector
         let isBatch = rpc.scanner.isBatch
         var keys: [UInt64] = []
-        let (start, number, bytes) = (requests.start, current.number, requests.bytes)
-        let deadline =
-            headers.request.timeoutNanoseconds > 0
-            ? start &+ headers.request.timeoutNanoseconds : inspector.defaultDeadline(start)
         rpc.eachCall { call in
-            let key = isBatch ? Self.key(call.idKey ?? UInt64(keys.count), number) : number
             let entry = CallTable.Entry(
                 kind: .call,
                 session: context.session.number,
                 direction: requestDirection,
-                id: key,
+                id: isBatch ? Self.key(call.idKey ?? 0, current.number) : current.number,
                 side: context.session.side(of: requestDirection),
                 operation: inspector.rpcOperation(interface: interface, method: call.method),
-                start: start,
+                start: requests.start,
                 deadline: deadline,
-                requestBytes: isBatch ? call.byteCount : bytes
+                requestBytes: isBatch ? call.byteCount : requests.bytes
             )
-            if refusal == nil, !call.isNotification {
-                inspector.startCall(entry, context.session, now: context.now) { texts(headers, id: call.id) }
-                keys.append(key)
+            // Of a batch's replies that to an id too long to keep cannot be told.
+            let isLost = isBatch && call.idKey == nil
+            if refusal == nil, !call.isNotification, !isLost {
+                inspector.startCall(entry, context.session, now: context.now) { texts(call.id) }
+                current.hasCall = true
+                if isBatch { keys.append(entry.id) }
                 return
             }
-            inspector.countUntracked(
-                entry,
-                refusal?.outcome ?? .oneway,
-                code: refusal?.jsonrpcCode ?? ResultCode.none,
-                context.session,
-                now: context.now
-            ) { texts(headers, id: call.id) }
+            let outcome = refusal?.outcome ?? (call.isNotification ? .oneway : .lost)
+            let code = refusal?.jsonrpcCode ?? ResultCode.none
+            inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) { texts(call.id) }
         }
-        current.hasCall = !keys.isEmpty
-        if isBatch { current.keys = keys }
-        if let refusal { answerRPC(rpc, refusal) }
+        if !keys.isEmpty { currentDetails.keys = keys }
     }
 
     /// The key of a batch's member in the call table.
@@ -196,7 +202,7 @@ extension HTTP1Session {
             var observed = headers.observedRequest()
             observed.direction = context.session.seen(requestDirection)
             observed.start = requests.start
-            current.observed = observed
+            currentDetails.observed = observed
         }
         let start = requests.start
         let timeout = headers.request.timeoutNanoseconds

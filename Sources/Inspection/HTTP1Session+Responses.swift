@@ -16,11 +16,11 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
     mutating func statusLine(status: UInt16, reason: RawSpan, version: HTTP1Version) {
         session.reply = TripleResponseHead()
         session.reply.httpStatus = status
+        session.responses.isCoded = false
+        session.responses.upgradesToHTTP2 = false
     }
 
-    mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {
-        session.reply.take(id, value, into: &session.spareTexts)
-    }
+    mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) { session.responseHeader(id, value) }
 
     mutating func trailer(_ id: UInt8, name: RawSpan, value: RawSpan) {
         session.reply.take(id, value, into: &session.spareTexts)
@@ -28,7 +28,9 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
 
     mutating func answeredMethod() -> HTTP1Method { session.oldest?.method ?? .other }
 
-    mutating func headEnded(_ head: HTTP1Head) { session.responses.head = head }
+    mutating func headEnded(_ head: HTTP1Head) {
+        if head.flags.contains(.isTransferCoded) { session.responses.isCoded = true }
+    }
 
     mutating func body(_ piece: RawSpan) { session.responseBody(piece, context) }
 
@@ -36,18 +38,24 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
 }
 
 extension HTTP1Session {
-    /// The request whose response is next.
-    var oldest: Exchange? { firstExchange < exchanges.count ? exchanges[firstExchange] : nil }
-
     func beginResponse(_ context: InspectedBytes) {
         responses.start = context.now
         responses.bytes = 0
     }
 
+    func responseHeader(_ id: UInt8, _ value: RawSpan) {
+        reply.take(id, value, into: &spareTexts)
+        if id == TripleHeaderName.contentEncoding.rawValue {
+            responses.isCoded = !value.isEmpty && !value.equals("identity")
+        } else if id == TripleHeaderName.upgrade.rawValue {
+            responses.upgradesToHTTP2 = value.equals("h2c")
+        }
+    }
+
     func responseBody(_ piece: RawSpan, _ context: InspectedBytes) {
-        // A response whose request was not seen may be a JSON-RPC one, too.
-        guard oldest == nil || oldest?.kind == .rpc else { return }
         if responses.rpc == nil {
+            // A response whose request was not seen may be a JSON-RPC one, too, and so may one to half a request.
+            guard mayAnswerRPC else { return }
             let rpc = context.inspector.takeRPCReader()
             rpc.beginBody()
             responses.rpc = rpc
@@ -55,15 +63,9 @@ extension HTTP1Session {
         responses.rpc?.readBody(piece)
     }
 
-    private func popOldest() -> Exchange? {
-        guard let oldest else { return nil }
-        exchanges[firstExchange] = Exchange()
-        firstExchange += 1
-        if firstExchange == exchanges.count {
-            exchanges.removeAll(keepingCapacity: exchanges.capacity <= 16)
-            firstExchange = 0
-        }
-        return oldest
+    private var mayAnswerRPC: Bool {
+        guard let oldest else { return true }
+        return oldest.kind == .rpc || (oldest.kind == .other && !oldest.isComplete)
     }
 
     /// A final response is complete.
@@ -74,9 +76,12 @@ extension HTTP1Session {
         if isRPC { observeRPC(context) }
         guard let exchange else { return }
         switch exchange.kind {
-        case .other: break
+        case .other:
+            if !exchange.isComplete { keepEarly(isRPC: isRPC) }
         case .rpc: answerCalls(exchange, isRPC: isRPC, context)
-        case .triple: answerTriple(exchange, context)
+        case .triple:
+            if !exchange.isComplete, exchange.hasCall { addRequestBytes(context) }
+            answerTriple(exchange, context)
         }
     }
 
@@ -90,39 +95,64 @@ extension HTTP1Session {
     }
 
     private func answerCalls(_ exchange: Exchange, isRPC: Bool, _ context: InspectedBytes) {
-        var open = exchange.keys.isEmpty && exchange.hasCall ? [exchange.number] : exchange.keys
-        if isRPC, let rpc = responses.rpc {
-            let isBatch = !exchange.keys.isEmpty
-            let bytes = responses.bytes
-            rpc.eachResponse { id, outcome, code, byteCount in
-                // Of a single call the only answer there is answers it, whatever its id.
-                let isForAll = !isBatch || (rpc.scanner.isBatch == false && id == nil)
-                guard !isForAll else {
-                    for key in open { end(key, outcome, code, bytes, context) }
-                    open = []
-                    return
-                }
-                guard let id else { return }
-                let key = Self.key(id, exchange.number)
-                guard let place = open.firstIndex(of: key) else { return }
-                open.remove(at: place)
-                end(key, outcome, code, byteCount, context)
-            }
-        }
-        // No JSON-RPC answer: the HTTP status is all there is.
-        let status = Int32(reply.httpStatus)
-        let outcome: Outcome = status >= 400 && status < 500 ? .clientError : .serverError
-        for key in open {
-            guard !isRPC else {
-                // A batch's reply has no answer for this member, and there will be none.
-                end(key, .unanswered, ResultCode.none, 0, context)
-                continue
-            }
-            end(key, outcome, status, responses.bytes, context)
-        }
+        guard exchange.hasCall else { return }
+        let keys = exchange.details?.keys ?? []
+        guard keys.isEmpty else { return answerBatch(exchange, keys, isRPC: isRPC, context) }
+        // Of a single call the only answer there is answers it, whatever its id.
+        let result = result(isRPC: isRPC)
+        end(exchange.number, result.outcome, result.code, responses.bytes, context)
     }
 
-    private func end(_ key: UInt64, _ outcome: Outcome, _ code: Int32, _ bytes: UInt64, _ context: InspectedBytes) {
+    /// What a response says of the only call of its request, or of all that it does not name.
+    private func result(isRPC: Bool) -> (outcome: Outcome, code: Int32) {
+        if isRPC, let first = responses.rpc?.firstResponse { return first }
+        // No JSON-RPC answer: the HTTP status is all there is, and of a body that cannot be read not even that.
+        let status = Int32(reply.httpStatus)
+        if status < 400, responses.isCoded { return (.lost, ResultCode.none) }
+        return (status >= 400 && status < 500 ? .clientError : .serverError, status)
+    }
+
+    private func answerBatch(_ exchange: Exchange, _ keys: [UInt64], isRPC: Bool, _ context: InspectedBytes) {
+        var (outcome, code) = result(isRPC: isRPC)
+        var bytes = responses.bytes
+        if isRPC, let rpc = responses.rpc {
+            let isWhole = !rpc.scanner.isBatch
+            var isNamed = !isWhole
+            rpc.eachResponse { id, outcome, code, byteCount in
+                guard let id else { return }
+                let key = Self.key(id, exchange.number)
+                if isWhole { isNamed = keys.contains(key) }
+                if isNamed { end(key, outcome, code, byteCount, context) }
+            }
+            // A reply that answers members has none for the others, and there will be none.
+            if isNamed {
+                outcome = isWhole || rpc.batch.isComplete ? .unanswered : .lost
+                code = ResultCode.none
+                bytes = 0
+            }
+        }
+        for key in keys where isOpen(key, context) { end(key, outcome, code, bytes, context) }
+    }
+
+    private func isOpen(_ key: UInt64, _ context: InspectedBytes) -> Bool {
+        let calls = context.inspector.calls
+        let index = calls.find(session: context.session.number, direction: requestDirection, id: key)
+        return index >= 0 && calls.kind(index) == .call
+    }
+
+    /// Keeps what a response said of a request that has not ended, and of which nothing else is known.
+    private func keepEarly(isRPC: Bool) { currentDetails.early = result(isRPC: isRPC) }
+
+    /// Ends the calls of a request whose response came before its end.
+    func answerEarly(_ context: InspectedBytes) {
+        let (outcome, code) = currentDetails.early
+        guard let keys = current.details?.keys, !keys.isEmpty else {
+            return end(current.number, outcome, code, 0, context)
+        }
+        for key in keys { end(key, outcome, code, 0, context) }
+    }
+
+    func end(_ key: UInt64, _ outcome: Outcome, _ code: Int32, _ bytes: UInt64, _ context: InspectedBytes) {
         let inspector = context.inspector
         let index = inspector.callToAnswer(context.session, requestDirection, key, context.now)
         guard index >= 0 else { return }
@@ -131,35 +161,12 @@ extension HTTP1Session {
 
     private func answerTriple(_ exchange: Exchange, _ context: InspectedBytes) {
         let result = TripleResult(reply: reply, form: .http)
-        if exchange.observed != nil, let connection = context.session.seenConnection {
+        if exchange.details?.observed != nil, let connection = context.session.seenConnection {
             var half = ObservedStreamHalf()
             half.direction = context.session.seen(requestDirection.opposite)
             half.start = responses.start
             context.inspector.messageObserver?.streamResponse(half, on: connection)
         }
         if exchange.hasCall { end(exchange.number, result.outcome, result.code, responses.bytes, context) }
-    }
-
-    // MARK: Upgrades
-
-    /// What follows is no HTTP/1: the session that goes on with HTTP/2, or nothing.
-    func finishUpgrade(_ context: InspectedBytes) -> HTTP2Session? {
-        let exchange = popOldest()
-        giveBack(&responses, context.inspector)
-        guard reply.httpStatus == 101, exchange?.asksForHTTP2 == true else {
-            context.session.decoder = .opaque
-            context.inspector.identify(context.session, .opaque)
-            return nil
-        }
-        return HTTP2Session(requests: requestDirection)
-    }
-
-    /// HTTP/2 begins: the server's first frames may be here already, the client's preface is to come.
-    func upgrade(to http2: HTTP2Session, _ rest: RawSpan, _ context: InspectedBytes) {
-        giveBack(&requests, context.inspector)
-        context.session.decoder = .other(http2)
-        var unused = Plan()
-        let forwarded = InspectedBytes(context.inspector, context.session, context.now, isForwarded: true)
-        http2.receive(rest, requestDirection.opposite, forwarded, &unused)
     }
 }

@@ -43,7 +43,6 @@ extension HTTP1Session {
 
     /// Makes the answer to calls that are refused.
     func answerRPC(_ rpc: RPCReader, _ refusal: Refusal) {
-        judgement = .refused
         let error = JSONRPCErrorReply(code: refusal.jsonrpcCode, message: refusal.text)
         var body: [UInt8] = []
         if rpc.scanner.isBatch {
@@ -59,7 +58,24 @@ extension HTTP1Session {
             contentLength: body.count,
             persistence: HTTP1ResponseHead.Persistence(answering: requests.head)
         ).write(to: &answer)
-        current.localReply = answer + body
+        refuseCurrent(answer, requests.head.method == .head ? [] : body)
+        current.isReplyDue = true
+    }
+
+    /// Answers the request being read in upstream's place.
+    private func refuseCurrent(_ head: [UInt8], _ body: [UInt8]) {
+        judgement = .refused
+        current.isRefused = true
+        currentDetails.localReply = head + body
+    }
+
+    /// Nothing that follows the request being read will be understood: its answer says so.
+    func closeAfterReply() {
+        guard let reply = current.details?.localReply, let end = reply.firstIndex(of: 0x0a) else { return }
+        let close = HTTP1Lines.connectionClose
+        // Only such an answer has it already.
+        guard requests.head.keepsAlive else { return }
+        current.details?.localReply.insert(contentsOf: close, at: end + 1)
     }
 
     func isTripleRefused(
@@ -75,7 +91,6 @@ extension HTTP1Session {
             insertion = Array("\(key): \(value)\r\n".utf8)
             return false
         case .refuse(let refusal):
-            judgement = .refused
             let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
             let answer = TripleRefusal(reason, message: refusal.text)
             var reply: [UInt8] = []
@@ -84,7 +99,9 @@ extension HTTP1Session {
                 contentLength: answer.httpBody.count,
                 persistence: HTTP1ResponseHead.Persistence(answering: head)
             ).write(to: &reply)
-            current.localReply = reply + (head.method == .head ? [] : answer.httpBody)
+            refuseCurrent(reply, head.method == .head ? [] : answer.httpBody)
+            // Whether the body follows a refusal is the client's choice: no other request may.
+            if head.flags.contains(.expectsContinue) { closeAfterReply() }
             context.inspector.countUntracked(
                 entry,
                 refusal.outcome,
@@ -101,7 +118,13 @@ extension HTTP1Session {
     /// A request's head has ended and its body follows.
     func decideHead(_ at: Int, _ context: InspectedBytes, _ walk: inout PlanWalk, _ plan: inout Plan) {
         switch judgement {
-        case .refused: walk.drop(to: at, &plan)
+        case .refused:
+            walk.drop(to: at, &plan)
+            guard requests.head.flags.contains(.expectsContinue) else { return }
+            // The client may wait for it before it sends the body.
+            current.isReplyDue = true
+            updateQueue()
+            sendIfNext()
         case .admitted: walk.forward(to: at, &plan)
         case .held:
             // Triple's is judged by its head; a client that waits to be told to go on would wait for ever.
@@ -116,7 +139,7 @@ extension HTTP1Session {
     /// Passes a request on from its first byte, with what is to be inserted into its head.
     private func passHead(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
         if let insertion {
-            walk.forward(to: at - Int(requests.bytes) + startLineBytes, &plan)
+            walk.forward(to: at - Int(requests.bytes) + Int(requests.head.startLineBytes), &plan)
             walk.replace(to: walk.at, with: insertion, &plan)
             self.insertion = nil
         }
@@ -137,14 +160,10 @@ extension HTTP1Session {
     }
 
     /// An answer of Weir's own goes at once if no earlier request waits.
-    private func sendIfNext() {
-        while let reply = oldest?.localReply {
-            replies += reply
-            firstExchange += 1
-        }
-        if firstExchange == exchanges.count {
-            exchanges = []
-            firstExchange = 0
+    func sendIfNext() {
+        while firstExchange < exchanges.count, exchanges[firstExchange].isReplyDue {
+            replies += exchanges[firstExchange].details?.localReply ?? []
+            removeFirst()
         }
     }
 
@@ -153,6 +172,8 @@ extension HTTP1Session {
     func finishRequestPlan(_ count: Int, _ context: InspectedBytes, _ walk: inout PlanWalk, _ plan: inout Plan) {
         let isAtBoundary = requestReader.isAtBoundary
         guard walk.isEdited else {
+            // What has been passed on in part is not decided about any more.
+            judgement = isAtBoundary ? .held : .admitted
             guard plan.isBoundaryWanted, let boundary = walk.boundary else {
                 return plan.forwardAll(endsAtBoundary: isAtBoundary)
             }
@@ -163,12 +184,11 @@ extension HTTP1Session {
             if isAtBoundary { plan.markBoundary() }
             return
         }
-        var isFollowed = false
-        if case .other(let decoder) = context.session.decoder { isFollowed = decoder === self }
-        if judgement == .refused, isFollowed {
+        if requestReading == .drop || (judgement == .refused && isFollowing(context)) {
             walk.drop(to: count, &plan)
-        } else if !isFollowed || isAtBoundary || judgement == .admitted || !context.isGoverned {
+        } else if !isFollowing(context) || isAtBoundary || judgement == .admitted || !context.isGoverned {
             walk.forward(to: count, &plan)
+            if !isAtBoundary { judgement = .admitted }
         } else if count - walk.at > Self.maxHeldBytes {
             judgement = .admitted
             context.inspector.recorder.verdictPartial()
@@ -184,8 +204,8 @@ extension HTTP1Session {
 
     /// A response has ended at `at`: answers of Weir's own that are next go behind it.
     func sendLocalReplies(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
-        guard oldest?.localReply != nil else { return }
         sendIfNext()
+        guard !replies.isEmpty else { return }
         walk.isEdited = true
         walk.forward(to: at, &plan)
         walk.replace(to: at, with: replies, &plan)

@@ -13,29 +13,6 @@ final class HTTP1Session: ProtocolSession {
     /// The most bytes of a request that are held back for its verdict.
     static let maxHeldBytes = 60_000
 
-    /// What a request turned out to be.
-    enum Kind: UInt8 {
-        case other
-        case triple
-        case rpc
-    }
-
-    /// A request that waits for its final response.
-    struct Exchange {
-        var number: UInt64 = 0
-        var method = HTTP1Method.other
-        var kind = Kind.other
-        /// The calls of a batch that wait, by the key of their place in the call table; one call has the number.
-        var keys: [UInt64] = []
-        var hasCall = false
-        /// What Weir answers; upstream never saw the request.
-        var localReply: [UInt8]?
-        /// Whether it asks for HTTP/2.
-        var asksForHTTP2 = false
-        /// For an observer of messages.
-        var observed: ObservedStreamHalf?
-    }
-
     /// What is kept of a message that is half read.
     struct Half {
         var headers: HeaderTextsBox?
@@ -44,6 +21,10 @@ final class HTTP1Session: ProtocolSession {
         var bytes: UInt64 = 0
         /// What was read of the message's head.
         var head = HTTP1Head()
+        /// Of a response: whether its body is compressed, so that it cannot be read.
+        var isCoded = false
+        /// Of a response: whether it goes on with HTTP/2.
+        var upgradesToHTTP2 = false
     }
 
     // Apart from the rest, which changes while they read.
@@ -69,8 +50,10 @@ final class HTTP1Session: ProtocolSession {
     var judgement = Judgement.held
     var replies: [UInt8] = []
     var insertion: [UInt8]?
-    /// How long the request line is, behind which a header can be inserted.
-    var startLineBytes = 0
+    /// What becomes of requests.
+    var requestReading = Reading.follow
+    /// Whether responses are passed on unread.
+    var isResponseBlind = false
 
     enum Judgement: UInt8 {
         /// Its bytes wait.
@@ -85,9 +68,6 @@ final class HTTP1Session: ProtocolSession {
 
     var isQuiet: Bool { requestReader.isAtBoundary && responseReader.isAtBoundary && waiting == 0 }
 
-    /// How many requests wait.
-    var waiting: Int { exchanges.count - firstExchange }
-
     // MARK: Bytes
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
@@ -101,79 +81,110 @@ final class HTTP1Session: ProtocolSession {
     private func receiveRequests(_ bytes: RawSpan, _ context: InspectedBytes, _ plan: inout Plan) {
         var walk = PlanWalk(at: -heldBytes, isEdited: context.isGoverned || heldBytes > 0 || judgement == .refused)
         var at = 0
-        var sink = RequestSink(session: self, context: context)
-        do throws(HTTP1Error) {
-            reading: while at < bytes.byteCount {
-                let from = at
-                let progress = try requestReader.read(bytes, &at, into: &sink)
-                requests.bytes &+= UInt64(at - from)
-                switch progress {
-                case .needsMore: break
-                case .head, .interim:
-                    if walk.isEdited { decideHead(at, context, &walk, &plan) }
-                case .message:
-                    finishRequest(context)
-                    if walk.isEdited { decideMessage(at, context, &walk, &plan) }
-                    if walk.boundary == nil { walk.boundary = at }
-                    judgement = .held
-                case .foreign:
-                    // What a CONNECT or an upgrade brings; a response will tell whether it is granted.
-                    break reading
+        if requestReading == .follow {
+            var sink = RequestSink(session: self, context: context)
+            do throws(HTTP1Error) {
+                while at < bytes.byteCount, isFollowing(context) {
+                    if requestReader.isAtBoundary { requests.start = context.now }
+                    let from = at
+                    let progress = try requestReader.read(bytes, &at, into: &sink)
+                    countRequestBytes(progress, at - from)
+                    guard isFollowing(context) else { break }
+                    take(progress, at, context, &walk, &plan)
                 }
-                guard case .other(let decoder) = context.session.decoder, decoder === self else { break reading }
+            } catch {
+                failRequests(error.label, context)
             }
-        } catch {
-            fail(error, bytes.byteCount - at, context)
+        }
+        if at < bytes.byteCount {
+            context.inspector.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
         }
         finishRequestPlan(bytes.byteCount, context, &walk, &plan)
+    }
+
+    /// Counts the request's own bytes, not empty lines in front of it, in whatever pieces they come.
+    private func countRequestBytes(_ progress: HTTP1Reader.Progress, _ count: Int) {
+        if progress == .head || (progress == .message && requests.head.body == .none) {
+            requests.bytes = UInt64(requests.head.headBytes)
+        } else if progress == .message || requestReader.isInBody {
+            requests.bytes &+= UInt64(count)
+        }
+    }
+
+    private func take(
+        _ progress: HTTP1Reader.Progress,
+        _ at: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        switch progress {
+        case .head:
+            if walk.isEdited { decideHead(at, context, &walk, &plan) }
+        case .message:
+            finishRequest(context)
+            if walk.isEdited { decideMessage(at, context, &walk, &plan) }
+            if walk.boundary == nil { walk.boundary = at }
+            judgement = .held
+            if isResponseBlind { goBlindIfDone(context) }
+        case .needsMore, .interim, .foreign: break
+        }
     }
 
     private func receiveResponses(_ bytes: RawSpan, _ context: InspectedBytes, _ plan: inout Plan) {
         var walk = PlanWalk(at: 0)
         var at = 0
-        var sink = ResponseSink(session: self, context: context)
-        var next: HTTP2Session?
-        do throws(HTTP1Error) {
-            reading: while at < bytes.byteCount {
-                if responseReader.isAtBoundary { beginResponse(context) }
-                let from = at
-                let progress = try responseReader.read(bytes, &at, into: &sink)
-                responses.bytes &+= UInt64(at - from)
-                switch progress {
-                case .needsMore, .head, .interim: break
-                case .message:
-                    finishResponse(context)
-                    sendLocalReplies(at, &walk, &plan)
-                    if walk.boundary == nil { walk.boundary = at }
-                case .foreign:
-                    next = finishUpgrade(context)
-                    break reading
-                }
+        var isForeign = false
+        if !isResponseBlind {
+            do throws(HTTP1Error) {
+                isForeign = try readResponses(bytes, &at, context, &walk, &plan)
+            } catch {
+                failResponses(error.label, context)
             }
-        } catch {
-            fail(error, bytes.byteCount - at, context)
         }
+        let next = isForeign ? finishUpgrade(context) : nil
         forwardResponses(bytes.byteCount, &walk, &plan)
-        if let next { upgrade(to: next, bytes.extracting(at..<bytes.byteCount), context) }
+        if let next { return upgrade(to: next, bytes.extracting(at..<bytes.byteCount), context) }
+        guard at < bytes.byteCount else { return }
+        context.inspector.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: isForeign ? .opaque : .blind)
     }
 
-    /// The bytes are not HTTP/1 as everybody reads it: the connection is not followed any further.
-    private func fail(_ error: HTTP1Error, _ count: Int, _ context: InspectedBytes) {
-        let inspector = context.inspector
-        let spoken = context.session.connectionProtocol
-        inspector.recorder.decodeError(spoken == .silent || spoken == .opaque ? .http : spoken, reason: error.label)
-        inspector.goBlind(context.session, context.now)
-        inspector.countUninspected(context.session, count)
-        if spoken == .silent { inspector.identify(context.session, .http) }
+    /// Reads responses as far as the connection is followed.
+    ///
+    /// - Returns: Whether what follows `at` is no HTTP/1.
+    private func readResponses(
+        _ bytes: RawSpan,
+        _ at: inout Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) throws(HTTP1Error) -> Bool {
+        var sink = ResponseSink(session: self, context: context)
+        while at < bytes.byteCount {
+            if responseReader.isAtBoundary { beginResponse(context) }
+            let from = at
+            let progress = try responseReader.read(bytes, &at, into: &sink)
+            responses.bytes &+= UInt64(at - from)
+            if progress == .foreign { return true }
+            guard progress == .message else { continue }
+            finishResponse(context)
+            sendLocalReplies(at, &walk, &plan)
+            if walk.boundary == nil { walk.boundary = at }
+            if requestReading == .pass { goBlindIfDone(context) }
+            guard case .other = context.session.decoder else { return false }
+        }
+        return false
     }
 
     func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
         if direction != requestDirection {
             var sink = ResponseSink(session: self, context: context)
-            if responseReader.end(into: &sink) == .message { finishResponse(context) }
+            if !isResponseBlind, responseReader.end(into: &sink) == .message { finishResponse(context) }
         }
         // Half a request that was to be dropped stays dropped.
-        if direction != requestDirection || judgement != .refused { plan.forwardAll(endsAtBoundary: true) }
+        if direction != requestDirection || (judgement != .refused && requestReading != .drop) {
+            plan.forwardAll(endsAtBoundary: true)
+        }
     }
 
     func missed(_ count: UInt64, _ direction: Direction, _ context: InspectedBytes) {

@@ -66,8 +66,10 @@ extension HTTP2Session {
 
     /// There are too many streams to follow one more.
     private func overflow(_ id: UInt32, _ context: InspectedBytes) {
-        hasUntracked = true
         if !halves.isEmpty { halves[id] = nil }
+        // Streams that are not open are taken for refused ones from the first of these on.
+        if half(requests).isRewriting { return goBlind(context, reason: "too_many_streams") }
+        hasUntracked = true
         context.inspector.recorder.decodeError(.triple, reason: "too_many_streams")
     }
 

@@ -12,10 +12,8 @@ internal import Wire
 extension HTTP2Session {
     /// The most bytes of a header block that are held back.
     static let maxHeldBytes = 60_000
-    /// The most refused streams whose request still goes on.
-    private static let maxRefused = 8192
-    /// The most bytes of answers that wait for upstream's SETTINGS.
-    private static let maxEarlyBytes = 262_144
+    /// The most answers that wait.
+    private static let maxAnswers = 4096
 
     // MARK: Judging
 
@@ -34,7 +32,7 @@ extension HTTP2Session {
             insertion = (key, value)
             return false
         case .refuse(let refusal):
-            guard refused.count < Self.maxRefused || !hasUntracked, earlyReplies.count < Self.maxEarlyBytes else {
+            guard !hasUntracked, answers.count < Self.maxAnswers else {
                 context.inspector.recorder.verdictPartial()
                 return false
             }
@@ -66,49 +64,28 @@ extension HTTP2Session {
         let contentType = headers.texts.bytes.slice(headers.request.contentTypeText)
         var fields = isGRPC ? answer.trailersOnly(contentType: contentType) : answer.httpFields
         if !isGRPC { fields.insert(TripleField(.status, Array(String(reason.httpStatus).utf8)), at: 0) }
-        let opposite = half(requests.opposite)
         var block: [UInt8] = []
-        var encoder = HPACKEncoder()
-        encoder.announce(opposite.decoder.dueUpdateBytes)
-        encoder.beginBlock(into: &block)
+        let encoder = HPACKEncoder()
         for field in fields {
             let name = Array(field.name.text.description.utf8)
             // SAFETY: the arrays' bytes are initialised and outlive the spans.
             unsafe encoder.field(name: name.span.bytes, value: field.value.span.bytes, into: &block)
         }
-        // SAFETY: as above.
-        let bytes = unsafe block.span.bytes
-        HTTP2FrameWriter.headers(
-            bytes,
-            streamID: stream.id,
-            endsStream: true,
-            maxFrameBytes: opposite.maxFrameBytes,
-            into: &replies
+        answers.append(
+            HTTP2Answer(streamID: stream.id, fields: block, isEarly: !stream.marks.contains(.requestEnded))
         )
-        if !stream.marks.contains(.requestEnded) {
-            if refused.count >= Self.maxRefused { forgetRefused() }
-            refused.insert(stream.id)
-            // The rest of the request is not needed (RFC 9113 §8.1).
-            HTTP2FrameWriter.resetStream(stream.id, errorCode: HTTP2ErrorCode.noError, into: &replies)
-        }
         isBlockRefused = true
         guard let observed = halves.removeValue(forKey: stream.id), let connection = context.session.seenConnection
         else { return }
         inspector.messageObserver?.streamRequest(observed.request, on: connection)
     }
 
-    /// Forgets the older half of the refused streams: a client that was answered often says no more of a stream.
-    private func forgetRefused() {
-        let ids = refused.sorted()
-        let middle = ids.count / 2
-        refusedFloor = ids[middle]
-        refused = Set(ids[(middle + 1)...])
-    }
-
-    /// Whether upstream knows nothing of the stream, or no longer wants to.
-    private func isWithheld(_ id: UInt32) -> Bool {
-        if refused.contains(id) { return true }
-        return id <= refusedFloor && id != 0 && streams.place(of: id) < 0
+    /// Whether upstream knows nothing of the stream, or has no use for more of it.
+    ///
+    /// Streams that were refused are not told from those that have ended: of either upstream needs no frame. What comes
+    /// behind its reset would only take room that it gives back.
+    private func isWithheld(_ half: HTTP2Half, _ id: UInt32) -> Bool {
+        half.isRewriting && id != 0 && id <= lastStream && streams.place(of: id) < 0
     }
 
     // MARK: Deciding
@@ -121,15 +98,19 @@ extension HTTP2Session {
         case HTTP2FrameType.headers:
             half.isBlockPassed = half.isUnitPassed
             half.isUnitPassed = false
-            half.isBlockWithheld = isWithheld(frame.streamID)
+            half.isBlockWithheld = isWithheld(half, frame.streamID)
+            // Only the block waits, and not what a client without SETTINGS said before it.
+            walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
+            // What is written anew is made of the fields.
+            if half.isRewriting { walk.drop(to: end, &plan) }
             return
-        case HTTP2FrameType.continuation: return
+        case HTTP2FrameType.continuation:
+            if half.isRewriting { walk.drop(to: end, &plan) }
+            return
         case HTTP2FrameType.data, HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate, HTTP2FrameType.priority:
-            guard half.isRewriting, isWithheld(frame.streamID) else { break }
+            guard isWithheld(half, frame.streamID) else { break }
             walk.drop(to: end, &plan)
             if frame.type == HTTP2FrameType.data { creditBytes += frame.payloadBytes }
-            if frame.type == HTTP2FrameType.resetStream { refused.remove(frame.streamID) }
-            if frame.type == HTTP2FrameType.data, frame.has(HTTP2Flag.endStream) { refused.remove(frame.streamID) }
             return
         default: break
         }
@@ -158,7 +139,6 @@ extension HTTP2Session {
         let id = half.blockFrame.streamID
         let endsStream = half.blockFrame.has(HTTP2Flag.endStream)
         if isBlockRefused || half.isBlockWithheld {
-            if endsStream { refused.remove(id) }
             half.encoder.carry(half.decoder.sizeUpdates)
             startRewriting(half)
             return walk.drop(to: at, &plan)
@@ -276,10 +256,6 @@ extension HTTP2Session {
         let isHeld = context.isGoverned || half.isRewriting || isEditing
         if !isHeld { walk.forward(to: count, &plan) }
         if count - walk.at > Self.maxHeldBytes {
-            guard !half.isRewriting else {
-                goBlind(context, reason: "header_block_size")
-                return abandonDecided(half, count, &walk, &plan)
-            }
             // A block that large is passed on as it comes; its request is not judged.
             half.isBlockPassed = true
             context.inspector.recorder.verdictPartial()
@@ -288,30 +264,66 @@ extension HTTP2Session {
         half.heldBytes = max(0, count - walk.at)
         half.reachBytes = max(0, walk.at - count)
         if half.isAtBoundary || (half.heldBytes > 0 && !half.isBlockPassed) { plan.markBoundary() }
-        HTTP2FrameWriter.windowUpdate(creditBytes, streamID: 0, into: &replies)
-        creditBytes = 0
-        guard !replies.isEmpty else { return }
-        if self.half(requests.opposite).hasSettings {
-            plan.reply(with: replies)
-        } else {
-            // A server's first frame must be its SETTINGS.
-            earlyReplies += replies
+        let opposite = self.half(requests.opposite)
+        if opposite.isAtBoundary, hasAnswers(for: opposite) { plan.reply(with: takeAnswers()) }
+    }
+
+    /// Whether there is something to be put into the replies' direction; not before the server's SETTINGS, which must
+    /// be its first frame.
+    @inline(__always)
+    func hasAnswers(for half: HTTP2Half) -> Bool {
+        (!answers.isEmpty || creditBytes > 0) && half.direction != requests && half.hasSettings
+    }
+
+    /// The frames that wait, to be put in exactly here: where the client's table stands decides how a block begins.
+    func takeAnswers() -> [UInt8] {
+        let half = half(requests.opposite)
+        var frames: [UInt8] = []
+        var encoder = HPACKEncoder()
+        encoder.announce(half.decoder.dueUpdateBytes)
+        for answer in answers {
+            var block: [UInt8] = []
+            encoder.beginBlock(into: &block)
+            block += answer.fields
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            HTTP2FrameWriter.headers(
+                unsafe block.span.bytes,
+                streamID: answer.streamID,
+                endsStream: true,
+                maxFrameBytes: half.maxFrameBytes,
+                into: &frames
+            )
+            // The rest of the request is not needed (RFC 9113 §8.1).
+            guard answer.isEarly else { continue }
+            HTTP2FrameWriter.resetStream(answer.streamID, errorCode: HTTP2ErrorCode.noError, into: &frames)
         }
-        replies.removeAll(keepingCapacity: true)
+        answers.removeAll(keepingCapacity: answers.capacity <= 64)
+        HTTP2FrameWriter.windowUpdate(creditBytes, streamID: 0, into: &frames)
+        creditBytes = 0
+        return frames
     }
 
     /// Forwards all of a direction that is not edited, marking where frames of Weir's own may go in.
     func forward(_ count: Int, _ half: HTTP2Half, _ boundary: Int?, _ plan: inout Plan) {
         var walk = PlanWalk(at: 0, isEdited: true)
-        if let boundary, half.hasSettings || earlyReplies.isEmpty {
+        if let boundary {
             walk.forward(to: boundary, &plan)
-            if !earlyReplies.isEmpty {
-                walk.replace(to: boundary, with: earlyReplies, &plan)
-                earlyReplies = []
+            if !insertedFrames.isEmpty {
+                walk.replace(to: boundary, with: insertedFrames, &plan)
+                insertedFrames = []
             }
             plan.markBoundary()
         }
         walk.forward(to: count, &plan)
         if half.isAtBoundary { plan.markBoundary() }
     }
+}
+
+/// An answer of Weir's own to a request, which is a single block.
+struct HTTP2Answer {
+    var streamID: UInt32
+    /// The block, but for the table's sizes.
+    var fields: [UInt8]
+    /// Whether the request goes on.
+    var isEarly: Bool
 }

@@ -38,18 +38,14 @@ final class HTTP2Session: ProtocolSession {
     private var idleSince: UInt64 = 0
 
     // Verdicts; see HTTP2Session+Verdicts.
-    /// Streams that Weir answered and whose request still goes on.
-    var refused: Set<UInt32> = []
-    /// Refused streams up to this one were forgotten: what comes for a stream that is not open is withheld.
-    var refusedFloor: UInt32 = 0
-    /// Whether a stream was passed on that ``streams`` had no room for.
+    /// Whether a stream was passed on that ``streams`` had no room for, so that it cannot be told from a refused one.
     var hasUntracked = false
     /// Whether plans have changed something, so that they must go on doing so.
     var isEditing = false
-    /// Replies that wait until upstream's SETTINGS have passed.
-    var earlyReplies: [UInt8] = []
-    /// Frames for the client that the plan being made will send.
-    var replies: [UInt8] = []
+    /// Answers that wait for the replies' direction to be between two frames.
+    var answers: [HTTP2Answer] = []
+    /// Frames of Weir's own that go in at the boundary found in the bytes being read.
+    var insertedFrames: [UInt8] = []
     /// DATA of refused streams that is to be credited back.
     var creditBytes: UInt32 = 0
     /// The header to be inserted into the block being decoded.
@@ -58,6 +54,8 @@ final class HTTP2Session: ProtocolSession {
     var isBlockRefused = false
     /// Whether the peers were told that the connection ends.
     var isGoodbyeSaid = false
+    /// Whether the connection can no longer be followed.
+    private var isLost = false
     /// Whether the connection was given up because a direction that is written anew could not be decoded.
     var isAbandoned = false
 
@@ -90,8 +88,8 @@ final class HTTP2Session: ProtocolSession {
             var walk = PlanWalk(at: bytes.byteCount)
             let end = follow(half, bytes, context, &walk, &plan)
             if isAbandoned { return abandonForwarded(half, bytes, from: end, &plan) }
-            guard case .other = context.session.decoder else { return plan.forwardAll(endsAtBoundary: false) }
-            guard direction != requests, plan.isBoundaryWanted || !earlyReplies.isEmpty else {
+            if isLost { return plan.forwardAll(endsAtBoundary: false) }
+            guard direction != requests, plan.isBoundaryWanted || !insertedFrames.isEmpty else {
                 return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
             }
             return forward(bytes.byteCount, half, walk.boundary, &plan)
@@ -123,15 +121,18 @@ final class HTTP2Session: ProtocolSession {
             case .payload: readPayload(half, bytes, &at, context)
             case .searching: search(half, bytes, &at, context)
             }
-            guard case .other = context.session.decoder else {
+            if !isLost, half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
+                endFrame(half, bytes, at, context, &walk, &plan)
+            }
+            if isLost {
+                guard !isAbandoned else { return at }
                 context.inspector.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
                 return at
             }
-            if isAbandoned { return at }
-            if half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
-                endFrame(half, bytes, at, context, &walk, &plan)
+            if half.isAtBoundary, walk.boundary == nil || hasAnswers(for: half) {
+                walk.boundary = at
+                if hasAnswers(for: half) { insertedFrames = takeAnswers() }
             }
-            if half.isAtBoundary, walk.boundary == nil { walk.boundary = at }
         }
         return at
     }
@@ -345,6 +346,9 @@ final class HTTP2Session: ProtocolSession {
 
     func close(_ context: InspectedBytes) {
         reportOpenRequests(context)
+        // HTTP/2 it was, though nothing was asked.
+        let session = context.session
+        if session.connectionProtocol == .silent { context.inspector.identify(session, .http) }
         halves = [:]
         captures = [:]
         pending = [:]
@@ -352,8 +356,9 @@ final class HTTP2Session: ProtocolSession {
 
     /// The connection can no longer be followed.
     func goBlind(_ context: InspectedBytes, reason: StaticString) {
+        isLost = true
         context.inspector.recorder.decodeError(.triple, reason: reason)
-        if up.isRewriting || down.isRewriting || !refused.isEmpty {
+        if up.isRewriting || down.isRewriting {
             // What was withheld cannot be told from the rest any more.
             isAbandoned = true
             return context.inspector.endCalls(of: context.session, as: .lost, now: context.now)

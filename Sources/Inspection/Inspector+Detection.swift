@@ -190,7 +190,8 @@ extension Inspector {
         switch bytes.byte(at: 0) {
         case 0x00 where direction == .toDownstream: return serverSettings(in: bytes)
         case 0xda: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0xbb ? .dubbo : .opaque
-        case 0x50 where bytes.byteCount >= 3 && bytes.byte(at: 1) == 0x52 && bytes.byte(at: 2) == 0x49: return .triple
+        case 0x50 where bytes.byteCount >= 2 && bytes.byte(at: 1) == 0x52:
+            return bytes.byteCount == 2 ? nil : bytes.byte(at: 2) == 0x49 ? .triple : .opaque
         case 0x7b, 0x5b: return .jsonrpc
         case 0x16: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0x03 ? .tls : .opaque
         default: return httpMethod(in: bytes)

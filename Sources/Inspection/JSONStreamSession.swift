@@ -17,7 +17,13 @@ final class JSONStreamSession: ProtocolSession {
         /// Whether the value going on has been passed on.
         var isPassed = false
         var heldBytes = 0
-        var isLineDelimited = false
+        /// Whether the white space behind a refused value, its line's end above all, is still to be left out.
+        var dropsSpace = false
+        /// Bytes that came before it was known what they are.
+        var unknownBytes = 0
+
+        /// Whether a value is half read.
+        var isMidway: Bool { reader.map { !$0.scanner.isBetweenValues } ?? false }
     }
 
     private let up = Half()
@@ -25,42 +31,52 @@ final class JSONStreamSession: ProtocolSession {
     private var isIdentified = false
     private var replies: [UInt8] = []
 
-    var isQuiet: Bool { up.reader == nil && down.reader == nil }
+    var isQuiet: Bool { !up.isMidway && !down.isMidway }
 
     private func half(_ direction: Direction) -> Half { direction == .toUpstream ? up : down }
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
         let half = half(direction)
         var walk = PlanWalk(at: -half.heldBytes, isEdited: context.isGoverned || half.heldBytes > 0)
-        if !follow(half, bytes, direction, context, &walk, &plan) {
+        if !isIdentified { half.unknownBytes += bytes.byteCount }
+        guard follow(half, bytes, direction, context, &walk, &plan) else {
             half.heldBytes = 0
+            guard walk.isEdited else { return plan.forwardAll(endsAtBoundary: false) }
             walk.forward(to: bytes.byteCount, &plan)
-            return
+            return sendReplies(&plan)
         }
-        let isMidway = half.reader != nil
-        guard walk.isEdited else {
-            guard plan.isBoundaryWanted, let boundary = walk.boundary else {
-                return plan.forwardAll(endsAtBoundary: !isMidway)
-            }
-            walk.at = 0
-            walk.forward(to: boundary, &plan)
-            plan.markBoundary()
-            walk.forward(to: bytes.byteCount, &plan)
-            if !isMidway { plan.markBoundary() }
-            return
-        }
-        if isMidway, context.isGoverned, !half.isPassed, bytes.byteCount - walk.at > Self.maxHeldBytes {
+        guard walk.isEdited else { return forward(bytes.byteCount, half, &walk, &plan) }
+        let isMidway = half.isMidway
+        if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > Self.maxHeldBytes {
             // Its method may come at its very end: it is passed on as it comes.
             half.isPassed = true
-            context.inspector.recorder.verdictPartial()
+            if context.isGoverned { context.inspector.recorder.verdictPartial() }
         }
-        if !isMidway || half.isPassed || !context.isGoverned { walk.forward(to: bytes.byteCount, &plan) }
+        if !isMidway || half.isPassed { walk.forward(to: bytes.byteCount, &plan) }
         half.heldBytes = bytes.byteCount - walk.at
         if !isMidway || half.heldBytes > 0 { plan.markBoundary() }
-        if !replies.isEmpty {
-            plan.reply(with: replies)
-            replies.removeAll(keepingCapacity: true)
+        sendReplies(&plan)
+    }
+
+    /// Passes bytes on about which nothing decides.
+    private func forward(_ count: Int, _ half: Half, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        let isMidway = half.isMidway
+        // What has been passed on in part is not decided about any more.
+        half.isPassed = isMidway
+        guard plan.isBoundaryWanted, let boundary = walk.boundary else {
+            return plan.forwardAll(endsAtBoundary: !isMidway)
         }
+        walk.at = 0
+        walk.forward(to: boundary, &plan)
+        plan.markBoundary()
+        walk.forward(to: count, &plan)
+        if !isMidway { plan.markBoundary() }
+    }
+
+    private func sendReplies(_ plan: inout Plan) {
+        guard !replies.isEmpty else { return }
+        plan.reply(with: replies)
+        replies.removeAll(keepingCapacity: true)
     }
 
     /// Reads values.
@@ -74,37 +90,77 @@ final class JSONStreamSession: ProtocolSession {
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) -> Bool {
-        let reader = half.reader ?? context.inspector.takeRPCReader()
-        if half.reader == nil {
-            reader.scanner.begin(.stream)
-            reader.batch.removeAll()
-            half.start = context.now
-        }
+        let reader = reader(of: half, context)
         var at = 0
         do throws(JSONError) {
             while at < bytes.byteCount {
                 if reader.scanner.isBetweenValues { half.start = context.now }
                 switch try reader.scanner.read(bytes, &at) {
                 case .needsMore: break
-                case .lineEnd: half.isLineDelimited = true
+                case .lineEnd: break
                 case .batchMember: reader.batch.append(reader.scanner)
                 case .message, .batchEnd:
+                    dropSpace(half, reader, at, isEnd: true, &walk, &plan)
                     guard finish(reader, half, at, direction, context, &walk, &plan) else { return false }
                     if walk.boundary == nil { walk.boundary = at }
                 }
             }
         } catch {
             if isIdentified { context.inspector.recorder.decodeError(.jsonrpc, reason: error.label) }
+            if half.dropsSpace { dropSpace(bytes.extracting(0..<at), &walk, &plan) }
             lose(bytes.byteCount - at, context)
             return false
         }
-        if reader.scanner.isBetweenValues {
+        dropSpace(half, reader, at, isEnd: false, &walk, &plan)
+        keep(reader, half, context)
+        return true
+    }
+
+    /// The reader that is inside a value, or one that begins.
+    private func reader(of half: Half, _ context: InspectedBytes) -> RPCReader {
+        if let reader = half.reader { return reader }
+        let reader = context.inspector.takeRPCReader()
+        reader.scanner.begin(.stream)
+        reader.batch.removeAll()
+        half.start = context.now
+        return reader
+    }
+
+    /// Keeps a reader that is inside a value, and gives it back otherwise.
+    private func keep(_ reader: RPCReader, _ half: Half, _ context: InspectedBytes) {
+        // Behind a number or a word the reader remembers that no other may follow at once.
+        let form = reader.scanner.facts.form
+        let isPlain = reader.scanner.isBatch || form == .object || form == .absent
+        if reader.scanner.isBetweenValues, isPlain {
             half.reader = nil
             context.inspector.giveBack(reader)
         } else {
             half.reader = reader
         }
-        return true
+    }
+
+    /// Leaves out the white space between a refused value and the next one, as far as it is here.
+    private func dropSpace(
+        _ half: Half,
+        _ reader: RPCReader,
+        _ at: Int,
+        isEnd: Bool,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        guard half.dropsSpace else { return }
+        guard isEnd || !reader.scanner.isBetweenValues else {
+            return walk.drop(to: at, &plan)
+        }
+        half.dropsSpace = false
+        walk.drop(to: at - Int(reader.scanner.offset - reader.scanner.valueStartOffset), &plan)
+    }
+
+    /// Leaves out the white space between a refused value and bytes that are no value.
+    private func dropSpace(_ bytes: RawSpan, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        var end = max(0, walk.at)
+        while end < bytes.byteCount, bytes.byte(at: end) <= 0x20 { end += 1 }
+        walk.drop(to: end, &plan)
     }
 
     /// A value has ended.
@@ -122,6 +178,8 @@ final class JSONStreamSession: ProtocolSession {
         defer {
             reader.batch.removeAll()
             half.isPassed = false
+            // What is complete and not refused waits for nothing that follows it.
+            if walk.isEdited { walk.forward(to: end, &plan) }
         }
         let role = reader.role
         guard isIdentified || role != .neither else {
@@ -143,7 +201,7 @@ final class JSONStreamSession: ProtocolSession {
         }
         if role == .response {
             answers(reader, direction, context)
-        } else {
+        } else if role != .neither {
             calls(reader, half, end, direction, context, &walk, &plan)
         }
         return true
@@ -184,8 +242,20 @@ final class JSONStreamSession: ProtocolSession {
                 Inspector.CallTexts(id: call.id.text)
             }
         }
-        guard let refusal else { return }
-        refuse(reader, half, refusal)
+        if let refusal { refuse(reader, half, end, refusal, &walk, &plan) }
+    }
+
+    /// Answers the value that has ended and leaves it out.
+    private func refuse(
+        _ reader: RPCReader,
+        _ half: Half,
+        _ end: Int,
+        _ refusal: Refusal,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        answer(reader, refusal)
+        half.dropsSpace = true
         let count = Int(reader.scanner.offset - reader.scanner.valueStartOffset)
         walk.forward(to: end - count, &plan)
         walk.drop(to: end, &plan)
@@ -214,7 +284,7 @@ final class JSONStreamSession: ProtocolSession {
         return refusal
     }
 
-    private func refuse(_ reader: RPCReader, _ half: Half, _ refusal: Refusal) {
+    private func answer(_ reader: RPCReader, _ refusal: Refusal) {
         let reply = JSONRPCErrorReply(code: refusal.jsonrpcCode, message: refusal.text)
         let before = replies.count
         if reader.scanner.isBatch {
@@ -245,7 +315,7 @@ final class JSONStreamSession: ProtocolSession {
             context.session.decoder = .opaque
             inspector.identify(context.session, .opaque)
         }
-        inspector.countUninspected(context.session, count)
+        inspector.countUninspected(context.session, isIdentified ? count : up.unknownBytes + down.unknownBytes)
     }
 
     func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
@@ -257,5 +327,12 @@ final class JSONStreamSession: ProtocolSession {
         lose(0, context)
     }
 
-    func close(_ context: InspectedBytes) {}
+    func close(_ context: InspectedBytes) {
+        for half in [up, down] {
+            if let reader = half.reader { context.inspector.giveBack(reader) }
+            half.reader = nil
+        }
+        // Nothing told what the bytes were.
+        if !isIdentified, up.unknownBytes + down.unknownBytes > 0 { lose(0, context) }
+    }
 }

@@ -158,6 +158,13 @@ extension RPCReader {
         }
     }
 
+    /// What the value that has ended says of a single call.
+    var firstResponse: (outcome: Outcome, code: Int32)? {
+        guard scanner.isBatch else { return (scanner.facts.outcome, scanner.facts.resultCode) }
+        guard let first = batch.members.first(where: { $0.role == .response }) else { return nil }
+        return (first.outcome, first.resultCode)
+    }
+
     /// Gives each response of the value that has ended to `body`: its id's key, outcome, code and length.
     func eachResponse(_ body: (UInt64?, Outcome, Int32, UInt64) -> Void) {
         if scanner.isBatch {

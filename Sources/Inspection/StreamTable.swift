@@ -55,7 +55,7 @@ struct TripleStream: BitwiseCopyable {
 struct StreamTable: ~Copyable {
     /// The most streams followed at once.
     static let maxCount = 65_536
-    private static let smallest = 16
+    private static let smallest = 4
 
     private var slots = FlatTable(repeating: TripleStream(), count: StreamTable.smallest)
     private(set) var count = 0
@@ -115,7 +115,7 @@ struct StreamTable: ~Copyable {
         slots[hole] = TripleStream()
         count -= 1
         // A connection that has become quiet gives its memory back.
-        if count == 0, slots.count > 256 { resize(to: Self.smallest) }
+        if count == 0, slots.count > 64 { resize(to: Self.smallest) }
     }
 
     private mutating func resize(to size: Int) {

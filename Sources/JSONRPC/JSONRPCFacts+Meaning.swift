@@ -50,7 +50,12 @@ extension JSONRPCFacts {
     }
 
     /// The response's code for ``FinishedCall/code``: 0 for a result, ``ResultCode/none`` for an error without one.
-    public var resultCode: Int32 { isError ? errorCode ?? ResultCode.none : 0 }
+    ///
+    /// An error that says 0, which means a result here, has none either.
+    public var resultCode: Int32 {
+        guard isError else { return 0 }
+        return errorCode == 0 ? ResultCode.none : errorCode ?? ResultCode.none
+    }
 
     /// The outcome that an error code means.
     ///

@@ -85,9 +85,8 @@ public struct MetricsPage: Sendable {
         for (report, labels) in zip(reports, labels) {
             for exception in report.exceptions { text.sample(labels, more: Self.more(exception), exception.count) }
         }
-        text.begin(
-            MetricFamily(name: "weir_late_replies", kind: .counter, help: "Replies to calls given up before, or never seen.")
-        )
+        let help = "Replies to calls given up before, or never seen."
+        text.begin(MetricFamily(name: "weir_late_replies", kind: .counter, help: help))
         for (report, labels) in zip(reports, labels) where report.lateReplies > 0 {
             text.sample(labels, report.lateReplies)
         }

@@ -16,8 +16,11 @@ internal import Wire
 struct DemoCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
-        abstract: "Starts a Dubbo provider, consumers and the proxy between them, and shows the calls live.",
-        discussion: "Everything stays on 127.0.0.1. It runs until Ctrl-C or for --seconds."
+        abstract: "Starts a provider, consumers and the proxy between them, and shows the calls live.",
+        discussion: """
+            The provider takes Dubbo 2, Triple and JSON-RPC on one port, and so does the proxy. Everything stays on \
+            127.0.0.1. It runs until Ctrl-C or for --seconds.
+            """
     )
 
     @Option(help: "How long to run; without it, until Ctrl-C.")
@@ -127,23 +130,41 @@ private struct DemoService: Service {
         }
         consumers.stop()
         proxy.stopAccepting()
-        view.show(await snapshot())
-        view.finish()
+        let last = await lastSnapshot()
+        view.finish(last)
         await proxy.relay.drain(within: 1_000_000_000)
         provider.stop()
-        _ = Output.write(Array(farewell(consumers.counts).utf8))
+        _ = Output.write(Array(farewell(consumers.counts, last).utf8))
     }
 
     private func snapshot() async -> MetricsSnapshot {
         MetricsSnapshot(merging: await proxy.snapshots().recorders, registry: proxy.registry, labels: proxy.labels)
     }
 
+    /// The numbers when all connections have ended, for nothing is counted after that; after a second, what there is.
+    private func lastSnapshot() async -> MetricsSnapshot {
+        let end = Output.now() + 1_000_000_000
+        while true {
+            let snapshot = await snapshot()
+            let isOver = snapshot.connections.allSatisfy { $0.open == 0 }
+            if isOver || Output.now() >= end || Task.isCancelled { return snapshot }
+            try? await Task.sleep(nanoseconds: 5_000_000)
+        }
+    }
+
     /// What a user would open while it runs, and whether the numbers agree with the consumers' own.
-    private func farewell(_ counts: DemoCounts) -> String {
+    private func farewell(_ counts: DemoCounts, _ snapshot: MetricsSnapshot) -> String {
+        let protocols = CallProtocol.allCases.map { callProtocol in
+            let counted = snapshot.operations.reduce(UInt64(0)) {
+                $0 + ($1.operation.callProtocol == callProtocol ? $1.calls : 0)
+            }
+            return "  \(callProtocol.label): \(counts.totalSent(in: callProtocol)) sent, \(counted) counted by Weir"
+        }
         let base = "http://127.0.0.1:\(adminPort.number.load(ordering: .relaxed))"
         return """
 
             The consumers sent \(counts.totalSent) calls, \(counts.totalEnded) have ended.
+            \(protocols.joined(separator: "\n"))
 
             While it runs:
               \(base)/metrics          for Prometheus
@@ -213,19 +234,25 @@ private struct DemoView {
         let before = previous[OperationKey(id: report.id, side: report.side)]
         let calls = report.calls - (before?.calls ?? 0)
         let errors = report.errors - (before?.errors ?? 0)
+        // Calls with streams of messages are timed apart.
+        let times = report.duration.count > 0 ? report.duration : report.streams
         return DemoTable.Row(
             interface: report.name,
             method: report.operation.method,
+            callProtocol: report.operation.callProtocol,
             callsPerSecond: elapsed > 0 ? Double(calls) / elapsed : nil,
             errorsPerSecond: elapsed > 0 ? Double(errors) / elapsed : nil,
-            p50Seconds: report.duration.quantile(0.5),
-            p99Seconds: report.duration.quantile(0.99),
+            p50Seconds: times.quantile(0.5),
+            p99Seconds: times.quantile(0.99),
             inFlight: Int(report.inFlight),
             totalCalls: report.calls
         )
     }
 
-    func finish() {
+    /// Shows the last numbers, with rates over all of the time: the last moment's own would say little.
+    mutating func finish(_ snapshot: MetricsSnapshot) {
+        (previous, previousTime) = ([:], start)
+        show(snapshot)
         if isTerminal { _ = Output.write(Array(screen.farewell.utf8)) }
     }
 }

@@ -1,3 +1,4 @@
+import Calls
 import TestSupport
 import Testing
 
@@ -35,6 +36,7 @@ import Testing
         DemoTable.Row(
             interface: interface,
             method: method,
+            callProtocol: interface.contains("User") ? .jsonrpc : interface.contains("Inv") ? .triple : .dubbo,
             callsPerSecond: calls,
             errorsPerSecond: errors,
             p50Seconds: p50,
@@ -82,7 +84,7 @@ import Testing
         let rows = Self.rows.map { Self.row($0.interface, $0.method, nil, nil, nil, nil, 0, $0.totalCalls) }
         let text = DemoTable.render(header: header, rows: rows, width: 85, height: 24, colour: false)
         let lines = text.split(separator: "\n")
-        #expect(lines[4] == " c.e.shop.OrderService      findOrder         –       –        –        –    1.2 M")
+        #expect(lines[4] == " c.e.shop.OrderService      findOrder   dubbo          –       –        –        –")
     }
 
     @Test("colours: none unless asked, and taking them away leaves the plain table")
@@ -90,7 +92,7 @@ import Testing
         let plain = DemoTable.render(header: Self.header, rows: Self.rows, width: 100, height: 24, colour: false)
         let coloured = DemoTable.render(header: Self.header, rows: Self.rows, width: 100, height: 24, colour: true)
         #expect(!plain.contains("\u{1b}"))
-        #expect(coloured.contains("\u{1b}[2mc.e.shop.\u{1b}[0m\u{1b}[36mOrderService\u{1b}[0m"))
+        #expect(coloured.contains("\u{1b}[2mc.e.s.\u{1b}[0m\u{1b}[36mOrderService\u{1b}[0m"))
         // More than one error in twenty is red, fewer are yellow.
         #expect(coloured.contains("\u{1b}[1;31m 5.2 %\u{1b}[0m"))
         #expect(coloured.contains("\u{1b}[33m 0.9 %\u{1b}[0m"))

@@ -1,3 +1,5 @@
+import Calls
+import Telemetry
 import Testing
 
 @Suite

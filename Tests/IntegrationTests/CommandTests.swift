@@ -150,6 +150,11 @@ extension Integration {
             #expect(demo.end == .exited(0))
             #expect(demo.errorText.isEmpty)
             for path in ["/metrics", "/v1/operations", "/v1/connections"] { #expect(demo.outputText.contains(path)) }
+            for name in ["dubbo", "triple", "jsonrpc"] {
+                let line = demo.outputText.split(separator: "\n").first { $0.contains("\(name): ") } ?? ""
+                let numbers = line.split { !$0.isNumber }.compactMap { Int($0) }
+                #expect(numbers.count == 2 && numbers.first == numbers.last && numbers.first != 0, "\(line)")
+            }
         }
     }
 }

@@ -115,8 +115,11 @@ final class ChildProcess {
 }
 
 /// Whether a program is in PATH.
-func isInstalled(_ program: String) -> Bool {
+func isInstalled(_ program: String) -> Bool { path(ofProgram: program) != nil }
+
+/// Where a program is, in PATH or where an ordinary user does not look.
+func path(ofProgram program: String) -> String? {
     let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
     let folders: [String] = path.split(separator: ":").map { String($0) } + ["/usr/sbin", "/sbin"]
-    return folders.contains { access("\($0)/\(program)", X_OK) == 0 }
+    return folders.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
 }

@@ -1,0 +1,59 @@
+internal import HTTP2
+
+/// Why what an HTTP peer sent cannot be read.
+enum PeerFault: Error, Equatable {
+    /// The first bytes are those of no protocol, or of no HTTP/2 preface.
+    case unknownProtocol
+    /// A frame, a message or a body is longer than the demo takes.
+    case tooLong
+    /// A frame that is none, or one in the wrong place.
+    case badFrame
+    /// A header block that cannot be decoded.
+    case badHeaders
+    /// The peer takes less DATA than the smallest reply needs, or gives more room than there may be.
+    case badWindow
+    /// HTTP/1 that is none.
+    case badHTTP1
+    /// A body that is no JSON-RPC.
+    case badJSON
+}
+
+/// One HTTP/2 frame as it was read: its header and all of its payload.
+struct DemoHTTP2Frame: Equatable, Sendable {
+    let header: HTTP2FrameHeader
+    let payload: [UInt8]
+}
+
+/// Cuts a stream of bytes into HTTP/2 frames.
+struct HTTP2FrameBuffer: Sendable {
+    private var bytes: [UInt8] = []
+    private var offset = 0
+    private var awaitsPreface: Bool
+
+    /// A buffer; the server's waits for the client's preface first.
+    init(awaitsPreface: Bool) { self.awaitsPreface = awaitsPreface }
+
+    mutating func append(_ piece: ArraySlice<UInt8>) {
+        bytes.removeSubrange(..<offset)
+        offset = 0
+        bytes += piece
+    }
+
+    /// Takes the next frame; `nil` until all of it is there.
+    mutating func next() throws(PeerFault) -> DemoHTTP2Frame? {
+        if awaitsPreface {
+            guard bytes.count >= HTTP2Preface.byteCount else { return nil }
+            guard bytes.starts(with: HTTP2Preface.text.description.utf8) else { throw .unknownProtocol }
+            offset = HTTP2Preface.byteCount
+            awaitsPreface = false
+        }
+        guard bytes.count - offset >= HTTP2FrameHeader.byteCount else { return nil }
+        // SAFETY: the span is used in this call only; the header's bytes are there.
+        let header = unsafe HTTP2FrameHeader(bytes.span.bytes, at: offset)
+        guard header.payloadBytes <= HTTP2Default.maxFrameBytes else { throw .tooLong }
+        let end = offset + header.frameBytes
+        guard bytes.count >= end else { return nil }
+        defer { offset = end }
+        return DemoHTTP2Frame(header: header, payload: Array(bytes[offset + HTTP2FrameHeader.byteCount..<end]))
+    }
+}

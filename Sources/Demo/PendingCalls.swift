@@ -1,0 +1,56 @@
+internal import Synchronization
+
+/// What waits for an answer on one connection of a consumer, and until when.
+final class PendingCalls<Waiting: Sendable>: Sendable {
+    private struct State {
+        var isOpen = true
+        var waiting: [UInt64: Waiting] = [:]
+        /// The ids in `waiting`, and answered ones whose time has not come.
+        var deadlines = DueQueue<UInt64>()
+        var lastTimeout: UInt64 = 0
+    }
+
+    private let state = Mutex(State())
+
+    /// Whether the connection still takes calls.
+    var isOpen: Bool { state.withLock { $0.isOpen } }
+    var count: Int { state.withLock { $0.waiting.count } }
+    var isEmpty: Bool { state.withLock { $0.waiting.isEmpty } }
+    /// When the next deadline passes, of an answered call perhaps; `nil` when there is none.
+    var nextDeadline: UInt64? { state.withLock { $0.deadlines.nextDue } }
+    /// When a call was last given up; 0 for never.
+    var lastTimeout: UInt64 { state.withLock { $0.lastTimeout } }
+
+    func insert(_ waiting: Waiting, id: UInt64, nanoseconds: UInt64) {
+        let deadline = DemoClock.now() + nanoseconds
+        state.withLock {
+            $0.waiting[id] = waiting
+            $0.deadlines.insert(id, due: deadline)
+        }
+    }
+
+    /// Takes what waits under an id, which has been answered.
+    func take(_ id: UInt64) -> Waiting? { state.withLock { $0.waiting.removeValue(forKey: id) } }
+
+    /// Takes one thing whose deadline has passed; `nil` when there is no more.
+    func takeExpired(_ now: UInt64) -> (id: UInt64, waiting: Waiting)? {
+        state.withLock { state in
+            while let id = state.deadlines.popDue(at: now) {
+                guard let waiting = state.waiting.removeValue(forKey: id) else { continue }
+                state.lastTimeout = now
+                return (id, waiting)
+            }
+            return nil
+        }
+    }
+
+    /// Takes all that waits.
+    func takeAll() -> [Waiting] {
+        state.withLock { state in
+            defer { state.waiting = [:] }
+            return Array(state.waiting.values)
+        }
+    }
+
+    func close() { state.withLock { $0.isOpen = false } }
+}

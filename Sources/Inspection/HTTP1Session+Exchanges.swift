@@ -1,0 +1,160 @@
+internal import Calls
+internal import HTTP1
+internal import Telemetry
+internal import Wire
+
+/// Requests that wait for their responses, in order.
+extension HTTP1Session {
+    /// What a request turned out to be.
+    enum Kind: UInt8 {
+        case other
+        case triple
+        case rpc
+    }
+
+    /// A request that waits for its final response.
+    struct Exchange {
+        var number: UInt64 = 0
+        var method = HTTP1Method.other
+        var kind = Kind.other
+        /// Whether a call waits under the number.
+        var hasCall = false
+        /// Whether all of it has arrived.
+        var isComplete = false
+        /// Whether its final response came before its end.
+        var isAnswered = false
+        /// Whether it asks for HTTP/2, or for something else that is no HTTP/1.
+        var asksForUpgrade = false
+        /// Whether Weir answers; upstream never sees the request.
+        var isRefused = false
+        /// Whether that answer may go.
+        var isReplyDue = false
+        /// What few requests have.
+        var details: Details?
+    }
+
+    /// What few requests have.
+    final class Details {
+        /// The calls of a batch that wait, by their keys in the call table.
+        var keys: [UInt64] = []
+        /// What Weir answers.
+        var localReply: [UInt8] = []
+        /// For an observer of messages.
+        var observed: ObservedStreamHalf?
+        /// The header table that the client allows, of a request that asks for HTTP/2.
+        var tableBytes: UInt32?
+        /// What became of calls whose response came before they were known.
+        var early: (outcome: Outcome, code: Int32) = (.serverError, ResultCode.none)
+    }
+
+    /// How many requests wait.
+    var waiting: Int { exchanges.count - firstExchange }
+
+    /// Whether an answer of Weir's own waits for its turn.
+    var hasLocalReplies: Bool { exchanges[firstExchange...].contains { $0.isRefused } }
+
+    /// The request whose response is next from upstream; `nil` if upstream has seen none that waits.
+    var oldest: Exchange? {
+        guard firstExchange < exchanges.count else { return nil }
+        let first = exchanges[firstExchange]
+        return first.isRefused || !(first.isComplete || judgement == .admitted) ? nil : first
+    }
+
+    /// The details of the request being read.
+    var currentDetails: Details {
+        if let details = current.details { return details }
+        let details = Details()
+        current.details = details
+        return details
+    }
+
+    /// Lets the request being read, whose head has ended, wait for its response.
+    func enqueue() {
+        if firstExchange > 64, firstExchange * 2 > exchanges.count {
+            exchanges.removeFirst(firstExchange)
+            firstExchange = 0
+        }
+        exchanges.append(current)
+    }
+
+    /// More is known of the request being read.
+    func updateQueue() {
+        guard !current.isAnswered, waiting > 0 else { return }
+        exchanges[exchanges.count - 1] = current
+    }
+
+    /// Takes the first waiting request out.
+    func removeFirst() {
+        if exchanges[firstExchange].number == current.number { current.isAnswered = true }
+        exchanges[firstExchange] = Exchange()
+        firstExchange += 1
+        guard firstExchange == exchanges.count else { return }
+        exchanges.removeAll(keepingCapacity: exchanges.capacity <= 16)
+        firstExchange = 0
+    }
+
+    /// Takes the request out whose response is next.
+    func popOldest() -> Exchange? {
+        guard let oldest else { return nil }
+        removeFirst()
+        return oldest
+    }
+}
+
+/// What is kept when a direction can no longer be followed.
+extension HTTP1Session {
+    /// What becomes of a direction's bytes.
+    enum Reading: UInt8 {
+        case follow
+        /// They are passed on unread.
+        case pass
+        /// They are the rest of what upstream must not see.
+        case drop
+    }
+
+    /// Whether requests are still read.
+    func isFollowing(_ context: InspectedBytes) -> Bool {
+        guard case .other(let decoder) = context.session.decoder, decoder === self else { return false }
+        return requestReading == .follow
+    }
+
+    /// Requests are not HTTP/1 as everybody reads it, or too many: they are not followed any further.
+    ///
+    /// What Weir has to answer it answers still, in its turn, and what it began to leave out it goes on leaving out:
+    /// the rest of a refused request would be another request to upstream.
+    func failRequests(_ label: StaticString, _ context: InspectedBytes) {
+        count(label, context)
+        if judgement == .refused {
+            requestReading = .drop
+            closeAfterReply()
+            current.isReplyDue = true
+            updateQueue()
+            sendIfNext()
+        } else if hasLocalReplies {
+            requestReading = .pass
+        } else {
+            context.inspector.goBlind(context.session, context.now)
+        }
+    }
+
+    /// Responses are not HTTP/1 as everybody reads it.
+    func failResponses(_ label: StaticString, _ context: InspectedBytes) {
+        count(label, context)
+        guard judgement == .refused else { return context.inspector.goBlind(context.session, context.now) }
+        isResponseBlind = true
+        context.inspector.endCalls(of: context.session, as: .lost, now: context.now)
+    }
+
+    private func count(_ label: StaticString, _ context: InspectedBytes) {
+        let inspector = context.inspector
+        let spoken = context.session.connectionProtocol
+        inspector.recorder.decodeError(spoken == .silent || spoken == .opaque ? .http : spoken, reason: label)
+        if spoken == .silent { inspector.identify(context.session, .http) }
+    }
+
+    /// Nothing is left that the connection would have to be followed for.
+    func goBlindIfDone(_ context: InspectedBytes) {
+        let isDone = isResponseBlind ? judgement != .refused : requestReading == .pass && !hasLocalReplies
+        if isDone { context.inspector.goBlind(context.session, context.now) }
+    }
+}

@@ -1,0 +1,247 @@
+import Calls
+import HTTP2
+import Inspection
+import PlanModel
+import Telemetry
+import TestSupport
+import Testing
+import Wire
+
+/// Keeps fields as text.
+private struct FieldList: HeaderSink {
+    var fields: [(name: String, value: String)] = []
+    mutating func field(_ field: borrowing HeaderField) { fields.append((field.name.text, field.value.text)) }
+}
+
+/// One end of a connection that takes nothing but what RFC 9113 allows.
+final class StrictEnd {
+    /// A stream as this end knows it.
+    struct Stream {
+        var fields: [String: String] = [:]
+        var blocks = 0
+        var body: [UInt8] = []
+        var isEnded = false
+        var isReset = false
+    }
+
+    let isServer: Bool
+    private var decoder = HPACKDecoder(names: HPACKNames(NameTable([(":path", 1)])))
+    private var scratch = HPACKScratch()
+    private var bytes: [UInt8] = []
+    private var prefaceLeft: Int
+    private var blockStream: UInt32 = 0
+    private var blockEnds = false
+    private var block: [UInt8] = []
+    private var hasSettings = false
+    /// Table sizes that this end has set and that are not acknowledged.
+    private var tableSizes: [UInt32?] = []
+    var streams: [UInt32: Stream] = [:]
+    private var lastStream: UInt32 = 0
+    /// What this end still takes on the connection, and how much of it was not credited yet.
+    var window = 65_535
+    var uncredited = 0
+    /// What the other end takes on the connection.
+    var sendWindow = 65_535
+    /// Whether ``sendWindow`` is kept by whoever sends.
+    var countsCredit = false
+    var goAways: [UInt32] = []
+    var faults: [String] = []
+    /// Streams that the other end has opened, or answered to the end, since this was emptied.
+    var news: [UInt32] = []
+    /// SETTINGS that came: their table sizes, which are to be acknowledged.
+    var settings: [UInt32?] = []
+    var maxFrameBytes = 16_384
+
+    init(isServer: Bool) {
+        self.isServer = isServer
+        prefaceLeft = isServer ? HTTP2Preface.byteCount : 0
+    }
+
+    /// This end sends SETTINGS.
+    func sent(tableSize: UInt32?) { tableSizes.append(tableSize) }
+
+    /// This end opens a stream.
+    func open(_ id: UInt32) { streams[id] = Stream() }
+
+    var isWhole: Bool { bytes.isEmpty && blockStream == 0 }
+
+    func receive(_ new: ArraySlice<UInt8>) {
+        bytes += new
+        if prefaceLeft > 0 {
+            guard bytes.count >= prefaceLeft else { return }
+            if Array(bytes.prefix(prefaceLeft)) != H2.preface { faults.append("preface") }
+            bytes.removeFirst(prefaceLeft)
+            prefaceLeft = 0
+        }
+        var at = 0
+        while at + 9 <= bytes.count {
+            let header = HTTP2FrameHeader(bytes.span.bytes, at: at)
+            guard at + header.frameBytes <= bytes.count else { break }
+            take(header, Array(bytes[at + 9..<at + header.frameBytes]))
+            at += header.frameBytes
+        }
+        bytes.removeFirst(at)
+    }
+
+    private func take(_ header: HTTP2FrameHeader, _ payload: [UInt8]) {
+        let id = header.streamID
+        if payload.count > maxFrameBytes { faults.append("frame of \(payload.count)") }
+        if !hasSettings, header.type != HTTP2FrameType.settings || header.has(HTTP2Flag.ack) {
+            faults.append("no SETTINGS first but \(header)")
+        }
+        if blockStream != 0, header.type != HTTP2FrameType.continuation || id != blockStream {
+            faults.append("\(header) inside a block")
+        }
+        if isServer, id > lastStream, header.type != HTTP2FrameType.headers {
+            faults.append("\(header) on an idle stream")
+        }
+        if !isServer, id != 0, streams[id] == nil { faults.append("\(header) on a stream never opened") }
+        if isServer, id != 0, id <= lastStream, streams[id] == nil {
+            faults.append("\(header) on a stream passed over")
+        }
+        let content = (try? header.content(firstByte: payload.first ?? 0)).map { Array(payload[$0.indices]) }
+        switch header.type {
+        case HTTP2FrameType.data:
+            window -= payload.count
+            uncredited += payload.count
+            if window < 0 { faults.append("window overrun") }
+            if streams[id]?.isEnded == true { faults.append("\(header) behind the end") }
+            streams[id]?.body += content ?? []
+            if header.has(HTTP2Flag.endStream) { end(id) }
+        case HTTP2FrameType.headers:
+            blockEnds = header.has(HTTP2Flag.endStream)
+            block = content ?? []
+            if isServer, streams[id] == nil {
+                if id <= lastStream || id % 2 == 0 { faults.append("\(header) not rising") }
+                lastStream = id
+                streams[id] = Stream()
+            }
+            endBlock(header)
+        case HTTP2FrameType.continuation:
+            if blockStream == 0 { faults.append("\(header) without a block") }
+            block += payload
+            endBlock(header)
+        case HTTP2FrameType.resetStream: streams[id]?.isReset = true
+        case HTTP2FrameType.settings:
+            hasSettings = true
+            if header.has(HTTP2Flag.ack) {
+                guard !tableSizes.isEmpty else { return faults.append("ack of nothing") }
+                if let size = tableSizes.removeFirst() { decoder.setLimit(size) }
+            } else {
+                var size: UInt32?
+                for index in 0..<payload.count / 6 {
+                    let setting = HTTP2Setting(payload.span.bytes, at: index * 6)
+                    if setting.id == HTTP2SettingID.headerTableSize { size = setting.value }
+                }
+                settings.append(size)
+            }
+        case HTTP2FrameType.windowUpdate:
+            let increment = Int((try? header.number(in: payload.span.bytes)) ?? 0)
+            if increment == 0 { faults.append("update of nothing") }
+            if id == 0 { sendWindow += increment }
+            if countsCredit, sendWindow > 65_535 { faults.append("more credit than was used") }
+        case HTTP2FrameType.goAway: goAways.append((try? header.goAway(in: payload.span.bytes))?.errorCode ?? 99)
+        default: break
+        }
+    }
+
+    private func endBlock(_ header: HTTP2FrameHeader) {
+        let id = header.streamID
+        blockStream = header.has(HTTP2Flag.endHeaders) ? 0 : id
+        guard blockStream == 0 else { return }
+        var list = FieldList()
+        do throws(HPACKError) {
+            try decoder.decode(block.span.bytes, scratch: &scratch, into: &list)
+        } catch {
+            return faults.append("block of \(id): \(error)")
+        }
+        if streams[id]?.isEnded == true { faults.append("block of \(id) behind the end") }
+        streams[id]?.blocks += 1
+        for field in list.fields { streams[id]?.fields[field.name] = field.value }
+        if blockEnds { end(id) }
+    }
+
+    private func end(_ id: UInt32) {
+        streams[id]?.isEnded = true
+        news.append(id)
+    }
+}
+
+/// Two strict ends with Weir between them, which decides about requests.
+final class GovernedHTTP2 {
+    let governed: GovernedBench
+    let client = StrictEnd(isServer: false)
+    let server = StrictEnd(isServer: true)
+    var fromClient = HTTP2Speaker()
+    var fromServer = HTTP2Speaker()
+    /// What was said and has not reached Weir.
+    var upQueue: [UInt8] = []
+    var downQueue: [UInt8] = []
+    private var upRead = 0
+    private var downRead = 0
+    private let session: Session
+
+    init(_ watching: Watching = .nothing) {
+        governed = GovernedBench(watching)
+        session = governed.session
+        governed.governor.verdicts = [
+            "no": .refuse(Refusal(text: "over the limit")), "more": .insert(key: "Mark", value: "m ü"),
+        ]
+    }
+
+    func greet() {
+        upQueue += H2.preface + H2.settings([(2, 0)])
+        client.sent(tableSize: nil)
+        downQueue += H2.settings([(3, 1000)])
+        server.sent(tableSize: nil)
+    }
+
+    /// Weir reads so much of what the client said, at most.
+    func moveUp(_ count: Int) {
+        let piece = upQueue.prefix(count)
+        guard !piece.isEmpty else { return }
+        governed.bench.plan.removeAll()
+        let bytes = Array(piece)
+        governed.bench.inspector.receive(session, bytes.span.bytes, .toUpstream, now: 1000, plan: &governed.bench.plan)
+        let isWithin = governed.up.take(bytes, governed.bench.plan)
+        #expect(isWithin)
+        governed.down.addReplies(governed.bench.plan.reply)
+        upQueue.removeFirst(bytes.count)
+        deliver()
+    }
+
+    /// Weir reads so much of what the server said, at most.
+    func moveDown(_ count: Int, isBoundaryWanted: Bool = true) {
+        let piece = downQueue.prefix(count)
+        guard !piece.isEmpty else { return }
+        governed.bench.plan.removeAll()
+        governed.bench.plan.isBoundaryWanted = isBoundaryWanted
+        let bytes = Array(piece)
+        governed.bench.inspector.receive(
+            session,
+            bytes.span.bytes,
+            .toDownstream,
+            now: 2000,
+            plan: &governed.bench.plan
+        )
+        let isWithin = governed.down.take(bytes, governed.bench.plan)
+        #expect(isWithin)
+        governed.up.addReplies(governed.bench.plan.reply)
+        downQueue.removeFirst(bytes.count)
+        deliver()
+    }
+
+    private func deliver() {
+        server.receive(governed.up.output[upRead...])
+        upRead = governed.up.output.count
+        client.receive(governed.down.output[downRead...])
+        downRead = governed.down.output.count
+    }
+
+    func moveAll() {
+        while !upQueue.isEmpty || !downQueue.isEmpty {
+            moveUp(1 << 16)
+            moveDown(1 << 16)
+        }
+    }
+}

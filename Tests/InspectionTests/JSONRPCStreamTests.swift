@@ -1,0 +1,216 @@
+import Calls
+import Inspection
+import PlanModel
+import Telemetry
+import TestSupport
+import Testing
+
+/// JSON-RPC on raw TCP.
+@Suite struct JSONRPCStreamTests {
+    typealias Case = HTTP1SessionTests.Case
+
+    private static func up(_ texts: String...) -> Exchanged { .up(Array(texts.joined().utf8)) }
+    private static func down(_ texts: String...) -> Exchanged { .down(Array(texts.joined().utf8)) }
+
+    static let cases: [Case] = [
+        Case("lines", [".get ok OK 1", ".get server_error -32000 1"]) {
+            [
+                up(RPC.call(), "\n", RPC.call("2"), "\r\n"), down(RPC.error(-32000, "2"), "\n", RPC.result(), "\n"),
+            ]
+        },
+        Case("back to back", [".get ok OK 2"]) {
+            [up(RPC.call(), RPC.call("2")), down(RPC.result("2"), RPC.result())]
+        },
+        Case("a batch, its notification, its replies one by one", [".get ok OK 2", ".log oneway  1"]) {
+            [
+                up(RPC.batch(RPC.call(), RPC.call(nil, "log"), RPC.call("2"))), down(RPC.result("2")),
+                down(RPC.batch(RPC.result())),
+            ]
+        },
+        Case("an id used again before its reply", [".get ok OK 1", ".get unanswered  1"]) {
+            [up(RPC.call(), RPC.call()), down(RPC.result(), RPC.result())]
+        },
+        Case("a value of another kind between messages", [".get ok OK 2"]) {
+            [up(RPC.call(), " true ", RPC.call("2"), "{}[]"), down("7\n", RPC.result(), RPC.result("2"))]
+        },
+        Case("calls without an answer", inFlight: 2, []) {
+            [up(RPC.call(), RPC.call("2")), down(RPC.result("\"2\""), RPC.result("22"))]
+        },
+        Case("an id too long to keep", [".get lost  1"]) {
+            let long = "\"" + String(repeating: "i", count: 400) + "\""
+            return [up(RPC.call(long)), down(RPC.result(long))]
+        },
+        Case("other JSON is no JSON-RPC", as: .opaque, []) {
+            [up("{\"hello\":1}\n{\"a\":"), down("{\"x\":2}"), up("3}")]
+        },
+        Case("an array of other things is none", as: .opaque, []) { [up("[1,2,{\"method\":3}]"), down("[]")] },
+        Case("what is no JSON at all", as: .opaque, []) { [up("{\"a\":tru!"), down("x")] },
+    ]
+
+    @Test("calls on raw TCP", arguments: cases)
+    func calls(_ example: Case) {
+        let bench = Bench()
+        let session = bench.run(example.steps())
+        #expect(bench.counts() == example.counts)
+        #expect(session.connectionProtocol == example.spoken)
+        #expect(session.inFlight == example.inFlight)
+        #expect(bench.decodeErrors.isEmpty)
+        let bytes = UInt64(example.steps().byteCount)
+        #expect(bench.uninspected == (example.spoken == .opaque ? ["opaque": bytes] : [:]))
+        bench.inspector.close(session, now: 9000)
+        #expect(bench.inspector.callsInFlight == 0)
+    }
+
+    @Test("facts do not depend on the pieces", arguments: cases)
+    func everySplit(_ example: Case) {
+        let steps = example.steps()
+        for watching in Watching.allCases {
+            let whole = facts(steps, watching)
+            for piece in [1, 2, 3] { #expect(facts(steps, watching, piece: piece) == whole) }
+            for cut in 1..<steps.byteCount { #expect(facts(steps, watching, cut: cut) == whole, "cut at \(cut)") }
+        }
+    }
+
+    private func facts(_ steps: [Exchanged], _ watching: Watching, piece: Int? = nil, cut: Int? = nil) -> [String] {
+        let bench = Bench(watching)
+        let session = bench.run(steps, piece: piece, cut: cut)
+        bench.inspector.close(session, now: 9000)
+        let sizes = bench.snapshot.operations.map { "\($0.operation) \($0.requestBytes) \($0.responseBytes)" }
+        return bench.counts() + sizes.sorted() + bench.calls.texts + bench.lines + ["\(session.connectionProtocol)"]
+            + bench.uninspected.map { "\($0) \($1)" }.sorted()
+    }
+
+    @Test("both peers call, with the same ids")
+    func bothWays() {
+        let bench = Bench()
+        let session = bench.run([
+            Self.up(RPC.call("1", "get")), Self.down(RPC.call("1", "ask"), RPC.call(nil, "note")),
+            Self.up(RPC.error(7)), Self.down(RPC.result()),
+        ])
+        #expect(bench.counts() == [".get ok OK 1"])
+        #expect(bench.counts(side: .consumer) == [".ask business_error 7 1", ".note oneway  1"])
+        #expect(session.inFlight == 0 && session.isQuiet)
+    }
+
+    @Test("a connection that stops being JSON goes blind, its calls lost")
+    func blind() {
+        let bench = Bench()
+        _ = bench.run([Self.up(RPC.call()), Self.down("{]"), Self.up("more")])
+        #expect(bench.counts() == [".get lost  1"])
+        #expect(bench.decodeErrors == ["json_unexpected_byte": 1] && bench.uninspected == ["blind": 5])
+    }
+
+    @Test("what ends before anything could be told is opaque")
+    func endsEarly() {
+        let bench = Bench(.nothing)
+        let session = bench.run([Self.up("{\"method\":")])
+        bench.inspector.close(session, now: 1)
+        #expect(bench.uninspected == ["opaque": 10])
+    }
+
+    // MARK: Verdicts
+
+    /// Values of a stream, what of them upstream must see, and what the client must be told.
+    private static func stream(_ random: inout SeededRandom) -> (all: [UInt8], admitted: [UInt8], replies: [UInt8]) {
+        var (all, admitted, replies) = ("", "", "")
+        for id in 0..<(Int(random.next() % 6) + 2) {
+            let space = ["\n", "", "\r\n", " \n\n"][Int(random.next() % 4)]
+            let isRefused = random.next() % 2 == 0
+            let method = isRefused ? "no" : "ok"
+            let error = { (id: String) in
+                "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32000,\"message\":\"m\"},\"id\":\(id)}"
+            }
+            var text = RPC.call("\(id)", method, params: "[\"é\\n\"]")
+            var reply = error("\(id)") + "\n"
+            switch random.next() % 4 {
+            case 0:
+                text = RPC.batch(RPC.call("\(id)", method), RPC.call(nil, "ok"), RPC.call("\"x\"", "ok"))
+                reply = "[\(error("\(id)")),\(error("\"x\""))]\n"
+            case 1:
+                text = RPC.call(nil, method)
+                reply = ""
+            default: break
+            }
+            all += text + space
+            if isRefused { replies += reply } else { admitted += text + space }
+        }
+        return (Array(all.utf8), Array(admitted.utf8), Array(replies.utf8))
+    }
+
+    private static func governed() -> GovernedBench {
+        let governed = GovernedBench()
+        governed.governor.verdicts = ["no": .refuse(Refusal(text: "m"))]
+        // Of a stream the first value tells what it is.
+        governed.give(Array(RPC.call(nil, "hello").utf8)[...])
+        return governed
+    }
+
+    @Test("requests are refused with their line's end, cut at every place")
+    func refused() {
+        let hello = Array(RPC.call(nil, "hello").utf8)
+        for seed in 0..<12 {
+            var random = SeededRandom(seed: UInt64(seed))
+            let (all, admitted, replies) = Self.stream(&random)
+            for cut in 0...all.count {
+                let governed = Self.governed()
+                governed.give(all[..<cut])
+                governed.give(all[cut...])
+                #expect(governed.up.output == hello + admitted, "seed \(seed), cut at \(cut)")
+                #expect(governed.down.output == replies, "seed \(seed), cut at \(cut)")
+                #expect(governed.up.heldBytes == 0)
+            }
+            let bytewise = Self.governed()
+            for at in all.indices { bytewise.give(all[at...at]) }
+            #expect(bytewise.up.output == hello + admitted && bytewise.down.output == replies, "seed \(seed)")
+        }
+    }
+
+    @Test("what is complete does not wait for what follows it")
+    func notHeld() {
+        let governed = Self.governed()
+        let before = governed.up.output.count
+        let call = Array(RPC.call().utf8)
+        governed.give((call + [10] + call.dropLast(3))[...])
+        #expect(governed.up.output.count >= before + call.count && governed.up.heldBytes <= call.count)
+    }
+
+    @Test("replies of Weir's own wait for the end of a value that upstream is sending")
+    func replyOrder() {
+        let governed = Self.governed()
+        let call = Array(RPC.call("1", "ok").utf8)
+        governed.give(call[...])
+        let result = "{\"id\":1,\"result\":\"" + String(repeating: "x", count: 100_000) + "\"}"
+        governed.give(Array(result.utf8.dropLast(2))[...], .toDownstream)
+        governed.give(Array(RPC.call("2", "no").utf8)[...])
+        governed.give(Array(result.utf8.suffix(2))[...], .toDownstream)
+        let text = String(decoding: governed.down.output, as: UTF8.self)
+        #expect(text.hasPrefix(result) && text.hasSuffix("\"id\":2}\n"))
+    }
+
+    @Test("a value too large to hold passes, counted")
+    func large() {
+        let governed = Self.governed()
+        let big = Array(RPC.call("1", "no", params: "[\"" + String(repeating: "x", count: 150_000) + "\"]").utf8)
+        let small = Array((RPC.call("2", "no") + "\n").utf8)
+        let before = governed.up.output.count
+        let bytes = big + small
+        for start in stride(from: 0, to: bytes.count, by: 999) {
+            governed.give(bytes[start..<min(bytes.count, start + 999)])
+        }
+        #expect(governed.up.output.count == before + big.count && governed.bench.snapshot.verdictsPartial == 1)
+        #expect(!governed.down.output.isEmpty && governed.session.inFlight == 1)
+    }
+
+    @Test("what had been passed on in part when something begins to decide is not decided about", arguments: 1..<20)
+    func late(cut: Int) {
+        let governed = Self.governed()
+        let governor = governed.bench.inspector.governor
+        let before = governed.up.output.count
+        let call = Array(RPC.call("1", "no").utf8)
+        governed.bench.inspector.governor = nil
+        governed.give(call[..<cut])
+        governed.bench.inspector.governor = governor
+        governed.give((call[cut...] + call))
+        #expect(governed.up.output.count == before + call.count && !governed.down.output.isEmpty)
+    }
+}

@@ -1,0 +1,133 @@
+import Foundation
+import Testing
+
+/// A server and client of other people's making, in Tests/Peers.
+enum PeerProgram: String, CustomStringConvertible, Sendable {
+    case grpc
+    case triple
+    case jsonrpc
+
+    var description: String { rawValue }
+
+    /// The package it needs; what is in Python already needs none.
+    private var package: String {
+        switch self {
+        case .grpc: "grpc"
+        case .triple: "dubbo"
+        case .jsonrpc: "json"
+        }
+    }
+
+    /// The interpreter that has what it needs, if there is one; looked for once.
+    private var python: String? {
+        switch self {
+        case .grpc: Self.pythonWithGRPC
+        case .triple: Self.pythonWithDubbo
+        case .jsonrpc: Self.pythonAlone
+        }
+    }
+
+    private static let pythonWithGRPC = find(.grpc)
+    private static let pythonWithDubbo = find(.triple)
+    private static let pythonAlone = find(.jsonrpc)
+
+    /// Whether it can be run here.
+    var isThere: Bool { python != nil }
+
+    /// Why it cannot.
+    static func missing(_ peers: PeerProgram...) -> Comment {
+        let packages = peers.map(\.package).joined(separator: " and ")
+        return "not tested: no python3 that has \(packages): see scripts/setup, or name one in WEIR_PEERS_PYTHON"
+    }
+
+    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().deletingLastPathComponent().path
+
+    private static func find(_ peer: PeerProgram) -> String? {
+        let given = ProcessInfo.processInfo.environment["WEIR_PEERS_PYTHON"]
+        let candidates = given.map { [$0] } ?? [root + "/.build-peers/bin/python3", "python3"]
+        return candidates.first { python in
+            (try? ChildProcess.run([python, "-c", "import \(peer.package)"]))?.end == .exited(0)
+        }
+    }
+
+    /// The command that runs it.
+    func command(_ arguments: [String]) throws -> [String] {
+        guard let python else { throw Failure(Self.missing(self).rawValue) }
+        return [python, "\(Self.root)/Tests/Peers/\(rawValue)_peer.py"] + arguments
+    }
+
+    /// The command that runs a program of the test's own which may import it.
+    func command(program: String, _ arguments: [String]) throws -> [String] {
+        guard let python else { throw Failure(Self.missing(self).rawValue) }
+        let path = "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv.pop(1))\n"
+        return [python, "-c", path + program, "\(Self.root)/Tests/Peers"] + arguments
+    }
+
+    /// Starts its client against a port.
+    func client(_ address: Address, _ arguments: [String] = []) throws -> ChildProcess {
+        try ChildProcess(command(["call", "\(address.port)"] + arguments))
+    }
+}
+
+/// What a client says of its calls.
+struct PeerSummary: Decodable {
+    /// How many calls it made.
+    let calls: Int
+    /// By method and status.
+    let counts: [String: [String: Int]]
+    let exceptions: [String: Int]?
+    let problems: [String]
+
+    /// Waits for a client's end and takes what it printed.
+    static func of(_ client: ChildProcess) throws -> (summary: PeerSummary, text: String) {
+        let end = try client.wait(within: 120)
+        guard end == .exited(0) else { throw Failure("the client: \(end) \(client.outputText) \(client.errorText)") }
+        return (try JSONDecoder().decode(PeerSummary.self, from: Data(client.output)), client.outputText)
+    }
+}
+
+/// A server that runs until its owner ends.
+final class PeerServer {
+    let address: Address
+    private let process: ChildProcess
+    /// The server ends when nobody holds the other end of its standard input.
+    private var lifeline: Int32
+    private let folder: TemporaryFolder
+
+    init(_ peer: PeerProgram) throws {
+        folder = try TemporaryFolder()
+        let fifo = folder.path + "/lifeline"
+        guard mkfifo(fifo, 0o600) == 0 else { throw Failure(call: "mkfifo") }
+        let lifeline = open(fifo, O_RDWR | O_CLOEXEC)
+        guard lifeline >= 0 else { throw Failure(call: "open \(fifo)") }
+        self.lifeline = lifeline
+        let process = try ChildProcess(peer.command(["serve"]), input: fifo)
+        self.process = process
+        let port = try eventually("\(peer) listens") {
+            guard process.isRunning() else { throw Failure("\(peer): \(process.errorText)") }
+            return process.outputText.split(separator: "\n", omittingEmptySubsequences: false).dropLast().first
+        }
+        guard let port = UInt16(port) else { throw Failure("no port: \(port)") }
+        address = .loopback(port)
+    }
+
+    deinit { letGo() }
+
+    private func letGo() {
+        if lifeline >= 0 { close(lifeline) }
+        lifeline = -1
+    }
+
+    /// Ends it; how often each of its methods was called, whatever became of it.
+    func stop() throws -> [String: Int] {
+        letGo()
+        try process.wait()
+        let line = process.outputText.split(separator: "\n").last ?? ""
+        let said = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+        guard let counts = said?["counts"] as? [String: Any] else { throw Failure("no counts: \(line)") }
+        return counts.mapValues { count in
+            count as? Int ?? (count as? [String: Int])?.values.reduce(0, +) ?? 0
+        }
+    }
+}
