@@ -171,8 +171,8 @@ let package = Package(
         .testTarget(
             name: "InspectionTests",
             dependencies: [
-                "Inspection", "Capture", "Telemetry", "Dubbo", "Hessian", "Calls", "Wire", "PlanModel", "TestSupport",
-                "FuzzBodies",
+                "Inspection", "Capture", "Telemetry", "Dubbo", "Hessian", "HTTP2", "Calls", "Wire", "PlanModel",
+                "TestSupport", "FuzzBodies",
             ],
             swiftSettings: testing
         ),

@@ -48,7 +48,7 @@ extension CallKey {
             case "result": ("ok", "OK")
             case "notification": ("oneway", "")
             case "unanswered": ("unanswered", "")
-            default: (Self.outcome(rpcCode: Int(result) ?? 0), result == "0" ? "OK" : result)
+            default: (Self.outcome(rpcCode: Int(result) ?? 0), result == "0" ? "" : result)
             }
         self.init(String(interface), String(method), outcome, code)
     }
