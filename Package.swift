@@ -176,7 +176,11 @@ let package = Package(
             ],
             swiftSettings: testing
         ),
-        .testTarget(name: "IntegrationTests", dependencies: ["weir", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["weir", "Relay", "Inspection", "Telemetry", "Calls", "Wire", "TestSupport"],
+            swiftSettings: testing
+        ),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: testing),
         .testTarget(
             name: "TelemetryTests",

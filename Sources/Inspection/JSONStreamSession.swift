@@ -47,6 +47,11 @@ final class JSONStreamSession: ProtocolSession {
         }
         guard walk.isEdited else { return forward(bytes.byteCount, half, &walk, &plan) }
         let isMidway = half.isMidway
+        if isMidway, let reader = half.reader {
+            // Only the value waits, and not the white space in front of it.
+            let begun = Int(reader.scanner.offset - reader.scanner.valueStartOffset)
+            walk.forward(to: bytes.byteCount - begun, &plan)
+        }
         if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > Self.maxHeldBytes {
             // Its method may come at its very end: it is passed on as it comes.
             half.isPassed = true

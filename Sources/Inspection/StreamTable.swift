@@ -115,7 +115,7 @@ struct StreamTable: ~Copyable {
         slots[hole] = TripleStream()
         count -= 1
         // A connection that has become quiet gives its memory back.
-        if count == 0, slots.count > 64 { resize(to: Self.smallest) }
+        if count == 0, slots.count > 16 { resize(to: Self.smallest) }
     }
 
     private mutating func resize(to size: Int) {

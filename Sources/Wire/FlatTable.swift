@@ -16,7 +16,7 @@
     ///   - element: What every element is.
     ///   - count: How many; not negative.
     public init(repeating element: Element, count: Int) {
-        capacity = max(count, 16)
+        capacity = max(count, 4)
         rowCount = count
         unsafe storage = .allocate(capacity: capacity)
         unsafe storage.initialize(repeating: element, count: count)

@@ -6,13 +6,15 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case grpc
     case triple
     case jsonrpc
+    /// gRPC for a relay that refuses and changes requests.
+    case governed
 
     var description: String { rawValue }
 
     /// The package it needs; what is in Python already needs none.
     private var package: String {
         switch self {
-        case .grpc: "grpc"
+        case .grpc, .governed: "grpc"
         case .triple: "dubbo"
         case .jsonrpc: "json"
         }
@@ -21,7 +23,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     /// The interpreter that has what it needs, if there is one; looked for once.
     private var python: String? {
         switch self {
-        case .grpc: Self.pythonWithGRPC
+        case .grpc, .governed: Self.pythonWithGRPC
         case .triple: Self.pythonWithDubbo
         case .jsonrpc: Self.pythonAlone
         }
