@@ -51,7 +51,9 @@ extension Integration {
             #expect(served["calls"] == asked.asked - asked.refused && served["marked"] == asked.marked)
             #expect(asked.marked > 300)
             #expect(metrics.decodeErrors.isEmpty && metrics.verdictsPartial == 0)
-            let limited = metrics.operations.flatMap(\.results).reduce(0) { $0 + ($1.outcome == .limited ? $1.count : 0) }
+            let limited = metrics.operations.flatMap(\.results).reduce(0) {
+                $0 + ($1.outcome == .limited ? $1.count : 0)
+            }
             #expect(limited == UInt64(asked.refused))
         }
 
