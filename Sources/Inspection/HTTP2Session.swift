@@ -356,6 +356,7 @@ final class HTTP2Session: ProtocolSession {
 
     /// The connection can no longer be followed.
     func goBlind(_ context: InspectedBytes, reason: StaticString) {
+        if context.session.connectionProtocol == .silent { context.inspector.identify(context.session, .http) }
         isLost = true
         context.inspector.recorder.decodeError(.triple, reason: reason)
         if up.isRewriting || down.isRewriting {

@@ -128,16 +128,16 @@ extension Inspector {
             session.isMidstream = false
             return decide(session, bytes, direction, now, &unused)
         }
-        if HTTP2Session.beginsWithFrame(bytes) {
-            let http2 = HTTP2Session(requests: direction, isMidstream: true)
-            http2.half(direction).phase = .header
-            become(http2, session, direction, now)
-            return receive(session, bytes, direction, now: now, plan: &unused)
-        }
         let next = Self.nextHeader(in: bytes, from: 0)
         if next.isWhole {
             recorder.uninspectedBytes(UInt64(session.searchedBytes), reason: .resync)
             becomeDubbo(session, direction, now)
+            return receive(session, bytes, direction, now: now, plan: &unused)
+        }
+        if HTTP2Session.beginsWithFrame(bytes) {
+            let http2 = HTTP2Session(requests: direction, isMidstream: true)
+            http2.half(direction).phase = .header
+            become(http2, session, direction, now)
             return receive(session, bytes, direction, now: now, plan: &unused)
         }
         guard session.searchedBytes + next.offset < Self.maxSearchedBytes else {
