@@ -25,6 +25,8 @@ extension HTTP2Session {
         _ context: InspectedBytes
     ) -> Bool {
         guard let governor = context.inspector.governor else { return false }
+        // The method that a generic call names comes with its first message, too late to hold its headers for.
+        if stream.marks.contains(.isGeneric) { context.inspector.recorder.verdictPartial() }
         let facts = RequestFacts(operation: operation, side: context.session.side(of: requests))
         switch governor.verdict(on: facts) {
         case .admit: return false

@@ -328,6 +328,19 @@ private struct RandomTalk: ~Copyable {
         #expect(ends.governed.bench.snapshot.report("no")?.results.first?.count == 20_000)
     }
 
+    @Test("a generic call is judged by its path alone, and that is counted")
+    func generic() {
+        let ends = GovernedHTTP2()
+        ends.greet()
+        ends.moveAll()
+        ends.client.open(1)
+        ends.upQueue = ends.fromClient.call(1, "/com.x.Shop/$invoke", [], H2.generic("no"))
+        while !ends.upQueue.isEmpty { ends.moveUp(1000) }
+        // The governor refuses `no`, of which nothing was known when the headers had to go on.
+        #expect(ends.server.faults.isEmpty && ends.server.streams.keys.sorted() == [1])
+        #expect(ends.governed.bench.snapshot.verdictsPartial == 1 && ends.governed.session.inFlight == 1)
+    }
+
     @Test("a block too large to be held passes unjudged, unless blocks are written anew", arguments: [false, true])
     func largeBlock(isRewriting: Bool) {
         let ends = GovernedHTTP2()
