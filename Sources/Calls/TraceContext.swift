@@ -1,87 +1,227 @@
+internal import Wire
+
 /// The caller's trace context as it came with a request.
-public struct TraceContext: Equatable, Sendable {
-    /// 32 lower-case hex digits.
-    public var traceID: String
-    /// The caller's span: 16 lower-case hex digits.
-    public var spanID: String
+///
+/// Sources: W3C Trace Context §3.2; Jaeger client libraries' propagation format; openzipkin/b3-propagation.
+public struct TraceContext: BitwiseCopyable, Equatable, Sendable {
+    /// What the caller decided about sampling.
+    public enum Decision: UInt8, BitwiseCopyable, Sendable {
+        /// It leaves that to whoever comes next.
+        case deferred
+        /// The trace is not wanted.
+        case notSampled
+        /// The trace is wanted.
+        case sampled
+    }
+
+    /// A longer value is not read, in bytes.
+    public static let maxBytes = 512
+
+    /// The trace; zero where only a decision came (B3's `0`).
+    public var traceID: TraceID
+    /// The caller's span; 0 where only a decision came.
+    public var spanID: UInt64
     /// The caller's sampling decision.
-    public var isSampled: Bool
+    public var decision: Decision
+
+    /// Whether the caller wants the trace.
+    public var isSampled: Bool { decision == .sampled }
+
+    /// A context of those values.
+    public init(traceID: TraceID, spanID: UInt64, decision: Decision) {
+        self.traceID = traceID
+        self.spanID = spanID
+        self.decision = decision
+    }
 
     /// Reads W3C `traceparent`: `00-<32 hex>-<16 hex>-<2 hex>`.
     ///
     /// - Parameter traceparent: The header's value; a longer one of a later version is read as far as it is known.
-    public init?(traceparent: String) {
-        let bytes = Array(traceparent.utf8)
-        guard bytes.count >= 55, bytes.count <= 512, bytes[2] == 0x2d, bytes[35] == 0x2d, bytes[52] == 0x2d else {
-            return nil
-        }
-        guard bytes.count == 55 || (bytes[55] == 0x2d && !(bytes[0] == 0x30 && bytes[1] == 0x30)) else { return nil }
-        guard let version = Self.hex(bytes[0..<2]), version != 0xff, let flags = Self.hex(bytes[53..<55]) else {
-            return nil
-        }
-        guard let trace = Self.identifier(bytes[3..<35]), let span = Self.identifier(bytes[36..<52]) else { return nil }
-        traceID = trace
-        spanID = span
-        isSampled = flags & 1 != 0
+    public init?(traceparent: RawSpan) {
+        let count = traceparent.byteCount
+        guard count >= 55, count <= Self.maxBytes, traceparent.byte(at: 2) == 0x2d, traceparent.byte(at: 35) == 0x2d,
+            traceparent.byte(at: 52) == 0x2d
+        else { return nil }
+        guard let version = traceparent.extracting(0..<2).hexNumber, version != 0xff,
+            let flags = traceparent.extracting(53..<55).hexNumber
+        else { return nil }
+        guard count == 55 || (traceparent.byte(at: 55) == 0x2d && version != 0) else { return nil }
+        guard let high = traceparent.hex64(at: 3), let low = traceparent.hex64(at: 19),
+            let span = traceparent.hex64(at: 36), high | low != 0, span != 0
+        else { return nil }
+        self.init(
+            traceID: TraceID(high: high, low: low),
+            spanID: span,
+            decision: flags & 1 != 0 ? .sampled : .notSampled
+        )
     }
 
     /// Reads Jaeger's `uber-trace-id`: `{trace}:{span}:{parent}:{flags}`, digits not padded, `:` perhaps as `%3A`.
     ///
-    /// - Parameter uberTraceID: The value.
-    public init?(uberTraceID: String) {
-        guard uberTraceID.utf8.count <= 512 else { return nil }
-        var parts: [[UInt8]] = [[]]
-        var bytes = Array(uberTraceID.utf8)[...]
-        while let byte = bytes.popFirst() {
-            if byte == 0x3a {
-                parts.append([])
-            } else if byte == 0x25, bytes.count >= 2,
-                bytes.starts(with: [0x33, 0x41]) || bytes.starts(with: [0x33, 0x61])
-            {
-                bytes = bytes.dropFirst(2)
-                parts.append([])
-            } else {
-                parts[parts.count - 1].append(byte)
-            }
+    /// - Parameter uberTraceID: The value. Flags of two digits are taken as hex, as most libraries write them; the bit
+    ///   that matters is the same in decimal.
+    public init?(uberTraceID: RawSpan) {
+        guard uberTraceID.byteCount <= Self.maxBytes else { return nil }
+        var parts = FieldCursor(bytes: uberTraceID)
+        guard let trace = parts.next(), let span = parts.next(), parts.next() != nil, let flags = parts.next(),
+            parts.next() == nil
+        else { return nil }
+        guard let traceID = TraceID(hexDigits: uberTraceID.slice(trace)), !traceID.isZero,
+            let spanID = uberTraceID.slice(span).hexNumber, spanID != 0, 1...2 ~= flags.count,
+            let bits = uberTraceID.slice(flags).hexNumber
+        else { return nil }
+        self.init(traceID: traceID, spanID: spanID, decision: bits & 3 != 0 ? .sampled : .notSampled)
+    }
+
+    /// Reads B3 in one header: `{trace}-{span}[-{0|1|d}[-{parent}]]`, or a decision alone.
+    ///
+    /// - Parameter b3: The value.
+    public init?(b3: RawSpan) {
+        guard b3.byteCount <= Self.maxBytes else { return nil }
+        var parts = FieldCursor(bytes: b3, separator: 0x2d)
+        guard let first = parts.next() else { return nil }
+        guard let second = parts.next() else {
+            guard first.count == 1, let decision = Self.decision(b3: b3) else { return nil }
+            self.init(traceID: TraceID(high: 0, low: 0), spanID: 0, decision: decision)
+            return
         }
-        guard parts.count == 4, parts[0].count <= 32, parts[1].count <= 16, (1...2).contains(parts[3].count) else {
+        let (state, parent) = (parts.next(), parts.next())
+        guard parts.next() == nil, first.count == 32 || first.count == 16, second.count == 16,
+            let traceID = TraceID(hexDigits: b3.slice(first)), !traceID.isZero,
+            let spanID = b3.slice(second).hexNumber, spanID != 0
+        else { return nil }
+        if let parent, parent.count != 16 || b3.slice(parent).hexNumber == nil { return nil }
+        var decision = Decision.deferred
+        if let state {
+            guard let known = Self.decision(b3: b3.slice(state)) else { return nil }
+            decision = known
+        }
+        self.init(traceID: traceID, spanID: spanID, decision: decision)
+    }
+
+    /// Reads B3 in several headers.
+    ///
+    /// - Parameters:
+    ///   - b3TraceID: `X-B3-TraceId`, 16 or 32 digits; empty when only a decision came.
+    ///   - spanID: `X-B3-SpanId`.
+    ///   - sampled: `X-B3-Sampled`: `1`, `0`, `true`, `false`, or empty.
+    ///   - flags: `X-B3-Flags`: `1` asks for debugging.
+    public init?(b3TraceID: RawSpan, spanID: RawSpan, sampled: RawSpan, flags: RawSpan) {
+        var decision = Decision.deferred
+        if !sampled.isEmpty {
+            guard let known = Self.decision(b3: sampled), !sampled.equals("d") else { return nil }
+            decision = known
+        }
+        if flags.equals("1") { decision = .sampled }
+        if b3TraceID.isEmpty, spanID.isEmpty {
+            guard decision != .deferred else { return nil }
+            self.init(traceID: TraceID(high: 0, low: 0), spanID: 0, decision: decision)
+            return
+        }
+        guard b3TraceID.byteCount == 32 || b3TraceID.byteCount == 16, let traceID = TraceID(hexDigits: b3TraceID),
+            !traceID.isZero, spanID.byteCount == 16, let span = spanID.hexNumber, span != 0
+        else { return nil }
+        self.init(traceID: traceID, spanID: span, decision: decision)
+    }
+
+    private static func decision(b3 text: RawSpan) -> Decision? {
+        if text.equals("1") || text.equals("d") || text.equals("true") { return .sampled }
+        return text.equals("0") || text.equals("false") ? .notSampled : nil
+    }
+}
+
+extension TraceID {
+    /// The id that up to 32 hex digits spell, padded on the left.
+    init?(hexDigits: RawSpan) {
+        let count = hexDigits.byteCount
+        guard 1...32 ~= count else { return nil }
+        guard count > 16 else {
+            guard let low = hexDigits.hexNumber else { return nil }
+            self.init(high: 0, low: low)
+            return
+        }
+        guard let high = hexDigits.extracting(0..<count - 16).hexNumber, let low = hexDigits.hex64(at: count - 16) else {
             return nil
         }
-        guard let trace = Self.identifier(Self.padded(parts[0], 32)[...]),
-            let span = Self.identifier(Self.padded(parts[1], 16)[...]), let flags = Self.hex(parts[3][...])
-        else { return nil }
-        traceID = trace
-        spanID = span
-        isSampled = flags & 1 != 0
+        self.init(high: high, low: low)
+    }
+}
+
+/// The fields of a value, one after the other.
+private struct FieldCursor: ~Escapable {
+    let bytes: RawSpan
+    /// `:`, also as `%3A`, unless it is said to be another.
+    let separator: UInt8
+    private var at = 0
+    private var isOver = false
+
+    @_lifetime(copy bytes)
+    init(bytes: RawSpan, separator: UInt8 = 0x3a) {
+        self.bytes = bytes
+        self.separator = separator
     }
 
-    private static func padded(_ digits: [UInt8], _ count: Int) -> [UInt8] {
-        [UInt8](repeating: 0x30, count: count - digits.count) + digits
-    }
-
-    /// The digits as a lower-case identifier, unless they are not hex or all zero.
-    private static func identifier(_ digits: ArraySlice<UInt8>) -> String? {
-        var isZero = true
-        var text = ""
-        for digit in digits {
-            let lower = digit | 0x20
-            guard (0x30...0x39).contains(digit) || (0x61...0x66).contains(lower) else { return nil }
-            if digit != 0x30 { isZero = false }
-            text.unicodeScalars.append(Unicode.Scalar(digit > 0x39 ? lower : digit))
-        }
-        return isZero ? nil : text
-    }
-
-    private static func hex(_ digits: ArraySlice<UInt8>) -> Int? {
-        var value = 0
-        for digit in digits {
-            switch digit {
-            case 0x30...0x39: value = value * 16 + Int(digit - 0x30)
-            case 0x41...0x46: value = value * 16 + Int(digit - 0x37)
-            case 0x61...0x66: value = value * 16 + Int(digit - 0x57)
-            default: return nil
+    /// The next field, which may be empty; `nil` behind the last.
+    mutating func next() -> ByteRange? {
+        guard !isOver else { return nil }
+        let start = at
+        while at < bytes.byteCount {
+            let count = separatorBytes
+            if count > 0 {
+                let field = ByteRange(offset: start, count: at - start)
+                at += count
+                return field
             }
+            at += 1
         }
-        return value
+        isOver = true
+        return ByteRange(offset: start, count: at - start)
+    }
+
+    private var separatorBytes: Int {
+        let byte = bytes.byte(at: at)
+        if byte == separator { return 1 }
+        guard separator == 0x3a, byte == 0x25, at + 2 < bytes.byteCount, bytes.byte(at: at + 1) == 0x33 else { return 0 }
+        return bytes.byte(at: at + 2) | 0x20 == 0x61 ? 3 : 0
+    }
+}
+
+extension TraceContext {
+    /// Appends W3C `traceparent`.
+    ///
+    /// - Parameter text: Where it goes.
+    public func appendTraceparent(to text: inout [UInt8]) {
+        text.append(contentsOf: [0x30, 0x30, 0x2d])
+        text.appendHex(traceID.high)
+        text.appendHex(traceID.low)
+        text.append(0x2d)
+        text.appendHex(spanID)
+        text.append(contentsOf: [0x2d, 0x30, isSampled ? 0x31 : 0x30])
+    }
+
+    /// Appends Jaeger's `uber-trace-id`.
+    ///
+    /// - Parameters:
+    ///   - parent: The span's own parent, 0 for a root; nobody reads it.
+    ///   - text: Where it goes.
+    public func appendUberTraceID(parent: UInt64, to text: inout [UInt8]) {
+        text.appendHex(traceID.high)
+        text.appendHex(traceID.low)
+        text.append(0x3a)
+        text.appendHex(spanID)
+        text.append(0x3a)
+        if parent == 0 { text.append(0x30) } else { text.appendHex(parent) }
+        text.append(contentsOf: [0x3a, 0x30, isSampled ? 0x31 : 0x30])
+    }
+
+    /// Appends B3's single form.
+    ///
+    /// - Parameter text: Where it goes.
+    public func appendB3(to text: inout [UInt8]) {
+        text.appendHex(traceID.high)
+        text.appendHex(traceID.low)
+        text.append(0x2d)
+        text.appendHex(spanID)
+        text.append(contentsOf: [0x2d, isSampled ? 0x31 : 0x30])
     }
 }

@@ -44,9 +44,7 @@ public final class CaptureInspector: StreamConsumer {
         let isKnown = client != .unknown
         let client = isFirstClient ? first : second
         let server = isFirstClient ? second : first
-        let ends =
-            inspector.isObserved
-            ? ObservedConnection(client: client.description, server: server.description) : nil
+        let ends = ObservedConnection(client: client, server: server)
         let session = inspector.open(side: side, connection: ends, isMidstream: !isKnown, isClientUnknown: !isKnown)
         while streams.count <= connection { streams.append(nil) }
         streams[connection] = Stream(session: session, isFirstClient: isFirstClient)

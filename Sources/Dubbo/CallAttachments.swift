@@ -10,10 +10,6 @@ public struct CallAttachments: BitwiseCopyable, Equatable, Sendable {
     public var timeout = ByteRange.empty
     /// `_TO`: what is left of the caller's own deadline, in milliseconds.
     public var budget = ByteRange.empty
-    /// W3C trace context.
-    public var traceparent = ByteRange.empty
-    /// Jaeger trace context.
-    public var uberTraceID = ByteRange.empty
 
     /// No attachments.
     @inlinable @inline(__always)
@@ -43,17 +39,9 @@ public struct CallAttachments: BitwiseCopyable, Equatable, Sendable {
             // timeout
             if texts.uint32(at: at) == 0x7469_6d65, texts.uint32(at: at &+ 3) == 0x656f_7574 { timeout = value }
         case 11:
-            let front = texts.uint64(at: at)
-            let back = texts.uint32(at: at &+ 7)
-            if front == 0x7472_6163_6570_6172, back == 0x7265_6e74 {  // traceparent
-                traceparent = value
-            } else if front == 0x6170_706c_6963_6174, back == 0x7469_6f6e, caller.isEmpty {  // application
+            // application
+            if texts.uint64(at: at) == 0x6170_706c_6963_6174, texts.uint32(at: at &+ 7) == 0x7469_6f6e, caller.isEmpty {
                 caller = value
-            }
-        case 13:
-            // uber-trace-id
-            if texts.uint64(at: at) == 0x7562_6572_2d74_7261, texts.uint64(at: at &+ 5) == 0x7472_6163_652d_6964 {
-                uberTraceID = value
             }
         case 18:
             // remote.application

@@ -21,6 +21,32 @@ public struct RequestGlance: BitwiseCopyable, Sendable {
     public var attachments: CallAttachments
     /// Whether the body's last value is a map, whose end is the body's last byte.
     public var endsInMap: Bool
+    /// Where that map's first key stands.
+    public var firstAttachment: UInt32
+}
+
+/// Goes through the attachments of a request that was understood at a glance.
+public struct AttachmentCursor: ~Escapable {
+    private var cursor: GlanceCursor
+
+    /// A cursor at the first attachment.
+    ///
+    /// - Parameters:
+    ///   - glance: What was found of the body.
+    ///   - body: The same body.
+    @_lifetime(copy body)
+    public init(_ glance: RequestGlance, in body: RawSpan) {
+        cursor = GlanceCursor(bytes: body)
+        cursor.at = glance.endsInMap ? Int(glance.firstAttachment) : body.byteCount
+    }
+
+    /// The next attachment, or `nil` behind the last.
+    public mutating func next() -> Attachment? {
+        guard cursor.at < cursor.bytes.byteCount, cursor.bytes.byte(at: cursor.at) != 0x5a, let key = cursor.text(),
+            let value = cursor.text()
+        else { return nil }
+        return Attachment(key: key, value: value)
+    }
 }
 
 extension BodyReader {
@@ -41,7 +67,8 @@ extension BodyReader {
             method: named,
             names: names,
             attachments: CallAttachments(),
-            endsInMap: false
+            endsInMap: false,
+            firstAttachment: 0
         )
         // Generic calls begin with a dollar sign; `$echo` does too and is told apart by its name.
         let mayBeGeneric = named.count >= 7 && body.byte(at: Int(named.offset)) == 0x24
@@ -54,6 +81,7 @@ extension BodyReader {
             switch lead {
             case 0x48:
                 cursor.at &+= 1
+                glance.firstAttachment = UInt32(truncatingIfNeeded: cursor.at)
                 guard cursor.map(&glance.attachments) else { return nil }
             case 0x00...0x1f, 0x30...0x33:
                 guard let text = cursor.text() else { return nil }

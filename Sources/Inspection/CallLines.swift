@@ -50,8 +50,8 @@ public final class CallLines: CallObserver {
         json.key("response_bytes")
         json.number(observed.call.responseBytes)
         if let trace = observed.trace {
-            text("trace_id", trace.traceID)
-            text("parent_span_id", trace.spanID)
+            text("trace_id", trace.traceID.text)
+            text("parent_span_id", TraceID.hex(trace.spanID))
             json.key("sampled")
             json.bool(trace.isSampled)
         } else {

@@ -43,7 +43,7 @@ extension HTTP1Session {
             isRequest: true,
             isReply: false,
             wantsFields: inspector.messageObserver != nil,
-            wantsTraces: inspector.callObserver != nil
+            traceNames: inspector.wantsTraces ? inspector.traceNames : nil
         )
         box.texts.take(TripleHeaderName.path.rawValue, target)
         requests.headers = box
@@ -89,6 +89,11 @@ extension HTTP1Session {
             inspector.identify(context.session, .http)
         }
         if current.kind == .triple, current.hasCall { addRequestBytes(context) }
+        if inspector.isTraced, current.hasCall {
+            let keys = current.details?.keys ?? []
+            if keys.isEmpty { traceRequest(current.number, context) }
+            for key in keys { traceRequest(key, context) }
+        }
         updateQueue()
         giveBack(&requests, inspector)
     }
@@ -126,8 +131,10 @@ extension HTTP1Session {
             interface,
             deadline: deadline > 0 ? requests.start &+ deadline : inspector.defaultDeadline(requests.start),
             refusal,
-            context
-        ) { id in texts(headers, id: id) }
+            context,
+            prepareSpan: { operation, id in trace(operation, headers, id: id, context) },
+            texts: { id in texts(headers, id: id) }
+        )
         if let refusal { answerRPC(rpc, refusal) }
         if current.isAnswered, current.hasCall { answerEarly(context) }
     }
@@ -139,6 +146,7 @@ extension HTTP1Session {
         deadline: UInt64,
         _ refusal: Refusal?,
         _ context: InspectedBytes,
+        prepareSpan: (_ operation: OperationID, _ id: RawSpan) -> Void,
         texts: (_ id: RawSpan) -> Inspector.CallTexts
     ) {
         let inspector = context.inspector
@@ -158,6 +166,7 @@ extension HTTP1Session {
             )
             // Of a batch's replies that to an id too long to keep cannot be told.
             let isLost = isBatch && call.idKey == nil
+            if inspector.isTraced { prepareSpan(entry.operation, call.id) }
             if refusal == nil, !call.isNotification, !isLost {
                 inspector.startCall(entry, context.session, now: context.now) { texts(call.id) }
                 current.hasCall = true
@@ -183,6 +192,17 @@ extension HTTP1Session {
         return path.extracting(min(start, end)..<end)
     }
 
+    private func trace(
+        _ operation: OperationID,
+        _ headers: borrowing HeaderTexts,
+        id: RawSpan,
+        _ context: InspectedBytes
+    ) {
+        context.inspector.prepareSpan(operation, headers, .jsonrpc, context.now)
+        context.inspector.tracer?.note(.hasTextID)
+        if !id.isEmpty { context.inspector.tracer?.note(.requestID, id) }
+    }
+
     private func texts(_ headers: borrowing HeaderTexts, id: RawSpan) -> Inspector.CallTexts {
         var texts = headers.callTexts
         texts.id = id.text
@@ -206,13 +226,15 @@ extension HTTP1Session {
         }
         let start = requests.start
         let timeout = headers.request.timeoutNanoseconds
+        let operation = headers.operation(names, inspector)
+        if inspector.isTraced { inspector.prepareSpan(operation, headers, .triple, context.now) }
         let entry = CallTable.Entry(
             kind: .call,
             session: context.session.number,
             direction: requestDirection,
             id: current.number,
             side: context.session.side(of: requestDirection),
-            operation: headers.operation(names, inspector),
+            operation: operation,
             start: start,
             deadline: timeout > 0 ? start &+ timeout : inspector.defaultDeadline(start),
             requestBytes: 0
@@ -220,5 +242,13 @@ extension HTTP1Session {
         if context.isGoverned, judgement == .held, isTripleRefused(entry, headers, head, context) { return }
         current.hasCall =
             inspector.startCall(entry, context.session, now: context.now) { headers.callTexts } >= 0
+    }
+
+    /// Notes when the request of a call was complete.
+    private func traceRequest(_ key: UInt64, _ context: InspectedBytes) {
+        let (inspector, session) = (context.inspector, context.session)
+        let index = inspector.calls.find(session: session.number, direction: requestDirection, id: key)
+        guard index >= 0, inspector.calls.kind(index) == .call else { return }
+        inspector.tracer?.requestEnded(index, replies: session.replyBytes, now: context.now)
     }
 }

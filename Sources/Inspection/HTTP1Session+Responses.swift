@@ -71,6 +71,7 @@ extension HTTP1Session {
     /// A final response is complete.
     func finishResponse(_ context: InspectedBytes) {
         defer { giveBack(&responses, context.inspector) }
+        defer { context.session.replyBytes &+= responses.bytes }
         let exchange = popOldest()
         let isRPC = responses.rpc?.finishBody() == .response
         if isRPC { observeRPC(context) }
@@ -156,6 +157,9 @@ extension HTTP1Session {
         let inspector = context.inspector
         let index = inspector.callToAnswer(context.session, requestDirection, key, context.now)
         guard index >= 0 else { return }
+        if inspector.isTraced {
+            inspector.tracer?.replyBegan(index, replies: context.session.replyBytes, now: responses.start)
+        }
         inspector.endCall(index, context.session, outcome, code, end: context.now, responseBytes: bytes)
     }
 

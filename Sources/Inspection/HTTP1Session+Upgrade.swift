@@ -81,6 +81,7 @@ extension HTTP1Session {
         let texts = context.inspector.callTexts.removeValue(forKey: index)
         calls.remove(index, first: &session.firstCall)
         let moved = calls.add(entry, first: &session.firstCall)
+        if context.inspector.isTraced { context.inspector.tracer?.move(index, to: moved) }
         context.inspector.callTexts[moved] = texts
         return moved
     }

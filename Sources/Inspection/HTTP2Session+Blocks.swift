@@ -51,7 +51,7 @@ extension HTTP2Session {
             isRequest: isClientUnknown || half.direction == requests,
             isReply: isClientUnknown || half.direction != requests,
             wantsFields: inspector.messageObserver != nil,
-            wantsTraces: inspector.callObserver != nil
+            traceNames: inspector.wantsTraces ? inspector.traceNames : nil
         )
         let place = streams.place(of: half.blockFrame.streamID)
         if place >= 0, half.direction != requests, !streams[place].reply.isInterim {
@@ -109,6 +109,7 @@ extension HTTP2Session {
         }
         guard place >= 0 else { return }
         streams[place].replyBytes &+= half.blockBytes
+        if context.inspector.isTraced { traceReply(half, place, context) }
         let reply = headers.reply
         streams[place].reply = reply
         // Ranges end with the block.
@@ -119,6 +120,15 @@ extension HTTP2Session {
         streams[place].marks.insert(.replyBegun)
         if reply.hasExceptionCode, !endsStream { capture(frame.streamID, .exception) }
         if endsStream { endHalf(half, frame.streamID, context) }
+    }
+
+    /// Notes when the first block of a reply came.
+    private func traceReply(_ half: HTTP2Half, _ place: Int, _ context: InspectedBytes) {
+        if !streams[place].marks.contains(.replyBegun), isOpenCall(place, context) {
+            let replies = context.session.replyBytes
+            context.inspector.tracer?.replyBegan(streams[place].call, replies: replies, now: half.blockStart)
+        }
+        context.session.replyBytes &+= half.blockBytes
     }
 
     // MARK: Observed

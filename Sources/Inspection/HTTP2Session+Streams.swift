@@ -44,6 +44,9 @@ extension HTTP2Session {
         if isGeneric, !endsStream { stream.marks.insert(.isGeneric) }
         if inspector.messageObserver != nil { observe(stream, headers) }
         let operation = headers.operation(names, inspector)
+        if inspector.isTraced {
+            inspector.prepareSpan(operation, headers, .triple, isGeneric: isGeneric, context.now)
+        }
         if context.isGoverned, names.kind(in: path).isBusiness, !half.isBlockPassed {
             if isRefused(stream, operation, headers, context) { return }
         }
@@ -56,7 +59,8 @@ extension HTTP2Session {
                 interface: path.slice(names.interface).text,
                 version: headers.texts.bytes.slice(head.version).text,
                 group: headers.texts.bytes.slice(head.group).text,
-                texts: inspector.callObserver == nil ? Inspector.CallTexts() : headers.callTexts
+                texts: inspector.callObserver == nil ? Inspector.CallTexts() : headers.callTexts,
+                draft: inspector.isTraced ? inspector.tracer?.suspend() ?? Tracer.none : Tracer.none
             )
         } else {
             count(id, operation, context) { headers.callTexts }
@@ -81,7 +85,10 @@ extension HTTP2Session {
         texts: () -> Inspector.CallTexts
     ) {
         let place = streams.place(of: id)
-        guard place >= 0 else { return }
+        guard place >= 0 else {
+            if context.inspector.isTraced { context.inspector.tracer?.discard() }
+            return
+        }
         let entry = callEntry(streams[place], operation, context)
         let index = context.inspector.startCall(entry, context.session, now: context.now, texts: texts)
         guard index >= 0 else { return }
@@ -91,15 +98,18 @@ extension HTTP2Session {
 
     /// Adds what was seen of a request to its call, as soon as it is complete: it may never be answered.
     private func creditRequest(_ place: Int, _ context: InspectedBytes) {
-        let stream = streams[place]
-        guard stream.marks.contains(.isCounted) else { return }
-        let calls = context.inspector.calls
-        let entry = calls[stream.call]
-        guard entry.kind == .call, entry.id == UInt64(stream.id), entry.session == context.session.number,
-            entry.direction == requests
-        else { return }
-        calls.addRequestBytes(stream.call, stream.requestBytes)
+        guard isOpenCall(place, context) else { return }
+        context.inspector.calls.addRequestBytes(streams[place].call, streams[place].requestBytes)
         streams[place].requestBytes = 0
+    }
+
+    /// Whether a stream's call is in the call table and waits for its reply.
+    func isOpenCall(_ place: Int, _ context: InspectedBytes) -> Bool {
+        let stream = streams[place]
+        guard stream.marks.contains(.isCounted) else { return false }
+        let entry = context.inspector.calls[stream.call]
+        return entry.kind == .call && entry.id == UInt64(stream.id) && entry.session == context.session.number
+            && entry.direction == requests
     }
 
     func callEntry(_ stream: TripleStream, _ operation: OperationID, _ context: InspectedBytes) -> CallTable.Entry {
@@ -184,6 +194,10 @@ extension HTTP2Session {
         if captures[id]?.purpose == .method { resolveMethod(id, context) }
         streams[place].marks.insert(.requestEnded)
         creditRequest(place, context)
+        if context.inspector.isTraced, isOpenCall(place, context) {
+            let replies = context.session.replyBytes
+            context.inspector.tracer?.requestEnded(streams[place].call, replies: replies, now: context.now)
+        }
         if let observed = halves[id], let connection = context.session.seenConnection {
             context.inspector.messageObserver?.streamRequest(observed.request, on: connection)
         }
@@ -282,6 +296,7 @@ extension HTTP2Session {
         if place >= 0 { streams.remove(at: place) }
         if !halves.isEmpty { halves[id] = nil }
         if !captures.isEmpty { captures[id] = nil }
+        // A call is resolved before its stream goes.
         if !pending.isEmpty { pending[id] = nil }
     }
 
@@ -328,6 +343,7 @@ extension HTTP2Session {
                 group: group.span.bytes
             )
         }
+        if call.draft >= 0 { context.inspector.tracer?.resume(call.draft) }
         count(id, operation, context) { call.texts }
     }
 
@@ -384,6 +400,8 @@ struct PendingCall {
     var version: String
     var group: String
     var texts: Inspector.CallTexts
+    /// What its span will need; see ``Tracer/suspend()``.
+    var draft: Int32
 }
 
 extension ObservedStreamHalf {

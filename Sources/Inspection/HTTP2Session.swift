@@ -284,6 +284,9 @@ final class HTTP2Session: ProtocolSession {
         switch frame.type {
         case HTTP2FrameType.data:
             countBytes(half, UInt64(frame.frameBytes))
+            if context.inspector.isTraced, half.direction != requests {
+                context.session.replyBytes &+= UInt64(frame.frameBytes)
+            }
             if frame.has(HTTP2Flag.endStream) { endHalf(half, frame.streamID, context) }
         case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
             fragment(half, payload, context)
@@ -351,6 +354,15 @@ final class HTTP2Session: ProtocolSession {
         if session.connectionProtocol == .silent { context.inspector.identify(session, .http) }
         halves = [:]
         captures = [:]
+        dropPending(context)
+    }
+
+    /// Calls that wait for their method's name will not learn it.
+    private func dropPending(_ context: InspectedBytes) {
+        for call in pending.values where call.draft >= 0 {
+            context.inspector.tracer?.resume(call.draft)
+            context.inspector.tracer?.discard()
+        }
         pending = [:]
     }
 
@@ -358,6 +370,7 @@ final class HTTP2Session: ProtocolSession {
     func goBlind(_ context: InspectedBytes, reason: StaticString) {
         if context.session.connectionProtocol == .silent { context.inspector.identify(context.session, .http) }
         isLost = true
+        dropPending(context)
         context.inspector.recorder.decodeError(.triple, reason: reason)
         if up.isRewriting || down.isRewriting {
             // What was withheld cannot be told from the rest any more.

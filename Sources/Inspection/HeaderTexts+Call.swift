@@ -7,12 +7,10 @@ extension HeaderTexts {
     /// What an observer of calls wants.
     var callTexts: Inspector.CallTexts {
         let bytes = texts.bytes
-        var trace: TraceContext?
-        if !request.traceparent.isEmpty { trace = TraceContext(traceparent: bytes.slice(request.traceparent).text) }
-        if trace == nil, !request.uberTraceID.isEmpty {
-            trace = TraceContext(uberTraceID: bytes.slice(request.uberTraceID).text)
-        }
-        return Inspector.CallTexts(caller: bytes.slice(request.caller).text, trace: trace)
+        return Inspector.CallTexts(
+            caller: bytes.slice(request.caller).text,
+            trace: traceFields.firstContext(in: bytes)
+        )
     }
 
     /// The operation that a Triple path and the headers beside it name.

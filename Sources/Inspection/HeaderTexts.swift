@@ -27,8 +27,12 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     private var isReplyWanted = true
     /// Whether ``fields`` are wanted.
     var wantsFields = false
-    /// Whether trace contexts are wanted.
-    var wantsTraces = false
+    /// The names wanted for traces, if any are.
+    private var traceNames: TraceNames?
+    private var wantsTraces = false
+    private var wantsListed = false
+    /// What was found under those of them that are no usual headers.
+    var traces = TraceScan()
     /// Whether the block is written anew, and to where.
     var isRewriting = false
     var encoder = HPACKEncoder()
@@ -46,8 +50,8 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     ///   - isRequest: Whether it may be a request's.
     ///   - isReply: Whether it may be a reply's.
     ///   - wantsFields: Whether all fields are wanted as they are.
-    ///   - wantsTraces: Whether trace contexts are.
-    mutating func begin(isRequest: Bool, isReply: Bool, wantsFields: Bool, wantsTraces: Bool) {
+    ///   - traceNames: The names wanted for traces; `nil` when they are not.
+    mutating func begin(isRequest: Bool, isReply: Bool, wantsFields: Bool, traceNames: TraceNames?) {
         isRequestWanted = isRequest
         isReplyWanted = isReply
         texts.removeAll(keepBytes: 65_536)
@@ -55,7 +59,12 @@ struct HeaderTexts: HeaderSink, ~Copyable {
         reply = TripleResponseHead()
         if !fields.isEmpty { fields.removeAll() }
         self.wantsFields = wantsFields
-        self.wantsTraces = wantsTraces
+        wantsTraces = traceNames != nil && isRequest
+        if wantsTraces {
+            self.traceNames = traceNames
+            wantsListed = traceNames?.hasListed == true
+            traces.removeAll()
+        }
         hasUnknown = false
         isRewriting = false
     }
@@ -63,7 +72,8 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     @inline(__always)
     func wants(nameID: UInt8) -> Bool {
         if wantsFields || isRewriting { return true }
-        guard nameID != NameTable.unwanted else { return false }
+        guard nameID != NameTable.unwanted else { return wantsTraces }
+        if wantsTraces, wantsListed { return true }
         if isReplyWanted, TripleResponseHead.wants(nameID) { return true }
         guard isRequestWanted, TripleRequestHead.wants(nameID) else { return false }
         return wantsTraces || nameID < TripleHeaderName.traceparent.rawValue
@@ -73,6 +83,7 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     mutating func field(_ field: borrowing HeaderField) {
         if field.isUnknown || field.isValueUnknown { hasUnknown = true }
         if field.nameID != NameTable.unwanted { take(field.nameID, field.value) }
+        if wantsTraces { takeTrace(field) }
         if wantsFields { keep(field) }
         if isRewriting { encoder.field(field, into: &rewritten) }
     }
@@ -81,6 +92,25 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     mutating func take(_ id: UInt8, _ value: RawSpan) {
         if isRequestWanted { request.take(id, value, into: &texts) }
         if isReplyWanted { reply.take(id, value, into: &texts) }
+    }
+
+    /// Takes a field that is wanted for traces and is no usual header, or that the settings list.
+    private mutating func takeTrace(_ field: borrowing HeaderField) {
+        guard wantsListed || field.nameID == NameTable.unwanted, !field.isUnknown, !field.isValueUnknown,
+            let id = traceNames?.id(of: field.name), id != NameTable.unwanted,
+            id >= TraceNames.firstListed || field.nameID == NameTable.unwanted
+        else { return }
+        let range = ByteRange(offset: texts.count, count: field.value.byteCount)
+        if texts.append(field.value) { traces.take(id, range) }
+    }
+
+    /// Where the request says to which trace it belongs.
+    var traceFields: TraceFields {
+        var fields = TraceFields(request)
+        fields.eagleEyeTraceID = traces.fields.eagleEyeTraceID
+        fields.eagleEyeRPCID = traces.fields.eagleEyeRPCID
+        fields.transaction = traces.fields.transaction
+        return fields
     }
 
     @inline(never)

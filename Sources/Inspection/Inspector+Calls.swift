@@ -31,6 +31,7 @@ extension Inspector {
         let index = calls.add(new, first: &session.firstCall)
         session.inFlight &+= 1
         recorder.callStarted(new.operation, side: new.side)
+        if isTraced { tracer?.attach(index) }
         if callObserver != nil { callTexts[index] = texts() }
         return index
     }
@@ -55,6 +56,8 @@ extension Inspector {
             responseBytes: 0
         )
         recorder.callFinished(call, wasInFlight: false)
+        session.finishedCalls &+= 1
+        if isTraced { _ = tracer?.end(CallTable.none, call, id: entry.id, session) }
         if let callObserver { report(call, entry.id, session, "", texts(), to: callObserver) }
     }
 
@@ -93,6 +96,7 @@ extension Inspector {
         case .call: return index
         case .tombstone:
             recorder.lateReply(calls[index].operation, side: calls[index].side)
+            if isTraced { tracer?.lateReply(index, now: now) }
             calls.remove(index, first: &session.firstCall)
             return CallTable.none
         case .heartbeat, .free: return CallTable.none
@@ -132,7 +136,7 @@ extension Inspector {
             calls.remove(index, first: &session.firstCall)
             return
         }
-        finish(index, session, .timeout, ResultCode.none, end: entry.deadline, responseBytes: 0)
+        finish(index, session, .timeout, ResultCode.none, end: entry.deadline, responseBytes: 0, mayBeLate: true)
         let surplus = calls.bury(index)
         guard surplus >= 0, let owner = sessions[Int(calls[surplus].session)] else { return }
         calls.remove(surplus, first: &owner.firstCall)
@@ -147,7 +151,8 @@ extension Inspector {
         end: UInt64,
         responseBytes: UInt64,
         stream: StreamMessages? = nil,
-        exception: String = ""
+        exception: String = "",
+        mayBeLate: Bool = false
     ) {
         let entry = calls[index]
         let call = FinishedCall(
@@ -163,8 +168,31 @@ extension Inspector {
         recorder.callFinished(call, wasInFlight: true, isStream: stream != nil)
         if let stream { recorder.streamFinished(call, requests: stream.requests, responses: stream.responses) }
         session.inFlight -= 1
+        session.finishedCalls &+= 1
+        if isTraced { endSpan(index, call, entry.id, session, stream, exception, mayBeLate) }
         let texts = callTexts.isEmpty ? nil : callTexts.removeValue(forKey: index)
         if let callObserver { report(call, entry.id, session, exception, texts, to: callObserver) }
+    }
+
+    private func endSpan(
+        _ index: Int32,
+        _ call: FinishedCall,
+        _ id: UInt64,
+        _ session: Session,
+        _ stream: StreamMessages?,
+        _ exception: String,
+        _ mayBeLate: Bool
+    ) {
+        guard let tracer else { return }
+        _ = tracer.end(
+            index,
+            call,
+            id: id,
+            session,
+            stream: stream,
+            exception: exception,
+            mayBeLate: mayBeLate
+        )
     }
 
     private func report(

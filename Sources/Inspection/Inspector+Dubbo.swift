@@ -80,7 +80,7 @@ extension Inspector {
                 if frameVerdict != nil { noteEdit(header, end: start &+ count) }
             } else {
                 guard header.status != 20 || Self.isPlainReply(body.byte(at: 0)) else { return }
-                endCall(header, false, body.extracting(0..<0), session, direction, now)
+                endCall(header, false, body.extracting(0..<0), session, direction, start: now, now)
             }
             at = start &+ count
             if seen.firstBoundary == nil { seen.firstBoundary = at }

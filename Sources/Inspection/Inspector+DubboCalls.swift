@@ -25,6 +25,17 @@ extension Inspector {
             messageObserver.request(frame, box.reader.request, on: connection)
         }
         let number = box.reader.timeoutMilliseconds
+        if wantsTraces {
+            trace(
+                box.reader.request.attachments,
+                operation,
+                caller: wanted.caller,
+                frame.header,
+                frame.texts,
+                isGeneric: box.reader.request.known.contains(.genericMethod),
+                now
+            )
+        }
         beginCall(frame.header, frame.start, operation, wanted, number, frame.texts, session, direction, now)
     }
 
@@ -46,6 +57,7 @@ extension Inspector {
         let group = body.slice(glance.attachments.group)
         let known = glance.names.isEmpty ? nil : operations.known(.dubbo, key: body.slice(glance.names), group: group)
         let operation = known ?? learn(glance, body, group)
+        if wantsTraces { trace(glance, operation, header, body, now) }
         beginCall(header, now, operation, glance.attachments, nil, body, session, direction, now)
     }
 
@@ -93,7 +105,8 @@ extension Inspector {
             return
         }
         if header.isTwoWay {
-            startCall(entry, session, now: now) { self.texts(of: wanted, texts) }
+            let index = startCall(entry, session, now: now) { self.texts(of: wanted, texts) }
+            if isTraced, index >= 0 { tracer?.requestEnded(index, replies: session.replyBytes, now: now) }
         } else {
             countUntracked(entry, .oneway, session, now: now) { self.texts(of: wanted, texts) }
         }
@@ -131,12 +144,7 @@ extension Inspector {
 
     private func texts(of wanted: CallAttachments, _ texts: RawSpan) -> CallTexts {
         let caller = HessianText.string(texts.slice(wanted.caller), maxBytes: OperationCache.maxNameBytes)
-        var trace: TraceContext?
-        if !wanted.traceparent.isEmpty { trace = TraceContext(traceparent: texts.slice(wanted.traceparent).text) }
-        if trace == nil, !wanted.uberTraceID.isEmpty {
-            trace = TraceContext(uberTraceID: texts.slice(wanted.uberTraceID).text)
-        }
-        return CallTexts(caller: caller, trace: trace)
+        return CallTexts(caller: caller, trace: traceScan.fields.firstContext(in: texts))
     }
 
     // MARK: Replies
@@ -154,7 +162,7 @@ extension Inspector {
         }
         let isException = frame.header.status == 20 && box.reader.response.kind?.isException == true
         let exceptionClass = frame.texts.slice(isException ? box.reader.response.exceptionClass : .empty)
-        endCall(frame.header, isException, exceptionClass, session, direction, now)
+        endCall(frame.header, isException, exceptionClass, session, direction, start: frame.start, now)
     }
 
     /// A reply ends the call it answers; one to a call that was given up is late, one to no call is passed over.
@@ -164,9 +172,14 @@ extension Inspector {
         _ exceptionClass: RawSpan,
         _ session: Session,
         _ direction: Direction,
+        start: UInt64,
         _ now: UInt64
     ) {
         let index = callToAnswer(session, direction.opposite, header.requestID, now, countsUnknown: true)
+        if isTraced {
+            if index >= 0 { tracer?.replyBegan(index, replies: session.replyBytes, now: start) }
+            session.replyBytes &+= header.frameBytes
+        }
         guard index >= 0 else { return }
         answer(index, header, isException, exceptionClass, session, now)
     }

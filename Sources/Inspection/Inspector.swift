@@ -39,8 +39,6 @@ public final class Inspector {
     }
 
     let limits: Limits
-    /// Whether anyone observes, so that the texts of connections and calls are wanted.
-    public private(set) var isObserved = false
     /// Where the numbers go.
     public let recorder: Recorder
     let unknownOperation: OperationID
@@ -56,9 +54,9 @@ public final class Inspector {
 
     /// Decides about requests; `nil` costs nothing, and requests are passed on before they are understood.
     public var governor: (any RequestGovernor)? {
-        didSet { isGoverned = governor != nil }
+        didSet { isGoverned = governor != nil || tracer?.isInjecting == true }
     }
-    /// Whether there is a ``governor``: asking that itself would retain it.
+    /// Whether requests are held back until they are understood, because they may be refused or changed.
     private(set) var isGoverned = false
     /// What was decided about the frame being finished, apart from letting it pass.
     var frameVerdict: Verdict?
@@ -78,13 +76,29 @@ public final class Inspector {
     var headerScratch = HPACKScratch()
 
     /// Is told every message; `nil` costs nothing.
-    public var messageObserver: (any MessageObserver)? {
-        didSet { isObserved = messageObserver != nil || callObserver != nil }
-    }
+    public var messageObserver: (any MessageObserver)?
     /// Is told every finished call; `nil` costs nothing.
     public var callObserver: (any CallObserver)? {
-        didSet { isObserved = messageObserver != nil || callObserver != nil }
+        didSet { wantsTraces = isTraced || callObserver != nil }
     }
+
+    /// Makes spans of calls; `nil` costs nothing.
+    public var tracer: Tracer? {
+        didSet {
+            isTraced = tracer != nil
+            traceNames = tracer?.names ?? TraceNames.usual
+            wantsTraces = isTraced || callObserver != nil
+            isGoverned = governor != nil || tracer?.isInjecting == true
+        }
+    }
+    /// Whether there is a ``tracer``: asking that itself would retain it.
+    private(set) var isTraced = false
+    /// Whether what requests say of traces is wanted, by the tracer or an observer of calls.
+    private(set) var wantsTraces = false
+    /// The names of attachments and headers that are wanted for traces.
+    private(set) var traceNames = TraceNames.usual
+    /// What the request being read says of traces.
+    var traceScan = TraceScan()
 
     /// An inspector without sessions.
     ///
@@ -108,7 +122,7 @@ public final class Inspector {
     ///
     /// - Parameters:
     ///   - side: On which side of the service Weir stands.
-    ///   - connection: The connection's ends; needed only while someone observes.
+    ///   - connection: The connection's ends, if they are known; without them observers are told of nothing.
     ///   - isMidstream: Whether the connection's first bytes were not seen.
     ///   - isClientUnknown: Whether it is not known who opened the connection.
     /// - Returns: The session, until ``close(_:now:)``.
@@ -280,10 +294,16 @@ public final class Inspector {
         }
         reportedEntries = calls.entryCount
         recorder.setCallTableEntries(reportedEntries)
+        if isTraced { tracer?.flush(now: now) }
     }
 
+    /// Hands over the spans that still wait for something.
+    public func flushSpans() { tracer?.flush(now: .max) }
+
     /// Whether ``tick(now:)`` has anything to wait for, or a changed number of entries to report.
-    public var needsTicks: Bool { !calls.isEmpty || reportedEntries != calls.entryCount }
+    public var needsTicks: Bool {
+        !calls.isEmpty || reportedEntries != calls.entryCount || (isTraced && tracer?.isWaiting == true)
+    }
 
     /// The calls in flight of all sessions.
     public var callsInFlight: Int { calls.count }

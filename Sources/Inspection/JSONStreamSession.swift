@@ -235,9 +235,15 @@ final class JSONStreamSession: ProtocolSession {
                 deadline: inspector.defaultDeadline(half.start),
                 requestBytes: call.byteCount
             )
+            if inspector.isTraced { inspector.prepareSpan(entry.operation, id: call.id, context.now) }
             let isTracked = refusal == nil && !call.isNotification && call.idKey != nil
             guard !isTracked else {
-                inspector.startCall(entry, context.session, now: context.now) { Inspector.CallTexts(id: call.id.text) }
+                let index = inspector.startCall(entry, context.session, now: context.now) {
+                    Inspector.CallTexts(id: call.id.text)
+                }
+                if inspector.isTraced, index >= 0 {
+                    inspector.tracer?.requestEnded(index, replies: context.session.replyBytes, now: context.now)
+                }
                 return
             }
             // A call whose id was too long to keep cannot be found again.
@@ -306,6 +312,14 @@ final class JSONStreamSession: ProtocolSession {
             guard let key else { return }
             let inspector = context.inspector
             let index = inspector.callToAnswer(context.session, direction.opposite, key, context.now)
+            if inspector.isTraced {
+                if index >= 0 {
+                    // Members of a batch came together.
+                    let start = self.half(direction).start
+                    inspector.tracer?.replyBegan(index, replies: context.session.replyBytes, now: start)
+                }
+                context.session.replyBytes &+= byteCount
+            }
             guard index >= 0 else { return }
             inspector.endCall(index, context.session, outcome, code, end: context.now, responseBytes: byteCount)
         }

@@ -1,17 +1,23 @@
 public import Calls
 public import Dubbo
+public import Wire
 
-/// A connection as an observer sees it.
-public struct ObservedConnection: Sendable {
-    /// Who opened it, `ip:port`; or, if that was not seen, who sent the first request.
-    public let client: String
+/// The ends of a connection.
+public struct ObservedConnection: BitwiseCopyable, Equatable, Sendable {
+    /// Who opened it; or, if that was not seen, who sent the first request.
+    public let clientEnd: Endpoint
     /// The other end.
-    public let server: String
+    public let serverEnd: Endpoint
+
+    /// ``clientEnd`` as `ip:port`.
+    public var client: String { clientEnd.description }
+    /// ``serverEnd`` as `ip:port`.
+    public var server: String { serverEnd.description }
 
     /// A connection between those ends.
-    public init(client: String, server: String) {
-        self.client = client
-        self.server = server
+    public init(client: Endpoint, server: Endpoint) {
+        clientEnd = client
+        serverEnd = server
     }
 }
 

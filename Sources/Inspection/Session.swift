@@ -25,8 +25,8 @@ public final class Session {
     let number: UInt32
     /// On which side of the service Weir stands.
     public let side: Side
-    /// The ends, for observers; made only when someone observes.
-    var connection: ObservedConnection?
+    /// The ends, if they are known.
+    package var connection: ObservedConnection?
     var decoder = Decoder.detecting
     /// What the connection was seen to speak.
     public internal(set) var connectionProtocol = ConnectionProtocol.silent
@@ -34,6 +34,10 @@ public final class Session {
     var firstCall: Int32 = -1
     /// The calls waiting for a reply.
     public internal(set) var inFlight = 0
+    /// The calls that were answered or given up, or of which no reply was asked.
+    public internal(set) var finishedCalls: UInt64 = 0
+    /// Bytes of replies that have passed; counted only while calls are traced.
+    var replyBytes: UInt64 = 0
     /// The bytes of each direction while they are too few to tell, at most 15 each.
     private var pendingUp: [UInt8] = []
     private var pendingDown: [UInt8] = []
@@ -62,7 +66,7 @@ public final class Session {
     /// The ends as an observer is told them.
     var seenConnection: ObservedConnection? {
         guard let connection, isFlipped else { return connection }
-        return ObservedConnection(client: connection.server, server: connection.client)
+        return ObservedConnection(client: connection.serverEnd, server: connection.clientEnd)
     }
 
     /// On which side Weir stands for calls whose requests travel that way: a callback turns it round.

@@ -1,6 +1,6 @@
 public import Calls
 internal import Glibc
-package import Inspection
+public import Inspection
 internal import Synchronization
 public import Telemetry
 public import Wire
@@ -35,6 +35,8 @@ public struct RelayHooks: Sendable {
     public var refused: @Sendable (Endpoint, RefusalReason) -> Void = { _, _ in }
     /// Accepting pauses for want of what the text says.
     public var acceptPaused: @Sendable (String) -> Void = { _ in }
+    /// Makes what turns a worker's calls into spans; asked once for each worker, `nil` for none.
+    public var makeTracer: @Sendable () -> Tracer? = { nil }
     /// Makes the session of a new connection.
     package var makeSession: @Sendable (Inspector, Side) -> Session = { $0.open(side: $1) }
 

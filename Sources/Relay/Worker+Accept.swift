@@ -84,12 +84,14 @@ extension Worker {
         let now = Linux.now()
         let slot = freeSlots.popLast() ?? pairs.count
         generation &+= 1
+        let session = configuration.isInspecting ? hooks.makeSession(inspector, side) : inspector.openOpaque(side: side)
+        session.connection = ObservedConnection(client: peer, server: destination)
         let pair = Pair(
             slot: slot,
             generation: generation,
             peer: peer,
             destination: destination,
-            session: configuration.isInspecting ? hooks.makeSession(inspector, side) : inspector.openOpaque(side: side),
+            session: session,
             start: now,
             deadline: now + configuration.connectTimeoutNanoseconds,
             downstream: descriptor,

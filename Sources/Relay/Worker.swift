@@ -74,6 +74,7 @@ final class Worker {
         self.hooks = hooks
         recorder = Recorder(labels: shared.labels)
         inspector = Inspector(registry: shared.registry, recorder: recorder, limits: configuration.inspection)
+        inspector.tracer = hooks.makeTracer()
         guard self.queue.add(mailbox.event, EventQueue.readable, token: Token.commands) == 0 else { return nil }
         for index in self.listeners.indices {
             let token = Token.firstListener - UInt64(index)
@@ -101,6 +102,7 @@ final class Worker {
             last = now
         }
         for listener in listeners where listener.descriptor >= 0 { Linux.close(listener.descriptor) }
+        inspector.flushSpans()
     }
 
     private var needsShortTicks: Bool {

@@ -19,12 +19,19 @@ public struct NameTable: Sendable {
     ///
     /// - Parameter names: Lower-case ASCII, none of them empty, each with its number; 0 is ``unwanted`` and taken.
     public init(_ names: [(name: StaticString, id: UInt8)]) {
+        self.init(made: names.map { (name: $0.name.description, id: $0.id) })
+    }
+
+    /// A table of names that are known only at run time.
+    ///
+    /// - Parameter names: Lower-case ASCII, none of them empty, each with its number; 0 is ``unwanted`` and taken.
+    public init(made names: [(name: String, id: UInt8)]) {
         var count = 16
         while count < names.count * 4 { count *= 2 }
         slots = Array(repeating: Slot(), count: count)
-        longestBytes = names.reduce(0) { max($0, $1.name.utf8CodeUnitCount) }
+        longestBytes = names.reduce(0) { max($0, $1.name.utf8.count) }
         for (name, id) in names {
-            let bytes = Array(name.description.utf8)
+            let bytes = Array(name.utf8)
             // SAFETY: the array's bytes are initialised and outlive the span.
             var place = start(unsafe bytes.span.bytes)
             while slots[place].id != Self.unwanted { place = (place + 1) & (count - 1) }

@@ -113,7 +113,7 @@ private final class SessionRun: CallObserver, MessageObserver {
         inspector = Inspector(registry: registry, recorder: recorder, limits: Self.limits)
         session = inspector.open(
             side: .provider,
-            connection: ObservedConnection(client: "c", server: "s"),
+            connection: ObservedConnection(client: Endpoint(ipv4: 1, port: 1), server: Endpoint(ipv4: 2, port: 2)),
             isMidstream: isMidstream,
             isClientUnknown: isMidstream
         )

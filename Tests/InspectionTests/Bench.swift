@@ -25,7 +25,10 @@ final class Bench {
     let messages: MessageLines
     var plan = Plan()
 
-    static let client = ObservedConnection(client: "10.0.0.1:5000", server: "10.0.0.2:20880")
+    static let client = ObservedConnection(
+        client: Endpoint(ipv4: 0x0a00_0001, port: 5000),
+        server: Endpoint(ipv4: 0x0a00_0002, port: 20880)
+    )
 
     init(_ watching: Watching = .messages, capacity: Int = 2000, limits: Inspector.Limits = Inspector.Limits()) {
         registry = OperationRegistry(capacity: capacity)
@@ -127,7 +130,7 @@ final class CallRecord: CallObserver {
             let call = observed.call
             return "\(call.operation.rawValue) \(call.side.label) \(call.outcome.label) \(call.code) \(observed.id)"
                 + " \(call.requestBytes)/\(call.responseBytes) \(observed.caller) \(observed.exception)"
-                + " \(observed.trace?.traceID ?? "-") \(observed.connection.client)"
+                + " \(observed.trace?.traceID.text ?? "-") \(observed.connection.client)"
         }
     }
 }
