@@ -85,6 +85,7 @@ public struct HTTP1Reader: ~Copyable {
     var chunkDigits: UInt8 = 0
     var failure: HTTP1Error?
     /// Bytes of the head, the trailers or the chunk extension so far.
+    @usableFromInline
     var lineBytes = 0
     /// Bytes of the body or of the chunk still to come.
     var remaining: UInt64 = 0
@@ -174,6 +175,7 @@ public struct HTTP1Reader: ~Copyable {
         case .statusLine(let reason):
             sink.statusLine(status: head.status, reason: text.slice(reason), version: head.version)
         case .header(let name, let value):
+            sink.headerLine(end: lineBytes)
             let id = Sink.wantedHeaders.id(ignoringCaseOf: text.slice(name))
             guard id != NameTable.unwanted || sink.wantsAllHeaders else { return }
             sink.header(id, name: text.slice(name), value: text.slice(value))

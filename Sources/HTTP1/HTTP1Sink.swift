@@ -30,6 +30,11 @@ public protocol HTTP1Sink: ~Copyable {
     ///   - version: The version.
     mutating func statusLine(status: UInt16, reason: RawSpan, version: HTTP1Version)
 
+    /// Takes note of where a header line ends, wanted or not; told before ``header(_:name:value:)``.
+    ///
+    /// - Parameter end: The bytes of the head up to and with that line's end.
+    mutating func headerLine(end: Int)
+
     /// Takes a header line.
     ///
     /// - Parameters:
@@ -66,6 +71,10 @@ public protocol HTTP1Sink: ~Copyable {
 }
 
 extension HTTP1Sink where Self: ~Copyable {
+    /// Passes it over.
+    @inlinable @inline(__always)
+    public mutating func headerLine(end: Int) {}
+
     /// Only the wanted ones are told.
     @inlinable
     public var wantsAllHeaders: Bool { false }

@@ -10,17 +10,32 @@ internal import Wire
 struct RequestSink: HTTP1Sink, ~Copyable {
     let session: HTTP1Session
     let context: InspectedBytes
+    private var lineStart = 0
+
+    init(session: HTTP1Session, context: InspectedBytes) {
+        self.session = session
+        self.context = context
+    }
 
     static var wantedHeaders: NameTable { TripleHeaderName.table }
 
-    var wantsAllHeaders: Bool { context.inspector.messageObserver != nil }
+    var wantsAllHeaders: Bool { context.inspector.messageObserver != nil || context.inspector.wantsTraces }
 
     mutating func requestLine(method: RawSpan, target: RawSpan, version: HTTP1Version) {
         session.requestLine(HTTP1Method(method), target, context)
     }
 
+    mutating func headerLine(end: Int) {
+        lineStart = session.lineEnd
+        session.lineEnd = end
+    }
+
     mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {
         session.requestHeader(id, name, value)
+        guard id >= TripleHeaderName.traceparent.rawValue, let name = TripleHeaderName(id: id),
+            let format = TraceFormat(header: name)
+        else { return }
+        session.traceLines.append((format, lineStart..<session.lineEnd))
     }
 
     mutating func headEnded(_ head: HTTP1Head) { session.requestHead(head, context) }
@@ -36,6 +51,8 @@ extension HTTP1Session {
     func requestLine(_ method: HTTP1Method, _ target: RawSpan, _ context: InspectedBytes) {
         let inspector = context.inspector
         current = Exchange(number: nextNumber, method: method)
+        lineEnd = 0
+        if !traceLines.isEmpty { traceLines.removeAll(keepingCapacity: true) }
         nextNumber += 1
         giveBack(&requests, inspector)
         let box = inspector.takeHeaderTexts()
@@ -135,7 +152,12 @@ extension HTTP1Session {
             prepareSpan: { operation, id in trace(operation, headers, id: id, context) },
             texts: { id in texts(headers, id: id) }
         )
-        if let refusal { answerRPC(rpc, refusal) }
+        if let refusal {
+            answerRPC(rpc, refusal)
+        } else if !rpc.scanner.isBatch {
+            // Members of a batch have a span each, and one head.
+            inject(.jsonrpc, context)
+        }
         if current.isAnswered, current.hasCall { answerEarly(context) }
     }
 
@@ -239,7 +261,10 @@ extension HTTP1Session {
             deadline: timeout > 0 ? start &+ timeout : inspector.defaultDeadline(start),
             requestBytes: 0
         )
-        if context.isGoverned, judgement == .held, isTripleRefused(entry, headers, head, context) { return }
+        if context.isGoverned, judgement == .held {
+            if isTripleRefused(entry, headers, head, context) { return }
+            inject(.triple, context)
+        }
         current.hasCall =
             inspector.startCall(entry, context.session, now: context.now) { headers.callTexts } >= 0
     }

@@ -34,11 +34,20 @@ extension HTTP1Session {
         let facts = RequestFacts(operation: operation, side: side, isOneway: isOneway, calls: calls)
         switch governor.verdict(on: facts) {
         case .admit: return nil
-        case .insert(let key, let value):
-            insertion = Array("\(key): \(value)\r\n".utf8)
+        case .insert(let texts):
+            insertion += texts
             return nil
         case .refuse(let refusal): return refusal
         }
+    }
+
+    /// Has the request being read given Weir's own trace context, if it is to be.
+    func inject(_ callProtocol: CallProtocol, _ context: InspectedBytes) {
+        guard context.isGoverned, judgement == .held, let tracer = context.inspector.tracer else { return }
+        let injection = tracer.injection(callProtocol)
+        guard !injection.isEmpty else { return }
+        insertion += injection
+        tracer.noteInjection(.injected)
     }
 
     /// Makes the answer to calls that are refused.
@@ -87,8 +96,8 @@ extension HTTP1Session {
         guard let governor = context.inspector.governor else { return false }
         switch governor.verdict(on: RequestFacts(operation: entry.operation, side: entry.side)) {
         case .admit: return false
-        case .insert(let key, let value):
-            insertion = Array("\(key): \(value)\r\n".utf8)
+        case .insert(let texts):
+            insertion += texts
             return false
         case .refuse(let refusal):
             let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
@@ -138,10 +147,16 @@ extension HTTP1Session {
 
     /// Passes a request on from its first byte, with what is to be inserted into its head.
     private func passHead(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
-        if let insertion {
-            walk.forward(to: at - Int(requests.bytes) + Int(requests.head.startLineBytes), &plan)
-            walk.replace(to: walk.at, with: insertion, &plan)
-            self.insertion = nil
+        if !insertion.isEmpty {
+            let start = at - Int(requests.bytes)
+            walk.forward(to: start + Int(requests.head.startLineBytes), &plan)
+            walk.replace(to: walk.at, with: insertion.flatMap { Array("\($0.key): \($0.value)\r\n".utf8) }, &plan)
+            let formats = insertion.compactMap { TraceFormat($0) }
+            for (format, line) in traceLines where formats.contains(format) {
+                walk.forward(to: start + line.lowerBound, &plan)
+                walk.drop(to: start + line.upperBound, &plan)
+            }
+            insertion = []
         }
         walk.forward(to: at, &plan)
     }
@@ -155,7 +170,7 @@ extension HTTP1Session {
         case .admitted: walk.forward(to: at, &plan)
         case .held: passHead(at, &walk, &plan)
         }
-        insertion = nil
+        insertion = []
         plan.markBoundary()
     }
 

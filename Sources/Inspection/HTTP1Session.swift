@@ -49,7 +49,10 @@ final class HTTP1Session: ProtocolSession {
     /// What stands of the verdict on the request being read.
     var judgement = Judgement.held
     var replies: [UInt8] = []
-    var insertion: [UInt8]?
+    var insertion: [InsertedText] = []
+    /// Where trace contexts stand in the head being read, whose place Weir's own may take.
+    var traceLines: [(format: TraceFormat, line: Range<Int>)] = []
+    var lineEnd = 0
     /// What becomes of requests.
     var requestReading = Reading.follow
     /// Whether responses are passed on unread.

@@ -71,6 +71,23 @@ final class HTTP2Half {
     var encoder = HPACKEncoder()
     /// What was written of a block that is written anew.
     var rewritten: [UInt8] = []
+    /// Which parts of it are trace contexts.
+    var rewrittenTraces: [RewrittenTrace] = []
+
+    /// Appends what was written anew, but for trace contexts in whose place others are inserted.
+    func appendRewritten(to block: inout [UInt8], without inserted: [InsertedText]) {
+        guard !rewrittenTraces.isEmpty, !inserted.isEmpty else {
+            block += rewritten
+            return
+        }
+        let formats = inserted.compactMap { TraceFormat($0) }
+        var at = 0
+        for trace in rewrittenTraces where formats.contains(trace.format) {
+            block += rewritten[at..<trace.part.lowerBound]
+            at = trace.part.upperBound
+        }
+        block += rewritten[at...]
+    }
 
     init(_ direction: Direction, phase: Phase, isMidstream: Bool) {
         self.direction = direction

@@ -59,6 +59,7 @@ extension HTTP2Session {
         }
         if half.isRewriting {
             headers.rewritten.removeAll(keepingCapacity: true)
+            if !headers.rewrittenTraces.isEmpty { headers.rewrittenTraces.removeAll(keepingCapacity: true) }
             headers.isRewriting = true
         }
         do throws(HPACKError) {
@@ -66,7 +67,10 @@ extension HTTP2Session {
         } catch {
             return goBlind(context, reason: error.label)
         }
-        if half.isRewriting { swap(&half.rewritten, &headers.rewritten) }
+        if half.isRewriting {
+            swap(&half.rewritten, &headers.rewritten)
+            swap(&half.rewrittenTraces, &headers.rewrittenTraces)
+        }
         take(headers, half, place, context)
     }
 

@@ -49,6 +49,10 @@ extension HTTP2Session {
         }
         if context.isGoverned, names.kind(in: path).isBusiness, !half.isBlockPassed {
             if isRefused(stream, operation, headers, context) { return }
+            if let injection = inspector.tracer?.injection(.triple), !injection.isEmpty {
+                insertion += injection
+                inspector.tracer?.noteInjection(.injected)
+            }
         }
         guard streams.add(stream) >= 0 else { return overflow(id, context) }
         if isGeneric, !endsStream {

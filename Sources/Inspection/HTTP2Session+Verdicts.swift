@@ -30,8 +30,8 @@ extension HTTP2Session {
         let facts = RequestFacts(operation: operation, side: context.session.side(of: requests))
         switch governor.verdict(on: facts) {
         case .admit: return false
-        case .insert(let key, let value):
-            insertion = (key, value)
+        case .insert(let texts):
+            insertion += texts
             return false
         case .refuse(let refusal):
             guard !hasUntracked, answers.count < Self.maxAnswers else {
@@ -93,7 +93,13 @@ extension HTTP2Session {
     // MARK: Deciding
 
     /// A frame of the requests' direction begins: what becomes of it, unless it is part of a header block.
-    func decide(_ half: HTTP2Half, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func decide(
+        _ half: HTTP2Half,
+        _ at: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
         let frame = half.frame
         let end = at + Int(frame.payloadBytes)
         switch frame.type {
@@ -103,6 +109,12 @@ extension HTTP2Session {
             half.isBlockWithheld = isWithheld(half, frame.streamID)
             // Only the block waits, and not what a client without SETTINGS said before it.
             walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
+            // A context that a request came with gives way to Weir's own, which takes a block written anew.
+            if !half.isRewriting, !half.isBlockPassed, context.isGoverned,
+                context.inspector.tracer?.injects(.triple) == true
+            {
+                startRewriting(half)
+            }
             // What is written anew is made of the fields.
             if half.isRewriting { walk.drop(to: end, &plan) }
             return
@@ -135,7 +147,7 @@ extension HTTP2Session {
         defer {
             half.isBlockPassed = false
             isBlockRefused = false
-            insertion = nil
+            if !insertion.isEmpty { insertion = [] }
         }
         guard !isAbandoned else { return }
         let id = half.blockFrame.streamID
@@ -145,7 +157,7 @@ extension HTTP2Session {
             startRewriting(half)
             return walk.drop(to: at, &plan)
         }
-        if let insertion, !half.isRewriting {
+        if !insertion.isEmpty, !half.isRewriting {
             // Its fields have gone by; only the next block can be written anew from the decoder.
             return insert(insertion, half, at, &walk, &plan)
         }
@@ -153,8 +165,8 @@ extension HTTP2Session {
         var block: [UInt8] = []
         half.encoder.carry(half.decoder.sizeUpdates)
         half.encoder.beginBlock(into: &block)
-        block += half.rewritten
-        if let insertion { Self.append(insertion, half.encoder, to: &block) }
+        half.appendRewritten(to: &block, without: insertion)
+        Self.append(insertion, half.encoder, to: &block)
         var frames: [UInt8] = []
         // SAFETY: the array's bytes are initialised and outlive the span.
         HTTP2FrameWriter.headers(
@@ -169,14 +181,14 @@ extension HTTP2Session {
 
     /// Adds a field to a block that otherwise stays as it is: a literal without indexing leaves all tables alone.
     private func insert(
-        _ field: (key: String, value: String),
+        _ fields: [InsertedText],
         _ half: HTTP2Half,
         _ at: Int,
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
         var literal: [UInt8] = []
-        Self.append(field, half.encoder, to: &literal)
+        Self.append(fields, half.encoder, to: &literal)
         let frame = half.blockFrame
         guard half.frame.type == HTTP2FrameType.headers, !frame.has(HTTP2Flag.padded),
             Int(frame.payloadBytes) + literal.count <= Int(half.maxFrameBytes)
@@ -228,11 +240,13 @@ extension HTTP2Session {
         walk.replace(to: at, with: frame + literal, &plan)
     }
 
-    private static func append(_ field: (key: String, value: String), _ encoder: HPACKEncoder, to out: inout [UInt8]) {
-        let name = Array(field.key.lowercased().utf8)
-        let value = Array(field.value.utf8)
-        // SAFETY: the arrays' bytes are initialised and outlive the spans.
-        unsafe encoder.field(name: name.span.bytes, value: value.span.bytes, into: &out)
+    private static func append(_ fields: [InsertedText], _ encoder: HPACKEncoder, to out: inout [UInt8]) {
+        for field in fields {
+            let name = Array(field.key.lowercased().utf8)
+            let value = Array(field.value.utf8)
+            // SAFETY: the arrays' bytes are initialised and outlive the spans.
+            unsafe encoder.field(name: name.span.bytes, value: value.span.bytes, into: &out)
+        }
     }
 
     private func startRewriting(_ half: HTTP2Half) {

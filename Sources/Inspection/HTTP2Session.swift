@@ -49,7 +49,7 @@ final class HTTP2Session: ProtocolSession {
     /// DATA of refused streams that is to be credited back.
     var creditBytes: UInt32 = 0
     /// The header to be inserted into the block being decoded.
-    var insertion: (key: String, value: String)?
+    var insertion: [InsertedText] = []
     /// Whether the block just decoded began a request that was refused.
     var isBlockRefused = false
     /// Whether the peers were told that the connection ends.
@@ -189,7 +189,7 @@ final class HTTP2Session: ProtocolSession {
         } else if isFlooded(context.now) {
             return goBlind(context, reason: "flood")
         }
-        if walk.isEdited { decide(half, at, &walk, &plan) }
+        if walk.isEdited { decide(half, at, context, &walk, &plan) }
     }
 
     /// Whether a frame brings no message further; many of them are a flood.

@@ -1,3 +1,4 @@
+internal import Calls
 internal import HTTP2
 internal import Triple
 internal import Wire
@@ -37,6 +38,8 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     var isRewriting = false
     var encoder = HPACKEncoder()
     var rewritten: [UInt8] = []
+    /// Which part of it is a trace context.
+    var rewrittenTraces: [RewrittenTrace] = []
     /// Whether a field could not be told because the connection's beginning was not seen.
     var hasUnknown = false
     /// Whether there was a `:status`, which only a reply has.
@@ -73,10 +76,10 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     func wants(nameID: UInt8) -> Bool {
         if wantsFields || isRewriting { return true }
         guard nameID != NameTable.unwanted else { return wantsTraces }
-        if wantsTraces, wantsListed { return true }
+        if wantsTraces, wantsListed || nameID >= TripleHeaderName.traceparent.rawValue { return true }
         if isReplyWanted, TripleResponseHead.wants(nameID) { return true }
         guard isRequestWanted, TripleRequestHead.wants(nameID) else { return false }
-        return wantsTraces || nameID < TripleHeaderName.traceparent.rawValue
+        return nameID < TripleHeaderName.traceparent.rawValue
     }
 
     @inline(__always)
@@ -85,7 +88,16 @@ struct HeaderTexts: HeaderSink, ~Copyable {
         if field.nameID != NameTable.unwanted { take(field.nameID, field.value) }
         if wantsTraces { takeTrace(field) }
         if wantsFields { keep(field) }
-        if isRewriting { encoder.field(field, into: &rewritten) }
+        if isRewriting { rewrite(field) }
+    }
+
+    private mutating func rewrite(_ field: borrowing HeaderField) {
+        let start = rewritten.count
+        encoder.field(field, into: &rewritten)
+        guard field.nameID >= TripleHeaderName.traceparent.rawValue, let name = TripleHeaderName(id: field.nameID),
+            let format = TraceFormat(header: name)
+        else { return }
+        rewrittenTraces.append(RewrittenTrace(format: format, part: start..<rewritten.count))
     }
 
     /// Takes a known field.
@@ -96,9 +108,10 @@ struct HeaderTexts: HeaderSink, ~Copyable {
 
     /// Takes a field that is wanted for traces and is no usual header, or that the settings list.
     private mutating func takeTrace(_ field: borrowing HeaderField) {
-        guard wantsListed || field.nameID == NameTable.unwanted, !field.isUnknown, !field.isValueUnknown,
-            let id = traceNames?.id(of: field.name), id != NameTable.unwanted,
-            id >= TraceNames.firstListed || field.nameID == NameTable.unwanted
+        let isUsual =
+            field.nameID != NameTable.unwanted && field.nameID < TripleHeaderName.eagleEyeTraceID.rawValue
+        guard wantsListed || !isUsual, !field.isUnknown, !field.isValueUnknown,
+            let id = traceNames?.id(of: field.name), id != NameTable.unwanted, id >= TraceNames.firstListed || !isUsual
         else { return }
         let range = ByteRange(offset: texts.count, count: field.value.byteCount)
         if texts.append(field.value) { traces.take(id, range) }
@@ -120,5 +133,35 @@ struct HeaderTexts: HeaderSink, ~Copyable {
         let isBinary = TripleAttachment.isBinary(field.name)
         let value = TripleAttachment.text(field.value, isBinary: isBinary, maxBytes: Self.maxValueBytes)
         fields.append(Field(id: field.nameID, name: name, value: value))
+    }
+}
+
+/// A trace context in a block that was written anew.
+struct RewrittenTrace {
+    var format: TraceFormat
+    var part: Range<Int>
+}
+
+extension TraceFormat {
+    /// The form that a header belongs to; `nil` for any other, and for `tracestate`, which is passed on.
+    init?(header: TripleHeaderName) {
+        switch header {
+        case .traceparent: self = .traceparent
+        case .uberTraceID: self = .uberTraceID
+        case .b3: self = .b3
+        case .b3TraceID, .b3SpanID, .b3Sampled, .b3Flags: self = .b3Multi
+        default: return nil
+        }
+    }
+
+    /// The form that an inserted text belongs to.
+    init?(_ text: InsertedText) {
+        switch text.key {
+        case "traceparent": self = .traceparent
+        case "uber-trace-id": self = .uberTraceID
+        case "b3": self = .b3
+        case "X-B3-TraceId", "X-B3-SpanId", "X-B3-Sampled": self = .b3Multi
+        default: return nil
+        }
     }
 }

@@ -44,12 +44,14 @@ extension Inspector {
         case .refused: return true
         case .held: break
         }
+        var inserted = tracer?.injection(.dubbo) ?? []
+        defer { if !inserted.isEmpty { frameVerdict = .insert(inserted) } }
         guard let governor else { return false }
         let facts = RequestFacts(operation: entry.operation, side: entry.side, isOneway: !header.isTwoWay)
         switch governor.verdict(on: facts) {
         case .admit: return false
-        case .insert(let key, let value):
-            frameVerdict = .insert(key: key, value: value)
+        case .insert(let texts):
+            inserted += texts
             return false
         case .refuse(let refusal):
             guard FrameWriter.canReply(in: header.serialization) || !header.isTwoWay else {
@@ -57,6 +59,7 @@ extension Inspector {
                 return false
             }
             frameVerdict = .refuse(refusal)
+            inserted = []
             countUntracked(
                 entry,
                 refusal.outcome,
@@ -77,11 +80,13 @@ extension Inspector {
         var edit = FrameEdit(start: end - count, count: count, bodyBytes: Int(header.bodyBytes), kind: .drop)
         switch verdict {
         case .admit: return
-        case .insert(let key, let value):
+        case .insert(let texts):
             guard header.serialization == Serialization.hessian2, lastRequestHasMap else {
+                tracer?.noteInjection(lastRequestHasMap ? .serialization : .noMap)
                 return recorder.verdictPartial()
             }
-            edit.kind = .insert(FrameWriter.attachment(key: key, value: value))
+            tracer?.noteInjection(.injected)
+            edit.kind = .insert(texts.flatMap { FrameWriter.attachment(key: $0.key, value: $0.value) })
         case .refuse(let refusal): refuse(header, refusal)
         }
         frameEdits.append(edit)
@@ -109,6 +114,7 @@ extension Inspector {
         half.judgement = .admitted
         // Its attachments come last: no caller, no group, and nothing can be inserted.
         recorder.verdictPartial()
+        if tracer?.injects(.dubbo) == true { tracer?.noteInjection(.tooLarge) }
         guard hasNames, let governor else { return }
         var operation = unknownOperation
         box.reader.withKeptTexts { texts in

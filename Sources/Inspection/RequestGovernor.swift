@@ -55,8 +55,29 @@ public enum Verdict: Sendable {
     case admit
     /// It is answered by Weir and upstream never sees it.
     case refuse(Refusal)
+    /// It is passed on with more attachments or headers.
+    case insert([InsertedText])
+
     /// It is passed on with one more attachment or header.
-    case insert(key: String, value: String)
+    ///
+    /// - Parameters:
+    ///   - key: Its name.
+    ///   - value: Its value.
+    public static func insert(key: String, value: String) -> Verdict { .insert([InsertedText(key: key, value: value)]) }
+}
+
+/// An attachment or a header that a request is given.
+public struct InsertedText: Equatable, Sendable {
+    /// Its name.
+    public var key: String
+    /// Its value.
+    public var value: String
+
+    /// A text of that name and value.
+    public init(key: String, value: String) {
+        self.key = key
+        self.value = value
+    }
 }
 
 /// Decides about requests before they are passed on.

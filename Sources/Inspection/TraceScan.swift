@@ -118,6 +118,7 @@ extension Inspector {
             now: now
         )
         if isGeneric { tracer.note(.isGeneric) }
+        if headers.request.previousAttempts > 0 { tracer.note(previousAttempts: headers.request.previousAttempts) }
         tracer.note(headers.traces.listed, in: texts)
     }
 

@@ -176,6 +176,11 @@ public final class Tracer {
         for item in listed { note(.attachment, texts.slice(item.value), number: item.number) }
     }
 
+    /// The request being prepared says that it was tried before.
+    func note(previousAttempts: UInt16) {
+        if pending >= 0 { drafts[Int(pending)].previousAttempts = previousAttempts }
+    }
+
     /// Keeps what is known of the request being prepared.
     func note(_ marks: SpanFacts.Marks) { note(serialization: SpanFacts.noSerialization, marks) }
 
@@ -194,6 +199,43 @@ public final class Tracer {
         }
         return nil
     }
+
+    /// Whether requests of that protocol are given Weir's own context.
+    func injects(_ callProtocol: CallProtocol) -> Bool { isInjecting && options.injected.contains(callProtocol) }
+
+    /// What the request being prepared is to be given: a context whose parent is the span to be.
+    ///
+    /// - Parameter callProtocol: Whose request it is.
+    /// - Returns: Nothing when its context is left alone: it came with one that is not sampled.
+    func injection(_ callProtocol: CallProtocol) -> [InsertedText] {
+        guard injects(callProtocol), let start = pendingStart, start.isSampled || !start.hasContext else { return [] }
+        let context = TraceContext(
+            traceID: start.traceID,
+            spanID: start.spanID,
+            decision: start.isSampled ? .sampled : .notSampled
+        )
+        if pending >= 0 { drafts[Int(pending)].marks.insert(.isInjected) }
+        return options.injectedFormats.flatMap { Self.texts(context, $0, parent: start.parentSpanID) }
+    }
+
+    private static func texts(_ context: TraceContext, _ format: TraceFormat, parent: UInt64) -> [InsertedText] {
+        var value: [UInt8] = []
+        switch format {
+        case .traceparent: context.appendTraceparent(to: &value)
+        case .uberTraceID: context.appendUberTraceID(parent: parent, to: &value)
+        case .b3: context.appendB3(to: &value)
+        case .b3Multi:
+            return [
+                InsertedText(key: "X-B3-TraceId", value: context.traceID.text),
+                InsertedText(key: "X-B3-SpanId", value: TraceID.hex(context.spanID)),
+                InsertedText(key: "X-B3-Sampled", value: context.isSampled ? "1" : "0"),
+            ]
+        }
+        return [InsertedText(key: format.label.description, value: String(decoding: value, as: UTF8.self))]
+    }
+
+    /// Counts what became of a request that was to be given Weir's own context.
+    func noteInjection(_ result: TracingCounters.Injection) { if isInjecting { counters.injection(result) } }
 
     /// Whether requests of any protocol are given Weir's own context.
     var isInjecting: Bool { !options.injected.isEmpty && !options.injectedFormats.isEmpty }

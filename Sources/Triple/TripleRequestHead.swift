@@ -54,6 +54,8 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
     public var sw8 = ByteRange.empty
     /// How long the caller waits, in nanoseconds; 0 when it does not say.
     public var timeoutNanoseconds: UInt64 = 0
+    /// `grpc-previous-rpc-attempts`: how often the client has tried before.
+    public var previousAttempts: UInt16 = 0
     /// What `content-type` says.
     public var contentType = TripleContentType.none
     /// What else is known.
@@ -80,7 +82,7 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
         case .path, .method, .contentType, .grpcEncoding, .grpcTimeout, .tripleTimeout, .connectTimeout,
             .serviceTimeout, .timeout, .timeoutBudget, .serviceVersion, .serviceGroup, .consumerApplication,
             .restVersion, .restGroup, .headerConvert, .tripleProtocolVersion, .traceparent, .tracestate, .uberTraceID,
-            .b3, .b3TraceID, .b3SpanID, .b3Sampled, .b3Flags, .sw8:
+            .b3, .b3TraceID, .b3SpanID, .b3Sampled, .b3Flags, .sw8, .grpcPreviousAttempts:
             true
         default: false
         }
@@ -105,6 +107,7 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
         case .grpcEncoding:
             if !value.isEmpty, !value.equals("identity") { marks.insert(.mayBeCompressed) }
         case .headerConvert, .tripleProtocolVersion: marks.insert(.isTriple)
+        case .grpcPreviousAttempts: previousAttempts = UInt16(clamping: value.decimal ?? 0)
         case .serviceVersion, .serviceGroup, .consumerApplication:
             marks.insert(.isTriple)
             takeNames(name, keep(value, &texts))
