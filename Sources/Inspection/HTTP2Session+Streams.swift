@@ -232,6 +232,8 @@ extension HTTP2Session {
             let entry = inspector.calls[index]
             // SAFETY: the array's bytes are initialised and outlive the span.
             inspector.recorder.exception(entry.operation, side: entry.side, className: unsafe bytes.span.bytes)
+            // SAFETY: as above.
+            if inspector.isTraced { inspector.tracer?.noteException(unsafe bytes.span.bytes, index) }
         }
         inspector.endCall(
             index,

@@ -169,7 +169,7 @@ extension Inspector {
         if let stream { recorder.streamFinished(call, requests: stream.requests, responses: stream.responses) }
         session.inFlight -= 1
         session.finishedCalls &+= 1
-        if isTraced { endSpan(index, call, entry.id, session, stream, exception, mayBeLate) }
+        if isTraced { endSpan(index, call, entry.id, session, stream, mayBeLate) }
         let texts = callTexts.isEmpty ? nil : callTexts.removeValue(forKey: index)
         if let callObserver { report(call, entry.id, session, exception, texts, to: callObserver) }
     }
@@ -180,7 +180,6 @@ extension Inspector {
         _ id: UInt64,
         _ session: Session,
         _ stream: StreamMessages?,
-        _ exception: String,
         _ mayBeLate: Bool
     ) {
         guard let tracer else { return }
@@ -190,7 +189,6 @@ extension Inspector {
             id: id,
             session,
             stream: stream,
-            exception: exception,
             mayBeLate: mayBeLate
         )
     }

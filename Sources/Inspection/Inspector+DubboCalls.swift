@@ -195,6 +195,7 @@ extension Inspector {
         var exception = ""
         if isException {
             recorder.exception(calls[index].operation, side: calls[index].side, className: exceptionClass)
+            if isTraced { tracer?.noteException(exceptionClass, index) }
             if callObserver != nil {
                 exception = HessianText.string(exceptionClass, maxBytes: OperationCache.maxNameBytes)
             }

@@ -82,7 +82,7 @@ extension Inspector {
         case .admit: return
         case .insert(let texts):
             guard header.serialization == Serialization.hessian2, lastRequestHasMap else {
-                tracer?.noteInjection(lastRequestHasMap ? .serialization : .noMap)
+                tracer?.noteInjection(header.serialization == Serialization.hessian2 ? .noMap : .serialization)
                 return recorder.verdictPartial()
             }
             tracer?.noteInjection(.injected)

@@ -330,6 +330,16 @@ public final class Tracer {
         }
     }
 
+    /// An exception answered the call.
+    ///
+    /// - Parameters:
+    ///   - className: Its class.
+    ///   - call: The call's place in the table.
+    func noteException(_ className: RawSpan, _ call: Int32) {
+        let draft = draft(of: call)
+        if draft >= 0 { SpanTexts.append(.exception, className, to: &draftTexts[Int(draft)]) }
+    }
+
     // MARK: Ends
 
     /// A call has ended, and its draft with it.
@@ -340,7 +350,6 @@ public final class Tracer {
     ///   - id: Its number in its protocol.
     ///   - session: Its connection's session.
     ///   - stream: Its messages, of a stream.
-    ///   - exception: The class of the exception that answered, or nothing.
     ///   - mayBeLate: Whether a reply may still come.
     /// - Returns: The span's ids, if it is one.
     func end(
@@ -349,7 +358,6 @@ public final class Tracer {
         id: UInt64,
         _ session: Session,
         stream: StreamMessages? = nil,
-        exception: String = "",
         mayBeLate: Bool = false
     ) -> Start? {
         let number = index >= 0 ? draft(of: index) : pending
@@ -362,11 +370,6 @@ public final class Tracer {
             if mayBeLate { draftOfCall[Int(index)] = Self.none }
             freeDrafts.append(number)
             return nil
-        }
-        if !exception.isEmpty {
-            let bytes = Array(exception.utf8)
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            SpanTexts.append(.exception, unsafe bytes.span.bytes, to: &draftTexts[Int(number)])
         }
         let span = facts(draft, call, id, session, stream)
         if mayBeLate, waiting.count < Self.maxWaiting {

@@ -1,8 +1,7 @@
 extension SettingKey {
     /// Every setting, in the order in which they are shown.
     static let all: [SettingKey] =
-        provider + consumer + relay + inspection + admin + [
-            .list("metrics.names", \.metrics.names, .word, 1...8, "families of metric names to export: weir"),
+        provider + consumer + relay + inspection + admin + metrics + tracing + sampling + propagate + [
             .list("redact", \.redact, .attachmentName, 0...1000, "attachments and headers that print as ***"),
             .value("log.level", \.log.level, .word, "trace, debug, info, notice, warning or error"),
             .value("log.format", \.log.format, .word, "text or json"),

@@ -8,6 +8,7 @@ extension SettingsDraft {
         findOverlaps()
         findLoops()
         findMissingToken()
+        findNeedlessTracing()
     }
 
     private mutating func findNothingToDo() {
@@ -50,6 +51,21 @@ extension SettingsDraft {
         }
         let reason = "\(settings.admin.listen) is not on loopback: changing calls need admin.token"
         contradict(["admin.listen"], "\(reason) (for scraping alone use admin.metrics-listen)")
+    }
+
+    /// What is said of spans although none are sent.
+    private mutating func findNeedlessTracing() {
+        guard settings.tracing.endpoint == nil else { return }
+        let propagations = [
+            ("propagate.dubbo", settings.propagate.dubbo), ("propagate.triple", settings.propagate.triple),
+            ("propagate.jsonrpc", settings.propagate.jsonrpc),
+        ]
+        for (path, propagation) in propagations where propagation == .inject {
+            contradict([path], and: "tracing.endpoint", "a context of Weir's own needs spans: set tracing.endpoint")
+        }
+        if settings.tracing.remoteSampling != nil {
+            contradict(["tracing.remote-sampling"], and: "tracing.endpoint", "there are no spans: set tracing.endpoint")
+        }
     }
 
     /// Reports at the first of `paths` that was given.

@@ -64,6 +64,31 @@ extension ValueKind where Value == Int {
     }
 }
 
+extension ValueKind where Value == Double {
+    /// A decimal number such as `0.01`.
+    static func decimal(_ range: ClosedRange<Double>) -> Self {
+        Self(
+            parse: { text throws(Rejection) in
+                let isPlain = text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".") }
+                guard isPlain, let value = Double(text) else {
+                    throw Rejection(reason: "not a number: \(text.quoted); write it as 0.01 or 10")
+                }
+                guard range ~= value else {
+                    throw Rejection(
+                        reason: "not in \(shown(range.lowerBound))...\(shown(range.upperBound)): \(text.printable)"
+                    )
+                }
+                return value
+            },
+            show: shown
+        )
+    }
+}
+
+@Sendable private func shown(_ number: Double) -> String {
+    number == number.rounded() && number < 1e15 ? "\(Int(number))" : "\(number)"
+}
+
 extension ValueKind where Value == Duration {
     /// A time, as `500ms`, `10s`, `1m` or `1h`, a multiple of `step` milliseconds.
     static func duration(_ range: ClosedRange<Duration>, step: Int = 1) -> Self {
@@ -170,6 +195,64 @@ extension ValueKind where Value == String {
         )
     }
 
+    /// A name of up to 255 characters without control characters.
+    static var name: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                guard 1...255 ~= text.utf8.count, text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f })
+                else { throw Rejection(reason: "not a name of 1...255 printable characters: \(text.quoted)") }
+                return text
+            },
+            show: singleQuoted
+        )
+    }
+
+    /// The path of a file.
+    static var path: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                guard 1...4096 ~= text.utf8.count, !text.utf8.contains(0) else {
+                    throw Rejection(reason: "not a path: \(text.quoted)")
+                }
+                return text
+            },
+            show: singleQuoted
+        )
+    }
+
+    /// An `http://` or `https://` address.
+    static var url: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                let rest = ["http://", "https://"].first { text.hasPrefix($0) }.map { text.dropFirst($0.count) }
+                let isVisible = text.utf8.allSatisfy { 0x21...0x7e ~= $0 && $0 != UInt8(ascii: "'") }
+                guard let rest, let first = rest.utf8.first, first != UInt8(ascii: "/"), isVisible,
+                    text.utf8.count <= 2048
+                else { throw Rejection(reason: "not an address: \(text.quoted); write it as http://HOST:PORT") }
+                return text
+            },
+            show: singleQuoted
+        )
+    }
+
+    /// A header as `NAME=VALUE`; what was given is never repeated.
+    static var header: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                let name = text.utf8.prefix { $0 != UInt8(ascii: "=") }
+                let value = text.utf8.dropFirst(name.count + 1)
+                let isToken = name.allSatisfy { byte in
+                    (0x21...0x7e).contains(byte) && !"()<>@,;:\\\"/[]?={}".utf8.contains(byte)
+                }
+                guard !name.isEmpty, name.count < text.utf8.count, isToken, value.allSatisfy({ 0x20...0x7e ~= $0 }),
+                    text.utf8.count <= 4096
+                else { throw Rejection(reason: "not a header; write it as NAME=VALUE") }
+                return text
+            },
+            show: { "'\($0.prefix { $0 != "=" })=***'" }
+        )
+    }
+
     /// The name of an attachment or header, in lower case.
     static var attachmentName: Self {
         Self(
@@ -179,11 +262,14 @@ extension ValueKind where Value == String {
                 }
                 return text.lowercased()
             },
-            // A visible ASCII text needs no escapes between single quotes but for the quote itself.
-            show: { name in "'\(name.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''"))'"
-            }
+            show: singleQuoted
         )
     }
+}
+
+/// A text without control characters needs no escapes between single quotes but for the quote itself.
+@Sendable private func singleQuoted(_ text: String) -> String {
+    "'\(text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''"))'"
 }
 
 private func isDigits(_ text: some StringProtocol) -> Bool {

@@ -12,6 +12,10 @@ public struct WeirSettings: Equatable, Sendable {
     public internal(set) var admin = AdminSettings()
     /// What the metrics page shows.
     public internal(set) var metrics = MetricsSettings()
+    /// Spans and where they go.
+    public internal(set) var tracing = TracingSettings()
+    /// Whether requests are given Weir's own trace context.
+    public internal(set) var propagate = PropagationSettings()
     /// Attachments and headers that print as `***` everywhere; lower case, compared without regard to case.
     public internal(set) var redact = ["token", "authorization", "password"]
     /// What Weir says about itself.
@@ -99,12 +103,20 @@ public struct AdminSettings: Equatable, Sendable {
 public enum MetricNames: String, CaseIterable, Sendable {
     /// `weir_*`.
     case weir
+    /// `dubbo_provider_*` and `dubbo_consumer_*`, as Dubbo Java and dubbo-go export them.
+    case dubbo
 }
 
 /// What the metrics page shows.
 public struct MetricsSettings: Equatable, Sendable {
     /// The families of names to export, at least one.
     public internal(set) var names: [MetricNames] = [.weir]
+    /// Whether calls are counted by calling application, too.
+    public internal(set) var callers = false
+    /// Whether buckets of durations carry the ids of exported spans (OpenMetrics and protobuf).
+    public internal(set) var exemplars = true
+    /// The application beside Weir, for ``MetricNames/dubbo``; `nil`: as spans name it.
+    public internal(set) var application: String?
 }
 
 /// How much is logged; each level includes those after it.

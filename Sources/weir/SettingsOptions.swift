@@ -25,6 +25,9 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: "A further address for /metrics, /healthz and /readyz only.")
     var metricsListen: String?
 
+    @Option(help: "Collector that spans go to, such as Jaeger's http://HOST:4318.")
+    var traces: String?
+
     @Option(help: "Threads that relay; 0 leaves it to the processors and the cgroup.")
     var workers: String?
 
@@ -67,6 +70,7 @@ struct SettingsOptions: ParsableArguments {
             ("consumer.listen", consumerListen, "--consumer-listen"),
             ("admin.listen", admin, "--admin"),
             ("admin.metrics-listen", metricsListen, "--metrics-listen"),
+            ("tracing.endpoint", traces, "--traces"),
             ("relay.workers", workers, "--workers"),
             ("relay.drain-deadline", drainDeadline, "--drain-deadline"),
             ("log.level", logLevel, "--log-level"),

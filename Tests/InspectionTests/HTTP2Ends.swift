@@ -157,6 +157,7 @@ final class StrictEnd {
         }
         if streams[id]?.isEnded == true { faults.append("block of \(id) behind the end") }
         streams[id]?.blocks += 1
+        if list.fields.count(where: { $0.name == "traceparent" }) > 1 { faults.append("two contexts on \(id)") }
         for field in list.fields { streams[id]?.fields[field.name] = field.value }
         if blockEnds { end(id) }
     }

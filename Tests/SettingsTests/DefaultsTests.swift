@@ -28,6 +28,12 @@ import Testing
         #expect(settings.admin.token == nil)
         #expect(!settings.admin.changesNeedToken)
         #expect(settings.metrics.names == [.weir])
+        #expect(!settings.metrics.callers && settings.metrics.exemplars && settings.metrics.application == nil)
+        #expect(settings.tracing.endpoint == nil && settings.tracing.transport == .http)
+        #expect(settings.tracing.parentBased && settings.tracing.ratio == 1 && settings.tracing.rate == 10)
+        #expect(settings.tracing.formats == [.traceparent, .uberTraceID, .b3, .b3Multi])
+        #expect(!settings.tracing.keepErrors && settings.tracing.keepSlower == nil)
+        #expect(settings.propagate.dubbo == .read && settings.propagate.formats == [.traceparent])
         #expect(settings.redact == ["token", "authorization", "password"])
         #expect(settings.log.level == .info)
         #expect(settings.log.format == .text)
@@ -59,6 +65,21 @@ import Testing
         #expect(settings.admin.metricsListen?.description == "[::]:26081")
         #expect(settings.admin.token == "a-secret#token")
         #expect(settings.admin.changesNeedToken)
+        #expect(settings.metrics.names == [.dubbo, .weir] && settings.metrics.application == "shop")
+        #expect(settings.metrics.callers && !settings.metrics.exemplars)
+        let tracing = settings.tracing
+        #expect(tracing.endpoint == "https://collector.internal:4317/x" && tracing.transport == .grpc)
+        #expect(tracing.headers == ["x-key=a-secret#token"] && tracing.caFile == "/etc/ssl/ca.pem")
+        #expect(tracing.compression == .none && tracing.timeout == .seconds(3))
+        #expect(tracing.queue == 100 && tracing.batch == 64 && tracing.serviceName == "the shop")
+        #expect(tracing.names == .both && tracing.formats == [.b3, .traceparent])
+        #expect(tracing.attachments == ["user_level", "tenant"])
+        #expect(!tracing.parentBased && tracing.ratio == 0.25 && tracing.rate == 0.5)
+        #expect(tracing.remoteSampling == "http://127.0.0.1:5778/sampling" && tracing.remoteInterval == .seconds(10))
+        #expect(tracing.keepErrors && tracing.keepSlower == .milliseconds(200) && tracing.keepRate == 7)
+        let propagate = settings.propagate
+        #expect(propagate.dubbo == .inject && propagate.triple == .inject && propagate.jsonrpc == .inject)
+        #expect(propagate.formats == [.uberTraceID, .traceparent])
         #expect(settings.redact == ["token", "x-user"])
         #expect(settings.log.level == .trace)
         #expect(settings.log.format == .json)
@@ -82,7 +103,7 @@ import Testing
             let path = section + parts[0].filter { $0 != " " }
             let reference = try #require(SettingReference.all.first { $0.keyPath == path })
             #expect(
-                reference.defaultText != parts[1] || path == "provider.enabled" || path == "metrics.names",
+                reference.defaultText != parts[1] || path == "provider.enabled",
                 "\(path)"
             )
             let text = parts[1].filter {

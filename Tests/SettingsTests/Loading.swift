@@ -62,7 +62,37 @@ let fullText = """
       token: 'a-secret#token'
     metrics:
       names:
+        - dubbo
         - weir
+      callers: true
+      exemplars: false
+      application: shop
+    tracing:
+      endpoint: https://collector.internal:4317/x
+      protocol: grpc
+      headers: ["x-key=a-secret#token"]
+      ca-file: /etc/ssl/ca.pem
+      compression: none
+      timeout: 3s
+      queue: 100
+      batch: 64
+      service-name: the shop
+      names: both
+      formats: [b3, traceparent]
+      attachments: [User_Level, tenant]
+      parent-based: no
+      ratio: 0.25
+      rate: 0.5
+      remote-sampling: http://127.0.0.1:5778/sampling
+      remote-interval: 10s
+      keep-errors: yes
+      keep-slower: 200ms
+      keep-rate: 7
+    propagate:
+      dubbo: inject
+      triple: inject
+      jsonrpc: inject
+      formats: [uber-trace-id, traceparent]
     redact: [Token, "x-user"]
     log:
       level: trace
