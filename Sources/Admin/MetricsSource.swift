@@ -2,9 +2,11 @@ internal import Calls
 internal import Telemetry
 
 /// Asks the workers and renders what they answer; one request after the other, so that a page is built once at a time.
+///
+/// The numbers of the last seconds and minutes are differences to the pages before; see `CallWindows`.
 actor MetricsSource {
     private let backend: any AdminBackend
-    private var page = MetricsPage()
+    private var page = MetricsPage(startNanoseconds: WorkerClock.now())
     private var staleWorkers: UInt64 = 0
 
     init(backend: any AdminBackend) { self.backend = backend }
@@ -12,10 +14,15 @@ actor MetricsSource {
     /// The metrics page.
     func metrics(_ format: ExpositionFormat) async -> [UInt8] {
         let snapshot = await snapshot()
+        // After the snapshot, so that every caller it names is known.
+        let additions = await backend.additions()
         let context = MetricsPage.Context(
             build: backend.build,
             process: ProcessReadings.current(),
-            staleWorkers: staleWorkers
+            staleWorkers: staleWorkers,
+            nowNanoseconds: WorkerClock.now(),
+            wallClockOffsetNanoseconds: WorkerClock.wallClockOffset(),
+            additions: additions
         )
         return page.render(snapshot, context, format: format)
     }

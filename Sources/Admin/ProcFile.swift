@@ -2,7 +2,7 @@ internal import Glibc
 
 /// Small files and folders of `/proc`, read whole.
 ///
-/// The only place of this module that deals with pointers.
+/// It and ``WorkerClock`` are the only places of this module that deal with pointers.
 package enum ProcFile {
     /// The most that is read of a file, in bytes; what is asked for here is shorter.
     package static let maxBytes = 64 * 1024

@@ -6,6 +6,8 @@ public struct FinishedCall: BitwiseCopyable, Sendable {
     public var side: Side
     /// What became of it.
     public var outcome: Outcome
+    /// Who called: a place in a ``CallerRegistry``, 0 when that is not known or not asked for.
+    public var caller: UInt8
     /// The protocol's own status: for Dubbo the status byte; see ``ResultCode``.
     public var code: Int32
     /// When the first byte of the request was seen: nanoseconds on the caller's clock.
@@ -26,11 +28,13 @@ public struct FinishedCall: BitwiseCopyable, Sendable {
         startNanoseconds: UInt64,
         durationNanoseconds: UInt64,
         requestBytes: UInt64,
-        responseBytes: UInt64
+        responseBytes: UInt64,
+        caller: UInt8 = 0
     ) {
         self.operation = operation
         self.side = side
         self.outcome = outcome
+        self.caller = caller
         self.code = code
         self.startNanoseconds = startNanoseconds
         self.durationNanoseconds = durationNanoseconds

@@ -140,9 +140,9 @@ extension TraceID {
             self.init(high: 0, low: low)
             return
         }
-        guard let high = hexDigits.extracting(0..<count - 16).hexNumber, let low = hexDigits.hex64(at: count - 16) else {
-            return nil
-        }
+        guard let high = hexDigits.extracting(0..<count - 16).hexNumber,
+            let low = hexDigits.hex64(at: count - 16)
+        else { return nil }
         self.init(high: high, low: low)
     }
 }
@@ -181,7 +181,9 @@ private struct FieldCursor: ~Escapable {
     private var separatorBytes: Int {
         let byte = bytes.byte(at: at)
         if byte == separator { return 1 }
-        guard separator == 0x3a, byte == 0x25, at + 2 < bytes.byteCount, bytes.byte(at: at + 1) == 0x33 else { return 0 }
+        guard separator == 0x3a, byte == 0x25, at + 2 < bytes.byteCount, bytes.byte(at: at + 1) == 0x33 else {
+            return 0
+        }
         return bytes.byte(at: at + 2) | 0x20 == 0x61 ? 3 : 0
     }
 }

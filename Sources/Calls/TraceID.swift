@@ -22,6 +22,7 @@ public struct TraceID: BitwiseCopyable, Hashable, Sendable {
     /// The 16 lower-case hex digits of a span's id or of half a trace's.
     ///
     /// - Parameter id: The id.
+    /// - Returns: The digits.
     public static func hex(_ id: UInt64) -> String {
         let digits = String(id, radix: 16)
         return String(repeating: "0", count: 16 - digits.count) + digits

@@ -1,104 +1,99 @@
-/// The text forms in which Prometheus reads metrics.
-public enum ExpositionFormat: CaseIterable, Sendable {
-    /// Prometheus text format 0.0.4.
-    case text
-    /// OpenMetrics 1.0.0.
-    case openMetrics
+internal import Calls
 
-    /// The value of the HTTP header `Content-Type`.
-    public var contentType: String {
-        switch self {
-        case .text: "text/plain; version=0.0.4; charset=utf-8"
-        case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
-        }
-    }
-}
+/// Builds a page of metrics in one of the text forms, byte by byte.
+struct ExpositionText: ExpositionWriter {
+    static let labelForm = LabelForm.text
 
-/// A family of samples: one metric name.
-struct MetricFamily {
-    /// What kind of numbers it has.
-    enum Kind: String {
-        case counter, gauge, histogram
-    }
-
-    /// The name, of a counter without `_total`.
-    var name: String
-    var kind: Kind
-    /// The unit the name ends in, or empty.
-    var unit = ""
-    /// One line without backslashes and quotes.
-    var help: String
-}
-
-/// Builds a page of metrics byte by byte.
-struct ExpositionText {
     private(set) var bytes: [UInt8] = []
-    let format: ExpositionFormat
-    /// `name{`, or `name` and a space, of the family being written.
+    private let isOpenMetrics: Bool
+    private let wallClockOffset: Int64?
     private var sampleName: [UInt8] = []
     private var familyName = ""
 
-    init(format: ExpositionFormat, capacity: Int) {
-        self.format = format
+    /// An empty page.
+    ///
+    /// - Parameters:
+    ///   - isOpenMetrics: Whether the form is OpenMetrics.
+    ///   - wallClockOffset: What makes a time on the workers' clock one since 1970, in nanoseconds.
+    ///   - capacity: How many bytes to expect.
+    init(isOpenMetrics: Bool, wallClockOffset: Int64?, capacity: Int) {
+        self.isOpenMetrics = isOpenMetrics
+        self.wallClockOffset = wallClockOffset
         bytes.reserveCapacity(capacity)
     }
 
-    /// Writes a family's head; its samples must follow.
     mutating func begin(_ family: MetricFamily) {
         let suffix = family.kind == .counter ? "_total" : ""
-        let name = format == .text ? family.name + suffix : family.name
+        let name = isOpenMetrics ? family.name : family.name + suffix
         append("# HELP \(name) \(family.help)\n# TYPE \(name) \(family.kind.rawValue)\n")
-        if format == .openMetrics, !family.unit.isEmpty { append("# UNIT \(name) \(family.unit)\n") }
+        if isOpenMetrics, !family.unit.isEmpty { append("# UNIT \(name) \(family.unit)\n") }
         familyName = family.name
         sampleName = Array((family.name + suffix).utf8)
     }
 
-    /// Writes `name{labels} value`, or `name value` when there are no labels.
-    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Int64) {
+    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: UInt64) {
+        head(sampleName, labels, more)
+        number(value)
+        bytes.append(0x0a)
+    }
+
+    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Int64) {
         head(sampleName, labels, more)
         if value < 0 { bytes.append(0x2d) }
         number(value.magnitude)
         bytes.append(0x0a)
     }
 
-    /// As above for a counter's number.
-    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: UInt64) {
+    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Double) {
         head(sampleName, labels, more)
-        number(value)
-        bytes.append(0x0a)
-    }
-
-    /// As above for a number with a fraction.
-    mutating func sample(_ value: Double) {
-        head(sampleName, [], [])
         append("\(value)\n")
     }
 
-    /// Writes the samples of one histogram.
     mutating func histogram(_ labels: [UInt8], _ histogram: HistogramSnapshot) {
         let bucketHead = Array("\(familyName)_bucket{".utf8) + labels + (labels.isEmpty ? [] : [0x2c])
-        let bounds = format == .text ? Self.textBounds : Self.openMetricsBounds
+        let bounds = isOpenMetrics ? Self.openMetricsBounds : Self.textBounds
+        var exemplars = isOpenMetrics ? histogram.exemplars[...] : []
         var sum: UInt64 = 0
-        for (bound, count) in zip(bounds, histogram.classic) {
-            sum += count
+        for bucket in bounds.indices {
+            sum += histogram.classic[bucket]
             bytes.append(contentsOf: bucketHead)
-            bytes.append(contentsOf: bound)
+            bytes.append(contentsOf: bounds[bucket])
             number(sum)
+            if exemplars.first?.bucket == bucket, let exemplar = exemplars.popFirst() { append(exemplar) }
             bytes.append(0x0a)
         }
         head(Array("\(familyName)_sum".utf8), labels, [])
         seconds(histogram.sumNanoseconds)
+        bytes.append(0x0a)
         head(Array("\(familyName)_count".utf8), labels, [])
         number(histogram.count)
         bytes.append(0x0a)
     }
 
-    /// Ends the page where the format wants an end.
     mutating func end() {
-        if format == .openMetrics { append("# EOF\n") }
+        if isOpenMetrics { append("# EOF\n") }
     }
 
-    mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
+    // MARK: Pieces
+
+    private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
+
+    /// ` # {labels} value time`: 63 characters of labels, of which the format allows 128.
+    private mutating func append(_ exemplar: HistogramSnapshot.Exemplar) {
+        bytes.append(contentsOf: Self.exemplarHead)
+        bytes.append(hex: exemplar.traceID.high)
+        bytes.append(hex: exemplar.traceID.low)
+        bytes.append(contentsOf: Self.exemplarMiddle)
+        bytes.append(hex: exemplar.spanID)
+        bytes.append(contentsOf: [0x22, 0x7d, 0x20])
+        seconds(exemplar.nanoseconds)
+        guard let wallClockOffset else { return }
+        bytes.append(0x20)
+        seconds(exemplar.endNanoseconds &+ UInt64(bitPattern: wallClockOffset))
+    }
+
+    private static let exemplarHead = Array(" # {trace_id=\"".utf8)
+    private static let exemplarMiddle = Array("\",span_id=\"".utf8)
 
     private mutating func head(_ name: [UInt8], _ labels: [UInt8], _ more: [UInt8]) {
         bytes.append(contentsOf: name)
@@ -117,7 +112,7 @@ struct ExpositionText {
         bytes.append(0x30 + UInt8(truncatingIfNeeded: value % 10))
     }
 
-    /// Nanoseconds as seconds, exactly, and the end of the line.
+    /// Nanoseconds as seconds, exactly.
     private mutating func seconds(_ nanoseconds: UInt64) {
         number(nanoseconds / 1_000_000_000)
         bytes.append(0x2e)
@@ -127,7 +122,6 @@ struct ExpositionText {
             rest %= scale
             scale /= 10
         } while rest > 0
-        bytes.append(0x0a)
     }
 
     /// `le="…"} ` of every classic bucket; OpenMetrics wants the point in whole numbers too.
@@ -143,34 +137,12 @@ struct ExpositionText {
     }
 }
 
-/// Appends labels to a piece of text.
-struct LabelText {
-    private(set) var bytes: [UInt8] = []
-
-    /// Appends `name="value"`, with a comma before it unless it is the first.
-    ///
-    /// A backslash, a quote and a line feed are escaped as the formats ask. Other control characters, which names from
-    /// the wire may hold and a NUL of which would end a scrape, are spelled `\xNN`.
-    mutating func add(_ name: StaticString, _ value: String) {
-        if !bytes.isEmpty { bytes.append(0x2c) }
-        bytes.append(contentsOf: name.description.utf8)
-        bytes.append(contentsOf: [0x3d, 0x22])
-        for byte in value.utf8 { append(escaped: byte) }
-        bytes.append(0x22)
-    }
-
-    private mutating func append(escaped byte: UInt8) {
-        switch byte {
-        case 0x5c, 0x22:
-            bytes.append(0x5c)
-            bytes.append(byte)
-        case 0x0a:
-            bytes.append(contentsOf: [0x5c, 0x6e])
-        case 0..<0x20, 0x7f:
-            let digits: [UInt8] = Array("0123456789abcdef".utf8)
-            bytes.append(contentsOf: [0x5c, 0x5c, 0x78, digits[Int(byte >> 4)], digits[Int(byte & 15)]])
-        default:
-            bytes.append(byte)
+extension [UInt8] {
+    /// Appends the 16 lower-case hex digits of an id.
+    mutating func append(hex id: UInt64) {
+        for shift in stride(from: UInt64(60), through: 0, by: -4) {
+            let digit = UInt8(truncatingIfNeeded: id &>> shift) & 15
+            append(digit < 10 ? 0x30 + digit : 0x57 + digit)
         }
     }
 }

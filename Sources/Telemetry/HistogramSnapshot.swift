@@ -1,3 +1,5 @@
+public import Calls
+
 /// A duration histogram at one moment, of one worker or of several together.
 public struct HistogramSnapshot: Equatable, Sendable {
     /// One native bucket that is not empty.
@@ -9,6 +11,20 @@ public struct HistogramSnapshot: Equatable, Sendable {
 
         /// The index of the bucket in a Prometheus native histogram of schema 3.
         public var schemaIndex: Int { bucket + HistogramScale.zeroExponent * HistogramScale.bucketsPerOctave }
+    }
+
+    /// A call that is an example of the durations of one classic bucket.
+    public struct Exemplar: BitwiseCopyable, Equatable, Sendable {
+        /// The classic bucket.
+        public let bucket: Int
+        /// How long the call took.
+        public let nanoseconds: UInt64
+        /// The trace it belongs to.
+        public let traceID: TraceID
+        /// Its span.
+        public let spanID: UInt64
+        /// When it ended, on the workers' clock.
+        public let endNanoseconds: UInt64
     }
 
     /// How many durations were counted.
@@ -23,6 +39,8 @@ public struct HistogramSnapshot: Equatable, Sendable {
     public internal(set) var classic = [UInt64](repeating: 0, count: HistogramScale.classicCount)
     /// The native buckets that are not empty, in order.
     public internal(set) var buckets: [Bucket] = []
+    /// At most one for each classic bucket, in their order.
+    public internal(set) var exemplars: [Exemplar] = []
 
     /// An empty histogram.
     public init() {}
@@ -65,6 +83,17 @@ public struct HistogramSnapshot: Equatable, Sendable {
         zeroCount += other.zeroCount
         for at in classic.indices { classic[at] += other.classic[at] }
         buckets = buckets.isEmpty ? other.buckets : Self.merged(buckets, other.buckets)
+        for exemplar in other.exemplars { add(exemplar) }
+    }
+
+    /// Adds an exemplar unless a newer one of its bucket is there.
+    private mutating func add(_ exemplar: Exemplar) {
+        let at = exemplars.firstIndex { $0.bucket >= exemplar.bucket } ?? exemplars.count
+        if at == exemplars.count || exemplars[at].bucket != exemplar.bucket {
+            exemplars.insert(exemplar, at: at)
+        } else if exemplars[at].endNanoseconds < exemplar.endNanoseconds {
+            exemplars[at] = exemplar
+        }
     }
 
     private static func merged(_ left: [Bucket], _ right: [Bucket]) -> [Bucket] {

@@ -8,7 +8,7 @@ extension MetricFamily {
 }
 
 /// The families that do not tell operations apart.
-extension ExpositionText {
+extension ExpositionWriter {
     /// Connections and what passes on them besides calls.
     mutating func writeConnections(_ snapshot: MetricsSnapshot) {
         begin(MetricFamily(name: "weir_open_connections", kind: .gauge, help: "Relayed connections open now."))
@@ -24,7 +24,7 @@ extension ExpositionText {
         }
         begin(MetricFamily(name: "weir_events", kind: .counter, help: "Event requests, heartbeats among them."))
         for (side, event, count) in snapshot.events {
-            var labels = LabelText()
+            var labels = LabelText(Self.labelForm)
             labels.add("side", side.label.description)
             labels.add("event", event.label.description)
             sample(labels.bytes, count)
@@ -40,7 +40,7 @@ extension ExpositionText {
     mutating func writeTroubles(_ snapshot: MetricsSnapshot) {
         begin(MetricFamily(name: "weir_decode_errors", kind: .counter, help: "Bytes a decoder could not follow."))
         for row in snapshot.decodeErrors {
-            var labels = LabelText()
+            var labels = LabelText(Self.labelForm)
             labels.add("protocol", row.connectionProtocol.label.description)
             labels.add("reason", row.reason)
             sample(labels.bytes, row.count)
@@ -68,7 +68,7 @@ extension ExpositionText {
         let stale = "Workers represented by an old snapshot because they did not answer in time."
         begin(MetricFamily(name: "weir_scrape_stale_workers", kind: .counter, help: stale))
         sample([], context.staleWorkers)
-        var build = LabelText()
+        var build = LabelText(Self.labelForm)
         build.add("version", context.build.version)
         build.add("revision", context.build.revision)
         begin(MetricFamily(name: "weir_build_info", kind: .gauge, help: "Which Weir this is; always 1."))
@@ -79,14 +79,14 @@ extension ExpositionText {
     mutating func writeProcess(_ process: ProcessReadings) {
         let cpu = "User and system processor time in seconds."
         begin(MetricFamily(name: "process_cpu_seconds", kind: .counter, unit: "seconds", help: cpu))
-        sample(process.cpuSeconds)
+        sample([], process.cpuSeconds)
         gauge("process_resident_memory_bytes", unit: "bytes", help: "Resident memory.", process.residentBytes)
         gauge("process_virtual_memory_bytes", unit: "bytes", help: "Virtual memory.", process.virtualBytes)
         gauge("process_open_fds", help: "Open file descriptors.", process.openFileDescriptors)
         gauge("process_max_fds", help: "The most file descriptors that may be open.", process.maxFileDescriptors)
         let start = "When the process was started, in seconds since 1970."
         begin(MetricFamily(name: "process_start_time_seconds", kind: .gauge, unit: "seconds", help: start))
-        sample(process.startTimeSeconds)
+        sample([], process.startTimeSeconds)
     }
 
     private mutating func gauge(_ name: String, unit: String = "", help: String, _ value: UInt64) {
@@ -95,15 +95,9 @@ extension ExpositionText {
     }
 
     private static func labels(_ row: MetricsSnapshot.Connections) -> [UInt8] {
-        var labels = LabelText()
+        var labels = LabelText(Self.labelForm)
         labels.add("side", row.side.label.description)
         labels.add("protocol", row.connectionProtocol.label.description)
-        return labels.bytes
-    }
-
-    private static func labels(_ name: StaticString, _ value: StaticString) -> [UInt8] {
-        var labels = LabelText()
-        labels.add(name, value.description)
         return labels.bytes
     }
 }

@@ -13,38 +13,61 @@ public struct MetricsPage: Sendable {
         public var process: ProcessReadings?
         /// How often a worker was represented by an old snapshot, since the start.
         public var staleWorkers: UInt64
+        /// The time on the workers' clock; numbers of the last seconds and minutes are left out when it is not known.
+        public var nowNanoseconds: UInt64?
+        /// What makes a time on the workers' clock one since 1970; exemplars have no time when it is not known.
+        public var wallClockOffsetNanoseconds: Int64?
+        /// What else there is.
+        public var additions: MetricsAdditions
 
         /// A context of those values.
-        public init(build: BuildInfo, process: ProcessReadings?, staleWorkers: UInt64) {
+        ///
+        /// - Parameters:
+        ///   - build: Which Weir this is.
+        ///   - process: What the operating system says.
+        ///   - staleWorkers: How often a worker was represented by an old snapshot.
+        ///   - nowNanoseconds: The time on the workers' clock.
+        ///   - wallClockOffsetNanoseconds: What makes a time on the workers' clock one since 1970.
+        ///   - additions: What else there is.
+        public init(
+            build: BuildInfo,
+            process: ProcessReadings?,
+            staleWorkers: UInt64,
+            nowNanoseconds: UInt64? = nil,
+            wallClockOffsetNanoseconds: Int64? = nil,
+            additions: MetricsAdditions = MetricsAdditions()
+        ) {
             self.build = build
             self.process = process
             self.staleWorkers = staleWorkers
+            self.nowNanoseconds = nowNanoseconds
+            self.wallClockOffsetNanoseconds = wallClockOffsetNanoseconds
+            self.additions = additions
         }
     }
 
-    /// The label texts of one operation.
-    private struct Labels {
-        /// By side: all six labels.
-        var full: [[UInt8]]
-        /// Which durations its calls belong to.
-        var durations: Int
+    /// What is kept for pages of one form.
+    private struct Kept {
+        var labels: OperationLabels
+        var dubbo: DubboLabels
+
+        init(_ form: LabelForm) {
+            labels = OperationLabels(form: form)
+            dubbo = DubboLabels(form: form)
+        }
     }
 
-    /// What durations are told apart by: an operation without version and group.
-    private struct DurationKey: Hashable {
-        var callProtocol: CallProtocol
-        var interface: String
-        var method: String
-    }
-
-    private var labels: [Labels?] = []
-    private var durationKeys: [DurationKey: Int] = [:]
-    /// By durations and side: the four labels.
-    private var durationLabels: [[[UInt8]]] = []
+    private var text = Kept(.text)
+    private var protobuf = Kept(.protobuf)
+    private var services = DubboServices()
+    private var windows: CallWindows
     private var lastCount = 4096
 
     /// A page that has kept nothing yet.
-    public init() {}
+    ///
+    /// - Parameter startNanoseconds: When counting began, on the workers' clock; without it the numbers of the last
+    ///   two minutes are known only when the page was rendered as long ago.
+    public init(startNanoseconds: UInt64? = nil) { windows = CallWindows(start: startNanoseconds) }
 
     /// Renders the page.
     ///
@@ -52,137 +75,54 @@ public struct MetricsPage: Sendable {
     ///   - snapshot: The numbers.
     ///   - context: The rest.
     ///   - format: The form wanted.
-    /// - Returns: UTF-8 text.
+    /// - Returns: UTF-8 text, or protobuf messages.
     public mutating func render(_ snapshot: MetricsSnapshot, _ context: Context, format: ExpositionFormat) -> [UInt8] {
-        var text = ExpositionText(format: format, capacity: lastCount + lastCount / 8)
-        writeOperations(snapshot.operations, to: &text)
-        writeDurations(snapshot.operations, to: &text)
-        writeStreams(snapshot.operations, to: &text)
-        text.writeConnections(snapshot)
-        text.writeTroubles(snapshot)
-        text.writeWorkers(snapshot, context)
-        if let process = context.process { text.writeProcess(process) }
-        text.end()
-        lastCount = text.bytes.count
-        return text.bytes
-    }
-
-    // MARK: Per operation
-
-    private mutating func writeOperations(_ reports: [OperationReport], to text: inout ExpositionText) {
-        let labels = reports.map { self.labels(of: $0).full[Int($0.side.rawValue)] }
-        text.begin(MetricFamily(name: "weir_calls", kind: .counter, help: "Ended calls, by outcome and code."))
-        for (report, labels) in zip(reports, labels) {
-            for result in report.results { text.sample(labels, more: Self.more(result), result.count) }
+        var totals: [DubboTotals?] = []
+        var changes: CallWindows.Changes?
+        if context.additions.names.contains(.dubbo) {
+            totals = services.totals(snapshot.operations)
+            changes = context.nowNanoseconds.map { windows.observe(totals, at: $0) }
         }
-        text.begin(MetricFamily(name: "weir_calls_in_flight", kind: .gauge, help: "Calls begun and not ended."))
-        for (report, labels) in zip(reports, labels) { text.sample(labels, report.inFlight) }
-        text.begin(.bytes("weir_request_bytes", help: "Bytes of the requests of calls that have ended."))
-        for (report, labels) in zip(reports, labels) { text.sample(labels, report.requestBytes) }
-        text.begin(.bytes("weir_response_bytes", help: "Bytes of the replies to calls that have ended."))
-        for (report, labels) in zip(reports, labels) { text.sample(labels, report.responseBytes) }
-        text.begin(MetricFamily(name: "weir_exceptions", kind: .counter, help: "Replies with an exception, by class."))
-        for (report, labels) in zip(reports, labels) {
-            for exception in report.exceptions { text.sample(labels, more: Self.more(exception), exception.count) }
-        }
-        let help = "Replies to calls given up before, or never seen."
-        text.begin(MetricFamily(name: "weir_late_replies", kind: .counter, help: help))
-        for (report, labels) in zip(reports, labels) where report.lateReplies > 0 {
-            text.sample(labels, report.lateReplies)
+        let dubbo = DubboNumbers(keys: services.keys, totals: totals, changes: changes)
+        let offset = context.wallClockOffsetNanoseconds
+        switch format {
+        case .text, .openMetrics:
+            var page = ExpositionText(
+                isOpenMetrics: format == .openMetrics,
+                wallClockOffset: offset,
+                capacity: lastCount + lastCount / 8
+            )
+            Self.write(snapshot, context, dubbo, &text, to: &page)
+            lastCount = page.bytes.count
+            return page.bytes
+        case .protobuf:
+            var page = ExpositionProtobuf(wallClockOffset: offset)
+            Self.write(snapshot, context, dubbo, &protobuf, to: &page)
+            return page.bytes
         }
     }
 
-    private mutating func writeDurations(_ reports: [OperationReport], to text: inout ExpositionText) {
-        let help = "First request byte seen to last reply byte seen, of calls that the application answered."
-        text.begin(
-            MetricFamily(name: "weir_call_duration_seconds", kind: .histogram, unit: "seconds", help: help)
-        )
-        writeHistograms(reports, \.duration, to: &text)
-    }
-
-    private mutating func writeStreams(_ reports: [OperationReport], to text: inout ExpositionText) {
-        let help = "How long calls that were streams were open, however they ended."
-        text.begin(
-            MetricFamily(name: "weir_stream_duration_seconds", kind: .histogram, unit: "seconds", help: help)
-        )
-        writeHistograms(reports, \.streams, to: &text)
-        text.begin(
-            MetricFamily(name: "weir_stream_messages", kind: .counter, help: "Messages of calls that were streams.")
-        )
-        for report in reports where report.streams.count > 0 {
-            let labels = labels(of: report).full[Int(report.side.rawValue)]
-            text.sample(labels, more: Self.requestDirection, report.streamedRequests)
-            text.sample(labels, more: Self.responseDirection, report.streamedResponses)
-        }
-    }
-
-    /// Writes a histogram an operation, versions and groups together.
-    private mutating func writeHistograms(
-        _ reports: [OperationReport],
-        _ histogram: KeyPath<OperationReport, HistogramSnapshot>,
-        to text: inout ExpositionText
+    private static func write(
+        _ snapshot: MetricsSnapshot,
+        _ context: Context,
+        _ dubbo: DubboNumbers,
+        _ kept: inout Kept,
+        to page: inout some ExpositionWriter
     ) {
-        var durations: [HistogramSnapshot?] = []
-        for report in reports where report[keyPath: histogram].count > 0 {
-            let key = labels(of: report).durations * 2 + Int(report.side.rawValue)
-            while durations.count <= key { durations.append(nil) }
-            let new = report[keyPath: histogram]
-            if durations[key]?.merge(new) == nil { durations[key] = new }
+        let additions = context.additions
+        if additions.names.contains(.weir) {
+            page.writeOperations(snapshot.operations, callers: additions.callers, &kept.labels)
+            page.writeDurations(snapshot.operations, &kept.labels)
+            page.writeStreams(snapshot.operations, &kept.labels)
+            page.writeConnections(snapshot)
+            if let consumers = additions.consumers { page.writeConsumers(consumers) }
+            page.writeTroubles(snapshot)
+            page.writeWorkers(snapshot, context)
+            if let tracing = additions.tracing { page.writeTracing(tracing) }
+            if let dropped = additions.tapLinesDropped { page.writeTap(dropped) }
         }
-        for (key, duration) in durations.enumerated() {
-            if let duration { text.histogram(durationLabels[key / 2][key % 2], duration) }
-        }
-    }
-
-    private mutating func labels(of report: OperationReport) -> Labels {
-        let index = report.id.index
-        while labels.count <= index { labels.append(nil) }
-        if let known = labels[index] { return known }
-        let operation = report.operation
-        let key = DurationKey(
-            callProtocol: operation.callProtocol,
-            interface: operation.interface,
-            method: operation.method
-        )
-        let four = Side.allCases.map { Self.labels(operation, $0) }
-        let durations = durationKeys[key] ?? durationLabels.count
-        if durations == durationLabels.count {
-            durationKeys[key] = durations
-            durationLabels.append(four.map(\.bytes))
-        }
-        let full = four.map { four in
-            var text = four
-            text.add("version", operation.version)
-            text.add("group", operation.group)
-            return text.bytes
-        }
-        let new = Labels(full: full, durations: durations)
-        labels[index] = new
-        return new
-    }
-
-    private static func labels(_ operation: Operation, _ side: Side) -> LabelText {
-        var text = LabelText()
-        text.add("side", side.label.description)
-        text.add("protocol", operation.callProtocol.label.description)
-        text.add("interface", operation.interface)
-        text.add("method", operation.method)
-        return text
-    }
-
-    private static let requestDirection = Array(",direction=\"request\"".utf8)
-    private static let responseDirection = Array(",direction=\"response\"".utf8)
-
-    private static func more(_ result: OperationReport.Result) -> [UInt8] {
-        var text = LabelText()
-        text.add("outcome", result.outcome.label.description)
-        text.add("code", result.code)
-        return [0x2c] + text.bytes
-    }
-
-    private static func more(_ exception: OperationReport.Exception) -> [UInt8] {
-        var text = LabelText()
-        text.add("exception", exception.className)
-        return [0x2c] + text.bytes
+        if additions.names.contains(.dubbo) { page.writeDubbo(dubbo, additions.dubbo, &kept.dubbo) }
+        if let process = context.process { page.writeProcess(process) }
+        page.end()
     }
 }

@@ -22,20 +22,24 @@ extension OperationReport {
             requestBytes &+= words[row.words + RecorderIndex.RowWord.requestBytes]
             responseBytes &+= words[row.words + RecorderIndex.RowWord.responseBytes]
             lateReplies &+= words[row.words + RecorderIndex.RowWord.lateReplies]
-            duration.merge(recorder.histogram(row.duration))
+            var durations = recorder.histogram(row.duration)
+            durations.exemplars = recorder.exemplars(of: row)
+            duration.merge(durations)
             if let streams = row.streams { self.streams.merge(recorder.histogram(streams)) }
             streamedRequests &+= words[row.words + RecorderIndex.RowWord.streamedRequests]
             streamedResponses &+= words[row.words + RecorderIndex.RowWord.streamedResponses]
-            recorder.eachResult(of: row) { results.add(words[$0.words], outcome: $0.outcome, place: Int($0.place)) }
+            recorder.eachResult(of: row) { results.add(words[$0.words], $0) }
             recorder.eachException(of: row) { exceptions[Int($0.place)] &+= words[$0.words] }
         }
         self.inFlight = Int64(bitPattern: inFlight)
-        self.results = results.sums.map { sum in
+        self.results = results.sorted().map { sum in
             Result(
-                outcome: sum.outcome,
+                outcome: Outcome(rawValue: sum.outcome) ?? .lost,
                 code: names.codeName(sum.place, of: operation.callProtocol),
                 count: sum.count,
-                place: sum.place
+                caller: sum.caller,
+                place: sum.place,
+                value: sum.place < names.codes.count ? names.codes[sum.place] : ResultCode.none
             )
         }
         for (place, count) in exceptions.enumerated() where count > 0 {
@@ -44,18 +48,38 @@ extension OperationReport {
     }
 }
 
-/// Counts by outcome and code place, kept in that order.
+/// Counts by outcome, code place and caller.
 private struct ResultSums {
-    var sums: [(outcome: Outcome, place: Int, count: UInt64)] = []
+    struct Sum {
+        /// Outcome, place and caller, so that their order is the order of keys.
+        let key: UInt32
+        var count: UInt64
 
-    mutating func add(_ count: UInt64, outcome: Outcome, place: Int) {
-        let key = (outcome.rawValue, place)
-        let at = sums.firstIndex { ($0.outcome.rawValue, $0.place) >= key } ?? sums.count
-        if at < sums.count, sums[at].outcome == outcome, sums[at].place == place {
-            sums[at].count &+= count
-        } else {
-            sums.insert((outcome, place, count), at: at)
+        var outcome: UInt8 { UInt8(truncatingIfNeeded: key >> 16) }
+        var place: Int { Int(key >> 8 & 0xff) }
+        var caller: UInt8 { UInt8(truncatingIfNeeded: key) }
+    }
+
+    private var sums: [Sum] = []
+
+    mutating func add(_ count: UInt64, _ result: RecorderIndex.Result) {
+        let key = UInt32(result.outcomeValue) << 16 | UInt32(result.place) << 8 | UInt32(result.caller)
+        sums.append(Sum(key: key, count: count))
+    }
+
+    /// One sum a key, in order.
+    mutating func sorted() -> [Sum] {
+        sums.sort { $0.key < $1.key }
+        var all: [Sum] = []
+        all.reserveCapacity(sums.count)
+        for sum in sums {
+            if let last = all.last, last.key == sum.key {
+                all[all.count - 1].count &+= sum.count
+            } else {
+                all.append(sum)
+            }
         }
+        return all
     }
 }
 

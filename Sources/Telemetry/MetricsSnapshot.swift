@@ -2,7 +2,7 @@ public import Calls
 
 /// What is known of one operation on one side.
 public struct OperationReport: Sendable {
-    /// How many calls ended with one outcome and code.
+    /// How many calls of one caller ended with one outcome and code.
     public struct Result: Sendable {
         /// What became of them.
         public let outcome: Outcome
@@ -10,8 +10,12 @@ public struct OperationReport: Sendable {
         public let code: String
         /// How many.
         public let count: UInt64
+        /// The caller's place in the process's ``CallerRegistry``, 0 when it is not told apart.
+        public let caller: UInt8
         /// The code's place in ``SeriesLabels``.
         let place: Int
+        /// The code itself; ``ResultCode/none`` for `other` too.
+        let value: Int32
     }
 
     /// How many replies carried one exception class.
@@ -38,7 +42,7 @@ public struct OperationReport: Sendable {
     public internal(set) var responseBytes: UInt64 = 0
     /// Replies to calls given up before.
     public internal(set) var lateReplies: UInt64 = 0
-    /// Ended calls, in order of outcome, then of the code's first sight.
+    /// Ended calls, in order of outcome, then of the code's first sight, then of the caller's.
     public internal(set) var results: [Result] = []
     /// Exceptions in order of first sight.
     public internal(set) var exceptions: [Exception] = []

@@ -9,6 +9,8 @@ internal import Wire
 public final class Recorder {
     /// The most reasons of decode errors told apart before the rest count as `other` of their protocol.
     public static let maxDecodeReasons = 64
+    /// The most series told apart by caller before further ones count under `_other`.
+    public static let maxCallerResults = 65_536
 
     // A long access to a class's property is checked at run time, at more than the counting costs. So there are only
     // instant ones: what is to be changed is swapped out to a local variable, changed there and swapped back.
@@ -69,7 +71,7 @@ public final class Recorder {
     ///   - isStream: Whether it was a stream, whose duration says nothing about the service.
     public func callFinished(_ call: FinishedCall, wasInFlight: Bool, isStream: Bool = false) {
         let (at, row) = row(call.operation, call.side)
-        let result = result(call.outcome, call.code, at: at, row, operation: call.operation)
+        let result = result(call, at: at, row)
         let isTimed = call.outcome.isAnswered && !isStream
         let place = isTimed ? place(of: call.durationNanoseconds, in: row.duration) : nil
         var cells: [UInt64] = []
@@ -80,6 +82,34 @@ public final class Recorder {
         numbers[row.words &+ RecorderIndex.RowWord.responseBytes] &+= call.responseBytes
         if wasInFlight { numbers[row.words &+ RecorderIndex.RowWord.inFlight] &-= 1 }
         if let place { Self.record(call.durationNanoseconds, place, row.duration.words, &numbers) }
+        swap(&cells, &words)
+    }
+
+    /// A call that was counted has a span: it becomes the example of its duration's classic bucket.
+    ///
+    /// Takes 680 bytes at the first exemplar of an operation on a side, and nothing afterwards.
+    ///
+    /// - Parameters:
+    ///   - call: What ``callFinished(_:wasInFlight:isStream:)`` was told of just before.
+    ///   - traceID: The trace it belongs to.
+    ///   - spanID: Its span, not 0.
+    ///   - isStream: Whether it was a stream; such a call has no duration to be an example of.
+    public func exemplar(_ call: FinishedCall, traceID: TraceID, spanID: UInt64, isStream: Bool = false) {
+        typealias Word = RecorderIndex.ExemplarWord
+        guard call.outcome.isAnswered, !isStream else { return }
+        let (at, row) = row(call.operation, call.side)
+        let first = row.exemplars != 0 ? row.exemplars : grow { $0.makeExemplars(row: at, &$1) }
+        let nanoseconds = call.durationNanoseconds
+        let bucket = scale.classicBucket(of: nanoseconds, nativeBucket: scale.nativeBucket(of: nanoseconds))
+        let place = first &+ bucket &* Word.total
+        var cells: [UInt64] = []
+        swap(&cells, &words)
+        var numbers = cells.mutableSpan
+        numbers[place &+ Word.nanoseconds] = nanoseconds
+        numbers[place &+ Word.traceHigh] = traceID.high
+        numbers[place &+ Word.traceLow] = traceID.low
+        numbers[place &+ Word.span] = spanID
+        numbers[place &+ Word.end] = call.startNanoseconds &+ nanoseconds
         swap(&cells, &words)
     }
 
@@ -205,32 +235,43 @@ public final class Recorder {
         return (at, index.rows[at])
     }
 
-    /// Where an outcome with a code is counted.
+    /// Where a call's outcome and code are counted.
     @inline(__always)
-    private func result(
-        _ outcome: Outcome,
-        _ code: Int32,
-        at row: Int,
-        _ known: RecorderIndex.Row,
-        operation: OperationID
-    ) -> Int {
+    private func result(_ call: FinishedCall, at row: Int, _ known: RecorderIndex.Row) -> Int {
+        if call.caller != 0 { return callerResult(call, row: row) }
+        let key = RecorderIndex.Result.key(call)
         var next = Int(known.firstResult)
         while next >= 0 {
             let result = index.results[next]
-            if result.code == code, result.outcome == outcome { return result.words }
+            if result.key == key { return result.words }
             next = Int(result.next)
         }
-        return newResult(outcome, code, row: row, operation: operation)
+        return newResult(call, row: row)
     }
 
-    /// As above for a pair that is new, or whose code fell among the others.
+    /// As above for a call whose caller is told apart: apart, so that it costs nothing where none is.
     @inline(never)
-    private func newResult(_ outcome: Outcome, _ code: Int32, row: Int, operation: OperationID) -> Int {
+    private func callerResult(_ call: FinishedCall, row: Int) -> Int {
+        let key = RecorderIndex.Result.key(call)
+        let callers = Int(index.rows[row].callers)
+        guard callers >= 0 else { return newResult(call, row: row) }
+        var next = Int(index.callerResults[callers &+ Int(call.caller) &- 1])
+        while next >= 0 {
+            let result = index.results[next]
+            if result.key == key { return result.words }
+            next = Int(result.next)
+        }
+        return newResult(call, row: row)
+    }
+
+    /// As above for what is new, or whose code or caller fell among the others.
+    @inline(never)
+    private func newResult(_ call: FinishedCall, row: Int) -> Int {
         let all = index.allCodes[row]
         var place = 0
-        while place < all.count, all[place] != code { place &+= 1 }
+        while place < all.count, all[place] != call.code { place &+= 1 }
         if all.isEmpty {
-            let known = labels.place(ofCode: code, of: operation)
+            let known = labels.place(ofCode: call.code, of: call.operation)
             place = known.place
             if let all = known.all {
                 _ = grow { index, _ in
@@ -239,7 +280,12 @@ public final class Recorder {
                 }
             }
         }
-        let result = RecorderIndex.Result(code: code, outcome: outcome, place: UInt8(place), words: 0)
+        let result = RecorderIndex.Result(
+            key: RecorderIndex.Result.key(call),
+            place: UInt8(place),
+            caller: call.caller,
+            words: 0
+        )
         return grow { index, words in index.position(result, row: row, &words) }
     }
 

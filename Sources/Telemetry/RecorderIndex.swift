@@ -34,6 +34,17 @@ struct RecorderIndex: Sendable {
         static let total = 6
     }
 
+    /// The numbers of an exemplar; a row's exemplars are one for each classic bucket.
+    enum ExemplarWord {
+        static let nanoseconds = 0
+        static let traceHigh = 1
+        static let traceLow = 2
+        /// 0 when there is no exemplar.
+        static let span = 3
+        static let end = 4
+        static let total = 5
+    }
+
     /// One operation on one side.
     struct Row: BitwiseCopyable, Sendable {
         /// Where its numbers begin; see ``RowWord``.
@@ -42,25 +53,38 @@ struct RecorderIndex: Sendable {
         var duration: HistogramID
         /// How long its streams were open; `nil` before the first one ended.
         var streams: HistogramID?
-        /// The first of its results, −1 for none.
+        /// Where its exemplars begin; 0 before the first one.
+        var exemplars = 0
+        /// The first of its results without a caller, −1 for none.
         var firstResult: Int32 = -1
+        /// Where its callers' first results begin in ``callerResults``, −1 before the first call with a caller.
+        var callers: Int32 = -1
         /// The first of its exceptions, −1 for none.
         var firstException: Int32 = -1
         /// Whether all exception classes that the operation may have are in the list.
         var hasAllExceptions = false
     }
 
-    /// One outcome with one code.
+    /// One outcome with one code of one caller.
     struct Result: BitwiseCopyable, Sendable {
-        /// The code; of place `other` the first one that fell there.
-        var code: Int32
-        var outcome: Outcome
+        /// Code and outcome; the code of place `other` is the first one that fell there.
+        var key: UInt64
         /// The code's place in ``SeriesLabels``.
         var place: UInt8
-        /// The next result of the row, −1 for none.
+        /// The caller's place in the process's ``CallerRegistry``.
+        var caller: UInt8
+        /// The next result of the row and the caller, −1 for none.
         var next: Int32 = -1
         /// Where it is counted.
         var words: Int
+
+        var outcomeValue: UInt8 { UInt8(truncatingIfNeeded: key &>> 32) }
+
+        /// What a caller's calls that are counted together have in common.
+        @inline(__always)
+        static func key(_ call: FinishedCall) -> UInt64 {
+            UInt64(UInt32(bitPattern: call.code)) | UInt64(call.outcome.rawValue) &<< 32
+        }
     }
 
     /// One exception class.
@@ -87,6 +111,10 @@ struct RecorderIndex: Sendable {
     /// Per histogram ``HistogramScale/octaveCount`` positions of chunks of eight buckets, 0 for none.
     var octaves: [UInt32] = []
     var results: [Result] = []
+    /// By row with callers, and by caller from 1: the first of the caller's results, −1 for none.
+    var callerResults: [Int32] = []
+    /// How many results have a caller.
+    var callerResultCount = 0
     var exceptions: [Exception] = []
     /// By row: all codes of the operation, once no further one is told apart; empty before.
     var allCodes: [[Int32]] = []
@@ -99,6 +127,12 @@ struct RecorderIndex: Sendable {
         let key = operation.index &* 2 &+ Int(side.rawValue)
         guard key < rowOf.count, rowOf[key] != 0 else { return nil }
         return Int(rowOf[key]) &- 1
+    }
+
+    /// The first of a caller's results in a row, −1 for none.
+    func firstResult(of caller: UInt8, _ row: Row) -> Int32 {
+        if caller == 0 { return row.firstResult }
+        return row.callers < 0 ? -1 : callerResults[Int(row.callers) + Int(caller) - 1]
     }
 
     // MARK: Growing
@@ -128,23 +162,49 @@ struct RecorderIndex: Sendable {
         return chunk
     }
 
-    /// Where an outcome is counted with the code of a place; makes the number if there is none.
+    /// Makes the exemplars of a row, all missing.
+    mutating func makeExemplars(row: Int, _ words: inout [UInt64]) -> Int {
+        rows[row].exemplars = words.allocate(HistogramScale.classicCount * ExemplarWord.total)
+        return rows[row].exemplars
+    }
+
+    /// Where an outcome of a caller is counted with the code of a place; makes the number if there is none.
+    ///
+    /// Past ``Recorder/maxCallerResults`` the caller is `_other`.
     mutating func position(_ result: Result, row: Int, _ words: inout [UInt64]) -> Int {
         var last: Int32 = -1
-        var at = rows[row].firstResult
+        var at = firstResult(of: result.caller, rows[row])
         while at >= 0 {
             let known = results[Int(at)]
-            if known.place == result.place, known.outcome == result.outcome { return known.words }
+            if known.place == result.place, known.outcomeValue == result.outcomeValue { return known.words }
             last = at
             at = known.next
+        }
+        if result.caller != 0, result.caller != CallerRegistry.other, callerResultCount >= Recorder.maxCallerResults {
+            var other = result
+            other.caller = CallerRegistry.other
+            return position(other, row: row, &words)
         }
         var new = result
         new.words = words.allocate(1)
         results.append(new)
+        if result.caller != 0 { callerResultCount += 1 }
         // Last in the list, so that what is usual, seen first, is found first.
         let index = Int32(results.count - 1)
-        if last < 0 { rows[row].firstResult = index } else { results[Int(last)].next = index }
+        if last < 0 { setFirst(index, of: result.caller, row: row) } else { results[Int(last)].next = index }
         return new.words
+    }
+
+    private mutating func setFirst(_ index: Int32, of caller: UInt8, row: Int) {
+        guard caller != 0 else {
+            rows[row].firstResult = index
+            return
+        }
+        if rows[row].callers < 0 {
+            rows[row].callers = Int32(callerResults.count)
+            callerResults.append(contentsOf: repeatElement(-1, count: Int(CallerRegistry.other)))
+        }
+        callerResults[Int(rows[row].callers) + Int(caller) - 1] = index
     }
 
     /// Where the exception class of a place is counted; makes the number if there is none.

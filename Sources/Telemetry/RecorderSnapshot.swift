@@ -39,9 +39,34 @@ public struct RecorderSnapshot: Sendable {
         histogram(side == .provider ? heartbeatRoundTrips.provider : heartbeatRoundTrips.consumer)
     }
 
-    /// Calls `body` for each outcome and code of a row.
+    /// A row's exemplars.
+    func exemplars(of row: RecorderIndex.Row) -> [HistogramSnapshot.Exemplar] {
+        typealias Word = RecorderIndex.ExemplarWord
+        guard row.exemplars != 0 else { return [] }
+        return (0..<HistogramScale.classicCount).compactMap { bucket in
+            let first = row.exemplars + bucket * Word.total
+            guard words[first + Word.span] != 0 else { return nil }
+            return HistogramSnapshot.Exemplar(
+                bucket: bucket,
+                nanoseconds: words[first + Word.nanoseconds],
+                traceID: TraceID(high: words[first + Word.traceHigh], low: words[first + Word.traceLow]),
+                spanID: words[first + Word.span],
+                endNanoseconds: words[first + Word.end]
+            )
+        }
+    }
+
+    /// Calls `body` for each outcome and code of a row, of each caller.
     func eachResult(of row: RecorderIndex.Row, _ body: (RecorderIndex.Result) -> Void) {
-        var at = row.firstResult
+        eachResult(from: row.firstResult, body)
+        guard row.callers >= 0 else { return }
+        for caller in 0..<Int(CallerRegistry.other) {
+            eachResult(from: index.callerResults[Int(row.callers) + caller], body)
+        }
+    }
+
+    private func eachResult(from first: Int32, _ body: (RecorderIndex.Result) -> Void) {
+        var at = first
         while at >= 0 {
             body(index.results[Int(at)])
             at = index.results[Int(at)].next

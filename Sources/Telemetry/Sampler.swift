@@ -23,26 +23,26 @@ public struct SamplingOptions: Equatable, Sendable {
     public var keepsAny: Bool { keepsErrors || keepSlowerNanoseconds != nil }
 }
 
-/// What a Jaeger collector wants sampled, in place of ``SamplingOptions/ratio`` and the rate.
+/// How a Jaeger collector wants traces sampled that begin here, in place of the options' ratio and rate.
 public struct SamplingStrategies: Equatable, Sendable {
-    /// The share of calls of operations that are not named.
-    public var ratio: Double
-    /// At most so many a second and operation; `nil` for no bound.
-    public var ratePerSecond: Double?
-    /// Of each operation at least so many a second, whatever the ratio.
+    /// What counts where no operation of its own is named.
+    public enum Fallback: Equatable, Sendable {
+        /// This share of the traces, 0 to 1.
+        case ratio(Double)
+        /// So many traces a second, all operations together.
+        case perSecond(Double)
+    }
+
+    /// What counts for operations without a ratio of their own.
+    public var fallback: Fallback
+    /// So many traces a second of each operation are taken in any case; 0 for none.
     public var lowerBoundPerSecond: Double
-    /// Shares by operation, as spans are named: `interface/method`.
+    /// By operation, as spans are named, `interface/method`: the share of its traces, 0 to 1.
     public var ratios: [String: Double]
 
     /// Strategies of those values.
-    public init(
-        ratio: Double,
-        ratePerSecond: Double? = nil,
-        lowerBoundPerSecond: Double = 0,
-        ratios: [String: Double] = [:]
-    ) {
-        self.ratio = ratio
-        self.ratePerSecond = ratePerSecond
+    public init(fallback: Fallback, lowerBoundPerSecond: Double = 0, ratios: [String: Double] = [:]) {
+        self.fallback = fallback
         self.lowerBoundPerSecond = lowerBoundPerSecond
         self.ratios = ratios
     }
@@ -55,6 +55,8 @@ public struct SamplingStrategies: Equatable, Sendable {
 public final class Sampler: Sendable {
     private struct State {
         var strategies: SamplingStrategies?
+        /// What all operations without a ratio of their own share.
+        var shared: RateWindow?
         /// By operation: the share as a threshold, and what has been let through.
         var operations: [PerOperation] = []
         var kept: RateWindow
@@ -62,6 +64,7 @@ public final class Sampler: Sendable {
 
     private struct PerOperation {
         var threshold: UInt64
+        var isShared = false
         var bound: RateWindow?
         var floor: RateWindow?
     }
@@ -94,6 +97,8 @@ public final class Sampler: Sendable {
             guard state.strategies != strategies else { return }
             state.strategies = strategies
             state.operations = []
+            state.shared = nil
+            if case .perSecond(let rate) = strategies?.fallback { state.shared = RateWindow(perSecond: rate) }
         }
         isPlain.store(strategies == nil && options.ratePerOperation == nil, ordering: .relaxed)
     }
@@ -121,7 +126,8 @@ public final class Sampler: Sendable {
                 state.operations.append(perOperation(id, state.strategies))
             }
             let isWithin = random >> 1 < state.operations[index].threshold
-            if isWithin, state.operations[index].bound?.take(now) ?? true {
+            let isShared = state.operations[index].isShared
+            if isWithin, isShared ? state.shared?.take(now) ?? true : state.operations[index].bound?.take(now) ?? true {
                 _ = state.operations[index].floor?.take(now)
                 return true
             }
@@ -147,13 +153,15 @@ public final class Sampler: Sendable {
             return PerOperation(threshold: threshold, bound: options.ratePerOperation.map { RateWindow(perSecond: $0) })
         }
         let operation = registry[id]
-        let ratio = strategies.ratios["\(operation.interface)/\(operation.method)"] ?? strategies.ratio
         let floor = strategies.lowerBoundPerSecond
-        return PerOperation(
-            threshold: Self.threshold(of: ratio),
-            bound: strategies.ratePerSecond.map { RateWindow(perSecond: $0) },
-            floor: floor > 0 ? RateWindow(perSecond: floor) : nil
-        )
+        let window = floor > 0 ? RateWindow(perSecond: floor) : nil
+        if let ratio = strategies.ratios["\(operation.interface)/\(operation.method)"] {
+            return PerOperation(threshold: Self.threshold(of: ratio), floor: window)
+        }
+        switch strategies.fallback {
+        case .ratio(let ratio): return PerOperation(threshold: Self.threshold(of: ratio), floor: window)
+        case .perSecond: return PerOperation(threshold: Self.threshold(of: 1), isShared: true, floor: window)
+        }
     }
 
     /// Of 63 random bits, those below this are within the ratio.
@@ -181,7 +189,7 @@ struct RateWindow: Sendable {
 
     /// A window of that rate.
     ///
-    /// - Parameter perSecond: 0 for none at all; at most a billion.
+    /// - Parameter rate: 0 for none at all; at most a billion.
     init(perSecond rate: Double) {
         let rate = min(max(rate, 0), 1e9)
         limit = rate >= 1 ? UInt64(rate) : rate > 0 ? 1 : 0

@@ -10,6 +10,11 @@ import Testing
         "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;"
         + "version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3"
 
+    static let protobuf =
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+    static let prometheus2Native = protobuf + "," + prometheus2.replacing("1.0.0,", with: "1.0.0;q=0.8,")
+    static let prometheus3Native = protobuf + ";q=0.7," + prometheus3
+
     @Test(
         "the form is the one asked for",
         arguments: [
@@ -20,7 +25,14 @@ import Testing
             ("application/openmetrics-text;q=0.3, text/plain;q=0.5", .text),
             ("text/plain;q=0.5 , application/openmetrics-text ; q=0.5", .openMetrics),
             ("application/openmetrics-text;q=x", .text), (prometheus2, .openMetrics), (prometheus3, .openMetrics),
-            (";;;,,,", .text),
+            (";;;,,,", .text), (protobuf, .protobuf), (prometheus2Native, .protobuf), (prometheus3Native, .protobuf),
+            (protobuf + ";q=0", .text), (protobuf + ";q=0.4, application/openmetrics-text;q=0.5", .openMetrics),
+            (protobuf + ";q=0.5, text/plain;q=0.6", .text), (protobuf + ", text/plain", .protobuf),
+            ("application/vnd.google.protobuf", .text),
+            ("application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text", .text),
+            ("application/vnd.google.protobuf;proto=some.Other;encoding=delimited", .text),
+            (protobuf.replacing("delimited", with: "\"delimited\""), .protobuf),
+            ("application/openmetrics-text;version=\"1.0.0\"", .openMetrics), ("text/plain;q=nan", .text),
         ] as [(String?, ExpositionFormat)]
     )
     func formats(_ header: String?, _ format: ExpositionFormat) {

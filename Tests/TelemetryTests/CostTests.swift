@@ -37,34 +37,48 @@ import Testing
                 "method\(number % 20)",
                 interface: "com.example.service.Service\(number / 20)"
             )
-            for (at, recorder) in bench.recorders.enumerated() {
-                for side in Side.allCases {
-                    for shift in UInt64(0)..<8 {
-                        recorder.callFinished(
-                            call(operation, side: side, nanoseconds: 20_000 << shift),
-                            wasInFlight: false
-                        )
-                    }
-                    recorder.callFinished(call(operation, .serverError, code: 70, side: side), wasInFlight: at == 9)
+            for recorder in bench.recorders {
+                for shift in UInt64(0)..<8 {
+                    let ended = call(operation, nanoseconds: 20_000 << shift)
+                    recorder.callFinished(ended, wasInFlight: false)
+                    recorder.exemplar(ended, traceID: TraceID(high: 1, low: shift), spanID: 1)
                 }
+                recorder.callFinished(call(operation, .serverError, code: 70), wasInFlight: false)
+                recorder.callFinished(call(operation, .timeout, code: 31), wasInFlight: false)
             }
         }
         let clock = ContinuousClock()
         var page = MetricsPage()
-        for round in 0..<3 {
-            var snapshot = bench.snapshot()
-            let snapshots = clock.measure { _ = bench.recorders.map { $0.snapshot() } }
-            let merge = clock.measure { snapshot = bench.snapshot() }
-            var bytes: [UInt8] = []
-            let render = clock.measure { bytes = page.render(snapshot, Bench.context(), format: .text) }
-            let one = bench.operation("method1")
-            let copy = withExtendedLifetime(bench.recorder.snapshot()) {
-                clock.measure { bench.recorder.callFinished(call(one), wasInFlight: false) }
+        var additions = MetricsAdditions()
+        for names in [MetricNameFamilies.weir, [.weir, .dubbo]] {
+            additions.names = names
+            for format in ExpositionFormat.allCases {
+                for round in 0..<3 {
+                    let context = Self.context(round, additions)
+                    var snapshot = bench.snapshot()
+                    let snapshots = clock.measure { _ = bench.recorders.map { $0.snapshot() } }
+                    let merge = clock.measure { snapshot = bench.snapshot() }
+                    var bytes: [UInt8] = []
+                    let render = clock.measure { bytes = page.render(snapshot, context, format: format) }
+                    let one = bench.operation("method1")
+                    let copy = withExtendedLifetime(bench.recorder.snapshot()) {
+                        clock.measure { bench.recorder.callFinished(call(one), wasInFlight: false) }
+                    }
+                    print(
+                        "\(format) \(names.rawValue) round \(round): snapshots \(snapshots), merge \(merge), "
+                            + "page \(render), \(bytes.count) B, copy \(copy)"
+                    )
+                    #expect(snapshot.operations.count >= 2000)
+                }
             }
-            print(
-                "round \(round): snapshots \(snapshots), merge \(merge), page \(render), \(bytes.count) B, copy \(copy)"
-            )
-            #expect(snapshot.operations.count >= 4000)
         }
+    }
+
+    private static func context(_ round: Int, _ additions: MetricsAdditions) -> MetricsPage.Context {
+        var context = Bench.context()
+        context.nowNanoseconds = UInt64(round + 1) * 15_000_000_000
+        context.wallClockOffsetNanoseconds = 0
+        context.additions = additions
+        return context
     }
 }

@@ -71,12 +71,16 @@ import Testing
     func strategies() {
         let sampler = sampler { $0.ratio = 0 }
         let (place, find, list) = (operation("place"), operation("find"), operation("list"))
-        sampler.adopt(SamplingStrategies(ratio: 0, lowerBoundPerSecond: 1, ratios: ["a.B/place": 1]))
+        sampler.adopt(SamplingStrategies(fallback: .ratio(0), lowerBoundPerSecond: 1, ratios: ["a.B/place": 1]))
         #expect((0..<5).allSatisfy { sampler.samples(.deferred, operation: place, random: .max, now: $0) })
         #expect((0..<5).map { sampler.samples(.deferred, operation: find, random: .max, now: $0) }.count { $0 } == 1)
         #expect(!sampler.samples(.notSampled, operation: place, random: 0, now: 0))
-        sampler.adopt(SamplingStrategies(ratio: 1, ratePerSecond: 2))
-        #expect((0..<5).map { sampler.samples(.deferred, operation: list, random: .max, now: $0) }.count { $0 } == 2)
+        sampler.adopt(SamplingStrategies(fallback: .perSecond(2), ratios: ["a.B/place": 0]))
+        let taken = (0..<6).map {
+            sampler.samples(.deferred, operation: $0 % 2 == 0 ? list : find, random: .max, now: $0)
+        }
+        #expect(taken == [true, true, false, false, false, false])
+        #expect(!sampler.samples(.deferred, operation: place, random: 0, now: 2 * second))
         sampler.adopt(nil)
         #expect(!sampler.samples(.deferred, operation: place, random: 0, now: 0))
     }

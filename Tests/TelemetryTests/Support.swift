@@ -37,9 +37,27 @@ struct Bench {
         MetricsSnapshot(merging: recorders.map { $0.snapshot() }, registry: registry, labels: labels)
     }
 
-    func page(_ format: ExpositionFormat = .text, process: ProcessReadings? = nil) -> String {
-        var page = MetricsPage()
-        return String(decoding: page.render(snapshot(), Self.context(process), format: format), as: UTF8.self)
+    func page(
+        _ format: ExpositionFormat = .text,
+        process: ProcessReadings? = nil,
+        offset: Int64? = nil,
+        additions: MetricsAdditions = MetricsAdditions()
+    ) -> String {
+        String(decoding: bytes(format, process: process, offset: offset, additions: additions), as: UTF8.self)
+    }
+
+    func bytes(
+        _ format: ExpositionFormat,
+        process: ProcessReadings? = nil,
+        offset: Int64? = nil,
+        additions: MetricsAdditions = MetricsAdditions()
+    ) -> [UInt8] {
+        var page = MetricsPage(startNanoseconds: 0)
+        var context = Self.context(process)
+        context.nowNanoseconds = 10_000_000_000
+        context.wallClockOffsetNanoseconds = offset
+        context.additions = additions
+        return page.render(snapshot(), context, format: format)
     }
 
     static func context(_ process: ProcessReadings? = nil) -> MetricsPage.Context {
@@ -64,17 +82,20 @@ func call(
     side: Side = .provider,
     nanoseconds: UInt64 = 1_000_000,
     request: UInt64 = 100,
-    response: UInt64 = 50
+    response: UInt64 = 50,
+    start: UInt64 = 0,
+    caller: UInt8 = 0
 ) -> FinishedCall {
     FinishedCall(
         operation: operation,
         side: side,
         outcome: outcome,
         code: code,
-        startNanoseconds: 0,
+        startNanoseconds: start,
         durationNanoseconds: nanoseconds,
         requestBytes: request,
-        responseBytes: response
+        responseBytes: response,
+        caller: caller
     )
 }
 

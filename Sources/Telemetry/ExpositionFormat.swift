@@ -1,0 +1,69 @@
+/// The forms in which Prometheus reads metrics.
+public enum ExpositionFormat: CaseIterable, Sendable {
+    /// Prometheus text format 0.0.4.
+    case text
+    /// OpenMetrics 1.0.0, with exemplars.
+    case openMetrics
+    /// Length-delimited protobuf messages, with exemplars and native histograms.
+    case protobuf
+
+    /// The value of the HTTP header `Content-Type`.
+    public var contentType: String {
+        switch self {
+        case .text: "text/plain; version=0.0.4; charset=utf-8"
+        case .openMetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        case .protobuf:
+            "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+        }
+    }
+}
+
+/// A family of samples: one metric name.
+struct MetricFamily {
+    /// What kind of numbers it has.
+    enum Kind: String {
+        case counter, gauge, histogram
+    }
+
+    /// The name, of a counter without `_total`.
+    var name: String
+    var kind: Kind
+    /// The unit the name ends in, or empty.
+    var unit = ""
+    /// One line without backslashes and quotes.
+    var help: String
+}
+
+/// Builds a page of metrics: families one after the other, each with all its samples.
+protocol ExpositionWriter {
+    /// How this page spells labels; what is handed to it must be made for that.
+    static var labelForm: LabelForm { get }
+    /// The page so far.
+    var bytes: [UInt8] { get }
+
+    /// Writes a family's head; its samples must follow.
+    mutating func begin(_ family: MetricFamily)
+    /// Writes one sample under `labels` and then `more`.
+    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: UInt64)
+    /// As above for a number that may be negative.
+    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Int64)
+    /// As above for a number with a fraction; it must be finite.
+    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Double)
+    /// Writes the samples of one histogram.
+    mutating func histogram(_ labels: [UInt8], _ histogram: HistogramSnapshot)
+    /// Ends the page.
+    mutating func end()
+}
+
+extension ExpositionWriter {
+    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: UInt64) { write(labels, more, value) }
+    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Int64) { write(labels, more, value) }
+    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Double) { write(labels, more, value) }
+
+    /// One label whose value is known.
+    static func labels(_ name: StaticString, _ value: StaticString) -> [UInt8] {
+        var labels = LabelText(labelForm)
+        labels.add(name, value.description)
+        return labels.bytes
+    }
+}

@@ -1,0 +1,79 @@
+public import Calls
+
+/// Which names the numbers of calls are exported under.
+public struct MetricNameFamilies: OptionSet, Hashable, Sendable {
+    /// One bit a family of names.
+    public let rawValue: UInt8
+    /// Those families.
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// Weir's own names, `weir_*`.
+    public static let weir = MetricNameFamilies(rawValue: 1)
+    /// The names that Dubbo for Java and dubbo-go export themselves, `dubbo_provider_*` and `dubbo_consumer_*`.
+    public static let dubbo = MetricNameFamilies(rawValue: 2)
+}
+
+/// Whose metrics these are: labels of the Dubbo names that no call tells.
+public struct DubboIdentity: Equatable, Sendable {
+    /// The label `application_name`.
+    public var applicationName: String
+    /// The label `hostname`.
+    public var hostname: String
+    /// The label `ip`.
+    public var ip: String
+
+    /// An identity; what is empty is an empty label.
+    ///
+    /// - Parameters:
+    ///   - applicationName: The application beside Weir.
+    ///   - hostname: The machine or pod.
+    ///   - ip: Its address.
+    public init(applicationName: String = "", hostname: String = "", ip: String = "") {
+        self.applicationName = applicationName
+        self.hostname = hostname
+        self.ip = ip
+    }
+}
+
+/// One open connection as the balance of a consumer's connections sees it.
+public struct ConsumerConnection: Equatable, Sendable {
+    /// Where Weir stands.
+    public var side: Side
+    /// Who opened it.
+    public var consumer: String
+    /// How many calls it has carried.
+    public var calls: UInt64
+
+    /// A connection of a consumer.
+    ///
+    /// - Parameters:
+    ///   - side: Where Weir stands.
+    ///   - consumer: Who opened it.
+    ///   - calls: How many calls it has carried.
+    public init(side: Side, consumer: String, calls: UInt64) {
+        self.side = side
+        self.consumer = consumer
+        self.calls = calls
+    }
+}
+
+/// What may be on the metrics page besides what every Weir has; all of it is off unless it is set.
+public struct MetricsAdditions: Sendable {
+    /// The names to export the numbers of calls under; without ``MetricNameFamilies/weir`` no `weir_*` name is there.
+    public var names: MetricNameFamilies = .weir
+    /// Labels of the Dubbo names.
+    public var dubbo = DubboIdentity()
+    /// The callers' names by place, which puts the label `caller` on `weir_calls_total`; `nil` leaves it out.
+    ///
+    /// To be read after the workers' snapshots, so that everyone they name is in it.
+    public var callers: [String]?
+    /// The numbers of tracing; `nil` when it is off.
+    public var tracing: TracingCounters.Readings?
+    /// Lines that viewers of calls were too slow for; `nil` when nobody can view.
+    public var tapLinesDropped: UInt64?
+    /// The open connections whose consumers are known; `nil` leaves their balance out.
+    public var consumers: [ConsumerConnection]?
+
+    /// Nothing in addition.
+    public init() {}
+}
