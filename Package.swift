@@ -19,6 +19,13 @@ let views: [SwiftSetting] = house + [.enableExperimentalFeature("Lifetimes")]
 /// (see docs/architecture.md), and debug builds, which all tests run, keep them.
 let hot: [SwiftSetting] = views + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
+/// For code that a generator wrote and that takes no part in the house's rules.
+let generated: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
 /// Tests may use pointers freely.
 let testing: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -46,6 +53,11 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0", traits: []),
+        .package(url: "https://github.com/grpc/grpc-swift-2", from: "2.4.0"),
+        .package(url: "https://github.com/grpc/grpc-swift-nio-transport", from: "2.9.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -53,6 +65,8 @@ let package = Package(
         // Thin C targets.
         .target(name: "CLinux"),
         .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+        .systemLibrary(name: "CPcre2", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(name: "CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
         // Protocol cores: bytes in, facts out.
@@ -65,6 +79,7 @@ let package = Package(
         .target(name: "JSONRPC", dependencies: ["Wire", "Calls"], swiftSettings: hot),
         .target(name: "Triple", dependencies: ["Wire", "Calls"], swiftSettings: hot),
         .target(name: "Telemetry", dependencies: ["Wire", "Calls"], swiftSettings: house),
+        .target(name: "Policy", dependencies: ["Wire", "Calls", "CPcre2"], swiftSettings: hot),
         .target(
             name: "Inspection",
             dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry"],
@@ -78,7 +93,7 @@ let package = Package(
             swiftSettings: hot
         ),
         .target(name: "Capture", dependencies: ["Wire", "Calls", "Inspection", "CPcap"], swiftSettings: hot),
-        .target(name: "Settings", dependencies: ["CYaml"], swiftSettings: house),
+        .target(name: "Settings", dependencies: ["Calls", "Policy", "CYaml"], swiftSettings: house),
         .target(
             name: "Admin",
             dependencies: [
@@ -93,6 +108,28 @@ let package = Package(
             swiftSettings: house
         ),
         .target(
+            name: "OTLP",
+            dependencies: [.product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            swiftSettings: generated
+        ),
+        .target(
+            name: "Export",
+            dependencies: [
+                "Wire", "Calls", "Telemetry", "OTLP", "CZlib",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            swiftSettings: house
+        ),
+        .target(
             name: "Demo",
             dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux"],
             swiftSettings: house
@@ -100,7 +137,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "Wire", "Calls", "Dubbo", "Telemetry", "Inspection", "Relay", "Capture", "Settings", "Admin", "Demo",
+                "Wire", "Calls", "Dubbo", "HTTP1", "Telemetry", "Inspection", "Relay", "Capture", "Settings", "Admin",
+                "Export", "Demo",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -181,7 +219,26 @@ let package = Package(
             dependencies: ["weir", "Relay", "Inspection", "Telemetry", "Calls", "Wire", "TestSupport"],
             swiftSettings: testing
         ),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: testing),
+        .testTarget(
+            name: "SettingsTests",
+            dependencies: ["Settings", "Policy", "Calls", "TestSupport"],
+            swiftSettings: testing
+        ),
+        .testTarget(
+            name: "PolicyTests",
+            dependencies: ["Policy", "Calls", "Wire", "TestSupport"],
+            swiftSettings: testing
+        ),
+        .testTarget(
+            name: "ExportTests",
+            dependencies: [
+                "Export", "OTLP", "Telemetry", "Calls", "Wire", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            swiftSettings: testing
+        ),
         .testTarget(
             name: "TelemetryTests",
             dependencies: ["Telemetry", "Calls", "Wire", "TestSupport"],
@@ -201,7 +258,7 @@ let package = Package(
 
 // The builds that only test the cores (sanitizers, allocation counts) leave out what stands on packages from elsewhere.
 if Context.environment["WEIR_CORE_ONLY"] != nil {
-    let outer: Set = ["Admin", "weir", "AdminTests", "IntegrationTests"]
+    let outer: Set = ["Admin", "OTLP", "Export", "CZlib", "weir", "AdminTests", "ExportTests", "IntegrationTests"]
     package.targets.removeAll { outer.contains($0.name) }
     package.products.removeAll { $0.name == "weir" }
     package.dependencies = []

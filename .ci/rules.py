@@ -24,10 +24,11 @@ ARROWS = {
     "JSONRPC": {"Wire", "Calls"},
     "Triple": {"Wire", "Calls"},
     "Telemetry": {"Wire", "Calls", "Synchronization"},
+    "Policy": {"Wire", "Calls", "CPcre2", "Synchronization"},
     "Inspection": {"Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry"},
     "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "CLinux", "Glibc", "Synchronization"},
     "Capture": {"Wire", "Calls", "Inspection", "CPcap", "Glibc"},
-    "Settings": {"CYaml", "Glibc"},
+    "Settings": {"Calls", "Policy", "CYaml", "Glibc"},
     "Demo": {
         "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux", "Glibc", "Synchronization",
     },
@@ -35,8 +36,16 @@ ARROWS = {
         "Calls", "Telemetry", "Glibc", "Synchronization", "Logging", "ServiceLifecycle", "HTTPTypes", "Hummingbird",
         "HummingbirdCore", "NIOCore", "NIOPosix",
     },
+    # Generated; its Foundation stands where it is never compiled.
+    "OTLP": {"SwiftProtobuf", "FoundationEssentials", "Foundation"},
+    "Export": {
+        "Wire", "Calls", "Telemetry", "OTLP", "CZlib", "Glibc", "Synchronization", "FoundationEssentials",
+        "AsyncHTTPClient", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix",
+        "NIOSSL", "ServiceLifecycle", "SwiftProtobuf",
+    },
     "weir": {
-        "Wire", "Calls", "Telemetry", "Inspection", "Relay", "Capture", "Settings", "Admin", "Demo", "ArgumentParser",
+        "Wire", "Calls", "HTTP1", "Telemetry", "Inspection", "Relay", "Capture", "Settings", "Admin", "Export", "Demo",
+        "ArgumentParser",
         "Glibc", "Logging", "ServiceLifecycle", "Synchronization", "UnixSignals",
     },
 }
@@ -48,7 +57,9 @@ IMPORT = re.compile(
 POINTERS = re.compile(r"\b(?:withUnsafe|Unsafe(?:Mutable)?(?:Raw)?(?:Buffer)?Pointer|Unmanaged|OpaquePointer)\w*")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|fatalError|unimplemented)\b")
 # The cores, but for Wire, see bytes through spans only.
-CORES = {"Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Inspection"}
+CORES = {"Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy", "Inspection"}
+# Where they must not: the wrapper of PCRE2, and references that are not to be counted on every decision.
+WRAPPERS = {"PCREPattern.swift", "LimitPlan.swift"}
 
 breaches = []
 
@@ -59,17 +70,18 @@ def breach(path, line, text):
 
 def check_source(path, module):
     lines = path.read_text(encoding="utf8").splitlines()
-    if len(lines) > MAX_FILE_LINES and not path.stem.endswith("+Table"):
+    is_generated = path.name.endswith(".pb.swift")
+    if len(lines) > MAX_FILE_LINES and not is_generated and not path.stem.endswith("+Table"):
         breach(path, len(lines), f"longer than {MAX_FILE_LINES} lines: cut it by aspect")
     for number, line in enumerate(lines, 1):
         found = IMPORT.match(line)
         if found and found[1] not in ARROWS[module]:
             breach(path, number, f"{module} may not import {found[1]}")
-        if module in CORES and POINTERS.search(line.split("//")[0]) and "withUnsafeBytes" not in line:
+        if module in CORES and path.name not in WRAPPERS and POINTERS.search(line.split("//")[0]) and "withUnsafeBytes" not in line:
             breach(path, number, "pointer work belongs in Wire or in the one file that wraps a C library")
         if UNFINISHED.search(line):
             breach(path, number, "unfinished")
-        if len(line) > MAX_LINE_CHARACTERS:
+        if len(line) > MAX_LINE_CHARACTERS and not is_generated:
             breach(path, number, f"longer than {MAX_LINE_CHARACTERS} characters")
 
 

@@ -29,4 +29,19 @@ public protocol AdminBackend: Sendable {
     func snapshots() async -> WorkerSnapshots
     /// Asks all workers for their connections.
     func connections() async -> [ConnectionReport]
+    /// Begins to watch calls as they end.
+    ///
+    /// - Parameter parameters: Names and values that say which calls, as they came in the query.
+    /// - Returns: The calls; those that end from now on are among them.
+    /// - Throws: ``CallStreamRefusal``.
+    func calls(
+        matching parameters: [(name: String, value: String)]
+    ) async throws(CallStreamRefusal) -> CallStream
+    /// What is on the metrics page besides what every Weir has.
+    func additions() async -> MetricsAdditions
+}
+
+extension AdminBackend {
+    /// Nothing in addition.
+    public func additions() async -> MetricsAdditions { MetricsAdditions() }
 }

@@ -1,11 +1,15 @@
 internal import Calls
 internal import HTTPTypes
 internal import Hummingbird
+internal import NIOCore
 internal import Telemetry
 
-/// What a request brings along besides itself: nothing that is needed here.
+/// What a request brings along besides itself.
 struct AdminContext: InitializableFromSource {
-    init(source: ApplicationRequestContextSource) {}
+    /// The connection it came on.
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) { channel = source.channel }
 }
 
 /// Answers the requests of one listener; DESIGN.md 12 lists them.
@@ -17,12 +21,13 @@ struct AdminResponder: HTTPResponder {
         case readyz = "/readyz"
         case operations = "/v1/operations"
         case connections = "/v1/connections"
+        case calls = "/v1/calls"
 
         /// Whether the listener for scraping serves it too.
         var isForScraping: Bool {
             switch self {
             case .metrics, .healthz, .readyz: true
-            case .operations, .connections: false
+            case .operations, .connections, .calls: false
             }
         }
     }
@@ -32,11 +37,11 @@ struct AdminResponder: HTTPResponder {
     let source: MetricsSource
 
     func respond(to request: Request, context: AdminContext) async throws -> Response {
-        let response = await answer(request)
+        let response = await answer(request, context)
         return request.method == .head ? response.createHeadResponse() : response
     }
 
-    private func answer(_ request: Request) async -> Response {
+    private func answer(_ request: Request, _ context: AdminContext) async -> Response {
         guard let endpoint = Endpoint(rawValue: request.uri.path), listener == .main || endpoint.isForScraping else {
             return Self.problem(.notFound, "no such path")
         }
@@ -59,17 +64,19 @@ struct AdminResponder: HTTPResponder {
             return Self.response(.ok, Self.json, await source.operations())
         case .connections:
             return Self.response(.ok, Self.json, await source.connections())
+        case .calls:
+            return await calls(request, context.channel)
         }
     }
 
     private static let plain = "text/plain; charset=utf-8"
     private static let json = "application/json"
 
-    private static func problem(_ status: HTTPResponse.Status, _ text: StaticString) -> Response {
+    static func problem(_ status: HTTPResponse.Status, _ text: String) -> Response {
         var body = JSONText()
         body.beginObject()
         body.key("error")
-        body.string(literal: text)
+        body.string(text)
         body.endObject()
         body.endLine()
         return response(status, json, body.bytes)

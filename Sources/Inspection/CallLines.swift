@@ -4,6 +4,8 @@ public import Calls
 public final class CallLines: CallObserver {
     /// The lines so far, until their owner takes them.
     public private(set) var json = JSONText()
+    /// Added to the calls' times, in nanoseconds: what their clock is behind the time since 1970.
+    public var clockOffset: UInt64 = 0
     private let registry: OperationRegistry
     private var operations: [OperationID: Operation] = [:]
     private let flush: (borrowing CallLines) -> Void
@@ -13,7 +15,7 @@ public final class CallLines: CallObserver {
     /// - Parameters:
     ///   - registry: The operations of the process.
     ///   - flush: Looks at ``json`` and may take it; see ``removeAll()``.
-    public init(registry: OperationRegistry, flush: @escaping (borrowing CallLines) -> Void) {
+    public init(registry: OperationRegistry, flush: @escaping (borrowing CallLines) -> Void = { _ in }) {
         self.registry = registry
         self.flush = flush
     }
@@ -26,7 +28,7 @@ public final class CallLines: CallObserver {
         let operation = operation(observed.call.operation)
         json.beginObject()
         json.key("ts")
-        json.string(TimeText.seconds(observed.call.startNanoseconds))
+        json.string(TimeText.seconds(observed.call.startNanoseconds &+ clockOffset))
         json.key("duration_us")
         json.number(observed.call.durationNanoseconds / 1000)
         json.key("side")

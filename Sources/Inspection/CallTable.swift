@@ -26,6 +26,8 @@ final class CallTable {
         var kind: Kind
         var direction: Direction
         var side: Side
+        /// Who calls: a place in the process's ``CallerRegistry``.
+        var caller: UInt8 = CallerRegistry.unknown
         fileprivate var nextInBucket: Int32
         fileprivate var nextInSession: Int32
         fileprivate var previousInSession: Int32
@@ -126,6 +128,7 @@ final class CallTable {
         entries[place].kind = new.kind
         entries[place].direction = new.direction
         entries[place].side = new.side
+        entries[place].caller = new.caller
         let bucket = bucket(new.session, new.direction, new.id)
         entries[place].nextInBucket = buckets[bucket]
         buckets[bucket] = index

@@ -220,7 +220,8 @@ extension HTTP1Session {
         id: RawSpan,
         _ context: InspectedBytes
     ) {
-        context.inspector.prepareSpan(operation, headers, .jsonrpc, context.now)
+        let side = context.session.side(of: requestDirection)
+        context.inspector.prepareSpan(operation, headers, .jsonrpc, side: side, context.now)
         context.inspector.tracer?.note(.hasTextID)
         if !id.isEmpty { context.inspector.tracer?.note(.requestID, id) }
     }
@@ -249,8 +250,11 @@ extension HTTP1Session {
         let start = requests.start
         let timeout = headers.request.timeoutNanoseconds
         let operation = headers.operation(names, inspector)
-        if inspector.isTraced { inspector.prepareSpan(operation, headers, .triple, context.now) }
-        let entry = CallTable.Entry(
+        if inspector.isTraced {
+            let side = context.session.side(of: requestDirection)
+            inspector.prepareSpan(operation, headers, .triple, side: side, context.now)
+        }
+        var entry = CallTable.Entry(
             kind: .call,
             session: context.session.number,
             direction: requestDirection,
@@ -261,6 +265,9 @@ extension HTTP1Session {
             deadline: timeout > 0 ? start &+ timeout : inspector.defaultDeadline(start),
             requestBytes: 0
         )
+        if inspector.wantsCallers {
+            entry.caller = inspector.caller(headers.request.caller, in: texts, context.session)
+        }
         if context.isGoverned, judgement == .held {
             if isTripleRefused(entry, headers, head, context) { return }
             inject(.triple, context)

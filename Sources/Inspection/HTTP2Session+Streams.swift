@@ -44,8 +44,11 @@ extension HTTP2Session {
         if isGeneric, !endsStream { stream.marks.insert(.isGeneric) }
         if inspector.messageObserver != nil { observe(stream, headers) }
         let operation = headers.operation(names, inspector)
+        let bytes = headers.texts.bytes
+        let caller = inspector.wantsCallers ? inspector.caller(head.caller, in: bytes, context.session) : 0
         if inspector.isTraced {
-            inspector.prepareSpan(operation, headers, .triple, isGeneric: isGeneric, context.now)
+            let side = context.session.side(of: requests)
+            inspector.prepareSpan(operation, headers, .triple, isGeneric: isGeneric, side: side, context.now)
         }
         if context.isGoverned, names.kind(in: path).isBusiness, !half.isBlockPassed {
             if isRefused(stream, operation, headers, context) { return }
@@ -60,6 +63,7 @@ extension HTTP2Session {
             capture(id, .method)
             pending[id] = PendingCall(
                 operation: operation,
+                caller: caller,
                 interface: path.slice(names.interface).text,
                 version: headers.texts.bytes.slice(head.version).text,
                 group: headers.texts.bytes.slice(head.group).text,
@@ -67,7 +71,7 @@ extension HTTP2Session {
                 draft: inspector.isTraced ? inspector.tracer?.suspend() ?? Tracer.none : Tracer.none
             )
         } else {
-            count(id, operation, context) { headers.callTexts }
+            count(id, operation, caller, context) { headers.callTexts }
         }
         if endsStream { finishRequest(id, context) }
     }
@@ -85,6 +89,7 @@ extension HTTP2Session {
     private func count(
         _ id: UInt32,
         _ operation: OperationID,
+        _ caller: UInt8,
         _ context: InspectedBytes,
         texts: () -> Inspector.CallTexts
     ) {
@@ -93,7 +98,8 @@ extension HTTP2Session {
             if context.inspector.isTraced { context.inspector.tracer?.discard() }
             return
         }
-        let entry = callEntry(streams[place], operation, context)
+        var entry = callEntry(streams[place], operation, context)
+        entry.caller = caller
         let index = context.inspector.startCall(entry, context.session, now: context.now, texts: texts)
         guard index >= 0 else { return }
         streams[place].marks.insert(.isCounted)
@@ -350,7 +356,7 @@ extension HTTP2Session {
             )
         }
         if call.draft >= 0 { context.inspector.tracer?.resume(call.draft) }
-        count(id, operation, context) { call.texts }
+        count(id, operation, call.caller, context) { call.texts }
     }
 
     /// The class of the exception that a reply's first message carries; empty if it was not looked for or found.
@@ -402,6 +408,7 @@ extension HTTP2Session {
 /// A call that waits for its method's name.
 struct PendingCall {
     var operation: OperationID
+    var caller: UInt8
     var interface: String
     var version: String
     var group: String

@@ -55,6 +55,9 @@ extension HTTP2Session {
         let answer = TripleRefusal(reason, message: refusal.text)
         var entry = callEntry(stream, operation, context)
         entry.requestBytes = stream.requestBytes
+        if inspector.wantsCallers {
+            entry.caller = inspector.caller(headers.request.caller, in: headers.texts.bytes, context.session)
+        }
         let isGRPC = stream.form == .grpc
         inspector.countUntracked(
             entry,

@@ -53,7 +53,8 @@ extension Inspector {
             startNanoseconds: entry.start,
             durationNanoseconds: now > entry.start ? now - entry.start : 0,
             requestBytes: entry.requestBytes,
-            responseBytes: 0
+            responseBytes: 0,
+            caller: entry.caller
         )
         recorder.callFinished(call, wasInFlight: false)
         session.finishedCalls &+= 1
@@ -163,7 +164,8 @@ extension Inspector {
             startNanoseconds: entry.start,
             durationNanoseconds: end > entry.start ? end - entry.start : 0,
             requestBytes: entry.requestBytes,
-            responseBytes: responseBytes
+            responseBytes: responseBytes,
+            caller: entry.caller
         )
         recorder.callFinished(call, wasInFlight: true, isStream: stream != nil)
         if let stream { recorder.streamFinished(call, requests: stream.requests, responses: stream.responses) }
@@ -182,15 +184,25 @@ extension Inspector {
         _ stream: StreamMessages?,
         _ mayBeLate: Bool
     ) {
-        guard let tracer else { return }
-        _ = tracer.end(
-            index,
-            call,
-            id: id,
-            session,
-            stream: stream,
-            mayBeLate: mayBeLate
-        )
+        guard let tracer,
+            let start = tracer.end(index, call, id: id, session, stream: stream, mayBeLate: mayBeLate),
+            tracer.options.givesExemplars
+        else { return }
+        recorder.exemplar(call, traceID: start.traceID, spanID: start.spanID, isStream: stream != nil)
+    }
+
+    /// Who calls, if calls are counted by caller.
+    ///
+    /// - Parameters:
+    ///   - name: The caller's name, in `texts`; empty if it does not say.
+    ///   - texts: What the name's range points into.
+    ///   - session: Its connection's session, which keeps what it said last.
+    /// - Returns: Its place in the process's registry.
+    func caller(_ name: ByteRange, in texts: RawSpan, _ session: Session) -> UInt8 {
+        guard !name.isEmpty, let callers else { return session.caller }
+        let place = callers.cache.place(of: texts.slice(name))
+        session.caller = place
+        return place
     }
 
     private func report(
@@ -230,4 +242,11 @@ extension Inspector {
 struct StreamMessages: BitwiseCopyable {
     var requests: UInt64
     var responses: UInt64
+}
+
+/// A worker's callers, where a class can hold them.
+final class CallerBox {
+    var cache: CallerCache
+
+    init(registry: CallerRegistry) { cache = CallerCache(registry: registry) }
 }

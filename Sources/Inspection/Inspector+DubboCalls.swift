@@ -33,6 +33,7 @@ extension Inspector {
                 frame.header,
                 frame.texts,
                 isGeneric: box.reader.request.known.contains(.genericMethod),
+                side: session.side(of: direction),
                 now
             )
         }
@@ -57,7 +58,7 @@ extension Inspector {
         let group = body.slice(glance.attachments.group)
         let known = glance.names.isEmpty ? nil : operations.known(.dubbo, key: body.slice(glance.names), group: group)
         let operation = known ?? learn(glance, body, group)
-        if wantsTraces { trace(glance, operation, header, body, now) }
+        if wantsTraces { trace(glance, operation, header, body, side: session.side(of: direction), now) }
         beginCall(header, now, operation, glance.attachments, nil, body, session, direction, now)
     }
 
@@ -90,7 +91,7 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        let entry = CallTable.Entry(
+        var entry = CallTable.Entry(
             kind: .call,
             session: session.number,
             direction: direction,
@@ -101,6 +102,7 @@ extension Inspector {
             deadline: start &+ timeout(wanted, timeoutNumber, texts),
             requestBytes: header.frameBytes
         )
+        if wantsCallers { entry.caller = caller(wanted.caller, in: texts, session) }
         if judgement != .none, isRefused(entry, header, session, now, texts: { self.texts(of: wanted, texts) }) {
             return
         }

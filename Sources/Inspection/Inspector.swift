@@ -82,6 +82,17 @@ public final class Inspector {
         didSet { wantsTraces = isTraced || callObserver != nil }
     }
 
+    /// Where callers get their numbers, to be counted by; `nil` costs nothing.
+    public var callerRegistry: CallerRegistry? {
+        didSet {
+            callers = callerRegistry.map { CallerBox(registry: $0) }
+            wantsCallers = callers != nil
+        }
+    }
+    private(set) var callers: CallerBox?
+    /// Whether there are ``callers``: asking that itself would retain them.
+    private(set) var wantsCallers = false
+
     /// Makes spans of calls; `nil` costs nothing.
     public var tracer: Tracer? {
         didSet {

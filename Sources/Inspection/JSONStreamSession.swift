@@ -235,7 +235,7 @@ final class JSONStreamSession: ProtocolSession {
                 deadline: inspector.defaultDeadline(half.start),
                 requestBytes: call.byteCount
             )
-            if inspector.isTraced { inspector.prepareSpan(entry.operation, id: call.id, context.now) }
+            if inspector.isTraced { inspector.prepareSpan(entry.operation, id: call.id, side: entry.side, context.now) }
             let isTracked = refusal == nil && !call.isNotification && call.idKey != nil
             guard !isTracked else {
                 let index = inspector.startCall(entry, context.session, now: context.now) {

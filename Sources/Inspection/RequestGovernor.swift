@@ -63,6 +63,7 @@ public enum Verdict: Sendable {
     /// - Parameters:
     ///   - key: Its name.
     ///   - value: Its value.
+    /// - Returns: The verdict.
     public static func insert(key: String, value: String) -> Verdict { .insert([InsertedText(key: key, value: value)]) }
 }
 

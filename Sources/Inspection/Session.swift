@@ -36,6 +36,8 @@ public final class Session {
     public internal(set) var inFlight = 0
     /// The calls that were answered or given up, or of which no reply was asked.
     public internal(set) var finishedCalls: UInt64 = 0
+    /// Who called last: a place in the process's ``CallerRegistry``, if callers are wanted.
+    public internal(set) var caller = CallerRegistry.unknown
     /// Bytes of replies that have passed; counted only while calls are traced.
     var replyBytes: UInt64 = 0
     /// The bytes of each direction while they are too few to tell, at most 15 each.

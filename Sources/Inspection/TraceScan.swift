@@ -47,14 +47,22 @@ struct TraceScan {
 
 extension Inspector {
     /// Looks a Dubbo request that was understood at a glance through for what it says of traces.
-    func trace(_ glance: RequestGlance, _ operation: OperationID, _ header: FrameHeader, _ body: RawSpan, _ now: UInt64) {
+    func trace(
+        _ glance: RequestGlance,
+        _ operation: OperationID,
+        _ header: FrameHeader,
+        _ body: RawSpan,
+        side: Side,
+        _ now: UInt64
+    ) {
         scanTraces { scan, names in
             var cursor = AttachmentCursor(glance, in: body)
             while let attachment = cursor.next() {
                 scan.take(body.slice(attachment.key), attachment.value, names)
             }
         }
-        prepareSpan(operation, glance.attachments.caller, header, body, isGeneric: glance.names.isEmpty, now)
+        let isGeneric = glance.names.isEmpty
+        prepareSpan(operation, glance.attachments.caller, header, body, isGeneric: isGeneric, side: side, now)
     }
 
     /// Looks the attachments of a Dubbo request through for what they say of traces.
@@ -65,6 +73,7 @@ extension Inspector {
         _ header: FrameHeader,
         _ texts: RawSpan,
         isGeneric: Bool,
+        side: Side,
         _ now: UInt64
     ) {
         scanTraces { scan, names in
@@ -72,7 +81,7 @@ extension Inspector {
                 scan.take(texts.slice(attachment.key), attachment.value, names)
             }
         }
-        prepareSpan(operation, caller, header, texts, isGeneric: isGeneric, now)
+        prepareSpan(operation, caller, header, texts, isGeneric: isGeneric, side: side, now)
     }
 
     @inline(__always)
@@ -91,10 +100,11 @@ extension Inspector {
         _ header: FrameHeader,
         _ texts: RawSpan,
         isGeneric: Bool,
+        side: Side,
         _ now: UInt64
     ) {
         guard let tracer else { return }
-        tracer.prepare(operation, traceScan.fields, caller: caller, in: texts, .dubbo, now: now)
+        tracer.prepare(operation, traceScan.fields, caller: caller, in: texts, .dubbo, side, now: now)
         tracer.note(serialization: header.serialization, isGeneric ? .isGeneric : [])
         tracer.note(traceScan.listed, in: texts)
     }
@@ -105,6 +115,7 @@ extension Inspector {
         _ headers: borrowing HeaderTexts,
         _ callProtocol: CallProtocol,
         isGeneric: Bool = false,
+        side: Side,
         _ now: UInt64
     ) {
         guard let tracer else { return }
@@ -115,6 +126,7 @@ extension Inspector {
             caller: headers.request.caller,
             in: texts,
             callProtocol,
+            side,
             now: now
         )
         if isGeneric { tracer.note(.isGeneric) }
@@ -123,9 +135,9 @@ extension Inspector {
     }
 
     /// Decides about tracing a JSON-RPC request that has no headers.
-    func prepareSpan(_ operation: OperationID, id: RawSpan, _ now: UInt64) {
+    func prepareSpan(_ operation: OperationID, id: RawSpan, side: Side, _ now: UInt64) {
         guard let tracer else { return }
-        tracer.prepare(operation, TraceFields(), caller: .empty, in: id, .jsonrpc, now: now)
+        tracer.prepare(operation, TraceFields(), caller: .empty, in: id, .jsonrpc, side, now: now)
         tracer.note(.hasTextID)
         if !id.isEmpty { tracer.note(.requestID, id) }
     }

@@ -13,6 +13,9 @@ public struct TracingOptions: Equatable, Sendable {
     /// The forms it is written in.
     public var injectedFormats: [TraceFormat] = [.traceparent]
 
+    /// Whether the operations' duration histograms are given the ids of spans.
+    public var givesExemplars = true
+
     /// Reads every form and writes none.
     public init() {}
 }
@@ -57,6 +60,7 @@ public final class Tracer {
     let sampler: Sampler
     let outlet: SpanOutlet
     let counters: TracingCounters
+    private let ownName: LearnedName?
     let names: TraceNames
     private var randomState: UInt64
     private var drafts: [Draft] = []
@@ -79,7 +83,15 @@ public final class Tracer {
     ///   - sampler: Decides what is traced; shared by all workers.
     ///   - outlet: Where this worker's spans go.
     ///   - counters: Where malformed contexts and injections are counted.
-    public init(options: TracingOptions, sampler: Sampler, outlet: SpanOutlet, counters: TracingCounters) {
+    ///   - ownName: Is told how the application beside Weir names itself.
+    public init(
+        options: TracingOptions,
+        sampler: Sampler,
+        outlet: SpanOutlet,
+        counters: TracingCounters,
+        ownName: LearnedName? = nil
+    ) {
+        self.ownName = ownName
         self.options = options
         self.sampler = sampler
         self.outlet = outlet
@@ -110,6 +122,7 @@ public final class Tracer {
     ///   - caller: Who calls; empty if it does not say.
     ///   - texts: What the ranges point into.
     ///   - callProtocol: Whose call it is.
+    ///   - side: Where Weir stands: on the consumer side it is the application beside it that calls.
     ///   - now: The time, in nanoseconds.
     func prepare(
         _ operation: OperationID,
@@ -117,8 +130,10 @@ public final class Tracer {
         caller: ByteRange,
         in texts: RawSpan,
         _ callProtocol: CallProtocol,
+        _ side: Side,
         now: UInt64
     ) {
+        if side == .consumer, !caller.isEmpty, let ownName, !ownName.isKnown { ownName.learn(texts.slice(caller).text) }
         let context = context(fields, in: texts)
         let isWritten = isInjecting && options.injected.contains(callProtocol)
         var traceID = context?.traceID ?? TraceID(high: 0, low: 0)

@@ -5,6 +5,8 @@ internal import Telemetry
 enum Command: Sendable {
     case snapshot(@Sendable (RecorderSnapshot) -> Void)
     case connections(@Sendable ([ConnectionReport]) -> Void)
+    /// Look who watches calls now, and say when that is done.
+    case watch(CallWatchers, @Sendable () -> Void)
     /// Stop accepting, finish what is in flight, end by this time (monotonic nanoseconds).
     case drain(deadline: UInt64)
 }

@@ -27,6 +27,10 @@ public struct ConnectionReport: Sendable {
     public let bytesToDownstream: UInt64
     /// Whether upstream has not accepted yet.
     public let isConnecting: Bool
+    /// How many calls it has carried to their end.
+    public let finishedCalls: UInt64
+    /// Who called last: a place in the process's ``CallerRegistry``.
+    public let caller: UInt8
 }
 
 /// What the relay tells its owner of; called on the workers' threads, so it must be quick.
@@ -35,6 +39,8 @@ public struct RelayHooks: Sendable {
     public var refused: @Sendable (Endpoint, RefusalReason) -> Void = { _, _ in }
     /// Accepting pauses for want of what the text says.
     public var acceptPaused: @Sendable (String) -> Void = { _ in }
+    /// Where callers get their numbers, if calls are counted by caller.
+    public var callerRegistry: CallerRegistry?
     /// Makes what turns a worker's calls into spans; asked once for each worker, `nil` for none.
     public var makeTracer: @Sendable () -> Tracer? = { nil }
     /// Makes the session of a new connection.
@@ -85,6 +91,7 @@ public final class Relay: Sendable {
     public static let answerNanoseconds: UInt64 = 100_000_000
 
     private let mailboxes: [Mailbox]
+    let watchers: CallWatchers
     /// The addresses that are listened on, ports filled in.
     public let addresses: [Endpoint]
     private let running: Mutex<Running>
@@ -120,6 +127,7 @@ public final class Relay: Sendable {
         let sets = try Self.openListeners(configuration.listeners, workers: count)
         addresses = sets.first?.compactMap { Linux.localEndpoint($0.descriptor) } ?? []
         self.mailboxes = mailboxes
+        watchers = CallWatchers(mailboxes)
         running = Mutex(Running(workers: count))
         last = Mutex(Array(repeating: nil, count: count))
         for index in 0..<count {
@@ -233,7 +241,7 @@ public final class Relay: Sendable {
         return answers.flatMap { $0 ?? [] }
     }
 
-    private func ask<Answer: Sendable>(
+    func ask<Answer: Sendable>(
         _ command: (@escaping @Sendable (Answer) -> Void) -> Command
     ) async -> [Answer?] {
         let gathering = Gathering<Answer>(count: mailboxes.count)
@@ -273,12 +281,14 @@ public final class Relay: Sendable {
     }
 
     private func workerEnded() {
-        let waiters = running.withLock { running in
+        let waiters: [CheckedContinuation<Void, Never>]? = running.withLock { running in
             running.workers -= 1
-            guard running.workers == 0 else { return [CheckedContinuation<Void, Never>]() }
+            guard running.workers == 0 else { return nil }
             defer { running.waiters = [] }
             return running.waiters
         }
+        guard let waiters else { return }
+        watchers.end()
         for waiter in waiters { waiter.resume() }
     }
 }

@@ -75,6 +75,7 @@ final class Worker {
         recorder = Recorder(labels: shared.labels)
         inspector = Inspector(registry: shared.registry, recorder: recorder, limits: configuration.inspection)
         inspector.tracer = hooks.makeTracer()
+        inspector.callerRegistry = hooks.callerRegistry
         guard self.queue.add(mailbox.event, EventQueue.readable, token: Token.commands) == 0 else { return nil }
         for index in self.listeners.indices {
             let token = Token.firstListener - UInt64(index)
@@ -173,6 +174,9 @@ final class Worker {
             switch command {
             case .snapshot(let reply): reply(recorder.snapshot())
             case .connections(let reply): reply(reports())
+            case .watch(let watchers, let reply):
+                watch(watchers)
+                reply()
             case .drain(let deadline): beginDrain(deadline)
             }
         }
@@ -192,7 +196,9 @@ final class Worker {
                 inFlight: pair.session.inFlight,
                 bytesToUpstream: pair.up.receivedBytes,
                 bytesToDownstream: pair.down.receivedBytes,
-                isConnecting: pair.phase == .connecting
+                isConnecting: pair.phase == .connecting,
+                finishedCalls: pair.session.finishedCalls,
+                caller: pair.session.caller
             )
         }
     }

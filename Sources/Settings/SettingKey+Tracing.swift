@@ -92,7 +92,12 @@ extension SettingKey {
             .duration(.seconds(1)...(.seconds(3600))),
             "how often to ask"
         ),
-        .value("tracing.keep-errors", \.tracing.keepErrors, .boolean, "whether calls that fail are traced all the same"),
+        .value(
+            "tracing.keep-errors",
+            \.tracing.keepErrors,
+            .boolean,
+            "whether calls that fail are traced all the same"
+        ),
         .optional(
             "tracing.keep-slower",
             \.tracing.keepSlower,

@@ -27,14 +27,23 @@ extension SettingsFile {
 /// Facts about the process that Weir runs in.
 public enum ProcessFacts {
     /// The environment's variables that begin with `WEIR_`.
-    public static var weirVariables: [String: String] {
+    public static var weirVariables: [String: String] { variables.filter { $0.key.hasPrefix("WEIR_") } }
+
+    /// The machine's name, or the pod's; empty where the kernel does not say.
+    public static var hostName: String {
+        guard let name = try? readFile("/proc/sys/kernel/hostname", limitBytes: 1024) else { return "" }
+        return String(decoding: name.prefix { $0 > 0x20 }, as: UTF8.self)
+    }
+
+    /// All of the environment's variables.
+    public static var variables: [String: String] {
         var variables: [String: String] = [:]
         // SAFETY: `environ` is a list of C strings that ends in nil; Weir never changes its environment.
         var next = unsafe environ
         while let entry = unsafe next.pointee {
             let text = unsafe String(cString: entry)
             unsafe next += 1
-            guard text.hasPrefix("WEIR_"), let sign = text.firstIndex(of: "=") else { continue }
+            guard let sign = text.firstIndex(of: "=") else { continue }
             variables[String(text[..<sign])] = String(text[text.index(after: sign)...])
         }
         return variables

@@ -69,7 +69,7 @@ extension ValueKind where Value == Double {
     static func decimal(_ range: ClosedRange<Double>) -> Self {
         Self(
             parse: { text throws(Rejection) in
-                let isPlain = text.utf8.allSatisfy { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || $0 == UInt8(ascii: ".") }
+                let isPlain = text.utf8.allSatisfy { 0x30...0x39 ~= $0 || $0 == UInt8(ascii: ".") }
                 guard isPlain, let value = Double(text) else {
                     throw Rejection(reason: "not a number: \(text.quoted); write it as 0.01 or 10")
                 }
@@ -199,7 +199,7 @@ extension ValueKind where Value == String {
     static var name: Self {
         Self(
             parse: { text throws(Rejection) in
-                guard 1...255 ~= text.utf8.count, text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f })
+                guard 1...255 ~= text.utf8.count, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })
                 else { throw Rejection(reason: "not a name of 1...255 printable characters: \(text.quoted)") }
                 return text
             },

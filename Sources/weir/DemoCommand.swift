@@ -35,6 +35,12 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: "Seed of the calls that are made.")
     var seed: UInt64 = 1
 
+    @Option(help: "Collector that spans go to, such as Jaeger's http://HOST:4318.")
+    var traces: String?
+
+    @Option(help: "Any setting of weir run: section.key=value; may be repeated.")
+    var set: [String] = []
+
     func validate() throws {
         if let seconds, !(seconds > 0 && seconds <= 86_400) {
             throw ValidationError("--seconds takes a number above 0 and up to 86400")
@@ -69,11 +75,12 @@ struct DemoCommand: AsyncParsableCommand {
         let server = AdminServer(configuration: settings.admin.configuration, backend: proxy, logger: logger) {
             [port = demo.adminPort] _, number in port.number.store(number, ordering: .relaxed)
         }
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: server)]
+        for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
+        services.append(.init(service: demo, successTerminationBehavior: .gracefullyShutdownGroup))
         let group = ServiceGroup(
             configuration: .init(
-                services: [
-                    .init(service: server), .init(service: demo, successTerminationBehavior: .gracefullyShutdownGroup),
-                ],
+                services: services,
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: logger
             )
@@ -87,7 +94,16 @@ struct DemoCommand: AsyncParsableCommand {
     }
 
     private func settings(providerPort: UInt16) throws -> WeirSettings {
-        let overrides = [
+        var overrides: [SettingsOverride] = []
+        if let traces {
+            overrides.append(SettingsOverride(keyPath: "tracing.endpoint", text: traces, flag: "--traces"))
+        }
+        for pair in set {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let value = parts.count == 2 ? String(parts[1]) : ""
+            overrides.append(SettingsOverride(keyPath: String(parts[0]), text: value, flag: "--set"))
+        }
+        overrides += [
             SettingsOverride(keyPath: "provider.listen", text: "127.0.0.1:0", flag: "--demo"),
             SettingsOverride(keyPath: "provider.upstream", text: "127.0.0.1:\(providerPort)", flag: "--demo"),
             SettingsOverride(keyPath: "relay.workers", text: "1", flag: "--demo"),

@@ -16,20 +16,33 @@ final class Proxy: AdminBackend {
     let labels = SeriesLabels()
     let build = BuildInfo(version: Build.version, revision: Build.revision)
     let relay: Relay
+    /// Spans, if any are wanted.
+    let tracing: Tracing?
+    private let callers: CallerRegistry?
+    private let metrics: MetricsSettings
     private let accepting = Atomic<Bool>(true)
+    private let isInspecting: Bool
 
     /// Starts the workers.
     ///
     /// - Throws: The exit code, after what is wrong has been printed.
     init(_ settings: WeirSettings, logger: Logger) throws {
         registry = OperationRegistry(capacity: settings.inspection.maxOperations)
+        isInspecting = settings.inspection.isEnabled
+        let tracing = try Tracing(settings, registry: registry)
+        self.tracing = tracing
+        metrics = settings.metrics
+        callers = metrics.callers ? CallerRegistry() : nil
         let configuration = try Self.configuration(settings)
+        var hooks = Self.hooks(logger)
+        hooks.callerRegistry = callers
+        if let tracing { hooks.makeTracer = { tracing.makeTracer(workers: configuration.workers) } }
         do throws(RelayError) {
             relay = try Relay(
                 configuration: configuration,
                 registry: registry,
                 labels: labels,
-                hooks: Self.hooks(logger)
+                hooks: hooks
             )
         } catch {
             switch error {
@@ -64,6 +77,57 @@ final class Proxy: AdminBackend {
                 bytesToDownstream: report.bytesToDownstream,
                 state: report.isConnecting ? .connecting : (isReady ? .open : .draining)
             )
+        }
+    }
+
+    func additions() async -> MetricsAdditions {
+        var additions = MetricsAdditions()
+        additions.names = metrics.names.reduce(into: []) { families, name in
+            switch name {
+            case .weir: families.insert(.weir)
+            case .dubbo: families.insert(.dubbo)
+            }
+        }
+        additions.dubbo = DubboIdentity(
+            applicationName: metrics.application ?? tracing?.serviceName ?? "",
+            hostname: ProcessFacts.hostName,
+            ip: ProcessFacts.variables["POD_IP"] ?? ""
+        )
+        additions.tracing = tracing?.counters.readings
+        additions.tapLinesDropped = isInspecting ? relay.droppedCallLines : nil
+        guard metrics.callers, let callers else { return additions }
+        let connections = await relay.connections()
+        let names = callers.names
+        additions.callers = names
+        additions.consumers = connections.filter { $0.connectionProtocol.isForCalls }.map { connection in
+            let name = CallerRegistry.name(of: connection.caller, in: names)
+            return ConsumerConnection(
+                side: connection.side,
+                consumer: name.isEmpty ? connection.peer.addressText : name,
+                calls: connection.finishedCalls
+            )
+        }
+        return additions
+    }
+
+    func calls(
+        matching parameters: [(name: String, value: String)]
+    ) async throws(CallStreamRefusal) -> CallStream {
+        guard isInspecting else { throw .unavailable("inspection is switched off") }
+        let filter: CallFilter
+        do throws(CallFilterProblems) {
+            filter = try CallFilter(parameters: parameters)
+        } catch {
+            throw .badParameters(error.description)
+        }
+        do throws(CallWatchRefusal) {
+            let watch = try await relay.watchCalls(filter)
+            return CallStream(next: { await watch.next() }, cancel: { watch.cancel() })
+        } catch {
+            switch error {
+            case .tooMany: throw .unavailable("there are \(Relay.maxCallWatches) viewers already")
+            case .ended: throw .unavailable("no connections are relayed any more")
+            }
         }
     }
 
@@ -163,5 +227,15 @@ extension Duration {
         let parts = components
         guard parts.seconds >= 0 else { return 0 }
         return UInt64(parts.seconds) * 1_000_000_000 + UInt64(max(0, parts.attoseconds) / 1_000_000_000)
+    }
+}
+
+extension ConnectionProtocol {
+    /// Whether calls are counted in it.
+    fileprivate var isForCalls: Bool {
+        switch self {
+        case .dubbo, .triple, .jsonrpc: true
+        case .silent, .http, .tls, .opaque: false
+        }
     }
 }

@@ -1,5 +1,6 @@
 internal import Admin
 internal import ArgumentParser
+internal import Export
 internal import Glibc
 internal import Logging
 internal import Relay
@@ -37,13 +38,13 @@ struct RunCommand: AsyncParsableCommand {
         let relay = RelayService(proxy: proxy, drainDeadline: settings.relay.drainDeadline, logger: logger)
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .error)
-        // Services stop in reverse order: the numbers can be scraped until the last call has ended.
+        // Services stop in reverse order: the numbers can be scraped, and spans leave, until the last call has ended.
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: admin)]
+        for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
+        services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         let group = ServiceGroup(
             configuration: .init(
-                services: [
-                    .init(service: admin),
-                    .init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup),
-                ],
+                services: services,
                 gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: quiet
             )
@@ -52,6 +53,9 @@ struct RunCommand: AsyncParsableCommand {
             try await group.run()
         } catch let error as AdminError {
             Output.error(error.description)
+            throw ExitStatus.unavailable
+        } catch let error as ExportProblem {
+            Output.error("tracing: \(error.description)")
             throw ExitStatus.unavailable
         }
     }

@@ -7,7 +7,10 @@ struct Weir: AsyncParsableCommand {
         commandName: "weir",
         abstract: "Makes Dubbo traffic visible and governable, without touching the services.",
         version: Build.version,
-        subcommands: [RunCommand.self, DemoCommand.self, ReadCommand.self, CheckCommand.self, InterceptCommand.self]
+        subcommands: [
+            RunCommand.self, DemoCommand.self, TapCommand.self, ReadCommand.self, CheckCommand.self,
+            InterceptCommand.self,
+        ]
     )
 }
 

@@ -104,7 +104,8 @@ private final class WebRun: CallObserver {
         recorder = Recorder(labels: labels)
         inspector = Inspector(registry: registry, recorder: recorder, limits: Self.limits)
         if isGoverned { inspector.governor = WebGovernor(registry) }
-        session = inspector.open(side: .provider, connection: ObservedConnection(client: Endpoint(ipv4: 1, port: 1), server: Endpoint(ipv4: 2, port: 2)))
+        let ends = ObservedConnection(client: Endpoint(ipv4: 1, port: 1), server: Endpoint(ipv4: 2, port: 2))
+        session = inspector.open(side: .provider, connection: ends)
         guard isWatched else { return }
         inspector.callObserver = self
         inspector.messageObserver = lines

@@ -38,7 +38,8 @@ final class TracedBench {
         return batch.spans.map { facts in
             var span = SeenSpan(facts: facts, operation: bench.registry[facts.call.operation])
             SpanTexts.forEach(batch.texts[facts.texts.indices]) { kind, number, text in
-                span.texts.append(SeenSpan.Text(kind: kind, number: number, text: String(decoding: text, as: UTF8.self)))
+                let text = String(decoding: text, as: UTF8.self)
+                span.texts.append(SeenSpan.Text(kind: kind, number: number, text: text))
             }
             return span
         }

@@ -69,19 +69,40 @@ import Testing
                 "weir.yaml:1:14: inspection.call-timeout: not a time: \"off\"; write it as 500ms, 10s, 1m, 1h"
             ),
             ("admin: {token: short}", "weir.yaml:1:9: admin.token: must be 8...256 visible ASCII characters"),
-            ("tracing: {endpoint: collector:4318}", "weir.yaml:1:11: tracing.endpoint: not an address: \"collector:4318\"; write it as http://HOST:PORT"),
-            ("tracing: {endpoint: \"http:///x\"}", "weir.yaml:1:11: tracing.endpoint: not an address: \"http:///x\"; write it as http://HOST:PORT"),
+            (
+                "tracing: {endpoint: collector:4318}",
+                "weir.yaml:1:11: tracing.endpoint: not an address: \"collector:4318\"; write it as http://HOST:PORT"
+            ),
+            (
+                "tracing: {endpoint: \"http:///x\"}",
+                "weir.yaml:1:11: tracing.endpoint: not an address: \"http:///x\"; write it as http://HOST:PORT"
+            ),
             ("tracing: {ratio: 1.5}", "weir.yaml:1:11: tracing.ratio: not in 0...1: 1.5"),
             ("tracing: {ratio: -1}", "weir.yaml:1:11: tracing.ratio: not a number: \"-1\"; write it as 0.01 or 10"),
-            ("tracing: {ratio: 1.2.3}", "weir.yaml:1:11: tracing.ratio: not a number: \"1.2.3\"; write it as 0.01 or 10"),
+            (
+                "tracing: {ratio: 1.2.3}",
+                "weir.yaml:1:11: tracing.ratio: not a number: \"1.2.3\"; write it as 0.01 or 10"
+            ),
             ("tracing: {rate: 0}", "weir.yaml:1:11: tracing.rate: not in 0.001...1000000: 0"),
             ("tracing: {headers: [secret]}", "weir.yaml:1:21: tracing.headers: not a header; write it as NAME=VALUE"),
-            ("tracing: {formats: [w3c]}", "weir.yaml:1:21: tracing.formats: not one of traceparent, uber-trace-id, b3, b3-multi: \"w3c\""),
-            ("propagate: {dubbo: inject}", "weir.yaml:1:13: propagate.dubbo: a context of Weir's own needs spans: set tracing.endpoint"),
-            ("tracing: {remote-sampling: http://a}", "weir.yaml:1:11: tracing.remote-sampling: there are no spans: set tracing.endpoint"),
+            (
+                "tracing: {formats: [w3c]}",
+                "weir.yaml:1:21: tracing.formats: not one of traceparent, uber-trace-id, b3, b3-multi: \"w3c\""
+            ),
+            (
+                "propagate: {dubbo: inject}",
+                "weir.yaml:1:13: propagate.dubbo: a context of Weir's own needs spans: set tracing.endpoint"
+            ),
+            (
+                "tracing: {remote-sampling: http://a}",
+                "weir.yaml:1:11: tracing.remote-sampling: there are no spans: set tracing.endpoint"
+            ),
             ("metrics: {names: weir}", "weir.yaml:1:11: metrics.names: must be a list"),
             ("metrics: {names: []}", "weir.yaml:1:11: metrics.names: must have 1...8 items"),
-            ("metrics:\n  names:\n    - weir\n    - bogus", "weir.yaml:4:7: metrics.names: not one of weir, dubbo: \"bogus\""),
+            (
+                "metrics:\n  names:\n    - weir\n    - bogus",
+                "weir.yaml:4:7: metrics.names: not one of weir, dubbo: \"bogus\""
+            ),
             ("metrics: {names: [weir, weir]}", "weir.yaml:1:25: metrics.names: given twice: \"weir\""),
             ("redact: [a, [b]]", "weir.yaml:1:13: redact: must be a list of texts, found a list"),
             ("redact: [\"\"]", "weir.yaml:1:10: redact: not a name of 1...128 visible ASCII characters: \"\""),

@@ -1,0 +1,110 @@
+internal import Glibc
+internal import HTTPTypes
+internal import Hummingbird
+internal import HummingbirdCore
+internal import NIOCore
+internal import ServiceLifecycle
+
+/// `GET /v1/calls`.
+extension AdminResponder {
+    /// After each piece the next lines are gathered so long: with many calls a piece then holds many, and the workers
+    /// wake nobody for most of them.
+    private static let gathering = Duration.milliseconds(10)
+    /// How long a viewer who takes nothing may keep a server that was asked to stop.
+    private static let patience = TimeAmount.seconds(1)
+
+    func calls(_ request: Request, _ channel: any Channel) async -> Response {
+        // Behind a body that nobody reads the end of the connection would not be seen.
+        guard request.headers[.contentLength] ?? "0" == "0", request.headers[.transferEncoding] == nil else {
+            return Self.problem(.badRequest, "takes no body")
+        }
+        do throws(CallStreamRefusal) {
+            let parameters = try QueryParameters.read(request.uri.query ?? "")
+            let stream = try await backend.calls(matching: parameters)
+            var headers = HTTPFields()
+            headers[.contentType] = "application/x-ndjson"
+            headers[.cacheControl] = "no-store"
+            // Noticing that the viewer leaves uses the connection up.
+            headers[.connection] = "close"
+            Self.keepAlive(channel)
+            return Response(status: .ok, headers: headers, body: Self.body(stream, request, channel))
+        } catch {
+            switch error {
+            case .badParameters(let reason): return Self.problem(.badRequest, reason)
+            case .unavailable(let reason): return Self.problem(.serviceUnavailable, reason)
+            }
+        }
+    }
+
+    /// Lets the kernel find out whether a viewer who hears nothing is still there.
+    private static func keepAlive(_ channel: any Channel) {
+        let options: [(ChannelOptions.Types.SocketOption, Int)] = [
+            (.init(level: .socket, name: .so_keepalive), 1),
+            (.init(level: .tcp, name: .init(rawValue: TCP_KEEPIDLE)), 30),
+            (.init(level: .tcp, name: .init(rawValue: TCP_KEEPINTVL)), 10),
+            (.init(level: .tcp, name: .init(rawValue: TCP_KEEPCNT)), 3),
+        ]
+        for (option, value) in options { _ = channel.setOption(option, value: value) }
+    }
+
+    /// The lines until there are no more, the viewer is gone, or the server stops.
+    private static func body(_ stream: CallStream, _ request: Request, _ channel: any Channel) -> ResponseBody {
+        ResponseBody { writer in
+            defer { stream.cancel() }
+            try await request.body.consumeWithInboundCloseHandler { _ in
+                try await withGracefulShutdownHandler {
+                    while let lines = await stream.next() {
+                        try await writer.write(ByteBuffer(bytes: lines))
+                        try? await Task.sleep(for: gathering)
+                    }
+                    try await writer.finish(nil)
+                } onGracefulShutdown: {
+                    stream.cancel()
+                    channel.eventLoop.scheduleTask(in: patience) { channel.close(promise: nil) }
+                }
+            } onInboundClosed: {
+                stream.cancel()
+            }
+        }
+    }
+}
+
+/// The parameters of a URI's query.
+enum QueryParameters {
+    /// The longest query that is read, in bytes.
+    static let maxBytes = 8192
+
+    /// Reads `name=value&name=value`, percent-encoded, `+` for a space.
+    static func read(_ query: String) throws(CallStreamRefusal) -> [(name: String, value: String)] {
+        guard query.utf8.count <= maxBytes else { throw .badParameters("the query is longer than \(maxBytes) bytes") }
+        var parameters: [(name: String, value: String)] = []
+        for pair in query.split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = parts.first.flatMap({ decoded($0) }), let value = decoded(parts.dropFirst().first ?? "")
+            else { throw .badParameters("\(parts.first ?? ""): not percent-encoded UTF-8") }
+            parameters.append((name, value))
+        }
+        return parameters
+    }
+
+    private static func decoded(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text.utf8
+        while let byte = rest.popFirst() {
+            switch byte {
+            case UInt8(ascii: "+"): bytes.append(0x20)
+            case UInt8(ascii: "%"):
+                guard let high = rest.popFirst().flatMap(hexDigit), let low = rest.popFirst().flatMap(hexDigit) else {
+                    return nil
+                }
+                bytes.append(high << 4 | low)
+            default: bytes.append(byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func hexDigit(_ digit: UInt8) -> UInt8? {
+        Character(Unicode.Scalar(digit)).hexDigitValue.map { UInt8($0) }
+    }
+}

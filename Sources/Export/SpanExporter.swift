@@ -1,0 +1,142 @@
+public import Calls
+public import Logging
+internal import NIOCore
+internal import NIOPosix
+public import ServiceLifecycle
+public import Telemetry
+
+/// Takes the workers' spans and brings them to an OpenTelemetry collector.
+///
+/// It has one thread of its own for its connections and never makes a worker wait. Spans wait in a bounded queue whose
+/// oldest are dropped; a batch is sent again while there is hope, and counted as failed afterwards. Every span that an
+/// outlet took is counted once in the end: as exported, dropped or failed. A batch whose answer was lost on the way is
+/// sent again, so that a collector can see a span twice.
+///
+/// Stopped gracefully it takes the workers' last spans and brings away what it can in
+/// ``ExportConfiguration/flushTimeout``; workers have to stop before it.
+public struct SpanExporter: Service {
+    let configuration: ExportConfiguration
+    let conventions: SpanConventions
+    let resource: ResourceDescription
+    let registry: OperationRegistry
+    let counters: TracingCounters
+    let log: TroubleLog
+    let learnedServiceName: @Sendable () -> String?
+    private let outlets: [SpanOutlet]
+    private let logger: Logger
+
+    /// An exporter that begins once it is run.
+    ///
+    /// - Parameters:
+    ///   - configuration: Where the spans go.
+    ///   - conventions: What their attributes are called.
+    ///   - resource: What they are about.
+    ///   - outlets: Where the workers leave them.
+    ///   - registry: Where their operations are known.
+    ///   - counters: Told what became of each.
+    ///   - logger: Told of troubles, at most once a minute of each kind.
+    ///   - learnedServiceName: Asked with every batch for the service's name if `resource` has none.
+    public init(
+        configuration: ExportConfiguration,
+        conventions: SpanConventions = SpanConventions(),
+        resource: ResourceDescription,
+        outlets: [SpanOutlet],
+        registry: OperationRegistry,
+        counters: TracingCounters,
+        logger: Logger,
+        learnedServiceName: @escaping @Sendable () -> String? = { nil }
+    ) {
+        self.configuration = configuration
+        self.conventions = conventions
+        self.resource = resource
+        self.outlets = outlets
+        self.registry = registry
+        self.counters = counters
+        self.logger = logger
+        self.learnedServiceName = learnedServiceName
+        log = TroubleLog(logger)
+    }
+
+    /// Exports until it is stopped gracefully or cancelled.
+    ///
+    /// - Throws: ``ExportProblem`` when the file with certificates can no longer be read.
+    public func run() async throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let transport: any SpanTransport =
+            switch configuration.transport {
+            case .http: try HTTPTransport(configuration, group: group)
+            case .grpc: try GRPCTransport(configuration, group: group)
+            }
+        logger.info(
+            "exporting spans",
+            metadata: ["endpoint": "\(configuration.endpoint)", "transport": "\(configuration.transport.rawValue)"]
+        )
+        await export(through: transport)
+        // It fails only when it was shut down before.
+        try? await group.shutdownGracefully()
+    }
+
+    /// Exports through a transport until this task is stopped or cancelled; ends the transport.
+    func export(through transport: any SpanTransport) async {
+        let queue = SpanQueue(maxSpans: configuration.maxQueuedSpans, maxChunkSpans: configuration.maxBatchSpans)
+        let (arrivals, arrival) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let closing = SpanDelivery.Closing()
+        await withTaskGroup(of: Void.self) { connections in
+            connections.addTask { await transport.run() }
+            await withTaskGroup(of: Void.self) { tasks in
+                tasks.addTask {
+                    var delivery = SpanDelivery(self, through: transport, isClosing: closing)
+                    for await _ in arrivals { await delivery.drain(queue) }
+                    await delivery.drain(queue)
+                }
+                await poll(queue, arrival)
+                closing.begin()
+                arrival.finish()
+                tasks.addTask { [limit = configuration.flushTimeout] in try? await Task.sleep(for: limit) }
+                // Whichever is first, the last batch or the end of the time.
+                await tasks.next()
+                tasks.cancelAll()
+            }
+            await transport.stop()
+            connections.cancelAll()
+        }
+        giveUpRest(queue)
+    }
+
+    /// Moves the workers' spans into the queue until this task is stopped or cancelled, and once more then.
+    private func poll(_ queue: SpanQueue, _ arrival: AsyncStream<Void>.Continuation) async {
+        var batch = SpanBatch()
+        while !Task.isCancelled, !Task.isShuttingDownGracefully {
+            if collect(queue, &batch) { arrival.yield() }
+            try? await cancelWhenGracefulShutdown { [interval = configuration.pollInterval] in
+                try await Task.sleep(for: interval)
+            }
+        }
+        if collect(queue, &batch) { arrival.yield() }
+    }
+
+    private func collect(_ queue: SpanQueue, _ batch: inout SpanBatch) -> Bool {
+        for outlet in outlets {
+            outlet.exchange(&batch)
+            if !batch.spans.isEmpty {
+                let dropped = queue.append(batch)
+                if dropped > 0 {
+                    counters.dropped(dropped)
+                    log.report(.overflow, spans: dropped)
+                }
+            }
+            batch.removeAll()
+        }
+        return queue.count > 0
+    }
+
+    /// Counts what is left when the time is over.
+    private func giveUpRest(_ queue: SpanQueue) {
+        var batch = SpanBatch()
+        _ = collect(queue, &batch)
+        let left = queue.removeAll()
+        guard left > 0 else { return }
+        counters.failed(left)
+        log.report(.givenUp, spans: left, reason: "the process stops")
+    }
+}

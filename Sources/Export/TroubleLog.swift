@@ -1,0 +1,70 @@
+internal import Logging
+internal import Synchronization
+
+/// Log lines about troubles, at most one a minute of each kind.
+final class TroubleLog: Sendable {
+    /// A kind of trouble.
+    enum Kind: Int, CaseIterable, Sendable {
+        case unreachable
+        case later
+        case refused
+        case partial
+        case givenUp
+        case overflow
+        case unwritable
+        case sampling
+
+        /// What the log says.
+        fileprivate var message: Logger.Message {
+            switch self {
+            case .unreachable: "the trace collector cannot be reached"
+            case .later: "the trace collector cannot take spans now"
+            case .refused: "the trace collector refuses spans"
+            case .partial: "the trace collector refuses some spans"
+            case .givenUp: "spans were given up"
+            case .overflow: "more spans than may wait for the trace collector: the oldest are dropped"
+            case .unwritable: "spans could not be written"
+            case .sampling: "sampling strategies could not be read; the last ones stay"
+            }
+        }
+    }
+
+    private struct State {
+        var last: ContinuousClock.Instant?
+        var suppressed = 0
+    }
+
+    private let logger: Logger
+    private let interval: Duration
+    private let states = Mutex([State](repeating: State(), count: Kind.allCases.count))
+
+    /// A log that writes to `logger`, a line of each kind an interval.
+    init(_ logger: Logger, interval: Duration = .seconds(60)) {
+        self.logger = logger
+        self.interval = interval
+    }
+
+    /// Tells of a trouble unless it was told of just now.
+    ///
+    /// - Parameters:
+    ///   - kind: Its kind.
+    ///   - spans: How many spans it is about.
+    ///   - reason: Why.
+    func report(_ kind: Kind, spans: Int? = nil, reason: String? = nil) {
+        let now = ContinuousClock.now
+        let suppressed: Int? = states.withLock { states in
+            if let last = states[kind.rawValue].last, now - last < interval {
+                states[kind.rawValue].suppressed += 1
+                return nil
+            }
+            defer { states[kind.rawValue] = State(last: now) }
+            return states[kind.rawValue].suppressed
+        }
+        guard let suppressed else { return }
+        var metadata: Logger.Metadata = [:]
+        if let spans { metadata["spans"] = "\(spans)" }
+        if let reason, !reason.isEmpty { metadata["reason"] = "\(reason)" }
+        if suppressed > 0 { metadata["again"] = "\(suppressed)" }
+        logger.warning(kind.message, metadata: metadata)
+    }
+}

@@ -1,0 +1,78 @@
+internal import Calls
+
+/// A clock for limits: nanoseconds that never go back, from wherever they are counted.
+///
+/// It is read under the lock of a limit, once for each limit that applies to a call.
+public typealias LimitClock = @Sendable () -> UInt64
+
+/// A limit in force.
+public final class Limit: Sendable {
+    /// The limit as it was written down.
+    public let definition: LimitDefinition
+    /// The text of its rejections.
+    public let rejectionText: String
+    /// Its place in its set, from 0 in the order of the file.
+    public let index: Int
+    let match: CompiledMatch
+    /// What depends on the call in its key: the places of attachments among the set's names.
+    let keyAttachments: [Int]
+    let keyHasCaller: Bool
+    let state: LimitState
+    let counters: LimitCounters
+
+    init(
+        _ definition: LimitDefinition,
+        index: Int,
+        names: [String],
+        state: LimitState,
+        counters: LimitCounters
+    ) throws(PatternProblem) {
+        self.definition = definition
+        self.index = index
+        self.state = state
+        self.counters = counters
+        rejectionText = definition.rejectionText
+        match = try CompiledMatch(definition.match, names: names)
+        keyHasCaller = definition.keys.contains(.caller)
+        keyAttachments = definition.keys.compactMap { key in
+            if case .attachment(let name) = key { names.firstIndex(of: name) } else { nil }
+        }
+    }
+
+    /// The key of a call; `nil` for the window that calls share whose key is too long to be told apart.
+    func digest(_ start: KeyHash, _ facts: borrowing LimitFacts) -> KeyDigest? {
+        var hash = start
+        if keyHasCaller {
+            guard !facts.isCallerCut else { return nil }
+            hash.combine(facts.caller)
+        }
+        for index in keyAttachments {
+            guard !facts.isCut(attachment: index) else { return nil }
+            hash.combine(facts.attachment(index))
+        }
+        return hash.digest
+    }
+
+    /// How it has decided so far, since the process began.
+    public var counts: LimitCounts { counters.counts }
+
+    /// How many values of its key have a window of their own; takes its lock.
+    public var keysInUse: Int { state.keysInUse }
+
+    /// How much memory its windows take, in bytes; takes its lock for as long as it takes to look at all of them.
+    public var bytesInUse: Int { state.heapBytes }
+}
+
+extension LimitDefinition {
+    /// What a limit takes besides its windows, roughly, in bytes.
+    private static let ownBytes = 2048
+
+    /// The most memory that the limit can take, in bytes.
+    ///
+    /// While a ring or a table grows, the old one is there for a moment beside the new one; that is not counted.
+    /// Of a definition with a ``problem`` nothing can be said.
+    public var worstCaseBytes: Int {
+        guard problem == nil else { return Self.ownBytes }
+        return Self.ownBytes + algorithm.rule.worstCaseBytes(maxKeys: keys.isEmpty ? 0 : maxKeys)
+    }
+}

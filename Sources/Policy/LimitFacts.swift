@@ -1,0 +1,63 @@
+internal import Wire
+
+/// What is known of one call besides its operation; empty texts until something is noted.
+struct LimitFacts: ~Copyable {
+    private struct Fact: BitwiseCopyable {
+        var range = ByteRange.empty
+        /// Whether the text is longer than what was kept.
+        var isCut = false
+    }
+
+    /// How much of a text is kept.
+    static let maxTextBytes = 1024
+    private static let maxBytes = 16 << 10
+
+    private var bytes = PrefixBuffer(limitBytes: LimitFacts.maxBytes)
+    /// The caller, then the attachments in the order of their names.
+    private var facts = [Fact()]
+    private var isNoted = false
+
+    /// Nothing known, of so many attachments.
+    init(attachments: Int) { facts = Array(repeating: Fact(), count: attachments + 1) }
+
+    /// Forgets everything.
+    mutating func clear() {
+        guard isNoted else { return }
+        isNoted = false
+        bytes.removeAll()
+        for index in facts.indices { facts[index] = Fact() }
+    }
+
+    /// Notes the caller.
+    mutating func note(caller: RawSpan) { note(caller, at: 0) }
+
+    /// Notes the value of an attachment.
+    mutating func note(_ value: RawSpan, ofAttachment index: Int) { note(value, at: index + 1) }
+
+    private mutating func note(_ text: RawSpan, at place: Int) {
+        isNoted = true
+        let count = min(text.byteCount, Self.maxTextBytes)
+        let start = bytes.count
+        guard count > 0, bytes.append(text.extracting(0..<count)) else {
+            facts[place] = Fact(range: .empty, isCut: count > 0)
+            return
+        }
+        facts[place] = Fact(range: ByteRange(offset: start, count: count), isCut: count < text.byteCount)
+    }
+
+    /// The calling application.
+    var caller: RawSpan {
+        @_lifetime(borrow self)
+        get { bytes.bytes.slice(facts[0].range) }
+    }
+
+    /// The value of an attachment.
+    @_lifetime(borrow self)
+    func attachment(_ index: Int) -> RawSpan { bytes.bytes.slice(facts[index + 1].range) }
+
+    /// Whether the caller's name was too long to be kept.
+    var isCallerCut: Bool { facts[0].isCut }
+
+    /// Whether the value was too long to be kept.
+    func isCut(attachment index: Int) -> Bool { facts[index + 1].isCut }
+}

@@ -1,0 +1,207 @@
+public import Calls
+internal import Wire
+
+/// Decides about calls by the limits in force: one a worker, not for use by two threads at a time.
+///
+/// For each call: ``begin(_:side:)``, then ``note(caller:)`` and ``note(attachment:value:)`` with what
+/// ``needs(of:side:)`` asked for, then ``decide(calls:isOneway:)``, all without anything else between. When a call that
+/// was admitted with a token ends, ``release(_:)``.
+///
+/// A decision allocates nothing once the windows it needs are there.
+public final class LimitGate {
+    /// A limit that a call has to pass, and in which window.
+    struct Question: BitwiseCopyable {
+        /// The place of its state.
+        var candidate = 0
+        var limit = 0
+        var isObserved = false
+        var digest: KeyDigest?
+    }
+
+    /// The limits by which the last call was decided.
+    public private(set) var limits: LimitSet
+    /// What is held by calls that have not ended.
+    private(set) var tokens = LimitTokens()
+    /// How many calls are asked about.
+    private(set) var calls: UInt64 = 1
+    /// The first limit in the order of the file that refused; meaningful when ``isRefused``.
+    private(set) var refusedBy = 0
+    private(set) var isRefused = false
+
+    private let registry: LimitRegistry
+    private let operations: OperationRegistry
+    private var version: UInt64
+    private var plans = LimitPlans()
+    private let scratch = PCREScratch()
+    private var facts: LimitFacts
+    private var plan = LimitPlan()
+    private var questions = FlatTable(repeating: Question(), count: LimitBounds.maxLimits)
+    private var questionCount = 0
+    private var wait: UInt64 = 0
+    private var token = LimitToken.none
+
+    /// A gate of one worker.
+    ///
+    /// - Parameters:
+    ///   - registry: Where the limits in force are found.
+    ///   - operations: What the ids of operations stand for.
+    public init(registry: LimitRegistry, operations: OperationRegistry) {
+        self.registry = registry
+        self.operations = operations
+        (limits, version) = registry.versioned
+        facts = LimitFacts(attachments: limits.attachmentNames.count)
+    }
+
+    /// What has to be known of a call before it can be decided about.
+    ///
+    /// - Parameters:
+    ///   - operation: What is called.
+    ///   - side: Where Weir stands.
+    /// - Returns: What the limits in force look at.
+    public func needs(of operation: OperationID, side: Side) -> LimitNeeds {
+        refresh()
+        return plan(of: operation, side).needs
+    }
+
+    /// Begins to ask about a call of which nothing further is known.
+    ///
+    /// - Parameters:
+    ///   - operation: What is called; of a batch its first member.
+    ///   - side: Where Weir stands.
+    /// - Returns: What the limits in force look at.
+    @discardableResult
+    public func begin(_ operation: OperationID, side: Side) -> LimitNeeds {
+        refresh()
+        plan = plan(of: operation, side)
+        facts.clear()
+        return plan.needs
+    }
+
+    /// Notes the name of the calling application; only its first 1,024 bytes are compared with patterns.
+    ///
+    /// - Parameter caller: Any bytes.
+    public func note(caller: RawSpan) { facts.note(caller: caller) }
+
+    /// Notes an attachment or header; one that no limit looks at is passed over.
+    ///
+    /// - Parameters:
+    ///   - name: The name in any case.
+    ///   - value: Any bytes; only the first 1,024 are compared with patterns.
+    public func note(attachment name: RawSpan, value: RawSpan) {
+        for index in limits.attachmentBytes.indices {
+            let known = limits.attachmentBytes[index]
+            // SAFETY: the span borrows the array, all of whose bytes are initialised.
+            if known.count == name.byteCount, unsafe name.equals(lowerCased: known.span.bytes) {
+                facts.note(value, ofAttachment: index)
+                return
+            }
+        }
+    }
+
+    /// Decides about the call that was begun.
+    ///
+    /// - Parameters:
+    ///   - calls: How many calls it makes: a batch passes or is refused as a whole.
+    ///   - isOneway: Whether no reply will come; then limits on calls in flight do not apply.
+    /// - Returns: What becomes of it.
+    public func decide(calls: Int = 1, isOneway: Bool = false) -> LimitDecision {
+        guard plan.count > 0 else { return .admitted(.none) }
+        ask(isOneway: isOneway)
+        guard questionCount > 0 else { return .admitted(.none) }
+        self.calls = UInt64(max(calls, 1))
+        isRefused = false
+        wait = 0
+        token = .none
+        put(0)
+        guard isRefused else { return .admitted(token) }
+        return .refused(LimitRefusal(limit: refusedBy, retryAfter: wait == LimitWait.unknown ? nil : wait))
+    }
+
+    /// Decides about a call of which no more is known than its operation.
+    ///
+    /// - Parameters:
+    ///   - operation: What is called.
+    ///   - side: Where Weir stands.
+    ///   - calls: How many calls it makes.
+    ///   - isOneway: Whether no reply will come.
+    /// - Returns: What becomes of it.
+    public func decide(
+        _ operation: OperationID,
+        side: Side,
+        calls: Int = 1,
+        isOneway: Bool = false
+    ) -> LimitDecision {
+        begin(operation, side: side)
+        return decide(calls: calls, isOneway: isOneway)
+    }
+
+    /// Gives back what a call holds, when it has ended.
+    ///
+    /// - Parameter token: From this gate; one that was given back already is passed over.
+    public func release(_ token: LimitToken) {
+        guard !token.isNone else { return }
+        tokens.release(token)
+    }
+
+    /// How many limits on calls in flight are held by calls that have not ended.
+    public var heldTokens: Int { tokens.count }
+}
+
+// What the states of limits use.
+extension LimitGate {
+    func question(_ position: Int) -> Question { questions[position] }
+
+    /// Puts the next question; after the last one everything is locked and has been asked.
+    func put(_ position: Int) {
+        guard position < questionCount else { return }
+        plans.decide(questions[position].candidate, position, of: self)
+    }
+
+    /// Takes note of a limit that is reached.
+    func refuse(by limit: Int, wait: UInt64) {
+        refusedBy = isRefused ? min(refusedBy, limit) : limit
+        self.wait = max(self.wait, wait)
+        isRefused = true
+    }
+
+    /// Keeps what the call has taken.
+    func hold(_ state: LimitState, window: Int) {
+        token = tokens.add(state, window: window, calls: calls, to: token)
+    }
+}
+
+extension LimitGate {
+    /// Takes up the limits in force when they have changed.
+    private func refresh() {
+        guard registry.version != version else { return }
+        plans = LimitPlans()
+        (limits, version) = registry.versioned
+        facts = LimitFacts(attachments: limits.attachmentNames.count)
+    }
+
+    private func plan(of operation: OperationID, _ side: Side) -> LimitPlan {
+        let place = operation.index &* 2 &+ Int(side.rawValue)
+        var number = plans.plan(at: place)
+        if number == LimitPlans.unknown {
+            number = plans.make(limits, operations[operation], side, at: place, scratch)
+        }
+        return plans.plans[number]
+    }
+
+    /// Finds the questions that the call has to be asked.
+    private func ask(isOneway: Bool) {
+        questionCount = 0
+        for index in Int(plan.first)..<Int(plan.first &+ plan.count) {
+            let candidate = plans.candidates[index]
+            if candidate.isHeld, isOneway { continue }
+            var question = Question(candidate: index, limit: candidate.limit, isObserved: candidate.isObserved)
+            if !candidate.isStatic || candidate.isKeyed {
+                let limit = limits.limits[candidate.limit]
+                if !candidate.isStatic, !limit.match.matches(facts, scratch, limit.counters) { continue }
+                if candidate.isKeyed { question.digest = limit.digest(candidate.hash, facts) }
+            }
+            questions[questionCount] = question
+            questionCount &+= 1
+        }
+    }
+}

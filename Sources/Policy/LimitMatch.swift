@@ -1,0 +1,118 @@
+public import Calls
+
+/// Which calls a limit applies to: all parts that are given must fit.
+///
+/// A fact that is not known (no version, no such attachment) is the empty text, so that `version: ""` is for calls
+/// without one.
+public struct LimitMatch: Equatable, Sendable {
+    /// An attachment or header and what its value has to look like.
+    public struct Attachment: Equatable, Sendable {
+        /// The name; upper and lower case are not told apart.
+        public let name: String
+        /// What the value has to look like.
+        public let value: TextPattern
+
+        /// An attachment with that value.
+        ///
+        /// - Parameters:
+        ///   - name: The name in any case.
+        ///   - value: What the value has to look like.
+        public init(name: String, value: TextPattern) {
+            self.name = name.lowercased()
+            self.value = value
+        }
+    }
+
+    /// The interface's full name.
+    public var interface: TextPattern?
+    /// The method; of a generic call the method it names.
+    public var method: TextPattern?
+    /// The service's version.
+    public var version: TextPattern?
+    /// The service's group.
+    public var group: TextPattern?
+    /// The protocol.
+    public var callProtocol: CallProtocol?
+    /// The side of Weir that the call came in on.
+    public var side: Side?
+    /// The name of the calling application.
+    public var caller: TextPattern?
+    /// The attachments, in the order of the file.
+    public var attachments: [Attachment] = []
+
+    /// A matcher that every call fits.
+    public init() {}
+}
+
+/// The part of a matcher that depends on the call itself, compiled.
+final class CompiledMatch: Sendable {
+    /// An attachment's place among the set's names and its matcher.
+    struct Attachment: Sendable {
+        let index: Int
+        let value: TextMatcher
+    }
+
+    let interface: TextMatcher?
+    let method: TextMatcher?
+    let version: TextMatcher?
+    let group: TextMatcher?
+    let callProtocol: CallProtocol?
+    let side: Side?
+    let caller: TextMatcher?
+    let attachments: [Attachment]
+
+    /// Compiles a matcher.
+    ///
+    /// - Parameters:
+    ///   - match: The matcher.
+    ///   - names: The attachments that the set looks at; those of the matcher are among them.
+    /// - Throws: The first pattern that cannot be used.
+    init(_ match: LimitMatch, names: [String]) throws(PatternProblem) {
+        interface = try Self.matcher(match.interface)
+        method = try Self.matcher(match.method)
+        version = try Self.matcher(match.version)
+        group = try Self.matcher(match.group)
+        callProtocol = match.callProtocol
+        side = match.side
+        caller = try Self.matcher(match.caller)
+        var attachments: [Attachment] = []
+        for attachment in match.attachments {
+            guard let index = names.firstIndex(of: attachment.name) else { continue }
+            attachments.append(Attachment(index: index, value: try TextMatcher(attachment.value)))
+        }
+        self.attachments = attachments
+    }
+
+    private static func matcher(_ pattern: TextPattern?) throws(PatternProblem) -> TextMatcher? {
+        guard let pattern else { return nil }
+        return try TextMatcher(pattern)
+    }
+
+    /// Whether nothing but the operation and the side decides.
+    var isStatic: Bool { caller == nil && attachments.isEmpty }
+
+    /// Whether what is known of every call of an operation fits.
+    func matches(
+        _ operation: Operation,
+        _ side: Side,
+        _ scratch: borrowing PCREScratch,
+        _ counters: LimitCounters
+    ) -> Bool {
+        if let callProtocol, callProtocol != operation.callProtocol { return false }
+        if let wanted = self.side, wanted != side { return false }
+        if let interface, !interface.matches(operation.interface, scratch, counters) { return false }
+        if let method, !method.matches(operation.method, scratch, counters) { return false }
+        if let version, !version.matches(operation.version, scratch, counters) { return false }
+        if let group, !group.matches(operation.group, scratch, counters) { return false }
+        return true
+    }
+
+    /// Whether what is known of this call only fits.
+    func matches(_ facts: borrowing LimitFacts, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
+        if let caller, !caller.matches(facts.caller, scratch, counters) { return false }
+        for attachment in attachments {
+            if !attachment.value.matches(facts.attachment(attachment.index), scratch, counters) { return false }
+        }
+        return true
+    }
+}

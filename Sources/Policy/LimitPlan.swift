@@ -1,0 +1,123 @@
+internal import Calls
+internal import Wire
+
+/// What has to be known of a call of an operation before its limits can decide.
+public struct LimitNeeds: BitwiseCopyable, Equatable, Sendable {
+    /// Whether any limit may apply; if not, every such call passes.
+    public var isLimited: Bool
+    /// Whether the calling application has to be known.
+    public var caller: Bool
+    /// Which attachments have to be known: bit n for the n-th of ``LimitSet/attachmentNames``.
+    public var attachments: UInt64
+
+    /// Nothing has to be known.
+    public init() {
+        isLimited = false
+        caller = false
+        attachments = 0
+    }
+
+    /// Whether the operation is enough to decide by.
+    public var isNothing: Bool { !caller && attachments == 0 }
+}
+
+/// The limits that may apply to the calls of an operation on a side: so many candidates from one on.
+struct LimitPlan: BitwiseCopyable {
+    /// A limit that may apply, and what its key has of the operation.
+    struct Candidate: BitwiseCopyable {
+        /// The limit's place in its set.
+        var limit = 0
+        var hash = KeyHash()
+        var isKeyed = false
+        var isStatic = false
+        var isObserved = false
+        var isHeld = false
+
+        init() {}
+
+        init(_ limit: Limit, _ operation: Operation) {
+            self.limit = limit.index
+            for key in limit.definition.keys {
+                switch key {
+                case .method: hash.combine(operation.method)
+                case .interface: hash.combine(operation.interface)
+                case .caller, .attachment: break
+                }
+            }
+            isKeyed = !limit.definition.keys.isEmpty
+            isStatic = limit.match.isStatic
+            isObserved = limit.definition.mode == .observe
+            isHeld = limit.definition.algorithm.isHeld
+        }
+    }
+
+    var first: UInt32 = 0
+    var count: UInt32 = 0
+    var needs = LimitNeeds()
+}
+
+/// The plans that a gate has made for one set of limits.
+///
+/// Rows of plain values: an array of structures with references in them would be retained and released with every call,
+/// which cost more than the decision.
+@safe struct LimitPlans: ~Copyable {
+    /// The plan of an operation that has none yet, and that of one without limits.
+    static let unknown = 0
+    static let unlimited = 1
+
+    private(set) var plans = FlatTable(repeating: LimitPlan(), count: 2)
+    private(set) var candidates = FlatTable(repeating: LimitPlan.Candidate(), count: 0)
+    /// The state of each candidate.
+    ///
+    /// Not retained for each call: counting references to what all workers share would cost as much as its lock.
+    // SAFETY: the gate holds the set the states belong to, and lets go of its plans before it lets go of the set.
+    private var states: [Unmanaged<LimitState>]
+    /// The plan of an operation and side.
+    private var index = FlatTable(repeating: UInt32(0), count: 0)
+
+    /// No plans yet.
+    init() { unsafe states = [] }
+
+    /// The plan of an operation on a side, or ``unknown``.
+    @inline(__always)
+    func plan(at place: Int) -> Int { place < index.count ? Int(index[place]) : Self.unknown }
+
+    /// Puts a question to the state of a candidate.
+    @inline(__always)
+    func decide(_ candidate: Int, _ position: Int, of gate: LimitGate) {
+        // SAFETY: see `states`.
+        unsafe states[candidate]._withUnsafeGuaranteedRef { $0.decide(position, of: gate) }
+    }
+
+    /// Makes the plan of an operation on a side.
+    mutating func make(
+        _ set: LimitSet,
+        _ operation: Operation,
+        _ side: Side,
+        at place: Int,
+        _ scratch: borrowing PCREScratch
+    ) -> Int {
+        var plan = LimitPlan(first: UInt32(candidates.count))
+        // Sets that are in use at the same time share states: an order of the states holds in all sets.
+        let applying = set.limits.filter { $0.match.matches(operation, side, scratch, $0.counters) }
+            .sorted { ObjectIdentifier($0.state) < ObjectIdentifier($1.state) }
+        for limit in applying {
+            candidates.append(LimitPlan.Candidate(limit, operation))
+            unsafe states.append(Unmanaged.passUnretained(limit.state))
+            plan.count += 1
+            plan.needs.isLimited = true
+            if limit.match.caller != nil || limit.keyHasCaller { plan.needs.caller = true }
+            for index in limit.keyAttachments + limit.match.attachments.map(\.index) {
+                plan.needs.attachments |= 1 << UInt64(index)
+            }
+        }
+        var number = Self.unlimited
+        if plan.count > 0 {
+            number = plans.count
+            plans.append(plan)
+        }
+        while index.count <= place { index.append(0) }
+        index[place] = UInt32(number)
+        return number
+    }
+}

@@ -1,0 +1,64 @@
+/// What a caller is told whose call a limit refuses.
+public struct LimitRejection: Equatable, Sendable {
+    /// What the caller may do next.
+    public enum Retry: String, CaseIterable, Sendable {
+        /// What it does of itself: Dubbo callers try another provider, twice.
+        case standard = "default"
+        /// A Dubbo caller is given an exception of the application's kind, which none retries.
+        case never
+    }
+
+    /// The statuses that a Dubbo reply may have.
+    public static let dubboStatuses: Set<UInt8> = [70, 100]
+    /// The error codes that a JSON-RPC reply may have: the specification leaves them to servers.
+    public static let jsonrpcCodes = -32_099 ... -32_000
+    /// The statuses that an HTTP response with a JSON-RPC error may have.
+    public static let httpStatuses: Set<UInt16> = [200, 429]
+    /// What dubbo-go takes for a provider that goes offline, in whatever case.
+    public static let forbiddenTexts = ["transport is closing", "client connection is closing"]
+
+    /// The message; `nil` for `limit NAME exceeded`.
+    public var text: String?
+    /// What the caller may do next.
+    public var retry = Retry.standard
+    /// The status of a Dubbo reply; of no effect with ``Retry/never``, see ``isDubboException``.
+    public var dubboStatus: UInt8 = 100
+    /// The error code of a JSON-RPC reply.
+    public var jsonrpcCode = -32_000
+    /// The status of the HTTP response around a JSON-RPC error.
+    public var httpStatus: UInt16 = 200
+    /// Whether the caller is told when a call can pass again.
+    public var givesRetryAfter = false
+
+    /// The usual rejection: Dubbo status 100, gRPC RESOURCE_EXHAUSTED, JSON-RPC −32000 with HTTP 200.
+    public init() {}
+
+    /// The status of a Triple reply: RESOURCE_EXHAUSTED.
+    public var grpcStatus: UInt8 { 8 }
+
+    /// Whether a Dubbo reply has status 20 and an exception.
+    public var isDubboException: Bool { retry == .never }
+
+    /// What is wrong with the codes, in one line; `nil` when nothing is.
+    public var problem: String? {
+        guard Self.dubboStatuses.contains(dubboStatus) else { return "dubbo_status is not 70 or 100" }
+        guard Self.jsonrpcCodes ~= jsonrpcCode else { return "jsonrpc_code is not in -32099...-32000" }
+        return Self.httpStatuses.contains(httpStatus) ? nil : "http_status is not 200 or 429"
+    }
+
+    /// Why a text cannot be sent; `nil` when it can.
+    ///
+    /// - Parameter text: The message.
+    /// - Returns: The reason in one line.
+    public static func problem(of text: String) -> String? {
+        guard 1...LimitBounds.maxTextBytes ~= text.utf8.count else {
+            return "a text has 1...\(LimitBounds.maxTextBytes) bytes, found \(text.utf8.count)"
+        }
+        guard text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7f...0x9f ~= $0.value) }) else {
+            return "a text has no control characters"
+        }
+        let lower = text.lowercased()
+        guard let phrase = forbiddenTexts.first(where: { lower.contains($0) }) else { return nil }
+        return "a text must not contain \"\(phrase)\": dubbo-go would drop the provider"
+    }
+}

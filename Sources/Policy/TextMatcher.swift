@@ -1,0 +1,47 @@
+internal import Wire
+
+/// A pattern made ready to be compared with texts.
+enum TextMatcher: Sendable {
+    case exact([UInt8])
+    case glob(Glob)
+    case regex(PCREPattern)
+
+    init(_ pattern: TextPattern) throws(PatternProblem) {
+        let bytes = pattern.text.utf8.count
+        guard bytes <= TextPattern.maxBytes else {
+            let reason = "a pattern has at most \(TextPattern.maxBytes) bytes, found \(bytes)"
+            throw PatternProblem(offset: 0, reason: reason)
+        }
+        switch pattern {
+        case .exact(let text): self = .exact(Array(text.utf8))
+        case .glob(let text): self = .glob(Glob(text))
+        case .regex(let text): self = .regex(try PCREPattern(text))
+        }
+    }
+
+    /// Whether a text fits; a search that was given up is counted and is no match.
+    func matches(_ text: RawSpan, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
+        switch self {
+        case .exact(let bytes):
+            // SAFETY: the span borrows the array, all of whose bytes are initialised.
+            return unsafe bytes.span.bytes.elementsEqual(text)
+        case .glob(let glob):
+            return glob.matches(text)
+        case .regex(let pattern):
+            switch pattern.search(text, scratch) {
+            case .found: return true
+            case .absent: return false
+            case .givenUp:
+                counters.countGivenUp()
+                return false
+            }
+        }
+    }
+
+    /// The same for a text that is at hand as such.
+    func matches(_ text: String, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
+        let bytes = Array(text.utf8)
+        // SAFETY: as above.
+        return unsafe matches(bytes.span.bytes, scratch, counters)
+    }
+}

@@ -1,0 +1,177 @@
+internal import Calls
+internal import Inspection
+internal import Synchronization
+
+/// Someone who watches calls as they end.
+///
+/// The workers put lines into a bounded buffer and never wait: what does not fit is dropped, counted, and told with a
+/// line of its own, `{"dropped":17}`, when the buffer is emptied. One task takes the lines with ``next()``.
+public final class CallWatch: Sendable {
+    /// How many bytes of lines may wait for the viewer.
+    public static let bufferBytes = 262_144
+
+    let filter: CallFilter
+    private let watchers: CallWatchers
+    private let state: Mutex<State>
+
+    private struct State {
+        var lines: [UInt8] = []
+        /// How many lines found no room since the buffer was last emptied.
+        var dropped: UInt64 = 0
+        /// How many lines may still come; `nil` for any number.
+        var remaining: UInt64?
+        var isOver = false
+        /// The viewer, while there is nothing to be had.
+        var waiter: CheckedContinuation<[UInt8]?, Never>?
+
+        /// Empties the buffer; `nil` when nothing waits.
+        mutating func take() -> [UInt8]? {
+            guard !lines.isEmpty || dropped > 0 else { return nil }
+            var taken: [UInt8] = []
+            swap(&taken, &lines)
+            if dropped > 0 {
+                var notice = JSONText()
+                notice.beginObject()
+                notice.key("dropped")
+                notice.number(dropped)
+                notice.endObject()
+                notice.endLine()
+                taken += notice.bytes
+                dropped = 0
+            }
+            return taken
+        }
+    }
+
+    init(_ filter: CallFilter, _ watchers: CallWatchers) {
+        self.filter = filter
+        self.watchers = watchers
+        state = Mutex(State(remaining: filter.limit))
+    }
+
+    /// Waits for lines.
+    ///
+    /// - Returns: One or more whole lines; `nil` after the last one.
+    public func next() async -> [UInt8]? {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let ready: [UInt8]?? = state.withLock { state in
+                    if let lines = state.take() { return .some(lines) }
+                    if state.isOver { return .some(nil) }
+                    state.waiter = continuation
+                    return nil
+                }
+                if let ready { continuation.resume(returning: ready) }
+            }
+        } onCancel: {
+            cancel()
+        }
+    }
+
+    /// Ends the watch; the lines that wait can still be taken.
+    public func cancel() {
+        watchers.remove(self)
+        finish()
+    }
+
+    /// Takes no more lines.
+    func finish() {
+        let waiter = state.withLock { state in
+            state.isOver = true
+            return Self.waiter(of: &state)
+        }
+        waiter?.resume(returning: nil)
+    }
+
+    /// Hands a line to the viewer, or drops it.
+    ///
+    /// Called by the workers: the lock is held for a copy at most, by whoever holds it.
+    ///
+    /// - Parameter line: A whole line.
+    func offer(_ line: [UInt8]) {
+        let waiter: CheckedContinuation<[UInt8]?, Never>? = state.withLock { state in
+            guard !state.isOver else { return nil }
+            // Nothing passes the lines that were dropped, so that the notice stands where they are missing.
+            guard state.dropped == 0, state.lines.count + line.count <= Self.bufferBytes else {
+                state.dropped += 1
+                watchers.countDropped()
+                return nil
+            }
+            if let remaining = state.remaining {
+                state.remaining = remaining - 1
+                state.isOver = remaining == 1
+            }
+            if let waiter = Self.waiter(of: &state) { return waiter }
+            state.lines += line
+            return nil
+        }
+        waiter?.resume(returning: line)
+    }
+
+    private static func waiter(of state: inout State) -> CheckedContinuation<[UInt8]?, Never>? {
+        defer { state.waiter = nil }
+        return state.waiter
+    }
+}
+
+/// Why calls cannot be watched now.
+public enum CallWatchRefusal: Error, Equatable, Sendable {
+    /// There are as many viewers as there may be.
+    case tooMany
+    /// The relay has ended.
+    case ended
+}
+
+/// The viewers of a relay.
+final class CallWatchers: Sendable {
+    private struct State {
+        var viewers: [CallWatch] = []
+        /// The way into the workers; empty once the relay has ended.
+        var mailboxes: [Mailbox]
+    }
+
+    private let state: Mutex<State>
+    private let dropped = Atomic<UInt64>(0)
+
+    init(_ mailboxes: [Mailbox]) { state = Mutex(State(mailboxes: mailboxes)) }
+
+    /// Who watches now.
+    var viewers: [CallWatch] { state.withLock { $0.viewers } }
+
+    /// How many lines found no room in a viewer's buffer, all viewers together, since the start.
+    var droppedLines: UInt64 { dropped.load(ordering: .relaxed) }
+
+    func countDropped() { dropped.add(1, ordering: .relaxed) }
+
+    /// Lets someone watch; the workers have still to be told.
+    func add(_ filter: CallFilter) throws(CallWatchRefusal) -> CallWatch {
+        let watch = CallWatch(filter, self)
+        let refusal: CallWatchRefusal? = state.withLock { state in
+            guard !state.mailboxes.isEmpty else { return .ended }
+            guard state.viewers.count < Relay.maxCallWatches else { return .tooMany }
+            state.viewers.append(watch)
+            return nil
+        }
+        if let refusal { throw refusal }
+        return watch
+    }
+
+    /// Forgets a viewer and tells the workers.
+    func remove(_ watch: CallWatch) {
+        let mailboxes: [Mailbox] = state.withLock { state in
+            guard let index = state.viewers.firstIndex(where: { $0 === watch }) else { return [] }
+            state.viewers.remove(at: index)
+            return state.mailboxes
+        }
+        for mailbox in mailboxes { mailbox.post(.watch(self) {}) }
+    }
+
+    /// The relay has ended: there will be no more calls.
+    func end() {
+        let viewers = state.withLock { state in
+            defer { state = State(mailboxes: []) }
+            return state.viewers
+        }
+        for viewer in viewers { viewer.finish() }
+    }
+}

@@ -1,0 +1,184 @@
+internal import Calls
+internal import Policy
+
+/// The algorithms by name, with the keys that belong to each.
+private enum AlgorithmName: String, CaseIterable {
+    case slidingWindow = "sliding_window"
+    case fixedWindow = "fixed_window"
+    case tokenBucket = "token_bucket"
+    case concurrency
+
+    var keys: [String] {
+        switch self {
+        case .slidingWindow, .fixedWindow: ["limit", "window"]
+        case .tokenBucket: ["rate", "burst"]
+        case .concurrency: ["limit"]
+        }
+    }
+}
+
+extension LimitsReader {
+    private static let limitKeys = [
+        "name", "match", "per", "max_keys", "algorithm", "limit", "window", "rate", "burst", "mode", "reject",
+    ]
+
+    /// One limit: its name, when it has one that can be used, and all of it, when nothing is wrong.
+    mutating func limit(_ node: YAMLNode, _ path: String) -> (name: PlacedText?, definition: LimitDefinition?) {
+        let place = node.position
+        guard let entries = entries(of: node, path, at: place, known: Self.limitKeys) else { return (nil, nil) }
+        var name: PlacedText?
+        if let entry = entries["name"] {
+            let text = value(entry, join(path, "name"), .limitName)
+            name = text.map { PlacedText(text: $0, position: entry.position) }
+        } else {
+            reject(path, at: place, "needs a name")
+        }
+        let algorithm = algorithm(entries, path, at: place)
+        var definition = LimitDefinition(name: name?.text ?? "", algorithm: algorithm ?? .concurrency(limit: 1))
+        if let entry = entries["match"] { definition.match = match(entry, join(path, "match")) }
+        if let entry = entries["per"] { definition.keys = keys(entry, join(path, "per")) }
+        if let count = value(entries["max_keys"], join(path, "max_keys"), .integer(LimitBounds.maxKeys)) {
+            definition.maxKeys = count
+        }
+        if let entry = entries["max_keys"], entries["per"] == nil {
+            reject(join(path, "max_keys"), at: entry.position, "means nothing without per")
+        }
+        definition.mode = value(entries["mode"], join(path, "mode"), .word) ?? .enforce
+        if let entry = entries["reject"] { definition.rejection = rejection(entry, join(path, "reject")) }
+        return (name, name == nil || algorithm == nil ? nil : definition)
+    }
+
+    private mutating func algorithm(
+        _ entries: [String: YAMLEntry],
+        _ path: String,
+        at place: YAMLPosition
+    ) -> LimitAlgorithm? {
+        let name: AlgorithmName
+        if let entry = entries["algorithm"] {
+            guard let given = value(entry, join(path, "algorithm"), ValueKind<AlgorithmName>.word) else { return nil }
+            name = given
+        } else {
+            name = .slidingWindow
+        }
+        for key in ["limit", "window", "rate", "burst"] {
+            let isWanted = name.keys.contains(key)
+            if let entry = entries[key], !isWanted {
+                reject(join(path, key), at: entry.position, "means nothing with \(name.rawValue)")
+            } else if entries[key] == nil, isWanted {
+                reject(path, at: place, "\(name.rawValue) needs \(key)")
+            }
+        }
+        let range = name == .concurrency ? LimitBounds.concurrency : LimitBounds.limit
+        switch name {
+        case .slidingWindow, .fixedWindow:
+            let limit = value(entries["limit"], join(path, "limit"), .integer(range))
+            let window = value(entries["window"], join(path, "window"), .duration(LimitBounds.window))
+            guard let limit, let window else { return nil }
+            return name == .fixedWindow
+                ? .fixedWindow(limit: limit, window: window) : .slidingWindow(limit: limit, window: window)
+        case .concurrency:
+            return value(entries["limit"], join(path, "limit"), .integer(range)).map { .concurrency(limit: $0) }
+        case .tokenBucket:
+            let rate = value(entries["rate"], join(path, "rate"), .rate)
+            let burst = value(entries["burst"], join(path, "burst"), .integer(range))
+            guard let rate, let burst else { return nil }
+            let bucket = LimitAlgorithm.tokenBucket(rate: rate.count, period: rate.period, burst: burst)
+            guard let problem = bucket.problem else { return bucket }
+            reject(join(path, "burst"), at: entries["burst"]?.position ?? place, problem)
+            return nil
+        }
+    }
+
+    private mutating func match(_ entry: YAMLEntry, _ path: String) -> LimitMatch {
+        var match = LimitMatch()
+        let known = ["interface", "method", "version", "group", "protocol", "side", "caller", "attachment"]
+        guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return match }
+        match.interface = pattern(entries["interface"], join(path, "interface"))
+        match.method = pattern(entries["method"], join(path, "method"))
+        match.version = pattern(entries["version"], join(path, "version"))
+        match.group = pattern(entries["group"], join(path, "group"))
+        match.caller = pattern(entries["caller"], join(path, "caller"))
+        match.callProtocol = value(entries["protocol"], join(path, "protocol"), .callProtocol)
+        match.side = value(entries["side"], join(path, "side"), .side)
+        guard let entry = entries["attachment"] else { return match }
+        let path = join(path, "attachment")
+        guard case .mapping(let attachments) = entry.value.content else {
+            reject(path, at: entry.position, "must be a mapping of names to what their values look like")
+            return match
+        }
+        if attachments.count > LimitBounds.maxAttachments {
+            reject(path, at: entry.position, "at most \(LimitBounds.maxAttachments) attachments in one limit")
+        }
+        for attachment in attachments {
+            let path = join(path, attachment.key.printable)
+            guard let name = attachmentName(attachment.key, path, at: attachment.position) else { continue }
+            guard let pattern = pattern(attachment, path) else { continue }
+            match.attachments.append(LimitMatch.Attachment(name: name, value: pattern))
+        }
+        return match
+    }
+
+    private mutating func keys(_ entry: YAMLEntry, _ path: String) -> [LimitKey] {
+        var keys: [LimitKey] = []
+        let texts = texts(entry, path)
+        if case .sequence(let items) = entry.value.content, !(1...LimitBounds.maxKeyParts ~= items.count) {
+            reject(path, at: entry.position, "must have 1...\(LimitBounds.maxKeyParts) items")
+        }
+        for text in texts {
+            guard let key = key(text, path) else { continue }
+            if keys.contains(key) {
+                reject(path, at: text.position, "given twice: \(text.text.quoted)")
+            } else {
+                keys.append(key)
+            }
+        }
+        return keys
+    }
+
+    private mutating func key(_ text: PlacedText, _ path: String) -> LimitKey? {
+        let words = text.text.split(separator: " ").map(String.init)
+        switch (words.first, words.count) {
+        case ("caller", 1): return .caller
+        case ("method", 1): return .method
+        case ("interface", 1): return .interface
+        case ("attachment", 2):
+            return attachmentName(words[1], path, at: text.position).map { .attachment($0) }
+        default:
+            let reason = "not one of caller, method, interface, attachment NAME: \(text.text.quoted)"
+            reject(path, at: text.position, reason)
+            return nil
+        }
+    }
+
+    private mutating func attachmentName(_ text: String, _ path: String, at position: YAMLPosition) -> String? {
+        do throws(Rejection) {
+            return try ValueKind<String>.attachmentName.parse(text)
+        } catch {
+            reject(path, at: position, error.reason)
+            return nil
+        }
+    }
+
+    private mutating func rejection(_ entry: YAMLEntry, _ path: String) -> LimitRejection {
+        var rejection = LimitRejection()
+        let known = ["text", "retry", "dubbo_status", "jsonrpc_code", "http_status", "retry_after"]
+        guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return rejection }
+        rejection.text = value(entries["text"], join(path, "text"), .rejectionText)
+        rejection.retry = value(entries["retry"], join(path, "retry"), .word) ?? .standard
+        rejection.givesRetryAfter = value(entries["retry_after"], join(path, "retry_after"), .boolean) ?? false
+        if let status = value(entries["dubbo_status"], join(path, "dubbo_status"), .oneOf([70, 100])) {
+            rejection.dubboStatus = UInt8(status)
+        }
+        if let entry = entries["dubbo_status"], rejection.retry == .never {
+            let reason = "means nothing with retry: never, which is answered with status 20 and an exception"
+            reject(join(path, "dubbo_status"), at: entry.position, reason)
+        }
+        if let status = value(entries["http_status"], join(path, "http_status"), .oneOf([200, 429])) {
+            rejection.httpStatus = UInt16(status)
+        }
+        if let code = value(entries["jsonrpc_code"], join(path, "jsonrpc_code"), .jsonrpcCode) {
+            rejection.jsonrpcCode = code
+        }
+        return rejection
+    }
+}

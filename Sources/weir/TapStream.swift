@@ -1,0 +1,99 @@
+internal import HTTP1
+internal import Wire
+
+/// Why there are no calls to print.
+enum TapProblem: Error, CustomStringConvertible {
+    /// Nothing can be reached at the address; the text says why.
+    case unreachable(String)
+    /// What answers is not Weir's admin API, or the connection broke; the text says how.
+    case broken(String)
+    /// The admin API refuses; its words.
+    case refused(status: UInt16, String)
+
+    /// Whether the question was wrong.
+    var isOurs: Bool {
+        if case .refused(400, _) = self { true } else { false }
+    }
+
+    var description: String {
+        switch self {
+        case .unreachable(let reason): "cannot reach the admin API: \(reason)"
+        case .broken(let reason): reason
+        case .refused(404, _): "this admin API has no /v1/calls"
+        case .refused(let status, let reason): reason.isEmpty ? "answered \(status)" : reason
+        }
+    }
+}
+
+/// One request of the admin API whose answer has no end: lines as they come.
+struct TapStream: ~Copyable {
+    /// The longest line, in bytes; one of ours is far shorter.
+    private static let maxLineBytes = 1 << 20
+    /// How long the beginning of the answer may take.
+    private static let answerSeconds = 10
+
+    private let socket: TapSocket
+    private var reader = HTTP1Reader(.responses)
+    private var answer = TapAnswer()
+
+    init(over socket: consuming TapSocket) { self.socket = socket }
+
+    /// Asks, and gives the lines to `output` until one side has had enough.
+    ///
+    /// - Throws: ``TapProblem`` when the answer is a refusal or does not end as it should.
+    mutating func read(_ target: String, host: String, into output: TapOutput) throws(TapProblem) {
+        let request = "GET \(target) HTTP/1.1\r\nHost: \(host)\r\nAccept: application/x-ndjson\r\n\r\n"
+        guard socket.write(Array(request.utf8)) else { throw .broken("the connection was closed") }
+        socket.setPatience(seconds: Self.answerSeconds)
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while !answer.isComplete {
+            let count = try socket.read(into: &chunk)
+            if count == 0 {
+                guard reader.end(into: &answer) == .message else {
+                    throw .broken(answer.status == 0 ? "no HTTP answer" : "the connection was lost")
+                }
+            } else {
+                try take(chunk, count)
+            }
+            guard answer.status == 200 else { continue }
+            if !output.hasBegun {
+                output.begin()
+                // From now on a pause means that there are no calls.
+                socket.setPatience(seconds: 0)
+            }
+            guard output.write(linesOf: &answer.body) else { return }
+            guard answer.body.count <= Self.maxLineBytes else { throw .broken("a line without end") }
+        }
+        guard answer.status == 200 else {
+            throw .refused(status: answer.status, TapLine(answer.body)?["error"] ?? "")
+        }
+    }
+
+    private mutating func take(_ chunk: [UInt8], _ count: Int) throws(TapProblem) {
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        let bytes = unsafe chunk.span.bytes.extracting(0..<count)
+        var at = 0
+        do throws(HTTP1Error) {
+            while at < count, !answer.isComplete { _ = try reader.read(bytes, &at, into: &answer) }
+        } catch {
+            throw .broken("what answers does not speak HTTP")
+        }
+        if answer.status != 200, answer.body.count > Self.maxLineBytes { throw .broken("answered \(answer.status)") }
+    }
+}
+
+/// What was read of an answer.
+private struct TapAnswer: HTTP1Sink {
+    static let wantedHeaders = NameTable([(name: StaticString, id: UInt8)]())
+
+    var status: UInt16 = 0
+    var body: [UInt8] = []
+    var isComplete = false
+
+    mutating func statusLine(status: UInt16, reason: RawSpan, version: HTTP1Version) { self.status = status }
+    mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {}
+    mutating func answeredMethod() -> HTTP1Method { .get }
+    mutating func headEnded(_ head: HTTP1Head) {}
+    mutating func body(_ piece: RawSpan) { body += piece.array }
+    mutating func messageEnded() { isComplete = true }
+}
