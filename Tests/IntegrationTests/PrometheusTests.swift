@@ -102,18 +102,24 @@ extension Integration {
 }
 
 /// A Prometheus that scrapes one target every second.
-private final class Prometheus {
+final class Prometheus {
     private let process: ChildProcess
     private let folder: TemporaryFolder
-    private let address: Address
+    let address: Address
 
-    init(target: Address) throws {
+    /// - Parameters:
+    ///   - target: What it scrapes.
+    ///   - rules: Files of rules, which it evaluates every second.
+    ///   - features: What is switched on besides.
+    init(target: Address, rules: [String] = [], features: [String] = []) throws {
         folder = try TemporaryFolder()
         address = .loopback(try Listener.freePort())
         let configuration = """
             global:
               scrape_interval: 1s
               scrape_timeout: 1s
+              evaluation_interval: 1s
+            rule_files: [\(rules.joined(separator: ", "))]
             scrape_configs:
               - job_name: weir
                 static_configs:
@@ -123,6 +129,7 @@ private final class Prometheus {
         process = try ChildProcess([
             "prometheus", "--config.file", folder.file("prometheus.yml", text: configuration), "--storage.tsdb.path",
             folder.path + "/data", "--web.listen-address", address.description, "--log.level", "warn",
+            "--enable-feature=\(features.joined(separator: ","))",
         ])
         try eventually("Prometheus is ready", within: 60) { [process, address] in
             guard process.isRunning() else { throw Failure("prometheus ended: \(process.errorText)") }
@@ -149,5 +156,17 @@ private final class Prometheus {
             let text = (row["value"] as? [Any])?.last as? String ?? ""
             return (row["metric"] as? [String: String] ?? [:], Double(text) ?? .nan)
         }
+    }
+
+    /// The trace ids of the exemplars that it has of call durations; `nil` while there are none.
+    func exemplarTraces() throws -> Set<String>? {
+        let end = Date().timeIntervalSince1970
+        let path = "/api/v1/query_exemplars?query=weir_call_duration_seconds_bucket&start=\(end - 300)&end=\(end)"
+        let series = (try get(path) as? [String: Any])?["data"] as? [[String: Any]] ?? []
+        let labels = series.flatMap { $0["exemplars"] as? [[String: Any]] ?? [] }.map {
+            $0["labels"] as? [String: String]
+        }
+        let traces = Set(labels.compactMap { $0?["trace_id"] })
+        return traces.isEmpty ? nil : traces
     }
 }

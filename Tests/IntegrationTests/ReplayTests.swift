@@ -34,7 +34,7 @@ extension Integration {
             let capture = try JavaCapture.named(example.name)
             let listener = try Listener()
             let weir = try WeirProcess(upstream: listener.address, "--workers", "2")
-            try play(capture, example.segmentation, weir, listener)
+            try Self.play(capture, example.segmentation, weir, listener)
             try compare(capture, weir) { $0.side }
             #expect(try weir.stop() == .exited(0))
         }
@@ -48,7 +48,7 @@ extension Integration {
             let capture = try JavaCapture.named("dubbo-load").beginning(packets: packets)
             let listener = try Listener()
             let weir = try WeirProcess(upstream: listener.address)
-            try play(capture, .random, weir, listener)
+            try Self.play(capture, .random, weir, listener)
             #expect(capture.calls.contains { $0.outcome == "unanswered" })
             try compare(capture, weir) { $0.side }
         }
@@ -61,7 +61,7 @@ extension Integration {
                 "--set", "provider.enabled=false", "--consumer-listen", "127.0.0.1:0", "--consumer-upstream",
                 listener.address.description,
             ])
-            try play(capture, .random, weir, listener)
+            try Self.play(capture, .random, weir, listener)
             try compare(capture, weir) { $0.otherSide }
         }
 
@@ -85,7 +85,7 @@ extension Integration {
             #expect(differences(seen, exceptions) == [])
         }
 
-        private func play(
+        static func play(
             _ capture: JavaCapture,
             _ segmentation: Segmentation,
             _ weir: WeirProcess,

@@ -29,6 +29,9 @@ final class JavaCapture: Sendable {
         let outcome: String
         let code: String
         let exception: String
+        let trace_id: String
+        let parent_span_id: String
+        let sampled: Bool?
         let request_bytes: Int
         let response_bytes: Int
 

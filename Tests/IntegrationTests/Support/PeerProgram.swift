@@ -8,13 +8,18 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case jsonrpc
     /// gRPC for a relay that refuses and changes requests.
     case governed
+    /// gRPC for a relay that gives requests a trace context of its own.
+    case traced
+    /// A collector of spans; no peer of anybody's.
+    case collector
 
     var description: String { rawValue }
 
     /// The package it needs; what is in Python already needs none.
     private var package: String {
         switch self {
-        case .grpc, .governed: "grpc"
+        case .grpc, .governed, .traced: "grpc"
+        case .collector: "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
         case .triple: "dubbo"
         case .jsonrpc: "json"
         }
@@ -23,7 +28,8 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     /// The interpreter that has what it needs, if there is one; looked for once.
     private var python: String? {
         switch self {
-        case .grpc, .governed: Self.pythonWithGRPC
+        case .grpc, .governed, .traced: Self.pythonWithGRPC
+        case .collector: Self.pythonWithMessages
         case .triple: Self.pythonWithDubbo
         case .jsonrpc: Self.pythonAlone
         }
@@ -31,6 +37,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
 
     private static let pythonWithGRPC = find(.grpc)
     private static let pythonWithDubbo = find(.triple)
+    private static let pythonWithMessages = find(.collector)
     private static let pythonAlone = find(.jsonrpc)
 
     /// Whether it can be run here.
@@ -56,7 +63,8 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     /// The command that runs it.
     func command(_ arguments: [String]) throws -> [String] {
         guard let python else { throw Failure(Self.missing(self).rawValue) }
-        return [python, "\(Self.root)/Tests/Peers/\(rawValue)_peer.py"] + arguments
+        let file = self == .collector ? "otlp_collector" : "\(rawValue)_peer"
+        return [python, "\(Self.root)/Tests/Peers/\(file).py"] + arguments
     }
 
     /// The command that runs a program of the test's own which may import it.
@@ -121,11 +129,16 @@ final class PeerServer {
         lifeline = -1
     }
 
-    /// Ends it; how often each of its methods was called, whatever became of it.
-    func stop() throws -> [String: Int] {
+    /// Ends it; what it said at last.
+    func lastLine() throws -> String {
         letGo()
         try process.wait()
-        let line = process.outputText.split(separator: "\n").last ?? ""
+        return String(process.outputText.split(separator: "\n").last ?? "")
+    }
+
+    /// Ends it; how often each of its methods was called, whatever became of it.
+    func stop() throws -> [String: Int] {
+        let line = try lastLine()
         let said = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
         guard let counts = said?["counts"] as? [String: Any] else { throw Failure("no counts: \(line)") }
         return counts.mapValues { count in
