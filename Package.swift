@@ -144,7 +144,14 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: house
+            swiftSettings: house,
+            // Nobody links against the executable: without its table of symbols, what is not used can go.
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-use-ld=lld", "-Xlinker", "--no-export-dynamic", "-Xlinker", "--icf=all"],
+                    .when(configuration: .release)
+                )
+            ]
         ),
 
         // Tests.

@@ -285,7 +285,7 @@ extension Integration {
             )
             let connection = try Connection(to: weir.address)
             var id: UInt64 = 0
-            try eventually("the strategies are in force") {
+            _ = try eventually("the strategies are in force") {
                 id += 2
                 try connection.call(id, method: "traced")
                 try connection.call(id + 1, method: "untraced")

@@ -7,6 +7,8 @@ extension Workload {
     static let inspection = [
         calls("", callsPerRead: 1) { (Frames.request(id: $0), Frames.reply(id: $0)) },
         calls(".16-a-read", callsPerRead: 16) { (Frames.request(id: $0), Frames.reply(id: $0)) },
+        // Every call a span; the frames say that their trace is wanted.
+        calls(".traced", callsPerRead: 1, isTraced: true) { (Frames.request(id: $0), Frames.reply(id: $0)) },
         // The first read ends in the argument, 200 bytes into the frame.
         calls(".split-request", callsPerRead: 1, firstReadBytes: 200) {
             (Frames.request(id: $0), Frames.reply(id: $0))
@@ -31,6 +33,7 @@ extension Workload {
         _ variant: String,
         callsPerRead: Int,
         firstReadBytes: Int? = nil,
+        isTraced: Bool = false,
         _ makeCall: @escaping @Sendable (_ id: UInt64) throws -> (request: [UInt8], reply: [UInt8])
     ) -> Workload {
         Workload("dubbo.call.decode-and-account\(variant)") {
@@ -46,9 +49,10 @@ extension Workload {
                 reads.append(request, .toUpstream)
                 reads.append(together.flatMap(\.reply), .toDownstream)
             }
-            let worker = InspectedWorker()
+            let worker = InspectedWorker(isTraced: isTraced)
             worker.run(reads, rounds: 100)
             worker.check(calls: 1600, operations: 1)
+            worker.check(spans: isTraced ? 1600 : 0)
             return { worker.run(reads, rounds: $0 / 16) }
         }
     }
@@ -73,10 +77,40 @@ final class InspectedWorker {
     private let session: Session
     private var plan = Plan()
     private var now: UInt64 = 1_000_000_000
+    private let counters = TracingCounters()
+    private let outlet: SpanOutlet
+    private var batch = SpanBatch()
+    private var spans = 0
 
-    init() {
+    init(isTraced: Bool = false) {
         inspector = Inspector(registry: registry, recorder: Recorder(labels: labels))
-        session = inspector.open(side: .provider)
+        outlet = SpanOutlet(maxSpans: 100_000, counters: counters)
+        if isTraced {
+            inspector.tracer = Tracer(
+                options: TracingOptions(),
+                sampler: Sampler(options: SamplingOptions(), registry: registry),
+                outlet: outlet,
+                counters: counters
+            )
+        }
+        let ends = ObservedConnection(
+            client: Endpoint(ipv4: 0x0a00_0001, port: 5000),
+            server: Endpoint(ipv4: 0x0a00_0002, port: 20880)
+        )
+        session = inspector.open(side: .provider, connection: ends)
+    }
+
+    /// Takes the spans, as the exporter does.
+    private func takeSpans() {
+        outlet.exchange(&batch)
+        spans += batch.spans.count
+        batch.removeAll()
+    }
+
+    /// Looks whether all calls became spans.
+    func check(spans expected: Int) {
+        takeSpans()
+        precondition(spans == expected && counters.readings.dropped == 0, "\(spans) spans of \(expected)")
     }
 
     @inline(__always)
@@ -88,12 +122,13 @@ final class InspectedWorker {
 
     fileprivate func run(_ what: Reads, rounds: Int) {
         let bytes = what.bytes.span.bytes
-        for _ in 0..<rounds {
+        for round in 0..<rounds {
             var start = 0
             for read in what.reads {
                 receive(bytes.extracting(start..<read.end), read.direction)
                 start = read.end
             }
+            if round % 64 == 0 { takeSpans() }
         }
     }
 
