@@ -84,12 +84,14 @@ public final class Tracer {
     ///   - outlet: Where this worker's spans go.
     ///   - counters: Where malformed contexts and injections are counted.
     ///   - ownName: Is told how the application beside Weir names itself.
+    ///   - seed: Where ids begin; only for what has to be repeated exactly.
     public init(
         options: TracingOptions,
         sampler: Sampler,
         outlet: SpanOutlet,
         counters: TracingCounters,
-        ownName: LearnedName? = nil
+        ownName: LearnedName? = nil,
+        seed: UInt64? = nil
     ) {
         self.ownName = ownName
         self.options = options
@@ -97,7 +99,7 @@ public final class Tracer {
         self.outlet = outlet
         self.counters = counters
         var random = SystemRandomNumberGenerator()
-        randomState = random.next()
+        randomState = seed ?? random.next()
         names = options.attachments.isEmpty ? TraceNames.usual : TraceNames(listed: options.attachments)
     }
 

@@ -87,6 +87,7 @@ private struct SessionFacts: Equatable {
     var numbers = Numbers()
     var lines: [UInt8] = []
     var finished: [String] = []
+    var spans: [String] = []
     var frameBytes: UInt64 = 0
 }
 
@@ -99,6 +100,7 @@ private final class SessionRun: CallObserver, MessageObserver {
     private let recorder: Recorder
     private let inspector: Inspector
     private let session: Session
+    private let tracing: FuzzTracing
     /// Whether the bytes were taken for another protocol that Weir knows.
     var speaksAnother: Bool { [.triple, .http, .jsonrpc].contains(session.connectionProtocol) }
     private let lines = MessageLines(redacted: Redaction()) { _ in }
@@ -111,6 +113,7 @@ private final class SessionRun: CallObserver, MessageObserver {
     init(isWatched: Bool, isMidstream: Bool) {
         recorder = Recorder(labels: labels)
         inspector = Inspector(registry: registry, recorder: recorder, limits: Self.limits)
+        tracing = FuzzTracing(inspector, registry, isInjecting: false)
         session = inspector.open(
             side: .provider,
             connection: ObservedConnection(client: Endpoint(ipv4: 1, port: 1), server: Endpoint(ipv4: 2, port: 2)),
@@ -147,6 +150,7 @@ private final class SessionRun: CallObserver, MessageObserver {
         facts.numbers.isDubbo = session.connectionProtocol == .dubbo
         inspector.close(session, now: now)
         precondition(inspector.callsInFlight == 0, "calls outlive their connection")
+        facts.spans = tracing.facts(inspector)
         // The inspector holds its observers.
         inspector.callObserver = nil
         inspector.messageObserver = nil

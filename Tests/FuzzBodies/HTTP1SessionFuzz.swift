@@ -89,6 +89,7 @@ private final class WebRun: CallObserver {
     private let recorder: Recorder
     private let inspector: Inspector
     private let session: Session
+    private let tracing: FuzzTracing
     private let lines = MessageLines(redacted: Redaction()) { _ in }
     private var plan = Plan()
     private var up = PlanModel()
@@ -104,6 +105,7 @@ private final class WebRun: CallObserver {
         recorder = Recorder(labels: labels)
         inspector = Inspector(registry: registry, recorder: recorder, limits: Self.limits)
         if isGoverned { inspector.governor = WebGovernor(registry) }
+        tracing = FuzzTracing(inspector, registry, isInjecting: isGoverned)
         let ends = ObservedConnection(client: Endpoint(ipv4: 1, port: 1), server: Endpoint(ipv4: 2, port: 2))
         session = inspector.open(side: .provider, connection: ends)
         guard isWatched else { return }
@@ -132,6 +134,7 @@ private final class WebRun: CallObserver {
         facts.numbers.append("\(inspector.callsInFlight) \(session.connectionProtocol)")
         inspector.close(session, now: now)
         precondition(inspector.callsInFlight == 0, "calls outlive their connection")
+        facts.numbers += tracing.facts(inspector)
         collect()
         inspector.callObserver = nil
         inspector.messageObserver = nil

@@ -89,6 +89,7 @@ private struct HTTP2Facts: Equatable {
         var errors: [String] = []
         var inFlight = 0
         var spoken = ""
+        var spans: [String] = []
     }
 
     var numbers = Numbers()
@@ -106,14 +107,16 @@ private final class HTTP2Stand: CallObserver {
     let recorder: Recorder
     let inspector: Inspector
     let session: Session
+    let tracing: FuzzTracing
     let lines = MessageLines(redacted: Redaction()) { _ in }
     var finishedCalls: [String] = []
     var plan = Plan()
     var now: UInt64 = 1 << 30
 
-    init(isWatched: Bool) {
+    init(isWatched: Bool, isInjecting: Bool = false) {
         recorder = Recorder(labels: labels)
         inspector = Inspector(registry: registry, recorder: recorder, limits: Self.limits)
+        tracing = FuzzTracing(inspector, registry, isInjecting: isInjecting)
         let ends = ObservedConnection(client: Endpoint(ipv4: 1, port: 1), server: Endpoint(ipv4: 2, port: 2))
         session = inspector.open(side: .provider, connection: ends)
         guard isWatched else { return }
@@ -142,6 +145,7 @@ private final class HTTP2Stand: CallObserver {
         facts.numbers.spoken = "\(session.connectionProtocol)"
         inspector.close(session, now: now)
         precondition(inspector.callsInFlight == 0, "calls outlive their connection")
+        facts.numbers.spans = tracing.facts(inspector)
         // The inspector holds its observers.
         inspector.callObserver = nil
         inspector.messageObserver = nil
@@ -204,7 +208,7 @@ private final class NameGovernor: RequestGovernor {
 /// A conversation that is decided about.
 private struct GovernedHTTP2Run {
     init(_ script: HTTP2Script, seed: UInt64) {
-        let stand = HTTP2Stand(isWatched: false)
+        let stand = HTTP2Stand(isWatched: false, isInjecting: seed % 3 == 0)
         let governor = NameGovernor(stand.registry)
         stand.inspector.governor = governor
         var (up, down) = (PlanModel(), PlanModel())
@@ -230,7 +234,7 @@ private struct GovernedHTTP2Run {
         stand.inspector.governor = nil
         _ = stand.close()
         let spoken = stand.session.connectionProtocol
-        guard governor.hasRefused || (!hasErrors && (spoken == .triple || spoken == .http)) else { return }
+        guard governor.hasRefused || stand.tracing.hasInjected || (!hasErrors && (spoken == .triple || spoken == .http)) else { return }
         // What Weir has written anew is sound to its end; the replies are what the server said.
         guard Self.isSound(up.output, prefaceBytes: HTTP2Preface.byteCount) else {
             preconditionFailure("upstream gets frames that mean nothing")
