@@ -82,14 +82,16 @@ let package = Package(
         .target(name: "Policy", dependencies: ["Wire", "Calls", "CPcre2"], swiftSettings: hot),
         .target(
             name: "Inspection",
-            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry"],
+            dependencies: [
+                "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy",
+            ],
             swiftSettings: hot
         ),
 
         // The world outside.
         .target(
             name: "Relay",
-            dependencies: ["Wire", "Calls", "Inspection", "Telemetry", "CLinux"],
+            dependencies: ["Wire", "Calls", "Inspection", "Telemetry", "Policy", "CLinux"],
             swiftSettings: hot
         ),
         .target(name: "Capture", dependencies: ["Wire", "Calls", "Inspection", "CPcap"], swiftSettings: hot),
@@ -137,8 +139,8 @@ let package = Package(
         .executableTarget(
             name: "weir",
             dependencies: [
-                "Wire", "Calls", "Dubbo", "HTTP1", "Telemetry", "Inspection", "Relay", "Capture", "Settings", "Admin",
-                "Export", "Demo",
+                "Wire", "Calls", "Dubbo", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings",
+                "Admin", "Export", "Demo",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -210,13 +212,16 @@ let package = Package(
         ),
         .testTarget(
             name: "RelayTests",
-            dependencies: ["Relay", "Inspection", "Telemetry", "Calls", "Wire", "PlanModel", "TestSupport"],
+            dependencies: [
+                "Relay", "Inspection", "Policy", "Telemetry", "Calls", "Wire", "PlanModel", "TestSupport",
+            ],
             swiftSettings: testing
         ),
         .testTarget(
             name: "InspectionTests",
             dependencies: [
-                "Inspection", "Capture", "Telemetry", "Dubbo", "Hessian", "HTTP2", "Calls", "Wire", "PlanModel",
+                "Inspection", "Capture", "Telemetry", "Policy", "Dubbo", "Hessian", "HTTP2", "Calls", "Wire",
+                "PlanModel",
                 "TestSupport", "FuzzBodies",
             ],
             swiftSettings: testing

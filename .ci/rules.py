@@ -25,8 +25,10 @@ ARROWS = {
     "Triple": {"Wire", "Calls"},
     "Telemetry": {"Wire", "Calls", "Synchronization"},
     "Policy": {"Wire", "Calls", "CPcre2", "Synchronization"},
-    "Inspection": {"Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry"},
-    "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "CLinux", "Glibc", "Synchronization"},
+    "Inspection": {
+        "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy",
+    },
+    "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "Policy", "CLinux", "Glibc", "Synchronization"},
     "Capture": {"Wire", "Calls", "Inspection", "CPcap", "Glibc"},
     "Settings": {"Calls", "Policy", "CYaml", "Glibc"},
     "Demo": {
@@ -44,8 +46,8 @@ ARROWS = {
         "NIOSSL", "ServiceLifecycle", "SwiftProtobuf",
     },
     "weir": {
-        "Wire", "Calls", "HTTP1", "Telemetry", "Inspection", "Relay", "Capture", "Settings", "Admin", "Export", "Demo",
-        "ArgumentParser",
+        "Wire", "Calls", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings", "Admin", "Export",
+        "Demo", "ArgumentParser",
         "Glibc", "Logging", "ServiceLifecycle", "Synchronization", "UnixSignals",
     },
 }

@@ -44,6 +44,66 @@ public enum FrameWriter {
         return frame + body
     }
 
+    /// A reply with an exception, which no Dubbo caller retries; in Hessian 2 only.
+    ///
+    /// The class is one that every Java peer has. Of its fields only the message is written: the peer's constructor
+    /// fills in the others. Source: `DubboCodec.java` (`encodeResponseData`), hessian-lite `JavaDeserializer.java`.
+    ///
+    /// - Parameters:
+    ///   - request: The header of the request that is answered.
+    ///   - text: The exception's message; cut at ``maxTextBytes``.
+    ///   - attachments: The reply's attachments; with none the reply has a form that peers of any age read.
+    /// - Returns: The frame, or `nil` when the request's serialization is another one.
+    public static func exception(
+        to request: FrameHeader,
+        text: String,
+        attachments: [(key: String, value: String)] = []
+    ) -> [UInt8]? {
+        guard request.serialization == Serialization.hessian2 else { return nil }
+        var text = text
+        while text.utf8.count > maxTextBytes { text.removeLast() }
+        var encoder = HessianEncoder()
+        encoder.int(attachments.isEmpty ? 0 : 3)
+        encoder.beginObject(HessianClass(name: "java.lang.RuntimeException", fieldNames: ["detailMessage"]))
+        encoder.string(text)
+        if !attachments.isEmpty {
+            encoder.beginMap()
+            for (key, value) in attachments {
+                encoder.string(key)
+                encoder.string(value)
+            }
+            encoder.end()
+        }
+        var frame: [UInt8] = [0xda, 0xbb, request.serialization, 20]
+        append(request.requestID, to: &frame)
+        frame += length(of: encoder.bytes.count)
+        return frame + encoder.bytes
+    }
+
+    /// An event that a provider sends its consumers.
+    public enum Event: String, Sendable {
+        /// It takes no more requests.
+        case readonly = "R"
+        /// It takes requests again; Dubbo Java since 3.2.1.
+        case writeable = "W"
+    }
+
+    /// An event that asks for no answer, in Hessian 2.
+    ///
+    /// Source: `HeaderExchangeServer.java` (`sendChannelReadOnlyEvent`), `CommonConstants.java`.
+    ///
+    /// - Parameters:
+    ///   - event: What is said.
+    ///   - requestID: Its id: dubbo-go answers nevertheless, with the same one.
+    /// - Returns: The frame.
+    public static func event(_ event: Event, requestID: UInt64) -> [UInt8] {
+        var frame: [UInt8] = [0xda, 0xbb, 0xa0 | Serialization.hessian2, 0]
+        append(requestID, to: &frame)
+        var encoder = HessianEncoder()
+        encoder.string(event.rawValue)
+        return frame + length(of: encoder.bytes.count) + encoder.bytes
+    }
+
     /// A pair of the attachments map of a Hessian 2 body, to be inserted before the map's end.
     ///
     /// - Parameters:
@@ -55,6 +115,18 @@ public enum FrameWriter {
         encoder.string(key)
         encoder.string(value)
         return encoder.bytes
+    }
+
+    /// A frame with another body.
+    ///
+    /// - Parameters:
+    ///   - header: The header, but for the length.
+    ///   - body: At most ``FrameHeader/maxBodyBytes``.
+    /// - Returns: The frame.
+    static func frame(like header: FrameHeader, body: [UInt8]) -> [UInt8] {
+        var frame: [UInt8] = [0xda, 0xbb, header.flags, header.status]
+        append(header.requestID, to: &frame)
+        return frame + length(of: body.count) + body
     }
 
     /// A body length as it stands in the header's last four bytes.

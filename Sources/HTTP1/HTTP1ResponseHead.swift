@@ -29,6 +29,8 @@ public struct HTTP1ResponseHead: Sendable {
     public var contentLength: Int
     /// The body's type.
     public var contentType: String
+    /// When a retry may succeed: whole seconds, at least one; `nil` to give no hint.
+    public var retryAfterSeconds: UInt64?
     /// What `Connection` says.
     public var persistence: Persistence
 
@@ -37,11 +39,13 @@ public struct HTTP1ResponseHead: Sendable {
         status: UInt16,
         contentLength: Int,
         contentType: String = "application/json",
+        retryAfterSeconds: UInt64? = nil,
         persistence: Persistence = .byVersion
     ) {
         self.status = status
         self.contentLength = contentLength
         self.contentType = contentType
+        self.retryAfterSeconds = retryAfterSeconds
         self.persistence = persistence
     }
 
@@ -60,6 +64,9 @@ public struct HTTP1ResponseHead: Sendable {
             }
             bytes.append(contentsOf: "\r\nContent-Length: ".utf8)
             bytes.append(contentsOf: String(max(contentLength, 0)).utf8)
+        }
+        if let retryAfterSeconds {
+            bytes.append(contentsOf: "\r\nRetry-After: \(max(retryAfterSeconds, 1))".utf8)
         }
         switch persistence {
         case .byVersion: break

@@ -1,10 +1,16 @@
 internal import Calls
 internal import Dubbo
+internal import Policy
 internal import Wire
 
 /// A body reader on the heap, so that it can stay with a connection whose frame is half read.
 final class BodyReaderBox {
     var reader = BodyReader()
+}
+
+/// The bytes of a reply that is held back until it is whole.
+final class ReplyBytes {
+    var body: [UInt8] = []
 }
 
 /// The state of a Dubbo connection: where each direction stands in its frames.
@@ -44,14 +50,24 @@ final class DubboSession {
         var start: UInt64 = 0
         /// What stands of the verdict on the frame.
         var judgement = Judgement.none
+        /// What the frame, which was too large to hold, took of limits.
+        var token = LimitToken.none
         /// How many bytes at the end of what was received are held back; see ``RequestGovernor``.
         var heldBytes = 0
+        /// Whether the frame is the answer to an event of Weir's own.
+        var isOwnAnswer = false
+        /// The bytes of a reply that is given another attachment; `nil` for all others.
+        var reply: ReplyBytes?
         /// Kept while a frame is split over reads.
         var box: BodyReaderBox?
     }
 
     var up = Half()
     var down = Half()
+    /// Events that Weir has sent downstream; their answers go no further.
+    var ownEvents = OwnEvents()
+    /// Whether the consumer reads attachments of replies; known from its requests once something is drained.
+    var readsReplyAttachments = false
 
     var isQuiet: Bool { up.isQuiet && down.isQuiet }
 }
@@ -64,6 +80,8 @@ extension DubboSession.Half {
     mutating func take() -> DubboSession.Half {
         let taken = self
         if box != nil { box = nil }
+        if !token.isNone { token = .none }
+        if reply != nil { reply = nil }
         headerHas = 0
         return taken
     }
@@ -96,7 +114,7 @@ extension DubboSession.Half {
     func bytesToHold(isGoverned: Bool) -> Int {
         switch phase {
         case .header: isGoverned && !isGuess ? Int(headerHas) : 0
-        case .body: judgement == .held ? Int(header.frameBytes) - Int(bodyLeft) : 0
+        case .body: judgement == .held || isOwnAnswer || reply != nil ? Int(header.frameBytes) - Int(bodyLeft) : 0
         case .searching: 0
         }
     }

@@ -19,7 +19,10 @@ struct RequestSink: HTTP1Sink, ~Copyable {
 
     static var wantedHeaders: NameTable { TripleHeaderName.table }
 
-    var wantsAllHeaders: Bool { context.inspector.messageObserver != nil || context.inspector.wantsTraces }
+    var wantsAllHeaders: Bool {
+        let inspector = context.inspector
+        return inspector.messageObserver != nil || inspector.wantsTraces || inspector.wantsLimitedHeaders
+    }
 
     mutating func requestLine(method: RawSpan, target: RawSpan, version: HTTP1Version) {
         session.requestLine(HTTP1Method(method), target, context)
@@ -60,7 +63,8 @@ extension HTTP1Session {
             isRequest: true,
             isReply: false,
             wantsFields: inspector.messageObserver != nil,
-            traceNames: inspector.wantsTraces ? inspector.traceNames : nil
+            traceNames: inspector.wantsTraces ? inspector.traceNames : nil,
+            limitNames: inspector.wantsLimitedHeaders ? inspector.limitNames : nil
         )
         box.texts.take(TripleHeaderName.path.rawValue, target)
         requests.headers = box
@@ -141,7 +145,7 @@ extension HTTP1Session {
         defer { swap(&headers, &box.texts) }
         let path = headers.texts.bytes.slice(headers.request.path)
         let interface = Self.interface(path)
-        let refusal = judgement == .held && context.isGoverned ? self.refusal(rpc, interface, context) : nil
+        let refusal = judgement == .held && context.isGoverned ? self.refusal(rpc, interface, headers, context) : nil
         let deadline = headers.request.timeoutNanoseconds
         open(
             rpc,
@@ -190,6 +194,7 @@ extension HTTP1Session {
             let isLost = isBatch && call.idKey == nil
             if inspector.isTraced { prepareSpan(entry.operation, call.id) }
             if refusal == nil, !call.isNotification, !isLost {
+                if isBatch { inspector.beginBatchCall(entry.operation) }
                 inspector.startCall(entry, context.session, now: context.now) { texts(call.id) }
                 current.hasCall = true
                 if isBatch { keys.append(entry.id) }
@@ -199,6 +204,7 @@ extension HTTP1Session {
             let code = refusal?.jsonrpcCode ?? ResultCode.none
             inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) { texts(call.id) }
         }
+        inspector.endBatch()
         if !keys.isEmpty { currentDetails.keys = keys }
     }
 

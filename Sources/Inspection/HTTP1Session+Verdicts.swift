@@ -13,32 +13,37 @@ internal import Wire
 extension HTTP1Session {
     // MARK: Judging
 
-    func refusal(_ rpc: RPCReader, _ interface: RawSpan, _ context: InspectedBytes) -> Refusal? {
-        guard let governor = context.inspector.governor else { return nil }
+    func refusal(
+        _ rpc: RPCReader,
+        _ interface: RawSpan,
+        _ headers: borrowing HeaderTexts,
+        _ context: InspectedBytes
+    ) -> Refusal? {
+        let inspector = context.inspector
+        guard inspector.governor != nil || inspector.isLimited || inspector.isDraining else { return nil }
         guard !rpc.scanner.isBatch || rpc.batch.isComplete else {
-            context.inspector.recorder.verdictPartial()
+            inspector.recorder.verdictPartial()
             return nil
         }
-        var operation: OperationID?
-        var isOneway = true
-        var calls = 0
-        rpc.eachCall { call in
-            calls += 1
-            if !call.isNotification { isOneway = false }
-            if operation == nil {
-                operation = context.inspector.rpcOperation(interface: interface, method: call.method)
+        let groups = inspector.groups(rpc, interface)
+        guard let first = groups.first else { return nil }
+        let side = context.session.side(of: requestDirection)
+        if let drained = inspector.drainRefusal(groups, side, context.session, now: context.now) { return drained }
+        if let governor = inspector.governor {
+            let calls = groups.reduce(0) { $0 + $1.calls }
+            let isOneway = groups.allSatisfy(\.isOneway)
+            let facts = RequestFacts(operation: first.operation, side: side, isOneway: isOneway, calls: calls)
+            switch governor.verdict(on: facts) {
+            case .admit: break
+            case .insert(let texts): insertion += texts
+            case .refuse(let refusal): return refusal
             }
         }
-        guard let operation else { return nil }
-        let side = context.session.side(of: requestDirection)
-        let facts = RequestFacts(operation: operation, side: side, isOneway: isOneway, calls: calls)
-        switch governor.verdict(on: facts) {
-        case .admit: return nil
-        case .insert(let texts):
-            insertion += texts
-            return nil
-        case .refuse(let refusal): return refusal
+        guard inspector.isLimited else { return nil }
+        guard rpc.scanner.isBatch else {
+            return inspector.limitRefusal(first, side, headers, context.session)
         }
+        return inspector.batchRefusal(groups) { inspector.limitRefusal($0, side, headers, context.session) }
     }
 
     /// Has the request being read given Weir's own trace context, if it is to be.
@@ -63,8 +68,9 @@ extension HTTP1Session {
         var answer: [UInt8] = []
         HTTP1ResponseHead(
             // Notifications have no reply, but their request has.
-            status: body.isEmpty ? 204 : refusal.outcome == .drained ? 503 : 200,
+            status: body.isEmpty ? 204 : refusal.httpStatus,
             contentLength: body.count,
+            retryAfterSeconds: refusal.retryAfterSeconds,
             persistence: HTTP1ResponseHead.Persistence(answering: requests.head)
         ).write(to: &answer)
         refuseCurrent(answer, requests.head.method == .head ? [] : body)
@@ -93,33 +99,59 @@ extension HTTP1Session {
         _ head: HTTP1Head,
         _ context: InspectedBytes
     ) -> Bool {
-        guard let governor = context.inspector.governor else { return false }
-        switch governor.verdict(on: RequestFacts(operation: entry.operation, side: entry.side)) {
-        case .admit: return false
-        case .insert(let texts):
-            insertion += texts
-            return false
-        case .refuse(let refusal):
-            let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
-            let answer = TripleRefusal(reason, message: refusal.text)
-            var reply: [UInt8] = []
-            HTTP1ResponseHead(
-                status: reason.httpStatus,
-                contentLength: answer.httpBody.count,
-                persistence: HTTP1ResponseHead.Persistence(answering: head)
-            ).write(to: &reply)
-            refuseCurrent(reply, head.method == .head ? [] : answer.httpBody)
-            // Whether the body follows a refusal is the client's choice: no other request may.
-            if head.flags.contains(.expectsContinue) { closeAfterReply() }
-            context.inspector.countUntracked(
-                entry,
-                refusal.outcome,
-                code: Int32(reason.httpStatus),
-                context.session,
-                now: context.now
-            ) { headers.callTexts }
+        let inspector = context.inspector
+        let drained = inspector.drainRefusal(entry.operation, entry.side, context.session, now: context.now)
+        if let drained, Self.isBusiness(headers) {
+            refuse(entry, drained, headers, head, context)
             return true
         }
+        switch inspector.governor?.verdict(on: RequestFacts(operation: entry.operation, side: entry.side)) {
+        case nil, .admit: break
+        case .insert(let texts): insertion += texts
+        case .refuse(let refusal):
+            refuse(entry, refusal, headers, head, context)
+            return true
+        }
+        guard inspector.isLimited, Self.isBusiness(headers),
+            let refusal = inspector.limitRefusal(entry.operation, entry.side, headers, context.session)
+        else { return false }
+        insertion = []
+        refuse(entry, refusal, headers, head, context)
+        return true
+    }
+
+    /// Whether what is called is a service of the application.
+    private static func isBusiness(_ headers: borrowing HeaderTexts) -> Bool {
+        let path = headers.texts.bytes.slice(headers.request.path)
+        return TriplePath(path)?.kind(in: path).isBusiness == true
+    }
+
+    private func refuse(
+        _ entry: CallTable.Entry,
+        _ refusal: Refusal,
+        _ headers: borrowing HeaderTexts,
+        _ head: HTTP1Head,
+        _ context: InspectedBytes
+    ) {
+        let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
+        let answer = TripleRefusal(reason, message: refusal.text)
+        var reply: [UInt8] = []
+        HTTP1ResponseHead(
+            status: reason.httpStatus,
+            contentLength: answer.httpBody.count,
+            retryAfterSeconds: refusal.retryAfterSeconds,
+            persistence: HTTP1ResponseHead.Persistence(answering: head)
+        ).write(to: &reply)
+        refuseCurrent(reply, head.method == .head ? [] : answer.httpBody)
+        // Whether the body follows a refusal is the client's choice: no other request may.
+        if head.flags.contains(.expectsContinue) { closeAfterReply() }
+        context.inspector.countUntracked(
+            entry,
+            refusal.outcome,
+            code: Int32(reason.httpStatus),
+            context.session,
+            now: context.now
+        ) { headers.callTexts }
     }
 
     // MARK: Deciding

@@ -51,7 +51,8 @@ extension HTTP2Session {
             isRequest: isClientUnknown || half.direction == requests,
             isReply: isClientUnknown || half.direction != requests,
             wantsFields: inspector.messageObserver != nil,
-            traceNames: inspector.wantsTraces ? inspector.traceNames : nil
+            traceNames: inspector.wantsTraces ? inspector.traceNames : nil,
+            limitNames: inspector.wantsLimitedHeaders ? inspector.limitNames : nil
         )
         let place = streams.place(of: half.blockFrame.streamID)
         if place >= 0, half.direction != requests, !streams[place].reply.isInterim {

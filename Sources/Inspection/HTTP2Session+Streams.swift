@@ -1,6 +1,7 @@
 internal import Calls
 internal import Hessian
 internal import HTTP2
+internal import Policy
 internal import Telemetry
 internal import Triple
 internal import Wire
@@ -57,7 +58,10 @@ extension HTTP2Session {
                 inspector.tracer?.noteInjection(.injected)
             }
         }
-        guard streams.add(stream) >= 0 else { return overflow(id, context) }
+        guard streams.add(stream) >= 0 else {
+            inspector.dropToken()
+            return overflow(id, context)
+        }
         if isGeneric, !endsStream {
             // Counted once its first message has named the method.
             capture(id, .method)
@@ -68,8 +72,10 @@ extension HTTP2Session {
                 version: headers.texts.bytes.slice(head.version).text,
                 group: headers.texts.bytes.slice(head.group).text,
                 texts: inspector.callObserver == nil ? Inspector.CallTexts() : headers.callTexts,
-                draft: inspector.isTraced ? inspector.tracer?.suspend() ?? Tracer.none : Tracer.none
+                draft: inspector.isTraced ? inspector.tracer?.suspend() ?? Tracer.none : Tracer.none,
+                token: inspector.pendingToken
             )
+            inspector.pendingToken = .none
         } else {
             count(id, operation, caller, context) { headers.callTexts }
         }
@@ -96,6 +102,7 @@ extension HTTP2Session {
         let place = streams.place(of: id)
         guard place >= 0 else {
             if context.inspector.isTraced { context.inspector.tracer?.discard() }
+            context.inspector.dropToken()
             return
         }
         var entry = callEntry(streams[place], operation, context)
@@ -356,6 +363,7 @@ extension HTTP2Session {
             )
         }
         if call.draft >= 0 { context.inspector.tracer?.resume(call.draft) }
+        context.inspector.pendingToken = call.token
         count(id, operation, call.caller, context) { call.texts }
     }
 
@@ -415,6 +423,8 @@ struct PendingCall {
     var texts: Inspector.CallTexts
     /// What its span will need; see ``Tracer/suspend()``.
     var draft: Int32
+    /// What it took of limits.
+    var token: LimitToken
 }
 
 extension ObservedStreamHalf {

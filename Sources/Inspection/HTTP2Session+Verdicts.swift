@@ -24,24 +24,31 @@ extension HTTP2Session {
         _ headers: borrowing HeaderTexts,
         _ context: InspectedBytes
     ) -> Bool {
-        guard let governor = context.inspector.governor else { return false }
+        let inspector = context.inspector
+        guard inspector.governor != nil || inspector.isLimited else { return false }
         // The method that a generic call names comes with its first message, too late to hold its headers for.
-        if stream.marks.contains(.isGeneric) { context.inspector.recorder.verdictPartial() }
-        let facts = RequestFacts(operation: operation, side: context.session.side(of: requests))
-        switch governor.verdict(on: facts) {
-        case .admit: return false
-        case .insert(let texts):
-            insertion += texts
-            return false
+        if stream.marks.contains(.isGeneric) { inspector.recorder.verdictPartial() }
+        let side = context.session.side(of: requests)
+        let isRefusable = !hasUntracked && answers.count < Self.maxAnswers
+        switch inspector.governor?.verdict(on: RequestFacts(operation: operation, side: side)) {
+        case nil, .admit: break
+        case .insert(let texts): insertion += texts
         case .refuse(let refusal):
-            guard !hasUntracked, answers.count < Self.maxAnswers else {
-                context.inspector.recorder.verdictPartial()
-                return false
-            }
-            refuse(stream, operation, refusal, headers, context)
-            return true
+            if isRefusable { refuse(stream, operation, refusal, headers, context) } else { countPartial(context) }
+            return isRefusable
         }
+        guard inspector.isLimited else { return false }
+        guard isRefusable else {
+            countPartial(context)
+            return false
+        }
+        guard let refusal = inspector.limitRefusal(operation, side, headers, context.session) else { return false }
+        insertion = []
+        refuse(stream, operation, refusal, headers, context)
+        return true
     }
+
+    private func countPartial(_ context: InspectedBytes) { context.inspector.recorder.verdictPartial() }
 
     private func refuse(
         _ stream: TripleStream,
@@ -52,7 +59,11 @@ extension HTTP2Session {
     ) {
         let inspector = context.inspector
         let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
-        let answer = TripleRefusal(reason, message: refusal.text)
+        let answer = TripleRefusal(
+            reason,
+            message: refusal.text,
+            retryAfterNanoseconds: refusal.retryAfterNanoseconds
+        )
         var entry = callEntry(stream, operation, context)
         entry.requestBytes = stream.requestBytes
         if inspector.wantsCallers {

@@ -1,5 +1,6 @@
 internal import Calls
 internal import HTTP2
+internal import Policy
 internal import Telemetry
 internal import Triple
 internal import Wire
@@ -359,7 +360,9 @@ final class HTTP2Session: ProtocolSession {
 
     /// Calls that wait for their method's name will not learn it.
     private func dropPending(_ context: InspectedBytes) {
-        for call in pending.values where call.draft >= 0 {
+        for call in pending.values {
+            if !call.token.isNone { context.inspector.release(call.token) }
+            guard call.draft >= 0 else { continue }
             context.inspector.tracer?.resume(call.draft)
             context.inspector.tracer?.discard()
         }

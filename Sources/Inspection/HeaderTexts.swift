@@ -34,6 +34,11 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     private var wantsListed = false
     /// What was found under those of them that are no usual headers.
     var traces = TraceScan()
+    /// The names that limits look at, if they look at any.
+    private var limitNames: LimitNames?
+    private var wantsLimited = false
+    /// What was found under them.
+    var limited: [LimitedHeader] = []
     /// Whether the block is written anew, and to where.
     var isRewriting = false
     var encoder = HPACKEncoder()
@@ -54,7 +59,14 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     ///   - isReply: Whether it may be a reply's.
     ///   - wantsFields: Whether all fields are wanted as they are.
     ///   - traceNames: The names wanted for traces; `nil` when they are not.
-    mutating func begin(isRequest: Bool, isReply: Bool, wantsFields: Bool, traceNames: TraceNames?) {
+    ///   - limitNames: The names that limits look at; `nil` when they look at none.
+    mutating func begin(
+        isRequest: Bool,
+        isReply: Bool,
+        wantsFields: Bool,
+        traceNames: TraceNames?,
+        limitNames: LimitNames?
+    ) {
         isRequestWanted = isRequest
         isReplyWanted = isReply
         texts.removeAll(keepBytes: 65_536)
@@ -68,13 +80,16 @@ struct HeaderTexts: HeaderSink, ~Copyable {
             wantsListed = traceNames?.hasListed == true
             traces.removeAll()
         }
+        wantsLimited = limitNames != nil && isRequest
+        if wantsLimited { self.limitNames = limitNames }
+        if !limited.isEmpty { limited.removeAll(keepingCapacity: true) }
         hasUnknown = false
         isRewriting = false
     }
 
     @inline(__always)
     func wants(nameID: UInt8) -> Bool {
-        if wantsFields || isRewriting { return true }
+        if wantsFields || isRewriting || wantsLimited { return true }
         guard nameID != NameTable.unwanted else { return wantsTraces }
         if wantsTraces, wantsListed || nameID >= TripleHeaderName.traceparent.rawValue { return true }
         if isReplyWanted, TripleResponseHead.wants(nameID) { return true }
@@ -87,6 +102,7 @@ struct HeaderTexts: HeaderSink, ~Copyable {
         if field.isUnknown || field.isValueUnknown { hasUnknown = true }
         if field.nameID != NameTable.unwanted { take(field.nameID, field.value) }
         if wantsTraces { takeTrace(field) }
+        if wantsLimited { takeLimited(field) }
         if wantsFields { keep(field) }
         if isRewriting { rewrite(field) }
     }
@@ -115,6 +131,16 @@ struct HeaderTexts: HeaderSink, ~Copyable {
         else { return }
         let range = ByteRange(offset: texts.count, count: field.value.byteCount)
         if texts.append(field.value) { traces.take(id, range) }
+    }
+
+    /// Takes a field that a limit looks at.
+    private mutating func takeLimited(_ field: borrowing HeaderField) {
+        guard !field.isUnknown, !field.isValueUnknown, let index = limitNames?.index(of: field.name), index >= 0 else {
+            return
+        }
+        let value = field.value.extracting(first: Session.maxCallerBytes)
+        let range = ByteRange(offset: texts.count, count: value.byteCount)
+        if texts.append(value) { limited.append(LimitedHeader(name: Int32(index), value: range)) }
     }
 
     /// Where the request says to which trace it belongs.

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Policy
 internal import Telemetry
 internal import Wire
 
@@ -24,6 +25,7 @@ extension Inspector {
         texts: () -> CallTexts
     ) -> Int32 {
         guard !calls.isFull else {
+            dropToken()
             countUntracked(new, .lost, session, now: now, texts: texts)
             return CallTable.none
         }
@@ -32,6 +34,7 @@ extension Inspector {
         session.inFlight &+= 1
         recorder.callStarted(new.operation, side: new.side)
         if isTraced { tracer?.attach(index) }
+        if !pendingToken.isNone { holdToken(index) }
         if callObserver != nil { callTexts[index] = texts() }
         return index
     }
@@ -170,6 +173,7 @@ extension Inspector {
         recorder.callFinished(call, wasInFlight: true, isStream: stream != nil)
         if let stream { recorder.streamFinished(call, requests: stream.requests, responses: stream.responses) }
         session.inFlight -= 1
+        if tokens.count > 0 { releaseToken(of: index) }
         session.finishedCalls &+= 1
         if isTraced { endSpan(index, call, entry.id, session, stream, mayBeLate) }
         let texts = callTexts.isEmpty ? nil : callTexts.removeValue(forKey: index)

@@ -1,6 +1,7 @@
 internal import Calls
 internal import Dubbo
 internal import Hessian
+internal import Policy
 internal import Telemetry
 internal import Wire
 
@@ -42,6 +43,7 @@ extension Inspector {
             }
             guard half.isQuiet else { continue }
             if frameVerdict != nil { noteEdit(half.header, end: at) }
+            if half.isOwnAnswer || half.reply != nil { finishDrained(&half, dubbo, session, end: at) }
             if seen.firstBoundary == nil { seen.firstBoundary = at }
             takeWholeFrames(session, bytes, &at, direction, now, &seen)
         }
@@ -49,7 +51,7 @@ extension Inspector {
         if half.phase == .body, half.isReading, half.box == nil { keepReader(&half) }
         seen.endsAtBoundary = half.isQuiet
         if half.judgement == .held, half.phase == .body { judgeEarly(&half, session, direction, now, end: at) }
-        half.heldBytes = half.bytesToHold(isGoverned: isGoverned)
+        half.heldBytes = half.bytesToHold(isGoverned: isGoverned || !dubbo.ownEvents.isEmpty)
         if direction == .toUpstream { dubbo.up = half } else { dubbo.down = half }
         return seen
     }
@@ -64,7 +66,7 @@ extension Inspector {
         _ now: UInt64,
         _ seen: inout SeenBoundaries
     ) {
-        guard messageObserver == nil, !session.isClientUnknown else { return }
+        guard messageObserver == nil, !session.isClientUnknown, !isDraining else { return }
         let box = scratch
         while bytes.byteCount &- at >= FrameHeader.byteCount {
             guard let header = try? FrameHeader(bytes, at: at) else { return }
@@ -95,6 +97,10 @@ extension Inspector {
 
     /// Gives a direction's reader back.
     func release(_ half: inout DubboSession.Half) {
+        if !half.token.isNone {
+            release(half.token)
+            half.token = .none
+        }
         guard let box = half.box else { return }
         half.box = nil
         if spareBoxes.count < 16 { spareBoxes.append(box) }
@@ -237,6 +243,7 @@ extension Inspector {
         if isGoverned, header.isRequest, !header.isEvent, !half.isGuess, at - 16 >= -half.heldBytes {
             half.judgement = .held
         }
+        if isDraining || session.drainSignals != [] { beginDrained(&half, header, session, at, direction) }
         half.isGuess = false
         half.phase = .body
         if session.isClientUnknown, !header.isEvent {
@@ -267,6 +274,7 @@ extension Inspector {
         let piece = bytes.extracting(at..<at &+ count)
         at &+= count
         half.bodyLeft &-= UInt32(truncatingIfNeeded: count)
+        if let reply = half.reply { reply.body += piece.array }
         if half.bodyLeft == 0 {
             finishBody(&half, session, piece, direction, now)
         } else if half.isReading {
@@ -307,6 +315,10 @@ extension Inspector {
         }
         half.phase = .header
         judgement = half.judgement
+        if !half.token.isNone {
+            pendingToken = half.token
+            half.token = .none
+        }
         let isWhole = !half.isDamaged
         if box.reader.isKept {
             let header = half.header
@@ -317,6 +329,7 @@ extension Inspector {
         } else {
             finishFrame(half.header, half.start, box, piece, isWhole, session, direction, now)
         }
+        dropToken()
         release(&half)
     }
 

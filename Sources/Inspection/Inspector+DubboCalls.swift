@@ -1,6 +1,7 @@
 internal import Calls
 internal import Dubbo
 internal import Hessian
+internal import Policy
 internal import Telemetry
 internal import Wire
 
@@ -37,7 +38,12 @@ extension Inspector {
                 now
             )
         }
-        beginCall(frame.header, frame.start, operation, wanted, number, frame.texts, session, direction, now)
+        if isDraining { noteVersion(box.reader.request, frame.texts, session) }
+        let needs =
+            isLimited
+            ? limitNeeds(box.reader.request.attachments, wanted, operation, frame.texts, session, direction)
+            : LimitNeeds()
+        beginCall(frame.header, frame.start, operation, wanted, number, frame.texts, needs, session, direction, now)
     }
 
     /// A request was understood at a glance.
@@ -59,7 +65,8 @@ extension Inspector {
         let known = glance.names.isEmpty ? nil : operations.known(.dubbo, key: body.slice(glance.names), group: group)
         let operation = known ?? learn(glance, body, group)
         if wantsTraces { trace(glance, operation, header, body, side: session.side(of: direction), now) }
-        beginCall(header, now, operation, glance.attachments, nil, body, session, direction, now)
+        let needs = isLimited ? limitNeeds(glance, operation, body, session, direction) : LimitNeeds()
+        beginCall(header, now, operation, glance.attachments, nil, body, needs, session, direction, now)
     }
 
     /// The operation of a request whose names, spelled so, were not met before.
@@ -87,6 +94,7 @@ extension Inspector {
         _ wanted: CallAttachments,
         _ timeoutNumber: Int32?,
         _ texts: RawSpan,
+        _ needs: LimitNeeds,
         _ session: Session,
         _ direction: Direction,
         _ now: UInt64
@@ -103,7 +111,9 @@ extension Inspector {
             requestBytes: header.frameBytes
         )
         if wantsCallers { entry.caller = caller(wanted.caller, in: texts, session) }
-        if judgement != .none, isRefused(entry, header, session, now, texts: { self.texts(of: wanted, texts) }) {
+        if judgement != .none,
+            isRefused(entry, header, needs, session, now, texts: { self.texts(of: wanted, texts) })
+        {
             return
         }
         if header.isTwoWay {

@@ -1,5 +1,6 @@
 internal import Calls
 internal import Dubbo
+internal import Policy
 internal import Telemetry
 internal import Wire
 
@@ -10,6 +11,8 @@ struct FrameEdit {
         case drop
         /// Attachments are inserted before its last byte, the map's end.
         case insert([UInt8])
+        /// Another frame takes its place; all of it is here.
+        case replace([UInt8])
     }
 
     /// Where the frame begins: an offset into the read, below 0 when its first bytes are held back.
@@ -34,6 +37,7 @@ extension Inspector {
     func isRefused(
         _ entry: CallTable.Entry,
         _ header: FrameHeader,
+        _ needs: LimitNeeds,
         _ session: Session,
         _ now: UInt64,
         texts: () -> CallTexts
@@ -46,30 +50,97 @@ extension Inspector {
         }
         var inserted = tracer?.injection(.dubbo) ?? []
         defer { if !inserted.isEmpty { frameVerdict = .insert(inserted) } }
-        guard let governor else { return false }
-        let facts = RequestFacts(operation: entry.operation, side: entry.side, isOneway: !header.isTwoWay)
-        switch governor.verdict(on: facts) {
-        case .admit: return false
-        case .insert(let texts):
-            inserted += texts
-            return false
-        case .refuse(let refusal):
-            guard FrameWriter.canReply(in: header.serialization) || !header.isTwoWay else {
-                recorder.verdictPartial()
-                return false
+        guard let refusal = refusal(entry, header, needs, session, now, &inserted) else { return false }
+        frameVerdict = .refuse(refusal)
+        inserted = []
+        let code = Int32(Self.status(of: refusal, in: header.serialization))
+        countUntracked(entry, refusal.outcome, code: code, session, now: now, texts: texts)
+        return true
+    }
+
+    /// What a request is answered that is held back; `nil` when it passes.
+    private func refusal(
+        _ entry: CallTable.Entry,
+        _ header: FrameHeader,
+        _ needs: LimitNeeds,
+        _ session: Session,
+        _ now: UInt64,
+        _ inserted: inout [InsertedText]
+    ) -> Refusal? {
+        let isRefusable = FrameWriter.canReply(in: header.serialization) || !header.isTwoWay
+        if isDraining, let order = drainOrder(entry.operation, entry.side) {
+            if !isRefusable {
+                notePassed(order, session)
+            } else if let refusal = drainRefusal(entry.operation, entry.side, session, now: now) {
+                return refusal
             }
-            frameVerdict = .refuse(refusal)
-            inserted = []
-            countUntracked(
-                entry,
-                refusal.outcome,
-                code: Int32(refusal.dubboStatus),
-                session,
-                now: now,
-                texts: texts
-            )
-            return true
         }
+        if let governor {
+            let facts = RequestFacts(operation: entry.operation, side: entry.side, isOneway: !header.isTwoWay)
+            switch governor.verdict(on: facts) {
+            case .admit: break
+            case .insert(let texts): inserted += texts
+            case .refuse(let refusal):
+                if isRefusable { return refusal }
+                recorder.verdictPartial()
+                return nil
+            }
+        }
+        guard needs.isLimited else { return nil }
+        guard isRefusable else {
+            recorder.verdictPartial()
+            return nil
+        }
+        return decideLimits(isOneway: !header.isTwoWay)
+    }
+
+    /// The status of the reply that a refusal becomes in a serialization.
+    private static func status(of refusal: Refusal, in serialization: UInt8) -> UInt8 {
+        guard refusal.isFinal else { return refusal.dubboStatus }
+        return serialization == Serialization.hessian2 ? 20 : 100
+    }
+
+    // MARK: What limits look at
+
+    /// Begins to ask the gate about a request that was understood at a glance, and notes what it needs.
+    func limitNeeds(
+        _ glance: RequestGlance,
+        _ operation: OperationID,
+        _ body: RawSpan,
+        _ session: Session,
+        _ direction: Direction
+    ) -> LimitNeeds {
+        let caller = body.slice(glance.attachments.caller)
+        learn(caller: caller, session)
+        guard judgement == .held else { return LimitNeeds() }
+        let needs = beginLimits(operation, session.side(of: direction))
+        if needs.caller { noteLastCaller(session) }
+        guard needs.attachments != 0, let gate else { return needs }
+        var cursor = AttachmentCursor(glance, in: body)
+        while let attachment = cursor.next() {
+            gate.note(attachment: body.slice(attachment.key), value: body.slice(attachment.value))
+        }
+        return needs
+    }
+
+    /// The same of a request that was read.
+    func limitNeeds(
+        _ attachments: [Attachment],
+        _ wanted: CallAttachments,
+        _ operation: OperationID,
+        _ texts: RawSpan,
+        _ session: Session,
+        _ direction: Direction
+    ) -> LimitNeeds {
+        learn(caller: texts.slice(wanted.caller), session)
+        guard judgement == .held else { return LimitNeeds() }
+        let needs = beginLimits(operation, session.side(of: direction))
+        if needs.caller { noteLastCaller(session) }
+        guard needs.attachments != 0, let gate else { return needs }
+        for attachment in attachments {
+            gate.note(attachment: texts.slice(attachment.key), value: texts.slice(attachment.value))
+        }
+        return needs
     }
 
     /// A frame that has a verdict ends at `end`.
@@ -94,9 +165,18 @@ extension Inspector {
 
     private func refuse(_ header: FrameHeader, _ refusal: Refusal) {
         guard header.isTwoWay else { return }
-        if let reply = FrameWriter.reply(to: header, status: refusal.dubboStatus, text: refusal.text) {
-            frameReplies.append(contentsOf: reply)
-        }
+        let status = Self.status(of: refusal, in: header.serialization)
+        let reply =
+            status == 20
+            ? FrameWriter.exception(to: header, text: refusal.text, attachments: Self.hints(refusal))
+            : FrameWriter.reply(to: header, status: status, text: refusal.text)
+        if let reply { frameReplies.append(contentsOf: reply) }
+    }
+
+    /// What the attachments of a reply say of a refusal.
+    private static func hints(_ refusal: Refusal) -> [(key: String, value: String)] {
+        guard let nanoseconds = refusal.retryAfterNanoseconds else { return [] }
+        return [("retry-after-ms", String(nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 == 0 ? 0 : 1)))]
     }
 
     /// A request goes on in the next read: one too large to be held is decided by what is known of it.
@@ -115,15 +195,14 @@ extension Inspector {
         // Its attachments come last: no caller, no group, and nothing can be inserted.
         recorder.verdictPartial()
         if tracer?.injects(.dubbo) == true { tracer?.noteInjection(.tooLarge) }
-        guard hasNames, let governor else { return }
+        guard hasNames, governor != nil || isLimited || isDraining else { return }
         var operation = unknownOperation
         box.reader.withKeptTexts { texts in
             operation = self.operation(of: box.reader.request, group: .empty, texts)
         }
         let side = session.side(of: direction)
-        let facts = RequestFacts(operation: operation, side: side, isOneway: !half.header.isTwoWay)
-        guard case .refuse(let refusal) = governor.verdict(on: facts),
-            FrameWriter.canReply(in: half.header.serialization) || !half.header.isTwoWay
+        guard FrameWriter.canReply(in: half.header.serialization) || !half.header.isTwoWay,
+            let refusal = earlyRefusal(&half, operation, side, session, now)
         else { return }
         half.judgement = .refused
         let entry = CallTable.Entry(
@@ -137,7 +216,8 @@ extension Inspector {
             deadline: now,
             requestBytes: half.header.frameBytes
         )
-        countUntracked(entry, refusal.outcome, code: Int32(refusal.dubboStatus), session, now: now) { CallTexts() }
+        let code = Int32(Self.status(of: refusal, in: half.header.serialization))
+        countUntracked(entry, refusal.outcome, code: code, session, now: now) { CallTexts() }
         refuse(half.header, refusal)
         frameEdits.append(
             FrameEdit(
@@ -147,6 +227,29 @@ extension Inspector {
                 kind: .drop
             )
         )
+    }
+
+    /// What a request is answered of which no more is known than what is called.
+    private func earlyRefusal(
+        _ half: inout DubboSession.Half,
+        _ operation: OperationID,
+        _ side: Side,
+        _ session: Session,
+        _ now: UInt64
+    ) -> Refusal? {
+        let isOneway = !half.header.isTwoWay
+        if let refusal = drainRefusal(operation, side, session, now: now) { return refusal }
+        if let governor {
+            let facts = RequestFacts(operation: operation, side: side, isOneway: isOneway)
+            if case .refuse(let refusal) = governor.verdict(on: facts) { return refusal }
+        }
+        let needs = beginLimits(operation, side)
+        guard needs.isLimited else { return nil }
+        if needs.caller { noteLastCaller(session) }
+        let refusal = decideLimits(isOneway: isOneway)
+        half.token = pendingToken
+        pendingToken = .none
+        return refusal
     }
 
     /// Makes a plan of the verdicts on the frames among the bytes just read.
@@ -178,6 +281,7 @@ extension Inspector {
                 plan.forward(edit.bodyBytes - 1)
                 plan.replace(0, with: attachment)
                 plan.forward(1)
+            case .replace(let frame): plan.replace(edit.count, with: frame)
             }
             walk.at = edit.start + edit.count
             plan.markBoundary()

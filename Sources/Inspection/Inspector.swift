@@ -1,6 +1,7 @@
 public import Calls
 internal import Dubbo
 internal import HTTP2
+public import Policy
 public import Telemetry
 internal import Wire
 
@@ -54,7 +55,7 @@ public final class Inspector {
 
     /// Decides about requests; `nil` costs nothing, and requests are passed on before they are understood.
     public var governor: (any RequestGovernor)? {
-        didSet { isGoverned = governor != nil || tracer?.isInjecting == true }
+        didSet { updateGoverned() }
     }
     /// Whether requests are held back until they are understood, because they may be refused or changed.
     private(set) var isGoverned = false
@@ -99,7 +100,7 @@ public final class Inspector {
             isTraced = tracer != nil
             traceNames = tracer?.names ?? TraceNames.usual
             wantsTraces = isTraced || callObserver != nil
-            isGoverned = governor != nil || tracer?.isInjecting == true
+            updateGoverned()
         }
     }
     /// Whether there is a ``tracer``: asking that itself would retain it.
@@ -111,6 +112,37 @@ public final class Inspector {
     /// What the request being read says of traces.
     var traceScan = TraceScan()
 
+    /// Decides about requests by the limits in force, after the ``governor``; `nil` costs nothing.
+    ///
+    /// When other limits are put in force the owner says so with ``limitsChanged()``.
+    public var gate: LimitGate? {
+        didSet { limitsChanged() }
+    }
+    /// Whether there are limits in force: asking the gate itself would retain it.
+    var isLimited = false
+    /// The names of headers that limits look at.
+    var limitNames = LimitNames.none
+    /// Whether there are any: asking the names themselves would retain them.
+    var wantsLimitedHeaders = false
+    /// What was taken of limits for the request being read.
+    var pendingToken = LimitToken.none
+    /// What was taken for the batch being read.
+    var batchGroups: [LimitedGroup] = []
+    /// What calls in flight hold.
+    var tokens = CallTokens()
+    /// By operation, whether it is called to see whether the service is there.
+    var probes = FlatTable(repeating: UInt8(0), count: 0)
+    /// Says what is drained; `nil` costs nothing.
+    ///
+    /// When drains are started or undone the owner says so with ``drainsChanged()``.
+    public var drainGate: DrainGate? {
+        didSet { drainsChanged() }
+    }
+    /// Whether anything is drained: asking the gate itself would retain it.
+    public internal(set) var isDraining = false
+    /// What operations stand for.
+    let registry: OperationRegistry
+
     /// An inspector without sessions.
     ///
     /// - Parameters:
@@ -119,12 +151,18 @@ public final class Inspector {
     ///   - limits: The bounds.
     public init(registry: OperationRegistry, recorder: Recorder, limits: Limits = Limits()) {
         self.recorder = recorder
+        self.registry = registry
         self.limits = limits
         operations = OperationCache(registry: registry)
         calls = CallTable(maxCalls: limits.maxCalls, maxTombstones: limits.maxTombstones)
         unknownOperation = registry.intern(
             Operation(callProtocol: .dubbo, interface: "unknown", version: "", group: "", method: "")
         )
+    }
+
+    /// Sees whether anything decides about requests.
+    func updateGoverned() {
+        isGoverned = governor != nil || isLimited || isDraining || tracer?.isInjecting == true
     }
 
     // MARK: Sessions
@@ -215,7 +253,9 @@ public final class Inspector {
         case .dubbo(let dubbo):
             let held = direction == .toUpstream ? dubbo.up.heldBytes : dubbo.down.heldBytes
             let seen = receive(dubbo, session, bytes, direction, now)
-            if isGoverned || held > 0 { return carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan) }
+            if isGoverned || held > 0 || !dubbo.ownEvents.isEmpty || !frameEdits.isEmpty {
+                return carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan)
+            }
             guard plan.isBoundaryWanted, let first = seen.firstBoundary else {
                 plan.forwardAll(endsAtBoundary: seen.endsAtBoundary)
                 return

@@ -1,5 +1,6 @@
 internal import Calls
 internal import JSONRPC
+internal import Policy
 internal import Telemetry
 internal import Wire
 
@@ -238,6 +239,7 @@ final class JSONStreamSession: ProtocolSession {
             if inspector.isTraced { inspector.prepareSpan(entry.operation, id: call.id, side: entry.side, context.now) }
             let isTracked = refusal == nil && !call.isNotification && call.idKey != nil
             guard !isTracked else {
+                inspector.beginBatchCall(entry.operation)
                 let index = inspector.startCall(entry, context.session, now: context.now) {
                     Inspector.CallTexts(id: call.id.text)
                 }
@@ -253,6 +255,7 @@ final class JSONStreamSession: ProtocolSession {
                 Inspector.CallTexts(id: call.id.text)
             }
         }
+        inspector.endBatch()
         if let refusal { refuse(reader, half, end, refusal, &walk, &plan) }
     }
 
@@ -274,25 +277,29 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     private func refusal(_ reader: RPCReader, _ direction: Direction, _ context: InspectedBytes) -> Refusal? {
-        guard let governor = context.inspector.governor else { return nil }
+        let inspector = context.inspector
+        guard inspector.governor != nil || inspector.isLimited || inspector.isDraining else { return nil }
         guard !reader.scanner.isBatch || reader.batch.isComplete else {
             context.inspector.recorder.verdictPartial()
             return nil
         }
-        var facts: RequestFacts?
-        var calls = 0
-        reader.eachCall { call in
-            calls += 1
-            guard facts == nil else { return }
-            let nothing = call.method.extracting(0..<0)
-            let operation = context.inspector.rpcOperation(interface: nothing, method: call.method)
-            let side = context.session.side(of: direction)
-            facts = RequestFacts(operation: operation, side: side, isOneway: call.isNotification)
+        let nothing: [UInt8] = []
+        // SAFETY: there is no byte that could be uninitialised.
+        let groups = inspector.groups(reader, unsafe nothing.span.bytes)
+        guard let first = groups.first else { return nil }
+        let side = context.session.side(of: direction)
+        if let drained = inspector.drainRefusal(groups, side, context.session, now: context.now) { return drained }
+        if let governor = inspector.governor {
+            let calls = groups.reduce(0) { $0 + $1.calls }
+            let facts = RequestFacts(operation: first.operation, side: side, isOneway: first.isOneway, calls: calls)
+            if case .refuse(let refusal) = governor.verdict(on: facts) { return refusal }
         }
-        guard var facts else { return nil }
-        facts.calls = calls
-        guard case .refuse(let refusal) = governor.verdict(on: facts) else { return nil }
-        return refusal
+        guard inspector.isLimited else { return nil }
+        return inspector.batchRefusal(groups) { group in
+            let needs = inspector.beginLimits(group.operation, side)
+            guard needs.isLimited else { return nil }
+            return inspector.decideLimits(calls: group.calls, isOneway: group.isOneway)
+        }
     }
 
     private func answer(_ reader: RPCReader, _ refusal: Refusal) {

@@ -28,6 +28,8 @@ public struct Plan: Sendable {
     public private(set) var forwardsAll = false
     /// For ``forwardsAll``: whether a message ends where the bytes do.
     public private(set) var endsAtBoundary = false
+    /// Whether the connection is to be closed once everything that is to be written has been.
+    public private(set) var closes = false
     /// Set by the relay before it asks: replies wait for a boundary in this direction.
     public var isBoundaryWanted = false
 
@@ -39,6 +41,7 @@ public struct Plan: Sendable {
         forwardsAll = false
         endsAtBoundary = false
         isBoundaryWanted = false
+        closes = false
         if !edits.isEmpty { edits.removeAll(keepingCapacity: true) }
         if !content.isEmpty { content.removeAll(keepingCapacity: true) }
         if !reply.isEmpty { reply.removeAll(keepingCapacity: true) }
@@ -84,6 +87,10 @@ public struct Plan: Sendable {
 
     /// Marks that a message ends here.
     public mutating func markBoundary() { edits.append(.boundary) }
+
+    /// Closes the connection once everything that is to be written to both peers has been: no byte that comes later
+    /// passes.
+    public mutating func close() { closes = true }
 
     /// Writes `bytes` to the peer that sent what is being read, at the other direction's next boundary.
     ///

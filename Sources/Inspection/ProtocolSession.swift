@@ -37,6 +37,15 @@ protocol ProtocolSession: AnyObject {
     /// Bytes of a direction were not seen (a capture with holes).
     func missed(_ count: UInt64, _ direction: Direction, _ context: InspectedBytes)
 
+    /// Drains were started or undone: says in the plan's reply what downstream is to be told; see
+    /// ``Inspector/signalDrains(_:now:plan:)``.
+    func drainsChanged(_ context: InspectedBytes, _ plan: inout Plan)
+
     /// The connection has ended; its calls still open are ended as unanswered afterwards.
     func close(_ context: InspectedBytes)
+}
+
+extension ProtocolSession {
+    /// Nothing can be told in the protocol.
+    func drainsChanged(_ context: InspectedBytes, _ plan: inout Plan) {}
 }

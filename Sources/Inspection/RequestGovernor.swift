@@ -32,6 +32,12 @@ public struct Refusal: Equatable, Sendable {
     public var grpcStatus: UInt8
     /// The error code of a JSON-RPC reply.
     public var jsonrpcCode: Int32
+    /// The status of the HTTP response around a JSON-RPC error; 503 when it is drained.
+    public var httpStatus: UInt16
+    /// Whether a Dubbo caller is given an exception, which it does not retry, where Weir can write one; else the status.
+    public var isFinal: Bool
+    /// When a call may pass again, in nanoseconds from now; the caller is told where its protocol has a place for it.
+    public var retryAfterNanoseconds: UInt64?
 
     /// A refusal with the usual codes for a call over a limit.
     public init(
@@ -39,13 +45,19 @@ public struct Refusal: Equatable, Sendable {
         text: String,
         dubboStatus: UInt8 = 100,
         grpcStatus: UInt8 = 8,
-        jsonrpcCode: Int32 = -32000
+        jsonrpcCode: Int32 = -32000,
+        httpStatus: UInt16 = 200,
+        isFinal: Bool = false,
+        retryAfterNanoseconds: UInt64? = nil
     ) {
         self.outcome = outcome
         self.text = text
         self.dubboStatus = dubboStatus
         self.grpcStatus = grpcStatus
         self.jsonrpcCode = jsonrpcCode
+        self.httpStatus = outcome == .drained ? 503 : httpStatus
+        self.isFinal = isFinal
+        self.retryAfterNanoseconds = retryAfterNanoseconds
     }
 }
 

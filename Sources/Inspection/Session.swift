@@ -1,5 +1,6 @@
 public import Calls
 internal import Dubbo
+public import Policy
 
 /// A session made elsewhere, for testing the relay's execution of plans.
 package protocol ExternalSession: AnyObject {
@@ -38,6 +39,16 @@ public final class Session {
     public internal(set) var finishedCalls: UInt64 = 0
     /// Who called last: a place in the process's ``CallerRegistry``, if callers are wanted.
     public internal(set) var caller = CallerRegistry.unknown
+    /// Who called last, as limits know callers: its name, cut; empty while there are none or nobody said.
+    var lastCaller: [UInt8] = []
+    /// As much of a caller's name is kept: a byte more than limits compare, so that they know a longer one.
+    static let maxCallerBytes = 1025
+    /// How its consumer was told that something is drained.
+    public internal(set) var drainSignals: DrainSignals = []
+    /// Calls to what is drained that came nevertheless.
+    public internal(set) var lateCalls: UInt64 = 0
+    /// Whether its consumer answers events that ask for no answer, as dubbo-go does and Java does not.
+    var answersEvents = false
     /// Bytes of replies that have passed; counted only while calls are traced.
     var replyBytes: UInt64 = 0
     /// The bytes of each direction while they are too few to tell, at most 15 each.

@@ -7,6 +7,10 @@ enum Command: Sendable {
     case connections(@Sendable ([ConnectionReport]) -> Void)
     /// Look who watches calls now, and say when that is done.
     case watch(CallWatchers, @Sendable () -> Void)
+    /// Other limits are in force.
+    case limitsChanged
+    /// Drains were started or undone.
+    case drainsChanged
     /// Stop accepting, finish what is in flight, end by this time (monotonic nanoseconds).
     case drain(deadline: UInt64)
 }

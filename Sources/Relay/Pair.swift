@@ -20,6 +20,8 @@ final class Pair {
         case established
         /// One peer was reset: what it had said is still delivered, then the other is reset too.
         case aborting
+        /// Weir ends it: what it says last is delivered, and what the peers still say is dropped.
+        case ending
         case closed
     }
 
@@ -30,7 +32,9 @@ final class Pair {
     let session: Session
     let start: UInt64
     var phase = Phase.connecting
-    /// In ``Phase/connecting`` and ``Phase/aborting``: when to give up.
+    /// When bytes came last from downstream.
+    var lastBytes: UInt64
+    /// In ``Phase/connecting``, ``Phase/aborting`` and ``Phase/ending``: when to give up.
     var deadline: UInt64
     var downstream: Socket
     var upstream: Socket
@@ -54,6 +58,7 @@ final class Pair {
         self.destination = destination
         self.session = session
         self.start = start
+        lastBytes = start
         self.deadline = deadline
         self.downstream = Socket(descriptor: downstream)
         self.upstream = Socket(descriptor: upstream)

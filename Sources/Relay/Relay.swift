@@ -1,6 +1,7 @@
 public import Calls
 internal import Glibc
 public import Inspection
+public import Policy
 internal import Synchronization
 public import Telemetry
 public import Wire
@@ -31,6 +32,10 @@ public struct ConnectionReport: Sendable {
     public let finishedCalls: UInt64
     /// Who called last: a place in the process's ``CallerRegistry``.
     public let caller: UInt8
+    /// How its consumer was told that something is drained.
+    public let drainSignals: DrainSignals
+    /// Calls to what is drained that came nevertheless.
+    public let lateCalls: UInt64
 }
 
 /// What the relay tells its owner of; called on the workers' threads, so it must be quick.
@@ -41,6 +46,10 @@ public struct RelayHooks: Sendable {
     public var acceptPaused: @Sendable (String) -> Void = { _ in }
     /// Where callers get their numbers, if calls are counted by caller.
     public var callerRegistry: CallerRegistry?
+    /// Where the workers find the limits in force, if calls can be limited; see ``Relay/limitsChanged()``.
+    public var limits: LimitRegistry?
+    /// Where the workers find what is drained, if anything can be; see ``Relay/drainsChanged()``.
+    public var drains: DrainRegistry?
     /// Makes what turns a worker's calls into spans; asked once for each worker, `nil` for none.
     public var makeTracer: @Sendable () -> Tracer? = { nil }
     /// Makes the session of a new connection.
@@ -257,9 +266,23 @@ public final class Relay: Sendable {
         return answers
     }
 
+    /// Has every worker look at the limits in force, which have been replaced.
+    ///
+    /// Without it they take them up too, unless there were none before: then they pass calls on unread.
+    public func limitsChanged() {
+        for mailbox in mailboxes { mailbox.post(.limitsChanged) }
+    }
+
+    /// Has every worker look at the drains and tell the consumers of its connections.
+    public func drainsChanged() {
+        for mailbox in mailboxes { mailbox.post(.drainsChanged) }
+    }
+
     // MARK: Ending
 
     /// Stops accepting, lets calls in flight finish, and closes what is left after `nanoseconds`.
+    ///
+    /// While the whole service is drained, idle connections are closed only when that has come to refusing requests.
     ///
     /// - Parameter nanoseconds: How long calls in flight may take.
     public func drain(within nanoseconds: UInt64) async {

@@ -32,6 +32,46 @@ extension Worker {
         close(pair)
     }
 
+    // MARK: Ending
+
+    /// How long the last bytes of a connection that Weir ends may take to be delivered.
+    private static let endNanoseconds: UInt64 = 2_000_000_000
+
+    /// Weir ends the connection: what is queued is written, both peers are told that nothing more comes, and what
+    /// downstream still says is taken and dropped, so that no reset overtakes what it was told.
+    func beginEnding(_ pair: Pair) {
+        guard pair.phase == .established else { return }
+        pair.phase = .ending
+        pair.deadline = Linux.now() + Self.endNanoseconds
+        pair.up.held = []
+        waitingPairs.insert(pair.slot)
+        hastenTick()
+        continueEnding(pair, isUpstream: true, 0)
+    }
+
+    func continueEnding(_ pair: Pair, isUpstream: Bool, _ mask: UInt32) {
+        if !isUpstream, mask & (EventQueue.readable | EventQueue.failed) != 0 {
+            let count = buffer.read(pair.downstream.descriptor)
+            let isFailed = count < 0 && count != -Int(EAGAIN) && count != -Int(EINTR)
+            if count == 0 || isFailed { pair.up.isSourceEnded = true }
+        }
+        // What is gone would be reported without end.
+        if mask & EventQueue.failed != 0 { muffle(pair, isUpstream: isUpstream) }
+        end(&pair.down, pair.downstream.descriptor)
+        end(&pair.up, pair.upstream.descriptor)
+        if pair.down.isFinished, pair.up.isFinished, pair.up.isSourceEnded { return close(pair) }
+        updateInterest(pair)
+    }
+
+    /// Writes what is queued, and then that nothing more comes.
+    private func end(_ pipe: inout Pipe, _ sink: Int32) {
+        guard !pipe.isFinished else { return }
+        let isEnded = pipe.isSourceEnded
+        pipe.isSourceEnded = true
+        flushPipe(&pipe, sink)
+        pipe.isSourceEnded = isEnded
+    }
+
     // MARK: Aborting
 
     /// The source of `direction` was reset: what it had said is delivered, then the sink is reset too.

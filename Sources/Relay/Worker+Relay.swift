@@ -34,6 +34,7 @@ extension Worker {
         if batchStart == 0 { batchStart = now }
         buffer.withBytes(count) { bytes in
             if direction == .toUpstream {
+                pair.lastBytes = now
                 plan.isBoundaryWanted = !pair.up.replies.isEmpty
                 inspector.receive(pair.session, bytes, direction, now: now, plan: &plan)
                 isSettled = pass(&pair.up, pair.upstream.descriptor, bytes)
@@ -43,7 +44,7 @@ extension Worker {
                 isSettled = pass(&pair.down, pair.downstream.descriptor, bytes)
             }
         }
-        if !isSettled || !plan.reply.isEmpty { finishPassing(pair, direction) }
+        if !isSettled || !plan.reply.isEmpty || plan.closes { finishPassing(pair, direction) }
     }
 
     /// Writes straight from the read buffer when nothing stands before the bytes; else through the queue.
@@ -68,7 +69,7 @@ extension Worker {
     }
 
     /// Queues the session's replies for the other direction and writes what can be written.
-    private func finishPassing(_ pair: Pair, _ direction: Direction) {
+    func finishPassing(_ pair: Pair, _ direction: Direction) {
         if isOverrun {
             isOverrun = false
             inspector.overran(pair.session, now: Linux.now())
@@ -78,6 +79,7 @@ extension Worker {
         if !plan.reply.isEmpty {
             if direction == .toUpstream { pair.down.addReplies(plan.reply) } else { pair.up.addReplies(plan.reply) }
         }
+        if plan.closes { return beginEnding(pair) }
         settle(pair, direction)
     }
 
@@ -141,7 +143,7 @@ extension Worker {
         }
     }
 
-    private func flushPipe(_ pipe: inout Pipe, _ sink: Int32) {
+    func flushPipe(_ pipe: inout Pipe, _ sink: Int32) {
         if pipe.isSinkBroken || pipe.isSinkShut {
             pipe.queue.removeAll()
             return
@@ -167,7 +169,9 @@ extension Worker {
     func updateInterest(_ pair: Pair) {
         var downstream: UInt32 = 0
         var upstream: UInt32 = 0
-        if pair.phase == .established {
+        if pair.phase == .ending {
+            if !pair.up.isSourceEnded { downstream |= EventQueue.readable }
+        } else if pair.phase == .established {
             if pair.up.wantsBytes, !isReplyFull(pair.down) { downstream |= EventQueue.readable }
             if pair.down.wantsBytes, !isReplyFull(pair.up) { upstream |= EventQueue.readable }
         }

@@ -1,6 +1,7 @@
 internal import Calls
 internal import Glibc
 internal import Inspection
+internal import Policy
 internal import Telemetry
 internal import Wire
 
@@ -76,6 +77,8 @@ final class Worker {
         inspector = Inspector(registry: shared.registry, recorder: recorder, limits: configuration.inspection)
         inspector.tracer = hooks.makeTracer()
         inspector.callerRegistry = hooks.callerRegistry
+        inspector.gate = hooks.limits.map { LimitGate(registry: $0, operations: shared.registry) }
+        inspector.drainGate = hooks.drains.map { DrainGate(registry: $0, operations: shared.registry) }
         guard self.queue.add(mailbox.event, EventQueue.readable, token: Token.commands) == 0 else { return nil }
         for index in self.listeners.indices {
             let token = Token.firstListener - UInt64(index)
@@ -107,7 +110,7 @@ final class Worker {
     }
 
     private var needsShortTicks: Bool {
-        drainDeadline != nil || waitingPairs.contains { pairs[$0]?.phase == .aborting }
+        drainDeadline != nil || inspector.isDraining || waitingPairs.contains { pairs[$0]?.phase == .aborting }
     }
 
     private func timeout(_ now: UInt64) -> Int32 {
@@ -117,7 +120,7 @@ final class Worker {
     }
 
     private var needsTicks: Bool {
-        inspector.needsTicks || !waitingPairs.isEmpty || drainDeadline != nil || isAcceptPaused
+        inspector.needsTicks || !waitingPairs.isEmpty || drainDeadline != nil || isAcceptPaused || inspector.isDraining
     }
 
     private func tick(_ now: UInt64) {
@@ -128,11 +131,12 @@ final class Worker {
             switch pair.phase {
             case .connecting: refuseUpstream(pair, .connectTimeout)
             case .aborting: continueAbort(pair, now)
+            case .ending: close(pair)
             case .established, .closed: break
             }
         }
         if isAcceptPaused, now >= acceptPausedUntil { resumeAccepting() }
-        if let drainDeadline { continueDrain(now, deadline: drainDeadline) }
+        if drainDeadline != nil || inspector.isDraining { continueDrain(now) }
     }
 
     /// Makes the next tick come soon.
@@ -162,6 +166,7 @@ final class Worker {
             // The event may be an old one of the socket that is gone.
             guard isUpstream ? pair.upstream.isOpen : pair.downstream.isOpen else { return }
             if mask & EventQueue.failed != 0 { reset(pair) } else { continueAbort(pair, Linux.now()) }
+        case .ending: continueEnding(pair, isUpstream: isUpstream, mask)
         case .closed: break
         }
     }
@@ -177,6 +182,8 @@ final class Worker {
             case .watch(let watchers, let reply):
                 watch(watchers)
                 reply()
+            case .limitsChanged: inspector.limitsChanged()
+            case .drainsChanged: signalDrains()
             case .drain(let deadline): beginDrain(deadline)
             }
         }
@@ -198,28 +205,10 @@ final class Worker {
                 bytesToDownstream: pair.down.receivedBytes,
                 isConnecting: pair.phase == .connecting,
                 finishedCalls: pair.session.finishedCalls,
-                caller: pair.session.caller
+                caller: pair.session.caller,
+                drainSignals: pair.session.drainSignals,
+                lateCalls: pair.session.lateCalls
             )
         }
-    }
-
-    // MARK: Draining
-
-    /// Takes no more connections, lets calls in flight finish, and stops.
-    private func beginDrain(_ deadline: UInt64) {
-        drainDeadline = min(deadline, drainDeadline ?? .max)
-        for index in listeners.indices where listeners[index].descriptor >= 0 {
-            Linux.close(listeners[index].descriptor)
-            listeners[index].descriptor = -1
-        }
-        nextTick = 0
-    }
-
-    private func continueDrain(_ now: UInt64, deadline: UInt64) {
-        for pair in pairs {
-            guard let pair else { continue }
-            if now >= deadline || pair.isQuiet { close(pair) }
-        }
-        if openPairs == 0 { isStopped = true }
     }
 }

@@ -2,6 +2,7 @@ extension SettingKey {
     /// Every setting, in the order in which they are shown.
     static let all: [SettingKey] =
         provider + consumer + relay + inspection + admin + metrics + tracing + sampling + propagate + [
+            .list("limits", \.limits, .path, 0...64, "files with limits, relative to this file's folder"),
             .list("redact", \.redact, .attachmentName, 0...1000, "attachments and headers that print as ***"),
             .value("log.level", \.log.level, .word, "trace, debug, info, notice, warning or error"),
             .value("log.format", \.log.format, .word, "text or json"),

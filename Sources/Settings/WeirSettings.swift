@@ -16,6 +16,9 @@ public struct WeirSettings: Equatable, Sendable {
     public internal(set) var tracing = TracingSettings()
     /// Whether requests are given Weir's own trace context.
     public internal(set) var propagate = PropagationSettings()
+    /// Files with limits, see ``LimitsFile``; relative ones to the folder of the configuration file, without one to the
+    /// current folder.
+    public internal(set) var limits: [String] = []
     /// Attachments and headers that print as `***` everywhere; lower case, compared without regard to case.
     public internal(set) var redact = ["token", "authorization", "password"]
     /// What Weir says about itself.

@@ -57,6 +57,32 @@ public struct ConsumerConnection: Equatable, Sendable {
     }
 }
 
+/// How a limit has decided, in calls.
+public struct LimitReadings: Equatable, Sendable {
+    /// What the limit is called.
+    public var name: String
+    /// Calls that passed within it.
+    public var allowed: UInt64
+    /// Calls that it refused.
+    public var rejected: UInt64
+    /// Calls that passed only because it is observed.
+    public var wouldReject: UInt64
+
+    /// Readings of those values.
+    ///
+    /// - Parameters:
+    ///   - name: What the limit is called.
+    ///   - allowed: Calls that passed within it.
+    ///   - rejected: Calls that it refused.
+    ///   - wouldReject: Calls that passed only because it is observed.
+    public init(name: String, allowed: UInt64, rejected: UInt64, wouldReject: UInt64) {
+        self.name = name
+        self.allowed = allowed
+        self.rejected = rejected
+        self.wouldReject = wouldReject
+    }
+}
+
 /// What may be on the metrics page besides what every Weir has; all of it is off unless it is set.
 public struct MetricsAdditions: Sendable {
     /// The names to export the numbers of calls under; without ``MetricNameFamilies/weir`` no `weir_*` name is there.
@@ -73,6 +99,8 @@ public struct MetricsAdditions: Sendable {
     public var tapLinesDropped: UInt64?
     /// The open connections whose consumers are known; `nil` leaves their balance out.
     public var consumers: [ConsumerConnection]?
+    /// How the limits in force have decided; `nil` when calls cannot be limited.
+    public var limits: [LimitReadings]?
 
     /// Nothing in addition.
     public init() {}

@@ -27,6 +27,24 @@ extension ExpositionWriter {
         sample([], dropped)
     }
 
+    /// How limits have decided.
+    mutating func writeLimits(_ limits: [LimitReadings]) {
+        let help = "Calls by limit: those it allowed, rejected, or would have rejected if it were enforced."
+        begin(MetricFamily(name: "weir_limit_decisions", kind: .counter, help: help))
+        for limit in limits {
+            sample(labels(limit, "allowed"), limit.allowed)
+            sample(labels(limit, "rejected"), limit.rejected)
+            sample(labels(limit, "would_reject"), limit.wouldReject)
+        }
+    }
+
+    private func labels(_ limit: LimitReadings, _ decision: String) -> [UInt8] {
+        var labels = LabelText(Self.labelForm)
+        labels.add("limit", limit.name)
+        labels.add("decision", decision)
+        return labels.bytes
+    }
+
     /// How evenly consumers use their connections.
     mutating func writeConsumers(_ connections: [ConsumerConnection]) {
         let balances = ConsumerBalance.all(connections).map { (labels: labels($0), balance: $0) }

@@ -120,6 +120,7 @@ public struct MetricsPage: Sendable {
             page.writeWorkers(snapshot, context)
             if let tracing = additions.tracing { page.writeTracing(tracing) }
             if let dropped = additions.tapLinesDropped { page.writeTap(dropped) }
+            if let limits = additions.limits { page.writeLimits(limits) }
         }
         if additions.names.contains(.dubbo) { page.writeDubbo(dubbo, additions.dubbo, &kept.dubbo) }
         if let process = context.process { page.writeProcess(process) }

@@ -80,6 +80,7 @@ import Testing
         let propagate = settings.propagate
         #expect(propagate.dubbo == .inject && propagate.triple == .inject && propagate.jsonrpc == .inject)
         #expect(propagate.formats == [.uberTraceID, .traceparent])
+        #expect(settings.limits == ["limits.yaml", "more/limits.yaml"])
         #expect(settings.redact == ["token", "x-user"])
         #expect(settings.log.level == .trace)
         #expect(settings.log.format == .json)

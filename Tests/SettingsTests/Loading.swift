@@ -93,6 +93,7 @@ let fullText = """
       triple: inject
       jsonrpc: inject
       formats: [uber-trace-id, traceparent]
+    limits: [limits.yaml, more/limits.yaml]
     redact: [Token, "x-user"]
     log:
       level: trace

@@ -1,0 +1,222 @@
+internal import Calls
+internal import Dubbo
+internal import Policy
+internal import Wire
+
+/// Drains: what consumers are told, and what becomes of calls that still come.
+extension Inspector {
+    /// Drains have been started or undone: looks which there are.
+    public func drainsChanged() {
+        drainGate?.refresh()
+        isDraining = drainGate?.orders.isEmpty == false
+        updateGoverned()
+    }
+
+    /// Tells a connection's consumers what they do not know yet of drains.
+    ///
+    /// To be asked of every connection when ``drainsChanged()`` was; new ones are told when they are known to speak
+    /// something.
+    ///
+    /// - Parameters:
+    ///   - session: The connection's session.
+    ///   - now: The time, in nanoseconds.
+    ///   - plan: An empty plan; says afterwards what is to be written to the downstream peer (its reply), and whether
+    ///     the connection is to be closed.
+    public func signalDrains(_ session: Session, now: UInt64, plan: inout Plan) {
+        guard session.side == .provider, let gate = drainGate else { return }
+        switch session.decoder {
+        case .dubbo(let dubbo): signal(dubbo, session, gate, &plan)
+        case .other(let decoder): decoder.drainsChanged(InspectedBytes(self, session, now), &plan)
+        case .detecting, .opaque, .blind, .external: break
+        }
+    }
+
+    /// A signal was given on a connection.
+    func note(_ signal: DrainSignal, _ session: Session) {
+        session.drainSignals.insert(DrainSignals(signal))
+        switch signal {
+        case .writeable: session.drainSignals.remove(DrainSignals(.readonly))
+        case .serving: session.drainSignals.remove(DrainSignals(.notServing))
+        default: break
+        }
+        drainGate?.registry.count(signal)
+    }
+
+    // MARK: Calls that still come
+
+    /// What a request to something that is drained is answered; `nil` when it passes.
+    ///
+    /// - Parameters:
+    ///   - operation: What is called; of a batch its first member.
+    ///   - side: Where Weir stands.
+    ///   - session: The connection's session.
+    ///   - calls: How many calls it makes.
+    ///   - now: The time, in nanoseconds.
+    /// - Returns: The answer, or `nil`.
+    func drainRefusal(
+        _ operation: OperationID,
+        _ side: Side,
+        _ session: Session,
+        calls: Int = 1,
+        now: UInt64
+    ) -> Refusal? {
+        guard let order = drainOrder(operation, side) else { return nil }
+        guard order.stage(at: now) >= .reject, !isProbe(operation) else {
+            notePassed(order, session, calls: calls)
+            return nil
+        }
+        session.lateCalls += UInt64(calls)
+        order.countRejected(calls)
+        return Refusal(drained: order, isAnsweringEvents: session.answersEvents)
+    }
+
+    /// The same of a batch, which is refused when any of its calls is.
+    func drainRefusal(_ groups: [LimitedGroup], _ side: Side, _ session: Session, now: UInt64) -> Refusal? {
+        guard isDraining else { return nil }
+        let refusing = groups.first { group in
+            guard let order = drainOrder(group.operation, side) else { return false }
+            return order.stage(at: now) >= .reject && !isProbe(group.operation)
+        }
+        guard let refusing else {
+            for group in groups { _ = drainRefusal(group.operation, side, session, calls: group.calls, now: now) }
+            return nil
+        }
+        let calls = groups.reduce(0) { $0 + $1.calls }
+        return drainRefusal(refusing.operation, side, session, calls: calls, now: now)
+    }
+
+    /// The drain that a call is a part of.
+    func drainOrder(_ operation: OperationID, _ side: Side) -> DrainOrder? {
+        guard isDraining, side == .provider else { return nil }
+        return drainGate?.order(of: operation)
+    }
+
+    /// A call to something that is drained passes.
+    func notePassed(_ order: DrainOrder, _ session: Session, calls: Int = 1) {
+        session.lateCalls += UInt64(calls)
+        order.countPassed(calls)
+    }
+
+    // MARK: Dubbo
+
+    private func signal(_ dubbo: DubboSession, _ session: Session, _ gate: DrainGate, _ plan: inout Plan) {
+        let isDrained = gate.service != nil
+        guard isDrained != session.drainSignals.contains(DrainSignals(.readonly)) else { return }
+        var random = SystemRandomNumberGenerator()
+        let id = freshEventID(session, &random)
+        dubbo.ownEvents.add(id)
+        plan.reply(with: FrameWriter.event(isDrained ? .readonly : .writeable, requestID: id))
+        note(isDrained ? .readonly : .writeable, session)
+    }
+
+    /// A frame begins on a connection that was told something, or while something is drained: looks whether it is the
+    /// answer to an event of Weir's own, or a reply that is to say that its service is leaving.
+    func beginDrained(
+        _ half: inout DubboSession.Half,
+        _ header: FrameHeader,
+        _ session: Session,
+        _ at: Int,
+        _ direction: Direction
+    ) {
+        // What was passed on before the header was whole cannot be called back.
+        guard case .dubbo(let dubbo) = session.decoder, !header.isRequest, !half.isGuess, at - 16 >= -half.heldBytes,
+            header.frameBytes <= UInt64(Self.maxHeldFrameBytes)
+        else { return }
+        if header.isEvent {
+            half.isOwnAnswer = direction == .toUpstream && dubbo.ownEvents.contains(header.requestID)
+        } else if direction == .toDownstream, header.status == 20, header.serialization == Serialization.hessian2 {
+            let index = calls.find(session: session.number, direction: .toUpstream, id: header.requestID)
+            guard index >= 0, drainOrder(calls[index].operation, calls[index].side) != nil else { return }
+            half.reply = ReplyBytes()
+        }
+    }
+
+    /// Such a frame is complete.
+    func finishDrained(
+        _ half: inout DubboSession.Half,
+        _ dubbo: DubboSession,
+        _ session: Session,
+        end: Int
+    ) {
+        let header = half.header
+        var edit = FrameEdit(
+            start: end - Int(header.frameBytes),
+            count: Int(header.frameBytes),
+            bodyBytes: Int(header.bodyBytes),
+            kind: .drop
+        )
+        defer {
+            half.isOwnAnswer = false
+            half.reply = nil
+        }
+        guard let reply = half.reply else {
+            dubbo.ownEvents.remove(header.requestID)
+            session.answersEvents = true
+            frameEdits.append(edit)
+            return
+        }
+        let frame = ReplyPatch.attaching(
+            key: "closing",
+            value: "true",
+            to: header,
+            reply.body,
+            mayAddMap: dubbo.readsReplyAttachments
+        )
+        guard !half.isDamaged, let frame else { return }
+        edit.kind = .replace(frame)
+        frameEdits.append(edit)
+        note(.closing, session)
+    }
+
+    /// Notes whether the consumer reads the attachments of replies: it says so by its version.
+    func noteVersion(_ request: RequestMetadata, _ texts: RawSpan, _ session: Session) {
+        guard case .dubbo(let dubbo) = session.decoder, request.known.contains(.dubboVersion) else { return }
+        dubbo.readsReplyAttachments = ReplyPatch.readsAttachments(version: texts.slice(request.dubboVersion))
+    }
+
+    /// An id for an event of Weir's own: odd, and of no call or event of the connection's that waits for a reply.
+    func freshEventID(_ session: Session, _ random: inout some RandomNumberGenerator) -> UInt64 {
+        while true {
+            let id = random.next() | 1
+            let isTaken =
+                calls.find(session: session.number, direction: .toUpstream, id: id) >= 0
+                || calls.find(session: session.number, direction: .toDownstream, id: id) >= 0
+            if !isTaken { return id }
+        }
+    }
+}
+
+extension Refusal {
+    /// The answer to a call that comes although its service is drained.
+    ///
+    /// Both statuses make a Dubbo Java consumer try another provider; of the text a dubbo-go consumer concludes that it
+    /// must leave this one. Only dubbo-go answers events that ask for no answer. Source: PROTOCOL's F3 and F4:
+    /// `FailoverClusterInvoker.java`, dubbo-go `filter/graceful_shutdown/consumer_filter.go`.
+    init(drained order: DrainOrder, isAnsweringEvents: Bool) {
+        let reason = order.reason.isEmpty ? "" : " (\(order.reason))"
+        self.init(
+            outcome: .drained,
+            text: "this provider is being drained, transport is closing\(reason)",
+            dubboStatus: isAnsweringEvents ? 80 : 100,
+            grpcStatus: 14
+        )
+    }
+}
+
+/// The events of Weir's own that a peer has not answered; few, and the oldest are forgotten first.
+struct OwnEvents {
+    private static let maxCount = 8
+    private var ids: [UInt64] = []
+
+    var isEmpty: Bool { ids.isEmpty }
+
+    mutating func add(_ id: UInt64) {
+        if ids.count == Self.maxCount { ids.removeFirst() }
+        ids.append(id)
+    }
+
+    func contains(_ id: UInt64) -> Bool { ids.contains(id) }
+
+    /// The event was answered: a second answer would be somebody else's.
+    mutating func remove(_ id: UInt64) { ids.removeAll { $0 == id } }
+}

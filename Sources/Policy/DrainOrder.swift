@@ -1,0 +1,156 @@
+internal import Synchronization
+
+/// What is drained: the whole service, an interface of it, or a method of an interface.
+public struct DrainTarget: Hashable, Sendable {
+    /// The interface's full name; empty for the whole service.
+    public let interface: String
+    /// The method; empty for all of the interface.
+    public let method: String
+
+    /// The whole service.
+    public static let service = DrainTarget(interface: "", method: "")
+
+    /// A target of that name.
+    ///
+    /// - Parameters:
+    ///   - interface: The interface's full name, of any version and group; empty for the whole service.
+    ///   - method: The method; empty for all of the interface.
+    public init(interface: String, method: String = "") {
+        self.interface = interface
+        self.method = interface.isEmpty ? "" : method
+    }
+
+    /// Whether it is everything.
+    public var isService: Bool { interface.isEmpty }
+
+    /// Whether a call is a part of it.
+    func covers(interface: String, method: String) -> Bool {
+        isService || (interface == self.interface && (self.method.isEmpty || method == self.method))
+    }
+}
+
+/// How far a drain has come.
+public enum DrainStage: UInt8, Comparable, Sendable {
+    /// Nothing is drained.
+    case none
+    /// Consumers are told; what they still send passes.
+    case grace
+    /// What they still send is refused where its protocol lets them try elsewhere.
+    case reject
+    /// The deadline has passed: what was left open has been closed.
+    case ended
+
+    /// The word in the JSON form.
+    public var label: StaticString {
+        switch self {
+        case .none: "none"
+        case .grace: "grace"
+        case .reject: "reject"
+        case .ended: "ended"
+        }
+    }
+
+    /// The order of time.
+    public static func < (left: DrainStage, right: DrainStage) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// A drain that was asked for and has not been undone.
+public final class DrainOrder: Sendable {
+    /// What is drained.
+    public let target: DrainTarget
+    /// Why, in the words of whoever asked.
+    public let reason: String
+    /// When it began, in monotonic nanoseconds.
+    public let start: UInt64
+    /// When refusing begins.
+    public let rejectTime: UInt64
+    /// When what is left is closed; not before ``rejectTime``.
+    public let deadline: UInt64
+    private let rejected = Atomic<UInt64>(0)
+    private let passed = Atomic<UInt64>(0)
+
+    /// A drain that begins now.
+    ///
+    /// - Parameters:
+    ///   - target: What is drained.
+    ///   - reason: Why.
+    ///   - now: The time, in monotonic nanoseconds.
+    ///   - grace: How long requests still pass, in nanoseconds.
+    ///   - deadline: After how long what is left is closed, in nanoseconds; at least the grace.
+    public init(target: DrainTarget, reason: String = "", now: UInt64, grace: UInt64, deadline: UInt64) {
+        self.target = target
+        self.reason = reason
+        start = now
+        rejectTime = now &+ min(grace, .max &- now)
+        self.deadline = max(rejectTime, now &+ min(deadline, .max &- now))
+    }
+
+    /// How far it has come.
+    ///
+    /// - Parameter now: The time, in monotonic nanoseconds.
+    /// - Returns: Any stage but ``DrainStage/none``.
+    public func stage(at now: UInt64) -> DrainStage {
+        now < rejectTime ? .grace : now < deadline ? .reject : .ended
+    }
+
+    /// Calls that were refused for its sake.
+    public var rejectedCalls: UInt64 { rejected.load(ordering: .relaxed) }
+    /// Calls that came after it had begun and were passed on.
+    public var passedCalls: UInt64 { passed.load(ordering: .relaxed) }
+
+    /// Calls came that were refused.
+    public func countRejected(_ calls: Int = 1) { rejected.wrappingAdd(UInt64(calls), ordering: .relaxed) }
+
+    /// Calls came that passed.
+    public func countPassed(_ calls: Int = 1) { passed.wrappingAdd(UInt64(calls), ordering: .relaxed) }
+}
+
+/// How consumers are told of a drain.
+public enum DrainSignal: UInt8, CaseIterable, Sendable {
+    /// Dubbo's event that a provider takes no more requests.
+    case readonly
+    /// Dubbo's event that it takes them again.
+    case writeable
+    /// The attachment of replies by which dubbo-go leaves a provider.
+    case closing
+    /// HTTP/2's frame that no more streams are taken.
+    case goAway
+    /// The answer of gRPC's health watch that a service is not there.
+    case notServing
+    /// The same that it is there again.
+    case serving
+    /// HTTP/1's header that the connection ends.
+    case connectionClose
+
+    /// The value of the metric label `signal`, and the word in the JSON form.
+    public var label: StaticString {
+        switch self {
+        case .readonly: "readonly"
+        case .writeable: "writeable"
+        case .closing: "closing"
+        case .goAway: "goaway"
+        case .notServing: "not_serving"
+        case .serving: "serving"
+        case .connectionClose: "connection_close"
+        }
+    }
+}
+
+/// Signals that were given.
+public struct DrainSignals: OptionSet, Sendable {
+    /// A bit for each signal.
+    public let rawValue: UInt8
+
+    /// The set of those bits.
+    ///
+    /// - Parameter rawValue: A bit for each signal.
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    /// The set of one signal.
+    ///
+    /// - Parameter signal: The signal.
+    public init(_ signal: DrainSignal) { rawValue = 1 << signal.rawValue }
+
+    /// The signals in it.
+    public var all: [DrainSignal] { DrainSignal.allCases.filter { contains(DrainSignals($0)) } }
+}
