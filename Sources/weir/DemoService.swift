@@ -28,7 +28,7 @@ struct DemoService: Service {
         let end = seconds.map { Output.now() + UInt64($0 * 1e9) } ?? .max
         while Output.now() < end, !Task.isShuttingDownGracefully, !Task.isCancelled {
             let rest = min(1_000_000_000, end - Output.now())
-            try? await cancelWhenGracefulShutdown { try await wait(rest, keys) }
+            await wait(rest, keys)
             if keys?.take("d") == true { DemoDrain.toggle(proxy) }
             view.footer = DemoDrain.footer(proxy, hasKeys: keys != nil)
             view.show(await snapshot())
@@ -42,11 +42,14 @@ struct DemoService: Service {
         _ = Output.write(Array(farewell(consumers.counts, last).utf8))
     }
 
-    /// Waits, but not when a key was pressed.
-    private func wait(_ nanoseconds: UInt64, _ keys: TerminalKeys?) async throws {
+    /// Waits, but not when a key was pressed or the process is to end.
+    private func wait(_ nanoseconds: UInt64, _ keys: TerminalKeys?) async {
         let end = Output.now() + nanoseconds
-        while Output.now() < end, keys?.isPressed != true {
-            try await Task.sleep(nanoseconds: min(50_000_000, end - min(end, Output.now())))
+        while keys?.isPressed != true, !Task.isShuttingDownGracefully, !Task.isCancelled {
+            let now = Output.now()
+            guard now < end else { return }
+            let step = keys == nil ? end - now : min(50_000_000, end - now)
+            try? await cancelWhenGracefulShutdown { try await Task.sleep(nanoseconds: step) }
         }
     }
 

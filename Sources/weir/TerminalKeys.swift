@@ -1,12 +1,11 @@
 internal import Glibc
-internal import Synchronization
 
 /// Keys that are pressed at a terminal, one by one and unseen.
 ///
 /// Signals work as always: Ctrl-C is none of the keys.
-final class TerminalKeys: Sendable {
-    private let before: Mutex<termios?>
-    private let keys = Mutex<[UInt8]>([])
+final class TerminalKeys {
+    private var before: termios?
+    private var keys: [UInt8] = []
 
     /// Begins to read keys; `nil` where nobody can press any: no terminal, or this process is in its background.
     init?() {
@@ -14,7 +13,7 @@ final class TerminalKeys: Sendable {
         var settings = termios()
         // SAFETY: the call fills one structure.
         guard unsafe tcgetattr(STDIN_FILENO, &settings) == 0 else { return nil }
-        before = Mutex(settings)
+        before = settings
         settings.c_lflag &= ~tcflag_t(ICANON | ECHO)
         // SAFETY: as above, filled by it.
         guard unsafe tcsetattr(STDIN_FILENO, TCSANOW, &settings) == 0 else { return nil }
@@ -23,27 +22,22 @@ final class TerminalKeys: Sendable {
     /// Whether any key was pressed.
     var isPressed: Bool {
         read()
-        return keys.withLock { !$0.isEmpty }
+        return !keys.isEmpty
     }
 
     /// Whether a key was pressed since it was asked last; all other keys are forgotten.
     func take(_ key: Character) -> Bool {
         read()
-        return keys.withLock { keys in
-            let isFound = key.asciiValue.map(keys.contains) ?? false
-            keys = []
-            return isFound
-        }
+        defer { keys = [] }
+        return key.asciiValue.map(keys.contains) ?? false
     }
 
     /// Makes the terminal what it was.
     func end() {
-        before.withLock { before in
-            guard var settings = before else { return }
-            // SAFETY: the settings are those the terminal had.
-            _ = unsafe tcsetattr(STDIN_FILENO, TCSANOW, &settings)
-            before = nil
-        }
+        guard var settings = before else { return }
+        // SAFETY: the settings are those the terminal had.
+        _ = unsafe tcsetattr(STDIN_FILENO, TCSANOW, &settings)
+        before = nil
     }
 
     /// Takes what is there without waiting.
@@ -54,7 +48,7 @@ final class TerminalKeys: Sendable {
         while unsafe poll(&entry, 1, 0) == 1, entry.revents & Int16(POLLIN) != 0 {
             let count = unsafe Glibc.read(STDIN_FILENO, &bytes, bytes.count)
             guard count > 0 else { return }
-            keys.withLock { $0 += bytes[..<count] }
+            keys += bytes[..<count]
         }
     }
 }
