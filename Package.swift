@@ -228,7 +228,7 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["weir", "Relay", "Inspection", "Telemetry", "Calls", "Wire", "TestSupport"],
+            dependencies: ["weir", "Relay", "Inspection", "Telemetry", "Dubbo", "Calls", "Wire", "TestSupport"],
             swiftSettings: testing
         ),
         .testTarget(

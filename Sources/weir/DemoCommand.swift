@@ -63,7 +63,11 @@ struct DemoCommand: AsyncParsableCommand {
         let settings = try settings(providerPort: provider.port)
         var logger = Logger(label: "weir") { [log = settings.log] _ in LogLines(log) }
         logger.logLevel = .error
-        let proxy = try Proxy(settings, limits: try LimitsFile.read(text: DemoCommand.limits, path: "demo"), logger: logger)
+        let proxy = try Proxy(
+            settings,
+            limits: try LimitsFile.read(text: DemoCommand.limits, path: "demo"),
+            logger: logger
+        )
         let demo = DemoService(
             proxy: proxy,
             provider: provider,

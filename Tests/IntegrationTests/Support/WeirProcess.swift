@@ -81,6 +81,11 @@ final class WeirProcess {
         try HTTPAnswer.get(path, over: connect(admin), host: admin.description, accept: accept)
     }
 
+    /// Asks the admin API for a change.
+    func ask(_ method: String, _ path: String, _ body: String = "", headers: [String] = []) throws -> HTTPAnswer {
+        try HTTPAnswer.ask(method, path, Array(body.utf8), headers: headers, from: admin)
+    }
+
     func metrics() throws -> Metrics { try Metrics(text: get("/metrics").text) }
 
     /// Waits until the metrics are as `condition` wants them.
