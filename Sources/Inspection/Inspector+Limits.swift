@@ -101,8 +101,8 @@ extension Inspector {
 
     /// Asks about the calls of a batch, which pass or are refused together.
     ///
-    /// Each operation in it is asked about by itself. Of a batch that a later one refuses, what the earlier ones took of
-    /// windows is used up.
+    /// Each operation in it is asked about by itself. Of a batch that a later one refuses, what the earlier ones took
+    /// of windows is used up.
     ///
     /// - Parameters:
     ///   - groups: The operations of the batch.

@@ -8,7 +8,7 @@ internal import Settings
 internal import Synchronization
 internal import UnixSignals
 
-/// Reads the configuration file and the limits again: on SIGHUP, when a file has changed, and when the admin API says so.
+/// Reads the configuration file and the limits again: on SIGHUP, when a file has changed, when the admin API says so.
 ///
 /// Limits take effect at once, as a whole or, with a mistake in any file, not at all. Other settings need a restart;
 /// those that have changed are named.
@@ -53,7 +53,7 @@ struct Reloading: Service {
         }
     }
 
-    /// Looks at the files by their names, so that a file put in another's place, or a link that leads elsewhere, is seen.
+    /// Looks at the files by their names, so that a file in another's place, or a link that leads elsewhere, is seen.
     private func watchFiles() async {
         await cancelWhenGracefulShutdown {
             var stamps = await self.stamps()
