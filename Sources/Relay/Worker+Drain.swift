@@ -23,10 +23,7 @@ extension Worker {
     /// Takes no more connections, lets calls in flight finish, and stops.
     func beginDrain(_ deadline: UInt64) {
         drainDeadline = min(deadline, drainDeadline ?? .max)
-        for index in listeners.indices where listeners[index].descriptor >= 0 {
-            Linux.close(listeners[index].descriptor)
-            listeners[index].descriptor = -1
-        }
+        closeListeners()
         nextTick = 0
     }
 
