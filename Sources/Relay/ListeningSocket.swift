@@ -23,12 +23,11 @@ public final class ListeningSocket: Sendable {
     /// The descriptor; -1 when it belongs to somebody else.
     private let owned: Mutex<Int32>
 
-    /// Makes a descriptor this object's own.
+    /// Makes a descriptor this object's own; `nil` if it is not a listening TCP socket.
     ///
     /// - Parameters:
     ///   - owning: The descriptor; it is closed if it is not a listening TCP socket.
     ///   - kind: What it is listened on for.
-    /// - Returns: `nil` if it is not a listening TCP socket.
     public init?(owning: Int32, kind: Kind) {
         self.kind = kind
         owned = Mutex(owning)
@@ -41,12 +40,12 @@ public final class ListeningSocket: Sendable {
 
     deinit { close() }
 
-    /// Makes a duplicate of somebody's descriptor this object's own.
+    /// Makes a duplicate of somebody's descriptor this object's own; `nil` if that is no listening TCP socket or the
+    /// process has no descriptor left.
     ///
     /// - Parameters:
     ///   - descriptor: A listening TCP socket that stays open during the call.
     ///   - kind: What it is listened on for.
-    /// - Returns: `nil` if it is something else or the process has no descriptor left.
     public convenience init?(duplicating descriptor: Int32, kind: Kind) {
         self.init(owning: Linux.duplicate(descriptor), kind: kind)
     }
