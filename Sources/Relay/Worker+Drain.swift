@@ -44,11 +44,18 @@ extension Worker {
     /// open the next.
     private func isOver(_ pair: Pair, _ now: UInt64, _ order: DrainOrder?) -> Bool {
         if let drainDeadline, now >= drainDeadline { return true }
-        guard let order else { return pair.isQuiet }
+        guard let order else { return pair.isQuiet && !isExpected(pair, now) }
         guard pair.session.side == .provider else { return drainDeadline != nil && pair.isQuiet }
         guard now >= order.rejectTime, pair.start < order.rejectTime || drainDeadline != nil else { return false }
         if now >= order.deadline { return true }
         return pair.isQuiet && now &- pair.lastBytes >= Self.idleNanoseconds
             && !Linux.hasBytes(pair.downstream.descriptor)
+    }
+
+    /// Whether something will come on a connection just accepted, or has come and was not read: its peer knows of no
+    /// drain, and what it says first would be answered by a reset.
+    private func isExpected(_ pair: Pair, _ now: UInt64) -> Bool {
+        pair.up.receivedBytes == 0 && now &- pair.start < Self.idleNanoseconds
+            || Linux.hasBytes(pair.downstream.descriptor)
     }
 }

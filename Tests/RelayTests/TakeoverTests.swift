@@ -24,6 +24,7 @@ private final class Generation: Sendable {
         } onEvent: { [weak self] event in
             guard case .takenOver = event else { return }
             relay.stopAccepting()
+            Task { await relay.drain(within: 20_000_000_000) }
             self?.isTakenOver.withLock { $0 = true }
         }
         server.withLock { $0 = made }
@@ -31,10 +32,9 @@ private final class Generation: Sendable {
 
     var counts: TakeoverServer.Counts? { server.withLock { $0?.counts } }
 
-    /// Ends everything, once nobody is served any more.
+    /// Waits until it has drained, or ends it.
     func end() async throws {
-        try await harness.waitForConnections(0)
-        await harness.stop()
+        if isTakenOver.withLock({ $0 }) { await harness.relay.ended() } else { await harness.stop() }
         await server.withLock { $0 }?.stop()
     }
 }
