@@ -214,6 +214,30 @@ extension RelaySocketTests {
             #expect(throws: SocketError.self) { try new.connect() }
         }
 
+        @Test(
+            "Workers share a socket that another user opened, whose port nobody else can",
+            .enabled(if: getuid() == 0)
+        )
+        func otherUser() async throws {
+            let predecessor = try Background {
+                // The owner of a socket is its thread's user for files, which is this thread's alone.
+                let setUser = unsafeBitCast(dlsym(nil, "setfsuid"), to: (@convention(c) (UInt32) -> Int32).self)
+                _ = setUser(65534)
+                defer { _ = setUser(0) }
+                return try TestListener(isShared: true)
+            }.value()
+            #expect(throws: SocketError.self) { try TestListener(predecessor.endpoint, isShared: true) }
+            let application = try TestListener()
+            let socket = ListeningSocket(duplicating: predecessor.descriptor, kind: .relay(.consumer))
+            let harness = try Harness(
+                Self.configuration(to: application.endpoint, at: [predecessor.endpoint], workers: 3),
+                inherited: [try #require(socket)]
+            )
+            #expect(try harness.relay.listeningSockets().count == 3)
+            try serve((0..<40).map { _ in try harness.connect() }, application)
+            await harness.stop()
+        }
+
         @Test("One that dies before it is ready changes nothing")
         func deadSuccessor() async throws {
             let application = try TestListener()
