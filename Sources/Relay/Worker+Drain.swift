@@ -25,10 +25,7 @@ extension Worker {
     /// Takes no more connections, lets calls in flight finish, and stops.
     func beginDrain(_ deadline: UInt64) {
         drainDeadline = min(deadline, drainDeadline ?? .max)
-        for index in listeners.indices where listeners[index].descriptor >= 0 {
-            Linux.close(listeners[index].descriptor)
-            listeners[index].descriptor = -1
-        }
+        closeListeners()
         nextTick = 0
     }
 
@@ -41,7 +38,7 @@ extension Worker {
             for pair in pairs {
                 guard let pair, pair.phase != .ending else { continue }
                 guard let order, pair.session.side == .provider else {
-                    if drainDeadline != nil, pair.isQuiet { close(pair) }
+                    if drainDeadline != nil, pair.isQuiet, !isExpected(pair, now) { close(pair) }
                     continue
                 }
                 guard isOver(pair, now, order) else { continue }
@@ -62,5 +59,12 @@ extension Worker {
         if now >= order.deadline &+ Self.cutNanoseconds { return true }
         let isIdle = now >= order.deadline || now &- pair.lastBytes >= Self.idleNanoseconds
         return isIdle && pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
+    }
+
+    /// Whether something will come on a connection just accepted, or has come and was not read: its peer knows of no
+    /// drain, and what it says first would be answered by a reset.
+    private func isExpected(_ pair: Pair, _ now: UInt64) -> Bool {
+        pair.up.receivedBytes == 0 && now &- pair.start < Self.idleNanoseconds
+            || Linux.hasBytes(pair.downstream.descriptor)
     }
 }

@@ -49,7 +49,11 @@ final class Harness: Sendable {
         try self.init(to: .fixed(listener.endpoint), change, makeSession: makeSession)
     }
 
-    init(_ configuration: RelayConfiguration, makeSession: (@Sendable (Inspector, Side) -> Session)? = nil) throws {
+    init(
+        _ configuration: RelayConfiguration,
+        inherited: [ListeningSocket] = [],
+        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil
+    ) throws {
         let told = Told()
         var hooks = RelayHooks()
         hooks.refused = { _, reason in told.refusals.withLock { $0.append(reason) } }
@@ -58,7 +62,13 @@ final class Harness: Sendable {
         registry = OperationRegistry(capacity: 1000)
         labels = SeriesLabels()
         self.told = told
-        relay = try Relay(configuration: configuration, registry: registry, labels: labels, hooks: hooks)
+        relay = try Relay(
+            configuration: configuration,
+            registry: registry,
+            labels: labels,
+            hooks: hooks,
+            inherited: inherited
+        )
     }
 
     var address: Endpoint { relay.addresses[0] }
@@ -157,6 +167,15 @@ enum ThisProcess {
         let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
         let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") } ?? ""
         return (line.split(separator: " ").dropFirst().compactMap { Int($0) }.first ?? 0) * 1024
+    }
+
+    /// How many descriptors are open, but for those that the runtime's timers keep.
+    static func openDescriptors() throws -> Int {
+        let files = FileManager.default
+        return try files.contentsOfDirectory(atPath: "/proc/self/fd").count { name in
+            let file = try? files.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(name)")
+            return file != "anon_inode:[timerfd]" && file != "anon_inode:[eventpoll]"
+        }
     }
 
     /// Lets the process have so many descriptors, if it may: how many it has.
