@@ -27,6 +27,9 @@ package struct PlanModel: Sendable {
     /// How many bytes wait for a decision.
     package var heldBytes: Int { waiting.count }
 
+    /// Whether replies wait for the end of a message.
+    package var hasWaitingReplies: Bool { !replies.isEmpty }
+
     /// Carries out a plan over what is here and what arrived; whether the bound of held bytes was kept.
     package mutating func take(_ new: [UInt8], _ plan: Plan) -> Bool {
         waiting += new
