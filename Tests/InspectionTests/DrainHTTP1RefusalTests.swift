@@ -114,6 +114,31 @@ import Testing
         #expect(statuses(drained.down, ["POST", "POST"]) == ["200 -", "429 close"] && drained.isClosed)
     }
 
+    @Test(
+        "a drain that begins anywhere in a request: it is refused whole or passes whole",
+        arguments: ["rpc", "triple", "raw"]
+    )
+    func begun(kind: String) {
+        let request =
+            kind == "raw"
+            ? Array(RPC.call("5").utf8) : kind == "rpc" ? H1.request(RPC.call("5"), chunks: 9) : H1.triple()
+        for cut in 0...request.count {
+            for piece in [1, 3, 1000] {
+                let drained = DrainedBench()
+                drained.give(request[..<cut])
+                drained.drain()
+                for start in stride(from: cut, to: request.count, by: piece) {
+                    drained.give(request[start..<min(request.count, start + piece)], now: Self.late)
+                }
+                #expect(drained.up == (cut == 0 ? [] : request), "cut at \(cut), pieces of \(piece)")
+                #expect(drained.down.isEmpty == (cut > 0) && !drained.isHolding, "cut at \(cut), pieces of \(piece)")
+                let after = kind == "raw" ? request : H1.triple()
+                if !drained.isClosed { drained.give(after, now: Self.late) }
+                #expect(drained.up == (cut == 0 ? [] : request) && !drained.isHolding, "cut at \(cut)")
+            }
+        }
+    }
+
     // MARK: Raw JSON-RPC
 
     @Test("raw JSON-RPC has no signal; after the grace a call is answered by an error, cut at every place")
