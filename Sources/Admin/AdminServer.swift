@@ -31,10 +31,19 @@ public struct AdminServer: Service {
         /// A second listener that serves `/metrics`, `/healthz` and `/readyz` only.
         public var metrics: Address?
 
+        /// What requests that change something must carry as their bearer token; `nil` when they need none.
+        public var token: String?
+
         /// A configuration of those listeners.
-        public init(main: Address, metrics: Address? = nil) {
+        ///
+        /// - Parameters:
+        ///   - main: The listener that serves everything.
+        ///   - metrics: A second listener that serves `/metrics`, `/healthz` and `/readyz` only.
+        ///   - token: What requests that change something must carry as their bearer token.
+        public init(main: Address, metrics: Address? = nil, token: String? = nil) {
             self.main = main
             self.metrics = metrics
+            self.token = token
         }
     }
 
@@ -96,7 +105,12 @@ public struct AdminServer: Service {
     ) -> ListenerService {
         ListenerService(
             address: address,
-            responder: AdminResponder(listener: listener, backend: backend, source: source),
+            responder: AdminResponder(
+                listener: listener,
+                backend: backend,
+                source: source,
+                guardian: ChangeGuard(token: configuration.token)
+            ),
             group: group,
             logger: Self.quiet(logger)
         ) { [logger, onListening] port in

@@ -32,6 +32,8 @@ public struct ConnectionReport: Sendable {
     public let finishedCalls: UInt64
     /// Who called last: a place in the process's ``CallerRegistry``.
     public let caller: UInt8
+    /// The application that called last, while limits or drains make it worth knowing; empty otherwise.
+    public let callerName: String
     /// How its consumer was told that something is drained.
     public let drainSignals: DrainSignals
     /// Calls to what is drained that came nevertheless.

@@ -35,7 +35,9 @@ extension Worker {
         let order = inspector.drainGate?.service
         if drainDeadline != nil || order.map({ now >= $0.rejectTime }) == true {
             for pair in pairs {
-                if let pair, isOver(pair, now, order) { close(pair) }
+                guard let pair, isOver(pair, now, order) else { continue }
+                close(pair)
+                order?.countClosed()
             }
         }
         if drainDeadline != nil, openPairs == 0 { isStopped = true }

@@ -206,6 +206,7 @@ final class Worker {
                 isConnecting: pair.phase == .connecting,
                 finishedCalls: pair.session.finishedCalls,
                 caller: pair.session.caller,
+                callerName: pair.session.lastCallerName,
                 drainSignals: pair.session.drainSignals,
                 lateCalls: pair.session.lateCalls
             )

@@ -234,7 +234,8 @@ private struct GovernedHTTP2Run {
         stand.inspector.governor = nil
         _ = stand.close()
         let spoken = stand.session.connectionProtocol
-        guard governor.hasRefused || stand.tracing.hasInjected || (!hasErrors && (spoken == .triple || spoken == .http)) else { return }
+        guard governor.hasRefused || stand.tracing.hasInjected || (!hasErrors && (spoken == .triple || spoken == .http))
+        else { return }
         // What Weir has written anew is sound to its end; the replies are what the server said.
         guard Self.isSound(up.output, prefaceBytes: HTTP2Preface.byteCount) else {
             preconditionFailure("upstream gets frames that mean nothing")

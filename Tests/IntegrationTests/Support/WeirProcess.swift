@@ -49,6 +49,8 @@ final class WeirProcess {
         var arguments = arguments
         if !arguments.contains("--listen") { arguments += ["--listen", "127.0.0.1:0"] }
         if !arguments.contains("--admin") { arguments += ["--admin", "127.0.0.1:0"] }
+        // Consumers that hear nothing more need no time.
+        if !arguments.contains(where: { $0.hasPrefix("drain.grace") }) { arguments += ["--set", "drain.grace=0s"] }
         let process = try ChildProcess(prefix + [binary, "run"] + arguments)
         self.process = process
         self.connect = connect
