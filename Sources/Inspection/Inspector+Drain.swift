@@ -25,7 +25,7 @@ extension Inspector {
     public func signalDrains(_ session: Session, now: UInt64, plan: inout Plan) {
         guard session.side == .provider, let gate = drainGate else { return }
         switch session.decoder {
-        case .dubbo(let dubbo): signal(dubbo, session, isDrained: gate.service != nil, &plan)
+        case .dubbo(let dubbo): signal(dubbo, session, isDrained: gate.service != nil, now, &plan)
         case .other(let decoder): decoder.drainsChanged(InspectedBytes(self, session, now), &plan)
         case .detecting, .opaque, .blind, .external: break
         }
@@ -35,9 +35,11 @@ extension Inspector {
     func note(_ signal: DrainSignal, _ session: Session) {
         session.drainSignals.insert(DrainSignals(signal))
         switch signal {
+        case .readonly: session.drainSignals.remove(DrainSignals(.writeable))
         case .writeable: session.drainSignals.remove(DrainSignals(.readonly))
+        case .notServing: session.drainSignals.remove(DrainSignals(.serving))
         case .serving: session.drainSignals.remove(DrainSignals(.notServing))
-        default: break
+        case .closing, .goAway, .connectionClose: break
         }
         drainGate?.registry.count(signal)
     }
@@ -100,18 +102,24 @@ extension Inspector {
     // MARK: Dubbo
 
     /// Bytes came from downstream while something is drained: tells a consumer that came after the drain had begun.
-    func signalNewcomer(_ session: Session, _ plan: inout Plan) {
+    func signalNewcomer(_ session: Session, _ now: UInt64, _ plan: inout Plan) {
         guard session.side == .provider, drainGate?.service != nil, case .dubbo(let dubbo) = session.decoder else {
             return
         }
-        signal(dubbo, session, isDrained: true, &plan)
+        signal(dubbo, session, isDrained: true, now, &plan)
     }
 
-    private func signal(_ dubbo: DubboSession, _ session: Session, isDrained: Bool, _ plan: inout Plan) {
+    private func signal(
+        _ dubbo: DubboSession,
+        _ session: Session,
+        isDrained: Bool,
+        _ now: UInt64,
+        _ plan: inout Plan
+    ) {
         guard isDrained != session.drainSignals.contains(DrainSignals(.readonly)) else { return }
         var random = SystemRandomNumberGenerator()
         let id = freshEventID(session, &random)
-        dubbo.ownEvents.add(id)
+        dubbo.ownEvents.add(id, now)
         plan.reply(with: FrameWriter.event(isDrained ? .readonly : .writeable, requestID: id))
         note(isDrained ? .readonly : .writeable, session)
     }
@@ -220,15 +228,26 @@ extension Refusal {
 }
 
 /// The events of Weir's own that a peer has not answered; few, and the oldest are forgotten first.
+///
+/// Dubbo Java answers none: once nothing is drained any more they are forgotten after a while, so that its connections
+/// cost no more than others.
 struct OwnEvents {
     private static let maxCount = 8
+    private static let waitNanoseconds: UInt64 = 60_000_000_000
     private var ids: [UInt64] = []
+    private var newest: UInt64 = 0
 
     var isEmpty: Bool { ids.isEmpty }
 
-    mutating func add(_ id: UInt64) {
+    mutating func add(_ id: UInt64, _ now: UInt64) {
         if ids.count == Self.maxCount { ids.removeFirst() }
         ids.append(id)
+        newest = now
+    }
+
+    /// Forgets all of them if the newest has waited long.
+    mutating func removeOld(_ now: UInt64) {
+        if !ids.isEmpty, now >= newest &+ Self.waitNanoseconds { ids.removeAll() }
     }
 
     func contains(_ id: UInt64) -> Bool { ids.contains(id) }

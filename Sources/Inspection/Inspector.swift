@@ -255,7 +255,11 @@ public final class Inspector {
             let seen = receive(dubbo, session, bytes, direction, now)
             if isGoverned || held > 0 || !dubbo.ownEvents.isEmpty || !frameEdits.isEmpty {
                 carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan)
-                if isDraining, isGoverned, direction == .toUpstream { signalNewcomer(session, &plan) }
+                if !isDraining {
+                    dubbo.ownEvents.removeOld(now)
+                } else if isGoverned, direction == .toUpstream {
+                    signalNewcomer(session, now, &plan)
+                }
                 return
             }
             guard plan.isBoundaryWanted, let first = seen.firstBoundary else {
