@@ -1,6 +1,7 @@
 import Calls
 import Foundation
 import Inspection
+import Policy
 import Relay
 import Synchronization
 import Telemetry
@@ -49,16 +50,32 @@ final class Harness: Sendable {
         try self.init(to: .fixed(listener.endpoint), change, makeSession: makeSession)
     }
 
+    /// A relay with one listener on loopback and one worker, which can be drained.
+    convenience init(to listener: TestListener, drains: DrainRegistry) throws {
+        var configuration = RelayConfiguration(listeners: [
+            ListenerConfiguration(
+                side: .provider,
+                address: .loopback(),
+                isDualStack: false,
+                destination: .fixed(listener.endpoint)
+            )
+        ])
+        configuration.workers = 1
+        try self.init(configuration, drains: drains)
+    }
+
     init(
         _ configuration: RelayConfiguration,
         inherited: [ListeningSocket] = [],
-        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil
+        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil,
+        drains: DrainRegistry? = nil
     ) throws {
         let told = Told()
         var hooks = RelayHooks()
         hooks.refused = { _, reason in told.refusals.withLock { $0.append(reason) } }
         hooks.acceptPaused = { why in told.pauses.withLock { $0.append(why) } }
         if let makeSession { hooks.makeSession = makeSession }
+        hooks.drains = drains
         registry = OperationRegistry(capacity: 1000)
         labels = SeriesLabels()
         self.told = told
