@@ -174,18 +174,14 @@ private final class AdminConnections: Sendable {
 
 /// The time of a response's header `Date` (RFC 9110 §5.6.7).
 enum HTTPDate {
-    private static let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
-    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-
     static func text(_ seconds: time_t) -> String {
         var seconds = seconds
         var parts = unsafe tm()
-        // SAFETY: the call reads one time and writes one; its zone, a pointer, is not looked at.
-        unsafe gmtime_r(&seconds, &parts)
-        let (weekday, day, month, year) = unsafe (parts.tm_wday, parts.tm_mday, parts.tm_mon, parts.tm_year + 1900)
-        let clock = unsafe [parts.tm_hour, parts.tm_min, parts.tm_sec].map(twoDigits).joined(separator: ":")
-        return "\(days[Int(weekday)]), \(twoDigits(day)) \(months[Int(month)]) \(year) \(clock) GMT"
+        var text = [CChar](repeating: 0, count: 32)
+        // SAFETY: each call fills the one structure or the buffer whose size it is told.
+        _ = unsafe gmtime_r(&seconds, &parts)
+        // The names of days and months are English: the process never leaves the C locale.
+        let count = unsafe strftime(&text, text.count, "%a, %d %b %Y %H:%M:%S GMT", &parts)
+        return String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
-
-    private static func twoDigits(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }
