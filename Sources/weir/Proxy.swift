@@ -33,7 +33,9 @@ final class Proxy: AdminBackend {
     /// Starts the workers.
     ///
     /// - Throws: The exit code, after what is wrong has been printed.
-    init(_ settings: WeirSettings, limits document: LimitsDocument, logger: Logger) throws {
+    init(_ settings: WeirSettings, limits document: LimitsDocument, inherited: [ListeningSocket] = [], logger: Logger)
+        throws
+    {
         self.settings = settings
         drains = DrainControl(settings.drain)
         do throws(LimitSetError) {
@@ -61,7 +63,8 @@ final class Proxy: AdminBackend {
                 configuration: configuration,
                 registry: registry,
                 labels: labels,
-                hooks: hooks
+                hooks: hooks,
+                inherited: inherited
             )
         } catch {
             switch error {

@@ -6,7 +6,9 @@ internal import Logging
 internal import Relay
 internal import ServiceLifecycle
 internal import Settings
+internal import Synchronization
 internal import UnixSignals
+internal import Wire
 
 /// `weir run`: the proxy.
 struct RunCommand: AsyncParsableCommand {
@@ -22,6 +24,9 @@ struct RunCommand: AsyncParsableCommand {
 
     @OptionGroup var options: SettingsOptions
 
+    @Flag(help: "Take the listening sockets over from the Weir that runs; it then drains and ends.")
+    var takeover = false
+
     @concurrent
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
@@ -35,13 +40,20 @@ struct RunCommand: AsyncParsableCommand {
         }
         let handler = LogLines(settings.log)
         let logger = Logger(label: "weir") { _ in handler }
-        let proxy = try Proxy(settings, limits: limits, logger: logger)
+        let predecessor = takeover ? try Takeover.begin(settings, logger: logger) : nil
+        let proxy = try Proxy(settings, limits: limits, inherited: predecessor?.sockets ?? [], logger: logger)
         for address in proxy.relay.addresses { logger.notice("relaying", metadata: ["listen": "\(address)"]) }
+        let (adminListens, listening) = AsyncStream.makeStream(of: Void.self)
+        let configuration = settings.admin.configuration
+        let missing = Atomic(configuration.metrics == nil ? 1 : 2)
         let admin = AdminServer(
-            configuration: settings.admin.configuration,
+            configuration: configuration,
             backend: proxy,
-            logger: logger
-        )
+            logger: logger,
+            inherited: try predecessor?.adminSockets(settings) ?? [:]
+        ) { _, _ in
+            if missing.subtract(1, ordering: .relaxed).newValue == 0 { listening.finish() }
+        }
         let relay = RelayService(proxy: proxy, logger: logger)
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .error)
@@ -50,6 +62,15 @@ struct RunCommand: AsyncParsableCommand {
         for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
         services.append(.init(service: Reloading(options: options, proxy: proxy, logger: logger)))
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
+        let successor = TakeoverService(
+            proxy: proxy,
+            admin: admin,
+            port: proxy.relay.addresses.first?.port ?? 0,
+            predecessor: predecessor,
+            adminListens: adminListens,
+            logger: logger
+        )
+        services.append(.init(service: successor, successTerminationBehavior: .gracefullyShutdownGroup))
         let group = ServiceGroup(
             configuration: .init(
                 services: services,
@@ -61,6 +82,9 @@ struct RunCommand: AsyncParsableCommand {
             try await group.run()
         } catch let error as AdminError {
             Output.error(error.description)
+            throw ExitStatus.unavailable
+        } catch let error as TakeoverFailure {
+            Output.error("--takeover: \(error.reason)")
             throw ExitStatus.unavailable
         } catch let error as ExportProblem {
             Output.error("tracing: \(error.description)")

@@ -1,0 +1,109 @@
+internal import Admin
+internal import Calls
+internal import Logging
+internal import Relay
+internal import ServiceLifecycle
+internal import Settings
+internal import Wire
+
+/// Takes the listening sockets over from the process that runs, and hands them to the one that comes.
+///
+/// It ends, and with it the process, once a successor accepts on the sockets.
+struct TakeoverService: Service {
+    let proxy: Proxy
+    let admin: AdminServer
+    /// By which the processes find each other.
+    let port: UInt16
+    /// The process that is taken over from, if there is one.
+    let predecessor: Takeover?
+    /// Comes to its end when the admin API listens.
+    let adminListens: AsyncStream<Void>
+    let logger: Logger
+
+    func run() async throws {
+        for await _ in adminListens.cancelOnGracefulShutdown() {}
+        guard !Task.isShuttingDownGracefully, !Task.isCancelled else { return }
+        do throws(TakeoverError) {
+            try predecessor?.finish()
+        } catch {
+            throw TakeoverFailure(reason: "the running process did not let go: \(error)")
+        }
+        if predecessor != nil { logger.notice("taken over from the process that ran") }
+        await waitForSuccessor()
+    }
+
+    private func waitForSuccessor() async {
+        let (events, continuation) = AsyncStream.makeStream(of: Void.self)
+        let server: TakeoverServer
+        do throws(TakeoverError) {
+            server = try TakeoverServer(port: port) { [proxy, admin] () throws(RelayError) in
+                try proxy.relay.listeningSockets() + Self.sockets(of: admin)
+            } onEvent: { [proxy, admin, logger] event in
+                switch event {
+                case .failed(let error):
+                    logger.warning("a successor did not take over", metadata: ["reason": "\(error)"])
+                case .takenOver:
+                    proxy.relay.stopAccepting()
+                    admin.stopAccepting()
+                    logger.notice("another process has taken over")
+                    continuation.yield()
+                }
+            }
+        } catch {
+            logger.warning("no process can take over from this one", metadata: ["reason": "\(error)"])
+            try? await gracefulShutdown()
+            return
+        }
+        for await _ in events.cancelOnGracefulShutdown() { break }
+        await server.stop()
+    }
+
+    private static func sockets(of admin: AdminServer) -> [ListeningSocket] {
+        admin.listeningSockets().compactMap {
+            ListeningSocket(owning: $0.descriptor, kind: $0.listener == .main ? .admin : .metrics)
+        }
+    }
+}
+
+/// Why nothing was taken over.
+struct TakeoverFailure: Error {
+    let reason: String
+}
+
+extension Takeover {
+    /// Asks the process that runs with these settings for its sockets.
+    ///
+    /// - Throws: The exit code, after what is wrong has been printed.
+    static func begin(_ settings: WeirSettings, logger: Logger) throws -> Takeover? {
+        let port = settings.takeoverPort
+        guard port != 0 else {
+            Output.error("--takeover: the address to listen on needs a port")
+            throw ExitStatus.usage
+        }
+        do throws(TakeoverError) {
+            let takeover = try begin(port: port)
+            if takeover == nil { logger.notice("no process to take over from") }
+            return takeover
+        } catch {
+            Output.error("--takeover: \(error)")
+            throw ExitStatus.unavailable
+        }
+    }
+
+    /// The sockets that the admin API is to listen on.
+    func adminSockets(_ settings: WeirSettings) throws -> [AdminServer.Listener: Int32] {
+        var sockets: [AdminServer.Listener: Int32] = [:]
+        let main = try settings.endpoint(settings.admin.listen)
+        let metrics = try settings.admin.metricsListen.map { try settings.endpoint($0) }
+        for socket in self.sockets {
+            if socket.kind == .admin, socket.address == main { sockets[.main] = socket.take() }
+            if socket.kind == .metrics, socket.address == metrics { sockets[.metrics] = socket.take() }
+        }
+        return sockets
+    }
+}
+
+extension WeirSettings {
+    /// The port of the first listener.
+    var takeoverPort: UInt16 { provider.isEnabled ? provider.listen.port : consumer.listen.port }
+}
