@@ -1,5 +1,5 @@
 import Calls
-import Glibc
+import Foundation
 import Policy
 import Relay
 import TestSupport
