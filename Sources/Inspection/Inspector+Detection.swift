@@ -31,6 +31,8 @@ extension Inspector {
             }
             if isForwarded { plan.forwardAll(endsAtBoundary: session.isQuiet) }
         }
+        // Its consumer was not there when drains were started.
+        if isDraining, direction == .toUpstream { signalDrains(session, now: now, plan: &plan) }
     }
 
     private func decide(
@@ -56,7 +58,9 @@ extension Inspector {
             plan.removeAll()
             // Who begins with the preface is the client; a server may have begun with its SETTINGS before.
             let isPreface = bytes.byte(at: 0) == 0x50
-            become(HTTP2Session(requests: isPreface ? direction : direction.opposite), session, direction, now)
+            let http2 = HTTP2Session(requests: isPreface ? direction : direction.opposite)
+            become(http2, session, direction, now)
+            http2.isTurnedAway = turnsAway(session)
             receive(session, bytes, direction, now: now, plan: &plan)
         case .http:
             plan.removeAll()
