@@ -169,7 +169,7 @@ let package = Package(
             name: "FuzzBodies",
             dependencies: [
                 "Hessian", "Dubbo", "HTTP2", "JSONRPC", "Triple", "Wire", "Capture", "Inspection", "Calls", "Telemetry",
-                "PlanModel",
+                "PlanModel", "Policy",
             ],
             path: "Tests/FuzzBodies",
             swiftSettings: testing

@@ -26,6 +26,7 @@ enum HTTP2Notice: Equatable {
 /// Java does not try them elsewhere.
 extension HTTP2Session {
     func drainsChanged(_ context: InspectedBytes, _ plan: inout Plan) {
+        if isTurnedAway, !isGoodbyeSaid { isTurnedAway = context.inspector.turnsAway(context.session) }
         learnDrains(context)
         let half = half(requests.opposite)
         if half.isAtBoundary, hasAnswers(for: half) { plan.reply(with: takeAnswers(context)) }
@@ -54,6 +55,7 @@ extension HTTP2Session {
         let isStatusDue = watches.values.contains { $0.isDue }
         let hasDebt = connectionWindow.debtBytes > 0 || watches.values.contains { $0.window.debtBytes > 0 }
         hasNews = notice.isDue || isStatusDue
+        isWatching = !watches.isEmpty || down.isFrameWithheld
         var isAsked = false
         if case .asked = notice { isAsked = true }
         isEditing = half(requests).isRewriting || hasNews || hasDebt || isAsked || !backlog.isEmpty

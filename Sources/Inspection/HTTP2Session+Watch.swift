@@ -98,6 +98,7 @@ extension HTTP2Session {
     func beginWatch(_ id: UInt32, _ context: InspectedBytes) {
         guard isSignalled(context), areWindowsKnown, watches.count < Self.maxWatches else { return }
         watches[id] = HTTP2Watch(window: FlowWindow(initialBytes: initialWindowBytes))
+        isWatching = true
         guard context.inspector.isDraining else { return }
         judgeWatches(context)
         updateNews()
@@ -185,7 +186,7 @@ extension HTTP2Session {
     /// DATA of a reply has ended.
     @inline(__always)
     func countWindow(_ half: HTTP2Half) {
-        guard watches.isEmpty, !half.isFrameWithheld else { return countWatched(half) }
+        guard !isWatching else { return countWatched(half) }
         connectionWindow.forward(half.frame.payloadBytes)
     }
 

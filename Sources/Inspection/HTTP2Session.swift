@@ -77,6 +77,8 @@ final class HTTP2Session: ProtocolSession {
     var lastTold: UInt32 = .max >> 1
     /// The streams on which the client waits for a service's health.
     var watches: [UInt32: HTTP2Watch] = [:]
+    /// Whether there are any, or DATA of one is being withheld.
+    var isWatching = false
     /// Whether what is known of windows is right; without it nothing is put into streams.
     var areWindowsKnown: Bool
     /// DATA of upstream's that was withheld and is to be credited back.

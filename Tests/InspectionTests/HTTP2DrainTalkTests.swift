@@ -199,10 +199,10 @@ private struct DrainedTalk: ~Copyable {
 }
 
 @Suite struct HTTP2DrainTalkTests {
-    @Test("a client and a server talk in small windows while drains come and go", arguments: 0..<8)
+    @Test("a client and a server talk in small windows while drains come and go", arguments: 0..<6)
     func talk(seed: Int) {
         var talk = DrainedTalk(seed: UInt64(seed), Watching.allCases[seed % 3])
-        talk.talk(steps: 12_000, calls: 500)
+        talk.talk(steps: 10_000, calls: 500)
         let ends = talk.ends
         // Streams may be given windows of nothing: now there is room.
         ends.upQueue += H2.settings([(4, 200)])

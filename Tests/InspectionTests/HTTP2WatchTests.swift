@@ -260,6 +260,58 @@ extension GovernedHTTP2 {
         #expect(ends.isBalanced([1]) && ends.governed.session.drainSignals.all == [.serving])
     }
 
+    @Test(
+        "replies that would be more than the client takes wait for room, cut at every place",
+        arguments: [false, true]
+    )
+    func stalled(isEnded: Bool) {
+        var count = 0
+        var cut = 0
+        repeat {
+            let ends = Self.ends(["com.x.Shop"])
+            for id: UInt32 in [3, 5] { ends.client.open(id) }
+            ends.upQueue = ends.fromClient.call(3) + ends.fromClient.call(5) + H2.update(3, 100_000)
+            ends.client.streamWindows[3] = 165_535
+            ends.moveAll()
+            ends.downQueue = ends.fromServer.head(3)
+            while ends.server.sendWindow > 16_300 {
+                ends.downQueue += ends.data(3, [UInt8](repeating: 1, count: 16_300))
+            }
+            ends.downQueue += ends.data(3, [UInt8](repeating: 2, count: ends.server.sendWindow - 30))
+            ends.moveAll()
+            // Of 30 bytes upstream believes to have, the client takes 23.
+            ends.drain(Health.shop)
+            let first = ends.data(3, [UInt8](repeating: 3, count: 23))
+            let second = ends.data(3, [UInt8](repeating: 4, count: 7)) + ends.fromServer.head(5)
+            let all = first + second + ends.fromServer.trailers(5) + ends.fromServer.trailers(3)
+            count = all.count
+            ends.downQueue = Array(all[..<cut])
+            ends.moveDown(1 << 16)
+            ends.downQueue += all[cut...]
+            ends.moveDown(1 << 16)
+            #expect(ends.client.window == 0 && ends.client.isWhole && ends.governed.down.heldBytes == 0, "\(cut)")
+            #expect(ends.client.streams[5]?.isEnded == false && !ends.governed.session.isQuiet)
+            if isEnded {
+                ends.governed.bench.plan.removeAll()
+                let inspector = ends.governed.bench.inspector
+                inspector.ended(ends.governed.session, .toDownstream, now: 5, plan: &ends.governed.bench.plan)
+                _ = ends.governed.down.take([], ends.governed.bench.plan)
+                #expect(ends.governed.down.output.suffix(second.count + 9 * 2).contains(4))
+                #expect(ends.governed.session.inFlight == 0)
+            } else {
+                ends.credit()
+                let update = ends.upQueue
+                while !ends.upQueue.isEmpty { ends.moveUp(max(1, min(cut, update.count))) }
+                #expect(ends.faults.isEmpty && ends.governed.session.isQuiet, "\(cut): \(ends.faults)")
+                #expect(ends.client.streams[3]?.isEnded == true && ends.client.streams[5]?.isEnded == true, "\(cut)")
+                ends.credit()
+                ends.moveAll()
+                #expect(ends.isBalanced([1, 3]) && ends.client.window == 65_535, "\(cut)")
+            }
+            cut += 1
+        } while cut <= count
+    }
+
     @Test("a stream that ends during the drain ends", arguments: 0..<4)
     func ends(kind: Int) {
         let ends = Self.ends(["com.x.Shop", "com.x.Shop"])
