@@ -84,6 +84,7 @@ extension HTTP2Session {
             backlog = []
             return edits.result(on: bytes) + rest
         }
+        if backlog.isEmpty { backlog = [] }
         updateNews()
         return edits.result(on: bytes)
     }

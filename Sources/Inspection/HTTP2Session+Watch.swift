@@ -170,7 +170,9 @@ extension HTTP2Session {
         }
     }
 
-    /// Whether DATA of upstream's is kept from the client. A message goes the way that it began.
+    /// Whether DATA of upstream's is kept from the client.
+    ///
+    /// A message goes the way that it began.
     func isWithheld(_ frame: HTTP2FrameHeader, isPassed: Bool) -> Bool {
         guard let watch = watches[frame.streamID] else { return false }
         guard !watch.isMidway else { return watch.isWithholding && !isPassed }
@@ -238,7 +240,9 @@ extension HTTP2Session {
     /// What clients take is not known any longer.
     func forgetWindows() {
         areWindowsKnown = false
-        guard !watches.isEmpty else { return }
+        // Nothing is owed any longer.
+        connectionWindow = FlowWindow()
+        guard !watches.isEmpty || !backlog.isEmpty else { return }
         watches = [:]
         updateNews()
     }

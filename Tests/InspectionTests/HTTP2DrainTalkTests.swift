@@ -18,6 +18,7 @@ private struct DrainedTalk: ~Copyable {
     var nextID: UInt32 = 1
     /// What each health stream is about, and what upstream said last.
     var watched: [UInt32: String] = [:]
+    var watches: Set<UInt32> = []
     var said: [UInt32: [UInt8]] = [:]
     /// What is still to be sent of replies, and what they are in all.
     var sending: [UInt32: [UInt8]] = [:]
@@ -27,6 +28,8 @@ private struct DrainedTalk: ~Copyable {
     init(seed: UInt64, _ watching: Watching) {
         random = SeededRandom(seed: seed)
         ends = HTTP2DrainTests.ends(watching)
+        // Every other time requests are refused and changed, too.
+        if seed % 2 == 1 { ends.governed.bench.inspector.governor = ends.governed.governor }
         ends.client.countsStreams = true
     }
 
@@ -38,11 +41,13 @@ private struct DrainedTalk: ~Copyable {
         guard chance(4), watched.count < 40 else {
             ends.client.open(id)
             let name = ["A", "B", "C"][Int.random(in: 0..<3, using: &random)]
-            ends.upQueue += ends.fromClient.call(id, "/com.x.\(name)/m", [("id", "\(id)")])
+            let method = ["m", "m", "no", "more"][Int.random(in: 0..<4, using: &random)]
+            ends.upQueue += ends.fromClient.call(id, "/com.x.\(name)/\(method)", [("id", "\(id)")])
             return
         }
         let name = Self.names[Int.random(in: 0..<Self.names.count, using: &random)]
         watched[id] = name
+        watches.insert(id)
         ends.watch(id, name)
     }
 
@@ -50,9 +55,9 @@ private struct DrainedTalk: ~Copyable {
     mutating func accept() {
         for id in ends.server.news where ends.server.streams[id]?.isReset == false {
             ends.downQueue += ends.fromServer.head(id, [("node", "n\(id % 5)")])
-            guard watched[id] == nil else {
+            guard !watches.contains(id) else {
                 let isSaid = chance(2)
-                if isSaid { say(id) }
+                if isSaid, watched[id] != nil { say(id) }
                 continue
             }
             let body = [UInt8](repeating: UInt8(id & 255), count: Int.random(in: 0..<800, using: &random))

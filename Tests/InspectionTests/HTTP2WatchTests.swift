@@ -260,6 +260,46 @@ extension GovernedHTTP2 {
         #expect(ends.isBalanced([1]) && ends.governed.session.drainSignals.all == [.serving])
     }
 
+    /// Two ends, of which the server believes to have room for 30 bytes, and the client takes 23.
+    private static func nearlyFull() -> GovernedHTTP2 {
+        let ends = Self.ends(["com.x.Shop"])
+        for id: UInt32 in [3, 5] { ends.client.open(id) }
+        ends.upQueue = ends.fromClient.call(3) + ends.fromClient.call(5) + H2.update(3, 100_000)
+        ends.client.streamWindows[3] = 165_535
+        ends.moveAll()
+        ends.downQueue = ends.fromServer.head(3)
+        while ends.server.sendWindow > 16_300 {
+            ends.downQueue += ends.data(3, [UInt8](repeating: 1, count: 16_300))
+        }
+        ends.downQueue += ends.data(3, [UInt8](repeating: 2, count: ends.server.sendWindow - 30))
+        ends.moveAll()
+        ends.drain(Health.shop)
+        return ends
+    }
+
+    @Test("what waits passes when the connection cannot be followed any more", arguments: 0..<4)
+    func waitingBlind(kind: Int) {
+        let ends = Self.nearlyFull()
+        let data = ends.data(3, [UInt8](repeating: 4, count: 30))
+        let received = ends.governed.down.output.count
+        let more = ends.fromServer.trailers(3) + ends.fromServer.trailers(5)
+        // A block goes on that never began; or the client gives more than there may be.
+        let bad = H2.frame(9, 4, 5, [1])
+        ends.downQueue = data + (kind == 1 ? bad : []) + more.prefix(20)
+        ends.moveAll()
+        #expect(ends.governed.down.output.count == received)
+        ends.upQueue = kind == 0 ? bad : kind == 1 ? H2.update(0, 65_500) : H2.update(0, .max >> 1)
+        if kind == 3 { while ends.upQueue.count > 1 { ends.moveUp(1) } }
+        ends.moveAll()
+        ends.downQueue = Array(more.dropFirst(20))
+        ends.moveAll()
+        #expect(Array(ends.governed.down.output[received...]) == data + (kind == 1 ? bad : []) + more, "\(kind)")
+        #expect(ends.governed.up.heldBytes == 0 && ends.governed.down.heldBytes == 0 && !ends.isClosed)
+        ends.undrain(Health.shop)
+        #expect(ends.told(1) == [Health.serving, Health.notServing])
+        #expect(ends.governed.bench.decodeErrors == (kind < 2 ? ["continuation": 1] : [:]))
+    }
+
     @Test(
         "replies that would be more than the client takes wait for room, cut at every place",
         arguments: [false, true]
@@ -268,19 +308,7 @@ extension GovernedHTTP2 {
         var count = 0
         var cut = 0
         repeat {
-            let ends = Self.ends(["com.x.Shop"])
-            for id: UInt32 in [3, 5] { ends.client.open(id) }
-            ends.upQueue = ends.fromClient.call(3) + ends.fromClient.call(5) + H2.update(3, 100_000)
-            ends.client.streamWindows[3] = 165_535
-            ends.moveAll()
-            ends.downQueue = ends.fromServer.head(3)
-            while ends.server.sendWindow > 16_300 {
-                ends.downQueue += ends.data(3, [UInt8](repeating: 1, count: 16_300))
-            }
-            ends.downQueue += ends.data(3, [UInt8](repeating: 2, count: ends.server.sendWindow - 30))
-            ends.moveAll()
-            // Of 30 bytes upstream believes to have, the client takes 23.
-            ends.drain(Health.shop)
+            let ends = Self.nearlyFull()
             let first = ends.data(3, [UInt8](repeating: 3, count: 23))
             let second = ends.data(3, [UInt8](repeating: 4, count: 7)) + ends.fromServer.head(5)
             let all = first + second + ends.fromServer.trailers(5) + ends.fromServer.trailers(3)
