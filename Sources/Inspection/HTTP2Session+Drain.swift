@@ -111,6 +111,20 @@ extension HTTP2Session {
 
     // MARK: Requests
 
+    /// A frame begins: what becomes of it.
+    func decideFrame(
+        _ half: HTTP2Half,
+        _ at: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        guard half.direction == requests else { return decideReply(half, at, &walk, &plan) }
+        guard isEditing, isUndecided(half) else { return decide(half, at, context, &walk, &plan) }
+        half.isFrameHeld = true
+        walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
+    }
+
     /// Whether it depends on the frame's payload what becomes of it: it may be the answer to a PING of Weir's own, or
     /// give the sender room that Weir has taken.
     func isUndecided(_ half: HTTP2Half) -> Bool {

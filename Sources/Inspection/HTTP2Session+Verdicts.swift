@@ -116,10 +116,6 @@ extension HTTP2Session {
     ) {
         let frame = half.frame
         let end = at + Int(frame.payloadBytes)
-        if isEditing, isUndecided(half) {
-            half.isFrameHeld = true
-            return walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
-        }
         switch frame.type {
         case HTTP2FrameType.headers:
             half.isBlockPassed = half.isUnitPassed

@@ -242,12 +242,7 @@ final class HTTP2Session: ProtocolSession {
         } else if isFlooded(context.now) {
             return goBlind(context, reason: "flood")
         }
-        guard walk.isEdited else { return }
-        if half.direction == requests {
-            decide(half, at, context, &walk, &plan)
-        } else {
-            decideReply(half, at, &walk, &plan)
-        }
+        if walk.isEdited { decideFrame(half, at, context, &walk, &plan) }
     }
 
     /// Whether a frame brings no message further; many of them are a flood.
