@@ -169,7 +169,7 @@ let package = Package(
             name: "FuzzBodies",
             dependencies: [
                 "Hessian", "Dubbo", "HTTP2", "JSONRPC", "Triple", "Wire", "Capture", "Inspection", "Calls", "Telemetry",
-                "PlanModel", "Policy",
+                "Policy", "PlanModel",
             ],
             path: "Tests/FuzzBodies",
             swiftSettings: testing
@@ -228,7 +228,7 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["weir", "Relay", "Inspection", "Telemetry", "Calls", "Wire", "TestSupport"],
+            dependencies: ["weir", "Relay", "Inspection", "Telemetry", "Dubbo", "Calls", "Wire", "TestSupport"],
             swiftSettings: testing
         ),
         .testTarget(

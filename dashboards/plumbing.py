@@ -100,7 +100,7 @@ def limits_and_drain(_):
     asked = f"sum by (limit) (rate(weir_limit_decisions_total{{{SCRAPED}}}[$__rate_interval]))"
     states = [{"type": "value", "options": {
         str(value): {"text": text, "index": value}
-        for value, text in enumerate(["serving", "signal", "grace", "reject", "close"])
+        for value, text in enumerate(["serving", "grace", "reject", "ended"])
     }}]
     limits = [
         stat("Limited", "Calls a second that Weir answered itself because of a limit.", "cps",
@@ -136,7 +136,7 @@ def limits_and_drain(_):
               empty="when nothing is limited, or metrics.callers is off"),
     ]
     drain = [
-        lines("Stage", "Of each Weir's drain: serving, signal, grace, reject, close.", "short",
+        lines("Stage", "Of each Weir's drain: serving, grace, reject, ended.", "short",
               (f"max by (instance) (weir_drain_state{{{SCRAPED}}})", "{{instance}}"), w=8, steps=[(1, YELLOW)],
               defaults={"mappings": states}, empty="in a Weir that cannot drain"),
         lines("Signals", "Sent to consumers, a second: readonly, closing, goaway and their like.", "short",

@@ -37,11 +37,16 @@ public protocol AdminBackend: Sendable {
     func calls(
         matching parameters: [(name: String, value: String)]
     ) async throws(CallStreamRefusal) -> CallStream
+    /// Does what is asked for, or says why not.
+    func perform(_ action: AdminAction) async -> AdminAnswer
     /// What is on the metrics page besides what every Weir has.
     func additions() async -> MetricsAdditions
 }
 
 extension AdminBackend {
+    /// Nothing can be done.
+    public func perform(_ action: AdminAction) async -> AdminAnswer { .problem(503, "not available") }
+
     /// Nothing in addition.
     public func additions() async -> MetricsAdditions { MetricsAdditions() }
 }

@@ -1,10 +1,7 @@
-internal import Hummingbird
-internal import HummingbirdCore
 public import Logging
 internal import NIOCore
 internal import NIOPosix
 public import ServiceLifecycle
-internal import Synchronization
 
 /// The admin API: metrics, health, and what is known of operations and connections, over HTTP/1.1.
 ///
@@ -31,15 +28,24 @@ public struct AdminServer: Service {
         /// A second listener that serves `/metrics`, `/healthz` and `/readyz` only.
         public var metrics: Address?
 
+        /// What requests that change something must carry as their bearer token; `nil` when they need none.
+        public var token: String?
+
         /// A configuration of those listeners.
-        public init(main: Address, metrics: Address? = nil) {
+        ///
+        /// - Parameters:
+        ///   - main: The listener that serves everything.
+        ///   - metrics: A second listener that serves `/metrics`, `/healthz` and `/readyz` only.
+        ///   - token: What requests that change something must carry as their bearer token.
+        public init(main: Address, metrics: Address? = nil, token: String? = nil) {
             self.main = main
             self.metrics = metrics
+            self.token = token
         }
     }
 
     /// One of the listeners.
-    public enum Listener: Sendable {
+    public enum Listener: Hashable, Sendable {
         /// It serves everything.
         case main
         /// It serves what a scraper and a kubelet ask for.
@@ -54,7 +60,9 @@ public struct AdminServer: Service {
     private let configuration: Configuration
     private let backend: any AdminBackend
     private let logger: Logger
+    private let inherited: [Listener: Int32]
     private let onListening: @Sendable (Listener, Int) -> Void
+    private let sockets = AdminSockets()
 
     /// A server that listens once it is run.
     ///
@@ -62,16 +70,20 @@ public struct AdminServer: Service {
     ///   - configuration: The listeners.
     ///   - backend: Where the numbers come from.
     ///   - logger: Told when a listener is there.
+    ///   - inherited: Descriptors of listening sockets of these addresses, used instead of opening new ones; they
+    ///     become the server's own.
     ///   - onListening: Called with a listener and its port once it accepts connections.
     public init(
         configuration: Configuration,
         backend: any AdminBackend,
         logger: Logger,
+        inherited: [Listener: Int32] = [:],
         onListening: @escaping @Sendable (Listener, Int) -> Void = { _, _ in }
     ) {
         self.configuration = configuration
         self.backend = backend
         self.logger = logger
+        self.inherited = inherited
         self.onListening = onListening
     }
 
@@ -83,23 +95,38 @@ public struct AdminServer: Service {
         let source = MetricsSource(backend: backend)
         var services = [listening(.main, configuration.main, group, source)]
         if let metrics = configuration.metrics { services.append(listening(.metrics, metrics, group, source)) }
-        // The event loop is not shut down: Hummingbird's own shutdown may still have tasks for it when run() returns,
-        // and the process ends soon after.
+        // The event loop is not shut down: the last connections may still have tasks for it when run() returns, and the
+        // process ends soon after.
         try await ServiceGroup(configuration: .init(services: services, logger: Self.quiet(logger))).run()
     }
+
+    /// Duplicates of the sockets that accept, for another process; the caller must close them.
+    ///
+    /// Not to be called on the server's own event loop, for which it waits.
+    public func listeningSockets() -> [(listener: Listener, descriptor: Int32)] { sockets.duplicates() }
+
+    /// Accepts no more connections; those that are open are served on, and ``run()`` goes on.
+    public func stopAccepting() { sockets.close() }
 
     private func listening(
         _ listener: Listener,
         _ address: Address,
         _ group: MultiThreadedEventLoopGroup,
         _ source: MetricsSource
-    ) -> ListenerService {
-        ListenerService(
-            address: address,
-            responder: AdminResponder(listener: listener, backend: backend, source: source),
+    ) -> AdminListener {
+        AdminListener(
+            origin: inherited[listener].map { .inherited($0) } ?? .address(address),
+            responder: AdminResponder(
+                listener: listener,
+                backend: backend,
+                source: source,
+                guardian: ChangeGuard(token: configuration.token)
+            ),
             group: group,
             logger: Self.quiet(logger)
-        ) { [logger, onListening] port in
+        ) { [logger, onListening, sockets] channel in
+            sockets.add(channel, listener)
+            let port = channel.localAddress?.port ?? address.port
             logger.notice("admin API listens", metadata: ["host": "\(address.host)", "port": "\(port)"])
             onListening(listener, port)
         }
@@ -110,38 +137,5 @@ public struct AdminServer: Service {
         var logger = logger
         logger.logLevel = max(logger.logLevel, .error)
         return logger
-    }
-}
-
-/// One listener.
-private struct ListenerService: Service {
-    let address: AdminServer.Address
-    let responder: AdminResponder
-    let group: MultiThreadedEventLoopGroup
-    let logger: Logger
-    let onListening: @Sendable (Int) -> Void
-
-    func run() async throws {
-        let isListening = Mutex(false)
-        let application = Application(
-            responder: responder,
-            server: .http1(configuration: .init(idleTimeout: .seconds(AdminServer.idleSeconds))),
-            configuration: ApplicationConfiguration(
-                address: .hostname(address.host, port: address.port),
-                availableConnectionsDelegate: .maximum(AdminServer.maxConnections, logger: logger)
-            ),
-            onServerRunning: { channel in
-                isListening.withLock { $0 = true }
-                onListening(channel.localAddress?.port ?? address.port)
-            },
-            eventLoopGroupProvider: .shared(group),
-            logger: logger
-        )
-        do {
-            try await application.run()
-        } catch {
-            if isListening.withLock({ $0 }) { throw error }
-            throw AdminError.cannotListen(host: address.host, port: address.port, reason: AdminError.reason(error))
-        }
     }
 }

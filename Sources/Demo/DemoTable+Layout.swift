@@ -4,7 +4,7 @@ extension DemoTable {
     /// The columns that fit a width, and how wide each is.
     struct Layout {
         private enum Column: CaseIterable {
-            case callProtocol, rate, bar, errors, p50, p99, inFlight, total
+            case callProtocol, rate, bar, errors, refused, p50, p99, inFlight, total
 
             var title: String {
                 switch self {
@@ -12,6 +12,7 @@ extension DemoTable {
                 case .rate: "CALLS/S"
                 case .bar: ""
                 case .errors: "ERRORS"
+                case .refused: "REFUSED"
                 case .p50: "P50"
                 case .p99: "P99"
                 case .inFlight: "IN FLIGHT"
@@ -24,7 +25,7 @@ extension DemoTable {
                 switch self {
                 case .bar: 5
                 case .errors: 6
-                case .callProtocol, .rate, .p50, .p99, .total: 7
+                case .callProtocol, .rate, .refused, .p50, .p99, .total: 7
                 case .inFlight: 9
                 }
             }
@@ -33,7 +34,7 @@ extension DemoTable {
             var gap: Int { self == .bar ? 1 : Layout.gap }
 
             /// The order in which columns go when the terminal is narrow.
-            static let dispensable: [Column] = [.bar, .inFlight, .total, .callProtocol, .p50]
+            static let dispensable: [Column] = [.bar, .inFlight, .total, .callProtocol, .refused, .p50]
         }
 
         /// Between columns.
@@ -61,6 +62,7 @@ extension DemoTable {
             }
             let least = min(Self.leastInterface, max(longest(Self.preferredParts), 9))
             var columns = Column.allCases
+            if rows.allSatisfy({ $0.refusedPerSecond == nil }) { columns.removeAll { $0 == .refused } }
             for column in Column.dispensable where room(columns) < least { columns.removeAll { $0 == column } }
             let left = max(1, room(columns))
             // The fewest parts that let every interface fit; past them the rest is cut on the left.
@@ -104,6 +106,9 @@ extension DemoTable {
             case .errors:
                 let share = Cells.share(row.errorsPerSecond, of: row.callsPerSecond)
                 return errors(right(share, width), row, paint)
+            case .refused:
+                let share = right(Cells.share(row.refusedPerSecond, of: row.callsPerSecond), width)
+                return (row.refusedPerSecond ?? 0) > 0 ? paint.warning(share) : paint.faint(share)
             case .p50: return right(Cells.duration(row.p50Seconds), width)
             case .p99: return right(Cells.duration(row.p99Seconds), width)
             case .inFlight:

@@ -61,6 +61,8 @@ public enum DemoTable {
         public var callsPerSecond: Double?
         /// How many of them ended with an error; `nil` likewise.
         public var errorsPerSecond: Double?
+        /// How many more of them Weir refused, for a limit or a drain; `nil` for a table that does not tell.
+        public var refusedPerSecond: Double?
         /// Half of the answered calls took at most this long, in seconds; `nil` for none.
         public var p50Seconds: Double?
         /// 99 of 100 answered calls took at most this long, in seconds; `nil` for none.
@@ -77,6 +79,7 @@ public enum DemoTable {
             callProtocol: CallProtocol,
             callsPerSecond: Double?,
             errorsPerSecond: Double?,
+            refusedPerSecond: Double? = nil,
             p50Seconds: Double?,
             p99Seconds: Double?,
             inFlight: Int,
@@ -87,6 +90,7 @@ public enum DemoTable {
             self.callProtocol = callProtocol
             self.callsPerSecond = callsPerSecond
             self.errorsPerSecond = errorsPerSecond
+            self.refusedPerSecond = refusedPerSecond
             self.p50Seconds = p50Seconds
             self.p99Seconds = p99Seconds
             self.inFlight = inFlight

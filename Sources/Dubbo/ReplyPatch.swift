@@ -24,12 +24,12 @@ public enum ReplyPatch {
     /// A reply with one more attachment.
     ///
     /// - Parameters:
-    ///   - key: The attachment's name, which the reply does not have.
+    ///   - key: The attachment's name.
     ///   - value: Its value.
     ///   - header: The reply's header: status 20, Hessian 2, no event.
     ///   - body: The reply's whole body.
     ///   - mayAddMap: Whether the consumer reads attachments, so that a reply without a map may be given one.
-    /// - Returns: The frame; `nil` when the body has another form than those above.
+    /// - Returns: The frame; `nil` when the body has another form than those above, or has the attachment already.
     public static func attaching(
         key: String,
         value: String,
@@ -37,58 +37,70 @@ public enum ReplyPatch {
         _ body: [UInt8],
         mayAddMap: Bool
     ) -> [UInt8]? {
+        let pair = FrameWriter.attachment(key: key, value: value)
         // SAFETY: the array's bytes are initialised and outlive the span.
         let bytes = unsafe body.span.bytes
-        guard let kind = body.first, (0x90...0x95).contains(kind), let end = endOfValue(bytes, kind) else { return nil }
-        let pair = FrameWriter.attachment(key: key, value: value)
-        let patched =
-            kind < 0x93
-            ? addingMap(pair, bytes, kind, end, mayAddMap: mayAddMap) : adding(pair, bytes, toMapAt: end)
-        return patched.map { FrameWriter.frame(like: header, body: $0) }
-    }
-
-    /// Where the reply's value ends, of which kinds 2 and 5 have none.
-    private static func endOfValue(_ bytes: RawSpan, _ kind: UInt8) -> Int? {
-        var at = 1
-        guard kind != 0x92, kind != 0x95 else { return at }
+        guard let kind = body.first, (0x90...0x95).contains(kind) else { return nil }
+        // One scanner for all of it: types of the map may be numbers of those that the value named.
         var scanner = HessianScanner(keptBytes: 1024)
-        guard (try? scanner.skipValue(bytes, &at)) == true else { return nil }
-        return at
-    }
-
-    private static func addingMap(
-        _ pair: [UInt8],
-        _ bytes: RawSpan,
-        _ kind: UInt8,
-        _ end: Int,
-        mayAddMap: Bool
-    ) -> [UInt8]? {
-        let tail = bytes.byteCount - end
-        guard mayAddMap, tail == 0 || (tail == 1 && bytes.byte(at: end) == HessianTag.null) else { return nil }
-        var body = [kind + 3]
-        body += bytes.extracting(1..<end).array
-        body.append(HessianTag.untypedMap)
-        body += pair
-        body.append(HessianTag.end)
+        var at = 1
+        if kind != 0x92, kind != 0x95 {
+            guard (try? scanner.skipValue(bytes, &at)) == true else { return nil }
+        }
+        var patched: [UInt8]
+        if kind < 0x93 {
+            guard mayAddMap else { return nil }
+            patched = [kind + 3] + bytes.extracting(1..<at).array + map(of: pair)
+        } else {
+            let start = at
+            guard let room = place(in: bytes, &at, key: pair, &scanner) else { return nil }
+            patched = bytes.extracting(0..<start).array
+            patched += room == start ? map(of: pair) : bytes.extracting(start..<room).array + pair
+            if room > start { patched += bytes.extracting(room..<at).array }
+        }
         // What dubbo-go writes behind a reply stays behind it.
-        if tail == 1 { body.append(HessianTag.null) }
-        return body
+        let tail = bytes.byteCount - at
+        guard tail == 0 || (tail == 1 && bytes.byte(at: at) == HessianTag.null) else { return nil }
+        patched += bytes.extracting(at..<bytes.byteCount).array
+        return FrameWriter.frame(like: header, body: patched)
     }
 
-    private static func adding(_ pair: [UInt8], _ bytes: RawSpan, toMapAt start: Int) -> [UInt8]? {
-        guard start < bytes.byteCount else { return nil }
-        var at = start + 1
-        var body = bytes.extracting(0..<start).array
+    private static func map(of pair: [UInt8]) -> [UInt8] { [HessianTag.untypedMap] + pair + [HessianTag.end] }
+
+    /// Steps over a reply's attachments.
+    ///
+    /// - Parameters:
+    ///   - bytes: The reply's body.
+    ///   - at: Where the attachments begin; moved past them.
+    ///   - pair: The attachment that they must not have, its key first.
+    ///   - scanner: What has read the body so far.
+    /// - Returns: Where one more belongs; where they begin, if they are null; `nil` when they are no map, or have it.
+    private static func place(
+        in bytes: RawSpan,
+        _ at: inout Int,
+        key pair: [UInt8],
+        _ scanner: inout HessianScanner
+    ) -> Int? {
+        guard at < bytes.byteCount else { return nil }
+        let start = at
+        at += 1
         switch bytes.byte(at: start) {
-        case HessianTag.null: body += [HessianTag.untypedMap] + pair + [HessianTag.end]
-        case HessianTag.untypedMap: body += [HessianTag.untypedMap] + pair
+        case HessianTag.null: return start
+        case HessianTag.untypedMap: break
         case HessianTag.typedMap:
-            var scanner = HessianScanner(keptBytes: 1024)
             guard (try? scanner.skipType(bytes, &at)) == true else { return nil }
-            body += bytes.extracting(start..<at).array + pair
         default: return nil
         }
-        return body + bytes.extracting(at..<bytes.byteCount).array
+        let room = at
+        while at < bytes.byteCount, bytes.byte(at: at) != HessianTag.end {
+            let key = at
+            guard (try? scanner.skipValue(bytes, &at)) == true else { return nil }
+            if bytes.extracting(key..<at).array.elementsEqual(pair.prefix(at - key)) { return nil }
+            guard (try? scanner.skipValue(bytes, &at)) == true else { return nil }
+        }
+        guard at < bytes.byteCount else { return nil }
+        at += 1
+        return room
     }
 }
 

@@ -105,6 +105,9 @@ public struct HTTP1Reader: ~Copyable {
     /// Whether a message may begin with the next byte: nothing is half read and no final response is owed.
     public var isAtBoundary: Bool { state == .startLine && lineBytes == 0 && !awaitsFinal }
 
+    /// How long the first line of the head read last is, or of the one being read, its CR LF counted.
+    public var startLineBytes: Int { Int(head.startLineBytes) }
+
     /// Whether a body is going on.
     public var isInBody: Bool {
         switch state {

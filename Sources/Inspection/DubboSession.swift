@@ -10,7 +10,16 @@ final class BodyReaderBox {
 
 /// The bytes of a reply that is held back until it is whole.
 final class ReplyBytes {
+    /// What was called.
+    let operation: OperationID
+    /// Where Weir stands for the call.
+    let side: Side
     var body: [UInt8] = []
+
+    init(operation: OperationID, side: Side) {
+        self.operation = operation
+        self.side = side
+    }
 }
 
 /// The state of a Dubbo connection: where each direction stands in its frames.

@@ -38,13 +38,19 @@ extension HTTP1Session {
         /// The calls of a batch that wait, by their keys in the call table.
         var keys: [UInt64] = []
         /// What Weir answers.
-        var localReply: [UInt8] = []
+        var localReply: LocalReply?
         /// For an observer of messages.
         var observed: ObservedStreamHalf?
         /// The header table that the client allows, of a request that asks for HTTP/2.
         var tableBytes: UInt32?
         /// What became of calls whose response came before they were known.
         var early: (outcome: Outcome, code: Int32) = (.serverError, ResultCode.none)
+    }
+
+    /// What Weir answers in upstream's place.
+    struct LocalReply {
+        var head: HTTP1ResponseHead
+        var body: [UInt8]
     }
 
     /// How many requests wait.
@@ -129,7 +135,7 @@ extension HTTP1Session {
             closeAfterReply()
             current.isReplyDue = true
             updateQueue()
-            sendIfNext()
+            sendIfNext(context)
         } else if hasLocalReplies {
             requestReading = .pass
         } else {
@@ -140,7 +146,7 @@ extension HTTP1Session {
     /// Responses are not HTTP/1 as everybody reads it.
     func failResponses(_ label: StaticString, _ context: InspectedBytes) {
         count(label, context)
-        guard judgement == .refused else { return context.inspector.goBlind(context.session, context.now) }
+        guard judgement == .refused || isClosing else { return context.inspector.goBlind(context.session, context.now) }
         isResponseBlind = true
         context.inspector.endCalls(of: context.session, as: .lost, now: context.now)
     }

@@ -18,6 +18,7 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
         session.reply.httpStatus = status
         session.responses.isCoded = false
         session.responses.upgradesToHTTP2 = false
+        if context.inspector.isDraining { session.considerClosing(status, context) }
     }
 
     mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) { session.responseHeader(id, value) }
@@ -41,6 +42,7 @@ extension HTTP1Session {
     func beginResponse(_ context: InspectedBytes) {
         responses.start = context.now
         responses.bytes = 0
+        interimBytes = 0
     }
 
     func responseHeader(_ id: UInt8, _ value: RawSpan) {

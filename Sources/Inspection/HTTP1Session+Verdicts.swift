@@ -65,33 +65,26 @@ extension HTTP1Session {
             let version = rpc.scanner.facts.version
             rpc.scanner.withTexts { _, id in error.write(id: id, version: version, to: &body) }
         }
-        var answer: [UInt8] = []
-        HTTP1ResponseHead(
+        let answer = HTTP1ResponseHead(
             // Notifications have no reply, but their request has.
             status: body.isEmpty ? 204 : refusal.httpStatus,
             contentLength: body.count,
             retryAfterSeconds: refusal.retryAfterSeconds,
             persistence: HTTP1ResponseHead.Persistence(answering: requests.head)
-        ).write(to: &answer)
+        )
         refuseCurrent(answer, requests.head.method == .head ? [] : body)
         current.isReplyDue = true
     }
 
     /// Answers the request being read in upstream's place.
-    private func refuseCurrent(_ head: [UInt8], _ body: [UInt8]) {
+    private func refuseCurrent(_ head: HTTP1ResponseHead, _ body: [UInt8]) {
         judgement = .refused
         current.isRefused = true
-        currentDetails.localReply = head + body
+        currentDetails.localReply = LocalReply(head: head, body: body)
     }
 
     /// Nothing that follows the request being read will be understood: its answer says so.
-    func closeAfterReply() {
-        guard let reply = current.details?.localReply, let end = reply.firstIndex(of: 0x0a) else { return }
-        let close = HTTP1Lines.connectionClose
-        // Only such an answer has it already.
-        guard requests.head.keepsAlive else { return }
-        current.details?.localReply.insert(contentsOf: close, at: end + 1)
-    }
+    func closeAfterReply() { current.details?.localReply?.head.persistence = .close }
 
     func isTripleRefused(
         _ entry: CallTable.Entry,
@@ -135,13 +128,12 @@ extension HTTP1Session {
     ) {
         let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
         let answer = TripleRefusal(reason, message: refusal.text)
-        var reply: [UInt8] = []
-        HTTP1ResponseHead(
+        let reply = HTTP1ResponseHead(
             status: reason.httpStatus,
             contentLength: answer.httpBody.count,
             retryAfterSeconds: refusal.retryAfterSeconds,
             persistence: HTTP1ResponseHead.Persistence(answering: head)
-        ).write(to: &reply)
+        )
         refuseCurrent(reply, head.method == .head ? [] : answer.httpBody)
         // Whether the body follows a refusal is the client's choice: no other request may.
         if head.flags.contains(.expectsContinue) { closeAfterReply() }
@@ -165,7 +157,7 @@ extension HTTP1Session {
             // The client may wait for it before it sends the body.
             current.isReplyDue = true
             updateQueue()
-            sendIfNext()
+            sendIfNext(context)
         case .admitted: walk.forward(to: at, &plan)
         case .held:
             // Triple's is judged by its head; a client that waits to be told to go on would wait for ever.
@@ -194,11 +186,17 @@ extension HTTP1Session {
     }
 
     /// A request is complete.
-    func decideMessage(_ at: Int, _ context: InspectedBytes, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func decideMessage(
+        _ at: Int,
+        isLast: Bool,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
         switch judgement {
         case .refused:
             walk.drop(to: at, &plan)
-            sendIfNext()
+            sendIfNext(isLast: isLast, context)
         case .admitted: walk.forward(to: at, &plan)
         case .held: passHead(at, &walk, &plan)
         }
@@ -207,9 +205,20 @@ extension HTTP1Session {
     }
 
     /// An answer of Weir's own goes at once if no earlier request waits.
-    func sendIfNext() {
+    ///
+    /// - Parameters:
+    ///   - isLast: Whether no bytes of another request are known to follow.
+    ///   - context: The bytes that made it due.
+    func sendIfNext(isLast: Bool = false, _ context: InspectedBytes) {
         while firstExchange < exchanges.count, exchanges[firstExchange].isReplyDue {
-            replies += exchanges[firstExchange].details?.localReply ?? []
+            if var reply = exchanges[firstExchange].details?.localReply {
+                if isLast, context.inspector.isDraining, mayClose(context) {
+                    reply.head.persistence = .close
+                    beginClosing(context)
+                }
+                reply.head.write(to: &replies)
+                replies += reply.body
+            }
             removeFirst()
         }
     }
@@ -247,11 +256,12 @@ extension HTTP1Session {
             plan.reply(with: replies)
             replies.removeAll(keepingCapacity: true)
         }
+        if isClosing, waiting == 0 { plan.close() }
     }
 
     /// A response has ended at `at`: answers of Weir's own that are next go behind it.
-    func sendLocalReplies(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
-        sendIfNext()
+    func sendLocalReplies(_ at: Int, _ context: InspectedBytes, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        sendIfNext(isLast: true, context)
         guard !replies.isEmpty else { return }
         walk.isEdited = true
         walk.forward(to: at, &plan)

@@ -58,6 +58,14 @@ final class HTTP1Session: ProtocolSession {
     /// Whether responses are passed on unread.
     var isResponseBlind = false
 
+    // The end of the connection; see HTTP1Session+Drain.
+    /// Whether the response being read is to say, behind its first line, that it is the last.
+    var isCloseDue = false
+    /// Whether a response says that it is the last: no request is taken any more.
+    var isClosing = false
+    /// How many bytes of interim responses came in front of the response being read.
+    var interimBytes: UInt64 = 0
+
     enum Judgement: UInt8 {
         /// Its bytes wait.
         case held
@@ -82,7 +90,8 @@ final class HTTP1Session: ProtocolSession {
     }
 
     private func receiveRequests(_ bytes: RawSpan, _ context: InspectedBytes, _ plan: inout Plan) {
-        var walk = PlanWalk(at: -heldBytes, isEdited: context.isGoverned || heldBytes > 0 || judgement == .refused)
+        let isDropped = judgement == .refused || requestReading == .drop
+        var walk = PlanWalk(at: -heldBytes, isEdited: context.isGoverned || heldBytes > 0 || isDropped)
         var at = 0
         if requestReading == .follow {
             var sink = RequestSink(session: self, context: context)
@@ -93,7 +102,7 @@ final class HTTP1Session: ProtocolSession {
                     let progress = try requestReader.read(bytes, &at, into: &sink)
                     countRequestBytes(progress, at - from)
                     guard isFollowing(context) else { break }
-                    take(progress, at, context, &walk, &plan)
+                    take(progress, at, isLast: at == bytes.byteCount, context, &walk, &plan)
                 }
             } catch {
                 failRequests(error.label, context)
@@ -117,6 +126,7 @@ final class HTTP1Session: ProtocolSession {
     private func take(
         _ progress: HTTP1Reader.Progress,
         _ at: Int,
+        isLast: Bool,
         _ context: InspectedBytes,
         _ walk: inout PlanWalk,
         _ plan: inout Plan
@@ -126,7 +136,7 @@ final class HTTP1Session: ProtocolSession {
             if walk.isEdited { decideHead(at, context, &walk, &plan) }
         case .message:
             finishRequest(context)
-            if walk.isEdited { decideMessage(at, context, &walk, &plan) }
+            if walk.isEdited { decideMessage(at, isLast: isLast, context, &walk, &plan) }
             if walk.boundary == nil { walk.boundary = at }
             judgement = .held
             if isResponseBlind { goBlindIfDone(context) }
@@ -142,6 +152,7 @@ final class HTTP1Session: ProtocolSession {
             do throws(HTTP1Error) {
                 isForeign = try readResponses(bytes, &at, context, &walk, &plan)
             } catch {
+                isCloseDue = false
                 failResponses(error.label, context)
             }
         }
@@ -167,12 +178,20 @@ final class HTTP1Session: ProtocolSession {
             if responseReader.isAtBoundary { beginResponse(context) }
             let from = at
             let progress = try responseReader.read(bytes, &at, into: &sink)
+            if isCloseDue { insertClose(from, context, &walk, &plan) }
             responses.bytes &+= UInt64(at - from)
             if progress == .foreign { return true }
-            guard progress == .message else { continue }
+            guard progress == .message else {
+                if progress == .interim { interimBytes = responses.bytes }
+                continue
+            }
             finishResponse(context)
-            sendLocalReplies(at, &walk, &plan)
+            sendLocalReplies(at, context, &walk, &plan)
             if walk.boundary == nil { walk.boundary = at }
+            if isClosing {
+                close(behind: at, bytes.byteCount, &walk, &plan)
+                return false
+            }
             if requestReading == .pass { goBlindIfDone(context) }
             guard case .other = context.session.decoder else { return false }
         }
@@ -182,7 +201,10 @@ final class HTTP1Session: ProtocolSession {
     func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
         if direction != requestDirection {
             var sink = ResponseSink(session: self, context: context)
-            if !isResponseBlind, responseReader.end(into: &sink) == .message { finishResponse(context) }
+            if !isResponseBlind, responseReader.end(into: &sink) == .message {
+                finishResponse(context)
+                if isClosing { plan.close() }
+            }
         }
         // Half a request that was to be dropped stays dropped.
         if direction != requestDirection || (judgement != .refused && requestReading != .drop) {

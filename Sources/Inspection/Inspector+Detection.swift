@@ -25,14 +25,14 @@ extension Inspector {
             // SAFETY: the array's bytes are initialised and outlive the span.
             let span = unsafe all.span.bytes
             if isForwarded {
+                isGoverned = false
                 decide(session, span, direction, now, &unused)
+                updateGoverned()
             } else {
                 decide(session, span, direction, now, &plan)
             }
             if isForwarded { plan.forwardAll(endsAtBoundary: session.isQuiet) }
         }
-        // Its consumer was not there when drains were started.
-        if isDraining, direction == .toUpstream { signalDrains(session, now: now, plan: &plan) }
     }
 
     private func decide(
@@ -113,9 +113,12 @@ extension Inspector {
         // What a server said first has been passed on; what a client began to say may be held back, and stays so.
         var unused = Plan()
         let isHeld = direction == .toDownstream && session.isPendingHeld
+        let wasGoverned = isGoverned
+        if isHeld { updateGoverned() }
         let context = InspectedBytes(self, session, now, isForwarded: !isHeld)
         // SAFETY: the array's bytes are initialised and outlive the span.
         decoder.receive(unsafe other.span.bytes, direction.opposite, context, &unused)
+        isGoverned = wasGoverned
     }
 
     private func becomeOpaque(_ session: Session, _ spoken: ConnectionProtocol, _ count: Int, _ direction: Direction) {

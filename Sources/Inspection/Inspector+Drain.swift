@@ -14,8 +14,8 @@ extension Inspector {
 
     /// Tells a connection's consumers what they do not know yet of drains.
     ///
-    /// To be asked of every connection when ``drainsChanged()`` was; new ones are told when they are known to speak
-    /// something.
+    /// To be asked of every connection when ``drainsChanged()`` was; new ones are told with the first bytes by which
+    /// they are known to speak something.
     ///
     /// - Parameters:
     ///   - session: The connection's session.
@@ -25,7 +25,7 @@ extension Inspector {
     public func signalDrains(_ session: Session, now: UInt64, plan: inout Plan) {
         guard session.side == .provider, let gate = drainGate else { return }
         switch session.decoder {
-        case .dubbo(let dubbo): signal(dubbo, session, gate, &plan)
+        case .dubbo(let dubbo): signal(dubbo, session, isDrained: gate.service != nil, now, &plan)
         case .other(let decoder): decoder.drainsChanged(InspectedBytes(self, session, now), &plan)
         case .detecting, .opaque, .blind, .external: break
         }
@@ -35,9 +35,11 @@ extension Inspector {
     func note(_ signal: DrainSignal, _ session: Session) {
         session.drainSignals.insert(DrainSignals(signal))
         switch signal {
+        case .readonly: session.drainSignals.remove(DrainSignals(.writeable))
         case .writeable: session.drainSignals.remove(DrainSignals(.readonly))
+        case .notServing: session.drainSignals.remove(DrainSignals(.serving))
         case .serving: session.drainSignals.remove(DrainSignals(.notServing))
-        default: break
+        case .closing, .goAway, .connectionClose: break
         }
         drainGate?.registry.count(signal)
     }
@@ -99,12 +101,25 @@ extension Inspector {
 
     // MARK: Dubbo
 
-    private func signal(_ dubbo: DubboSession, _ session: Session, _ gate: DrainGate, _ plan: inout Plan) {
-        let isDrained = gate.service != nil
+    /// Bytes came from downstream while something is drained: tells a consumer that came after the drain had begun.
+    func signalNewcomer(_ session: Session, _ now: UInt64, _ plan: inout Plan) {
+        guard session.side == .provider, drainGate?.service != nil, case .dubbo(let dubbo) = session.decoder else {
+            return
+        }
+        signal(dubbo, session, isDrained: true, now, &plan)
+    }
+
+    private func signal(
+        _ dubbo: DubboSession,
+        _ session: Session,
+        isDrained: Bool,
+        _ now: UInt64,
+        _ plan: inout Plan
+    ) {
         guard isDrained != session.drainSignals.contains(DrainSignals(.readonly)) else { return }
         var random = SystemRandomNumberGenerator()
         let id = freshEventID(session, &random)
-        dubbo.ownEvents.add(id)
+        dubbo.ownEvents.add(id, now)
         plan.reply(with: FrameWriter.event(isDrained ? .readonly : .writeable, requestID: id))
         note(isDrained ? .readonly : .writeable, session)
     }
@@ -126,8 +141,10 @@ extension Inspector {
             half.isOwnAnswer = direction == .toUpstream && dubbo.ownEvents.contains(header.requestID)
         } else if direction == .toDownstream, header.status == 20, header.serialization == Serialization.hessian2 {
             let index = calls.find(session: session.number, direction: .toUpstream, id: header.requestID)
-            guard index >= 0, drainOrder(calls[index].operation, calls[index].side) != nil else { return }
-            half.reply = ReplyBytes()
+            guard index >= 0, calls.kind(index) != .heartbeat else { return }
+            let call = calls[index]
+            guard drainOrder(call.operation, call.side) != nil else { return }
+            half.reply = ReplyBytes(operation: call.operation, side: call.side)
         }
     }
 
@@ -155,6 +172,8 @@ extension Inspector {
             frameEdits.append(edit)
             return
         }
+        // The drain may have been undone since the reply began.
+        guard !half.isDamaged, drainOrder(reply.operation, reply.side) != nil else { return }
         let frame = ReplyPatch.attaching(
             key: "closing",
             value: "true",
@@ -162,7 +181,7 @@ extension Inspector {
             reply.body,
             mayAddMap: dubbo.readsReplyAttachments
         )
-        guard !half.isDamaged, let frame else { return }
+        guard let frame else { return }
         edit.kind = .replace(frame)
         frameEdits.append(edit)
         note(.closing, session)
@@ -181,8 +200,13 @@ extension Inspector {
             let isTaken =
                 calls.find(session: session.number, direction: .toUpstream, id: id) >= 0
                 || calls.find(session: session.number, direction: .toDownstream, id: id) >= 0
-            if !isTaken { return id }
+            if !isTaken, !isOwnEvent(id, session) { return id }
         }
+    }
+
+    private func isOwnEvent(_ id: UInt64, _ session: Session) -> Bool {
+        guard case .dubbo(let dubbo) = session.decoder else { return false }
+        return dubbo.ownEvents.contains(id)
     }
 }
 
@@ -204,15 +228,26 @@ extension Refusal {
 }
 
 /// The events of Weir's own that a peer has not answered; few, and the oldest are forgotten first.
+///
+/// Dubbo Java answers none: once nothing is drained any more they are forgotten after a while, so that its connections
+/// cost no more than others.
 struct OwnEvents {
     private static let maxCount = 8
+    private static let waitNanoseconds: UInt64 = 60_000_000_000
     private var ids: [UInt64] = []
+    private var newest: UInt64 = 0
 
     var isEmpty: Bool { ids.isEmpty }
 
-    mutating func add(_ id: UInt64) {
+    mutating func add(_ id: UInt64, _ now: UInt64) {
         if ids.count == Self.maxCount { ids.removeFirst() }
         ids.append(id)
+        newest = now
+    }
+
+    /// Forgets all of them if the newest has waited long.
+    mutating func removeOld(_ now: UInt64) {
+        if !ids.isEmpty, now >= newest &+ Self.waitNanoseconds { ids.removeAll() }
     }
 
     func contains(_ id: UInt64) -> Bool { ids.contains(id) }

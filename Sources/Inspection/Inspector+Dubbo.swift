@@ -39,6 +39,8 @@ extension Inspector {
                 recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
                 release(&half)
                 frameVerdict = nil
+                // Nothing waits for a verdict any more.
+                if direction == .toUpstream { dubbo.up.heldBytes = 0 } else { dubbo.down.heldBytes = 0 }
                 return SeenBoundaries(firstBoundary: nil, endsAtBoundary: false)
             }
             guard half.isQuiet else { continue }
@@ -51,7 +53,9 @@ extension Inspector {
         if half.phase == .body, half.isReading, half.box == nil { keepReader(&half) }
         seen.endsAtBoundary = half.isQuiet
         if half.judgement == .held, half.phase == .body { judgeEarly(&half, session, direction, now, end: at) }
-        half.heldBytes = half.bytesToHold(isGoverned: isGoverned || !dubbo.ownEvents.isEmpty)
+        // What came before anything was held has been passed on, though it may be the same frame's.
+        let wanted = half.bytesToHold(isGoverned: isGoverned || !dubbo.ownEvents.isEmpty)
+        half.heldBytes = min(wanted, half.heldBytes + bytes.byteCount)
         if direction == .toUpstream { dubbo.up = half } else { dubbo.down = half }
         return seen
     }
@@ -375,6 +379,8 @@ extension Inspector {
         if half.phase == .body {
             half.isReading = false
             half.isDamaged = true
+            half.isOwnAnswer = false
+            half.reply = nil
             beyond -= min(count, UInt64(half.bodyLeft))
             half.bodyLeft -= UInt32(count - beyond)
             guard half.bodyLeft == 0 else { return }

@@ -38,7 +38,10 @@ extension Inspector {
                 now
             )
         }
-        if isDraining { noteVersion(box.reader.request, frame.texts, session) }
+        if isDraining {
+            noteVersion(box.reader.request, frame.texts, session)
+            learn(caller: frame.texts.slice(wanted.caller), session)
+        }
         let needs =
             isLimited
             ? limitNeeds(box.reader.request.attachments, wanted, operation, frame.texts, session, direction)

@@ -101,8 +101,8 @@ extension Inspector {
 
     /// Asks about the calls of a batch, which pass or are refused together.
     ///
-    /// Each operation in it is asked about by itself. Of a batch that a later one refuses, what the earlier ones took of
-    /// windows is used up.
+    /// Each operation in it is asked about by itself. Of a batch that a later one refuses, what the earlier ones took
+    /// of windows is used up.
     ///
     /// - Parameters:
     ///   - groups: The operations of the batch.
@@ -160,8 +160,9 @@ extension Inspector {
     func learn(caller: RawSpan, _ session: Session) {
         guard caller.byteCount > 0 else { return }
         let kept = caller.extracting(first: Session.maxCallerBytes)
+        let last = session.lastCaller
         // SAFETY: the array's bytes are initialised and outlive the span.
-        if unsafe !session.lastCaller.span.bytes.elementsEqual(kept) { session.lastCaller = kept.array }
+        if unsafe !last.span.bytes.elementsEqual(kept) { session.lastCaller = kept.array }
     }
 
     /// Whether an operation is called to see whether the service is there; such calls are never limited.

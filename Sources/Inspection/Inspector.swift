@@ -58,7 +58,7 @@ public final class Inspector {
         didSet { updateGoverned() }
     }
     /// Whether requests are held back until they are understood, because they may be refused or changed.
-    private(set) var isGoverned = false
+    var isGoverned = false
     /// What was decided about the frame being finished, apart from letting it pass.
     var frameVerdict: Verdict?
     /// What stands of the verdict on the frame being finished.
@@ -254,7 +254,13 @@ public final class Inspector {
             let held = direction == .toUpstream ? dubbo.up.heldBytes : dubbo.down.heldBytes
             let seen = receive(dubbo, session, bytes, direction, now)
             if isGoverned || held > 0 || !dubbo.ownEvents.isEmpty || !frameEdits.isEmpty {
-                return carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan)
+                carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan)
+                if !isDraining {
+                    dubbo.ownEvents.removeOld(now)
+                } else if isGoverned, direction == .toUpstream {
+                    signalNewcomer(session, now, &plan)
+                }
+                return
             }
             guard plan.isBoundaryWanted, let first = seen.firstBoundary else {
                 plan.forwardAll(endsAtBoundary: seen.endsAtBoundary)

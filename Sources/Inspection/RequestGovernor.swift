@@ -34,7 +34,7 @@ public struct Refusal: Equatable, Sendable {
     public var jsonrpcCode: Int32
     /// The status of the HTTP response around a JSON-RPC error; 503 when it is drained.
     public var httpStatus: UInt16
-    /// Whether a Dubbo caller is given an exception, which it does not retry, where Weir can write one; else the status.
+    /// Whether a Dubbo caller is given an exception, which it does not retry, where Weir can write one.
     public var isFinal: Bool
     /// When a call may pass again, in nanoseconds from now; the caller is told where its protocol has a place for it.
     public var retryAfterNanoseconds: UInt64?

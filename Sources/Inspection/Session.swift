@@ -41,6 +41,8 @@ public final class Session {
     public internal(set) var caller = CallerRegistry.unknown
     /// Who called last, as limits know callers: its name, cut; empty while there are none or nobody said.
     var lastCaller: [UInt8] = []
+    /// The same as text.
+    public var lastCallerName: String { String(decoding: lastCaller, as: UTF8.self) }
     /// As much of a caller's name is kept: a byte more than limits compare, so that they know a longer one.
     static let maxCallerBytes = 1025
     /// How its consumer was told that something is drained.

@@ -24,7 +24,12 @@ public struct DrainTarget: Hashable, Sendable {
     public var isService: Bool { interface.isEmpty }
 
     /// Whether a call is a part of it.
-    func covers(interface: String, method: String) -> Bool {
+    ///
+    /// - Parameters:
+    ///   - interface: The interface called.
+    ///   - method: The method called.
+    /// - Returns: Whether it is drained.
+    public func covers(interface: String, method: String) -> Bool {
         isService || (interface == self.interface && (self.method.isEmpty || method == self.method))
     }
 }
@@ -68,6 +73,7 @@ public final class DrainOrder: Sendable {
     public let deadline: UInt64
     private let rejected = Atomic<UInt64>(0)
     private let passed = Atomic<UInt64>(0)
+    private let closed = Atomic<UInt64>(0)
 
     /// A drain that begins now.
     ///
@@ -98,8 +104,14 @@ public final class DrainOrder: Sendable {
     /// Calls that came after it had begun and were passed on.
     public var passedCalls: UInt64 { passed.load(ordering: .relaxed) }
 
+    /// Connections that were closed for its sake.
+    public var closedConnections: UInt64 { closed.load(ordering: .relaxed) }
+
     /// Calls came that were refused.
     public func countRejected(_ calls: Int = 1) { rejected.wrappingAdd(UInt64(calls), ordering: .relaxed) }
+
+    /// A connection was closed.
+    public func countClosed() { closed.wrappingAdd(1, ordering: .relaxed) }
 
     /// Calls came that passed.
     public func countPassed(_ calls: Int = 1) { passed.wrappingAdd(UInt64(calls), ordering: .relaxed) }

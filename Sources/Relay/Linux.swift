@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 internal import Wire
 
-/// The Linux calls of the relay: the only file of the module that touches pointers.
+/// The Linux calls of the relay: these files are the only ones of the module that touch pointers.
 ///
 /// Failures come back as negative error numbers, as from the kernel; the relay's decisions depend on which.
 enum Linux {

@@ -11,6 +11,8 @@ enum Command: Sendable {
     case limitsChanged
     /// Drains were started or undone.
     case drainsChanged
+    /// Close the listeners.
+    case stopAccepting
     /// Stop accepting, finish what is in flight, end by this time (monotonic nanoseconds).
     case drain(deadline: UInt64)
 }

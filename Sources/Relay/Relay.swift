@@ -32,6 +32,8 @@ public struct ConnectionReport: Sendable {
     public let finishedCalls: UInt64
     /// Who called last: a place in the process's ``CallerRegistry``.
     public let caller: UInt8
+    /// The application that called last, while limits or drains make it worth knowing; empty otherwise.
+    public let callerName: String
     /// How its consumer was told that something is drained.
     public let drainSignals: DrainSignals
     /// Calls to what is drained that came nevertheless.
@@ -71,6 +73,7 @@ public enum RelayError: Error, Equatable, Sendable {
 final class SharedState: Sendable {
     let registry: OperationRegistry
     let labels: SeriesLabels
+    let listeners = ListenerTable()
     /// Descriptors from this number on are not for connections: a process whose last one is gone cannot be asked what
     /// is wrong, and the concurrency runtime ends it when it finds none for itself.
     let reservedDescriptors: Int32
@@ -99,7 +102,8 @@ public final class Relay: Sendable {
     /// A scrape waits this long for a worker before it uses what the worker said last.
     public static let answerNanoseconds: UInt64 = 100_000_000
 
-    private let mailboxes: [Mailbox]
+    let mailboxes: [Mailbox]
+    let listenerTable: ListenerTable
     let watchers: CallWatchers
     /// The addresses that are listened on, ports filled in.
     public let addresses: [Endpoint]
@@ -118,12 +122,15 @@ public final class Relay: Sendable {
     ///   - registry: The operations of the process.
     ///   - labels: The codes and exception classes of the process.
     ///   - hooks: What the owner wants to be told.
+    ///   - inherited: Sockets to accept on instead of opening new ones; those of addresses that are not in the
+    ///     configuration are left alone.
     /// - Throws: ``RelayError`` when an address cannot be used or the system is out of something.
     public init(
         configuration: RelayConfiguration,
         registry: OperationRegistry,
         labels: SeriesLabels,
-        hooks: RelayHooks = RelayHooks()
+        hooks: RelayHooks = RelayHooks(),
+        inherited: [ListeningSocket] = []
     ) throws(RelayError) {
         let descriptorLimit = Linux.raiseFileLimit()
         let count = configuration.workers > 0 ? configuration.workers : Self.defaultWorkers()
@@ -133,18 +140,24 @@ public final class Relay: Sendable {
             guard let mailbox = Mailbox() else { throw .outOfResources("no event descriptor") }
             mailboxes.append(mailbox)
         }
-        let sets = try Self.openListeners(configuration.listeners, workers: count)
-        addresses = sets.first?.compactMap { Linux.localEndpoint($0.descriptor) } ?? []
+        let open = try Self.openListeners(
+            configuration.listeners,
+            inherited: inherited,
+            workers: count,
+            table: shared.listeners
+        )
+        addresses = open.addresses
+        listenerTable = shared.listeners
         self.mailboxes = mailboxes
         watchers = CallWatchers(mailboxes)
         running = Mutex(Running(workers: count))
         last = Mutex(Array(repeating: nil, count: count))
         for index in 0..<count {
-            let result = start(configuration, sets[index], shared, mailboxes[index], hooks)
+            let result = start(configuration, open.sets[index], shared, mailboxes[index], hooks)
             guard result < 0 else { continue }
             // The workers that run already must not go on alone.
             for mailbox in mailboxes[..<index] { mailbox.post(.drain(deadline: 0)) }
-            Self.close(sets[index...])
+            Self.close(open.sets[index...], shared.listeners)
             throw .outOfResources(Linux.message(result))
         }
     }
@@ -171,63 +184,8 @@ public final class Relay: Sendable {
         }
     }
 
-    private static func close(_ sets: some Sequence<[Worker.Listener]>) {
-        for set in sets { for listener in set { Linux.close(listener.descriptor) } }
-    }
-
     /// As many as processors may be used, at most four; the container's quota is the settings' matter.
     private static func defaultWorkers() -> Int { max(1, min(4, Linux.affinityCount())) }
-
-    private static func openListeners(
-        _ configurations: [ListenerConfiguration],
-        workers: Int
-    ) throws(RelayError) -> [[Worker.Listener]] {
-        var sets = Array(repeating: [Worker.Listener](), count: workers)
-        for configuration in configurations {
-            var address = configuration.address
-            for index in 0..<workers {
-                do throws(RelayError) {
-                    let listener = try openListener(configuration, at: address, isFirst: index == 0)
-                    // A port chosen by the system is the same one for all workers.
-                    address = Linux.localEndpoint(listener.descriptor) ?? address
-                    sets[index].append(listener)
-                } catch {
-                    close(sets)
-                    throw error
-                }
-            }
-        }
-        return sets
-    }
-
-    private static func openListener(
-        _ configuration: ListenerConfiguration,
-        at address: Endpoint,
-        isFirst: Bool
-    ) throws(RelayError) -> Worker.Listener {
-        var isTransparent = false
-        if case .transparent = configuration.destination { isTransparent = true }
-        if isFirst, address.port != 0 {
-            // Sharing a port is for the workers of one process: another process on it is found by asking alone.
-            let probe = Linux.listen(
-                address,
-                dualStack: configuration.isDualStack,
-                reusePort: false,
-                transparent: isTransparent
-            )
-            guard probe >= 0 else { throw .cannotListen(address, Linux.message(probe)) }
-            Linux.close(probe)
-        }
-        let descriptor = Linux.listen(
-            address,
-            dualStack: configuration.isDualStack,
-            reusePort: true,
-            transparent: isTransparent
-        )
-        guard descriptor >= 0 else { throw .cannotListen(address, Linux.message(descriptor)) }
-        let port = Linux.localEndpoint(descriptor)?.port ?? address.port
-        return Worker.Listener(descriptor: descriptor, configuration: configuration, port: port)
-    }
 
     // MARK: Asking
 

@@ -10,6 +10,8 @@ extension Worker {
     private static let acceptPauseNanoseconds: UInt64 = 1_000_000_000
 
     func accept(_ index: Int) {
+        // The event may be an older one of this turn than the command that closed it.
+        guard listeners[index].descriptor >= 0 else { return }
         for _ in 0..<Self.acceptsPerTurn {
             let (descriptor, peer) = Linux.accept(listeners[index].descriptor)
             if descriptor < 0 {
@@ -46,6 +48,18 @@ extension Worker {
         isAcceptPaused = false
         for (index, listener) in listeners.enumerated() where listener.descriptor >= 0 {
             queue.change(listener.descriptor, EventQueue.readable, token: Token.firstListener - UInt64(index))
+        }
+    }
+
+    /// Takes no more connections.
+    ///
+    /// A socket of which another process has a descriptor lives on, and with it its place in the event queue, unless
+    /// it is taken out of that first.
+    func closeListeners() {
+        for index in listeners.indices where listeners[index].descriptor >= 0 {
+            queue.remove(listeners[index].descriptor)
+            shared.listeners.close(listeners[index].descriptor)
+            listeners[index].descriptor = -1
         }
     }
 

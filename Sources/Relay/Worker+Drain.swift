@@ -6,6 +6,8 @@ internal import Policy
 extension Worker {
     /// A connection of a drained service is idle when nothing was in flight and nothing came for so long.
     private static let idleNanoseconds: UInt64 = 250_000_000
+    /// How long past the deadline a moment without calls is waited for.
+    private static let cutNanoseconds: UInt64 = 1_000_000_000
 
     /// Tells the consumers of every connection what has changed.
     func signalDrains() {
@@ -23,35 +25,46 @@ extension Worker {
     /// Takes no more connections, lets calls in flight finish, and stops.
     func beginDrain(_ deadline: UInt64) {
         drainDeadline = min(deadline, drainDeadline ?? .max)
-        for index in listeners.indices where listeners[index].descriptor >= 0 {
-            Linux.close(listeners[index].descriptor)
-            listeners[index].descriptor = -1
-        }
+        closeListeners()
         nextTick = 0
     }
 
     /// Closes the connections whose time has come.
     func continueDrain(_ now: UInt64) {
         let order = inspector.drainGate?.service
-        if drainDeadline != nil || order.map({ now >= $0.rejectTime }) == true {
+        if let drainDeadline, now >= drainDeadline {
+            for pair in pairs { if let pair { close(pair) } }
+        } else if drainDeadline != nil || order.map({ now >= $0.rejectTime }) == true {
             for pair in pairs {
-                if let pair, isOver(pair, now, order) { close(pair) }
+                guard let pair, pair.phase != .ending else { continue }
+                guard let order, pair.session.side == .provider else {
+                    if drainDeadline != nil, pair.isQuiet, !isExpected(pair, now) { close(pair) }
+                    continue
+                }
+                guard isOver(pair, now, order) else { continue }
+                order.countClosed()
+                if pair.phase == .established { beginEnding(pair) } else { close(pair) }
             }
         }
         if drainDeadline != nil, openPairs == 0 { isStopped = true }
     }
 
-    /// Whether a connection is to be closed now.
+    /// Whether a connection of a drained service is to be closed now.
     ///
     /// One that was opened after the service had begun to refuse requests stays: its consumer knows, and would only
     /// open the next.
-    private func isOver(_ pair: Pair, _ now: UInt64, _ order: DrainOrder?) -> Bool {
-        if let drainDeadline, now >= drainDeadline { return true }
-        guard let order else { return pair.isQuiet }
-        guard pair.session.side == .provider else { return drainDeadline != nil && pair.isQuiet }
+    private func isOver(_ pair: Pair, _ now: UInt64, _ order: DrainOrder) -> Bool {
         guard now >= order.rejectTime, pair.start < order.rejectTime || drainDeadline != nil else { return false }
-        if now >= order.deadline { return true }
-        return pair.isQuiet && now &- pair.lastBytes >= Self.idleNanoseconds
-            && !Linux.hasBytes(pair.downstream.descriptor)
+        // Whoever still sends at the deadline is cut between two calls, if there is such a moment soon.
+        if now >= order.deadline &+ Self.cutNanoseconds { return true }
+        let isIdle = now >= order.deadline || now &- pair.lastBytes >= Self.idleNanoseconds
+        return isIdle && pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
+    }
+
+    /// Whether something will come on a connection just accepted, or has come and was not read: its peer knows of no
+    /// drain, and what it says first would be answered by a reset.
+    private func isExpected(_ pair: Pair, _ now: UInt64) -> Bool {
+        pair.up.receivedBytes == 0 && now &- pair.start < Self.idleNanoseconds
+            || Linux.hasBytes(pair.downstream.descriptor)
     }
 }

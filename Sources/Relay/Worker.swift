@@ -105,7 +105,7 @@ final class Worker {
             if now >= nextTick { tick(now) }
             last = now
         }
-        for listener in listeners where listener.descriptor >= 0 { Linux.close(listener.descriptor) }
+        closeListeners()
         inspector.flushSpans()
     }
 
@@ -184,6 +184,7 @@ final class Worker {
                 reply()
             case .limitsChanged: inspector.limitsChanged()
             case .drainsChanged: signalDrains()
+            case .stopAccepting: closeListeners()
             case .drain(let deadline): beginDrain(deadline)
             }
         }
@@ -206,6 +207,7 @@ final class Worker {
                 isConnecting: pair.phase == .connecting,
                 finishedCalls: pair.session.finishedCalls,
                 caller: pair.session.caller,
+                callerName: pair.session.lastCallerName,
                 drainSignals: pair.session.drainSignals,
                 lateCalls: pair.session.lateCalls
             )

@@ -1,7 +1,7 @@
 extension SettingKey {
     /// Every setting, in the order in which they are shown.
     static let all: [SettingKey] =
-        provider + consumer + relay + inspection + admin + metrics + tracing + sampling + propagate + [
+        provider + consumer + relay + inspection + admin + metrics + tracing + sampling + propagate + drain + [
             .list("limits", \.limits, .path, 0...64, "files with limits, relative to this file's folder"),
             .list("redact", \.redact, .attachmentName, 0...1000, "attachments and headers that print as ***"),
             .value("log.level", \.log.level, .word, "trace, debug, info, notice, warning or error"),
@@ -106,11 +106,26 @@ extension SettingKey {
             .size(16 << 10...8 << 20),
             "the buffer a worker reads into"
         ),
+    ]
+
+    private static let drain: [SettingKey] = [
         .value(
-            "relay.drain-deadline",
-            \.relay.drainDeadline,
+            "drain.grace",
+            \.drain.grace,
             .duration(.zero...(.seconds(3600))),
-            "how long connections may go on after a stop was asked for"
+            "how long requests still pass once consumers were told"
+        ),
+        .value(
+            "drain.deadline",
+            \.drain.deadline,
+            .duration(.zero...(.seconds(3600))),
+            "after how long connections are closed that are not idle"
+        ),
+        .optional(
+            "drain.qos",
+            \.drain.qos,
+            .upstreamAddress,
+            "HOST:PORT of the application's QOS, asked to take drained interfaces out of its registry"
         ),
     ]
 

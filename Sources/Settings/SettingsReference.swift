@@ -24,6 +24,23 @@ public struct SettingReference: Equatable, Sendable {
 }
 
 extension WeirSettings {
+    /// The settings that are not as in others, the list of limits aside.
+    ///
+    /// - Parameter other: The others.
+    /// - Returns: `section.key`, in the order of the file.
+    public func keys(differingFrom other: WeirSettings) -> [String] {
+        var (own, others) = (self, other)
+        own.limits = []
+        others.limits = []
+        // What is secret shows alike.
+        var keys = SettingKey.all.filter { $0.show(own) != $0.show(others) }.map(\.path)
+        if own.admin.token != others.admin.token, !keys.contains("admin.token") { keys.append("admin.token") }
+        if own.tracing.headers != others.tracing.headers, !keys.contains("tracing.headers") {
+            keys.append("tracing.headers")
+        }
+        return keys
+    }
+
     /// All settings as a configuration file with defaults written out; the token prints as `***`.
     public var yamlText: String {
         var text = ""

@@ -24,6 +24,30 @@ extension SettingsFile {
     }
 }
 
+/// What tells one state of a file from another: a changed file, or another one in its place, has another stamp.
+public struct FileStamp: Equatable, Sendable {
+    private let device: UInt64
+    private let node: UInt64
+    private let bytes: Int64
+    private let seconds: Int64
+    private let nanoseconds: Int64
+
+    /// A file's stamp, links followed; `nil` when there is no such file.
+    ///
+    /// - Parameter path: The file's name.
+    public init?(path: String) {
+        guard !path.utf8.contains(0) else { return nil }
+        var status = Glibc.stat()
+        // SAFETY: the call fills one structure.
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        device = UInt64(status.st_dev)
+        node = UInt64(status.st_ino)
+        bytes = Int64(status.st_size)
+        seconds = Int64(status.st_mtim.tv_sec)
+        nanoseconds = Int64(status.st_mtim.tv_nsec)
+    }
+}
+
 /// Facts about the process that Weir runs in.
 public enum ProcessFacts {
     /// The environment's variables that begin with `WEIR_`.

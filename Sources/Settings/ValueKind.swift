@@ -89,6 +89,17 @@ extension ValueKind where Value == Double {
     number == number.rounded() && number < 1e15 ? "\(Int(number))" : "\(number)"
 }
 
+extension Duration {
+    /// A time as settings have it: `500ms`, `10s`, `1m`, `1h`; `nil` for any other text, and above 10,000 h.
+    ///
+    /// - Parameter settingText: The text.
+    public init?(settingText: String) {
+        let kind = ValueKind<Duration>.duration(.zero...(.seconds(36_000_000)))
+        guard let duration = try? kind.parse(settingText) else { return nil }
+        self = duration
+    }
+}
+
 extension ValueKind where Value == Duration {
     /// A time, as `500ms`, `10s`, `1m` or `1h`, a multiple of `step` milliseconds.
     static func duration(_ range: ClosedRange<Duration>, step: Int = 1) -> Self {

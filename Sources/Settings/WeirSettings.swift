@@ -16,6 +16,8 @@ public struct WeirSettings: Equatable, Sendable {
     public internal(set) var tracing = TracingSettings()
     /// Whether requests are given Weir's own trace context.
     public internal(set) var propagate = PropagationSettings()
+    /// How the service is drained, unless a drain says otherwise.
+    public internal(set) var drain = DrainSettings()
     /// Files with limits, see ``LimitsFile``; relative ones to the folder of the configuration file, without one to the
     /// current folder.
     public internal(set) var limits: [String] = []
@@ -61,8 +63,6 @@ public struct RelaySettings: Equatable, Sendable {
     public internal(set) var keepaliveCount = 4
     /// The buffer that a worker reads into, 16 KiB…8 MiB, in bytes.
     public internal(set) var readBufferBytes = 256 << 10
-    /// How long connections may go on after a stop was asked for, 0 s…1 h.
-    public internal(set) var drainDeadline = Duration.seconds(10)
 
     /// The number of worker threads to start.
     ///
@@ -100,6 +100,17 @@ public struct AdminSettings: Equatable, Sendable {
 
     /// Whether changing calls need ``token``.
     public var changesNeedToken: Bool { token != nil || !listen.isLoopback }
+}
+
+/// How the service is drained when a stop is asked for, and by default.
+public struct DrainSettings: Equatable, Sendable {
+    /// How long requests still pass once consumers have been told, 0 s…1 h.
+    public internal(set) var grace = Duration.seconds(3)
+    /// After how long connections are closed that are not idle, 0 s…1 h; at least the grace is waited for.
+    public internal(set) var deadline = Duration.seconds(10)
+    /// Where a Dubbo Java application beside Weir takes commands (QOS), so that it leaves its registry first; `nil` for
+    /// none.
+    public internal(set) var qos: NetworkAddress?
 }
 
 /// A family of metric names.

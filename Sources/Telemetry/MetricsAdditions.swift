@@ -83,6 +83,46 @@ public struct LimitReadings: Equatable, Sendable {
     }
 }
 
+/// How far drains have come.
+public struct DrainReadings: Sendable {
+    /// How far one has come.
+    public struct State: Equatable, Sendable {
+        /// What is drained; empty for the whole service.
+        public var interface: String
+        /// The method; empty for all of the interface.
+        public var method: String
+        /// 0 not at all, 1 grace, 2 requests are refused, 3 the deadline has passed.
+        public var value: UInt8
+
+        /// A state of those values.
+        ///
+        /// - Parameters:
+        ///   - interface: What is drained; empty for the whole service.
+        ///   - method: The method; empty for all of the interface.
+        ///   - value: 0 to 3.
+        public init(interface: String, method: String, value: UInt8) {
+            self.interface = interface
+            self.method = method
+            self.value = value
+        }
+    }
+
+    /// Of the whole service, and of everything that is drained by itself.
+    public var states: [State]
+    /// How often each signal was given to consumers.
+    public var signals: [(signal: String, count: UInt64)]
+
+    /// Readings of those values.
+    ///
+    /// - Parameters:
+    ///   - states: Of the whole service, and of everything that is drained by itself.
+    ///   - signals: How often each signal was given.
+    public init(states: [State], signals: [(signal: String, count: UInt64)]) {
+        self.states = states
+        self.signals = signals
+    }
+}
+
 /// What may be on the metrics page besides what every Weir has; all of it is off unless it is set.
 public struct MetricsAdditions: Sendable {
     /// The names to export the numbers of calls under; without ``MetricNameFamilies/weir`` no `weir_*` name is there.
@@ -101,6 +141,8 @@ public struct MetricsAdditions: Sendable {
     public var consumers: [ConsumerConnection]?
     /// How the limits in force have decided; `nil` when calls cannot be limited.
     public var limits: [LimitReadings]?
+    /// How far drains have come; `nil` when nothing can be drained.
+    public var drains: DrainReadings?
 
     /// Nothing in addition.
     public init() {}

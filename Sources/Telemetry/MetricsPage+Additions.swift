@@ -38,6 +38,26 @@ extension ExpositionWriter {
         }
     }
 
+    /// How far drains have come.
+    mutating func writeDrains(_ drains: DrainReadings) {
+        let help = "How far a drain has come: 0 none, 1 grace, 2 refusing, 3 over; without labels of the whole service."
+        begin(MetricFamily(name: "weir_drain_state", kind: .gauge, help: help))
+        for state in drains.states {
+            var labels = LabelText(Self.labelForm)
+            if !state.interface.isEmpty {
+                labels.add("interface", state.interface)
+                labels.add("method", state.method)
+            }
+            sample(labels.bytes, UInt64(state.value))
+        }
+        begin(MetricFamily(name: "weir_drain_signals", kind: .counter, help: "Signals of drains given to consumers."))
+        for signal in drains.signals {
+            var labels = LabelText(Self.labelForm)
+            labels.add("signal", signal.signal)
+            sample(labels.bytes, signal.count)
+        }
+    }
+
     private func labels(_ limit: LimitReadings, _ decision: String) -> [UInt8] {
         var labels = LabelText(Self.labelForm)
         labels.add("limit", limit.name)

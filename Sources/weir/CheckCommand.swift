@@ -5,7 +5,7 @@ internal import Settings
 struct CheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Checks a configuration file and prints every problem with its line."
+        abstract: "Checks a configuration file, and the limits it names, and prints every problem with its line."
     )
 
     @Argument(help: "The configuration file.")
@@ -24,6 +24,13 @@ struct CheckCommand: ParsableCommand {
             throw problem.isMissing ? ExitStatus.noInput : ExitStatus.usage
         } catch let problems as ConfigurationProblems {
             for problem in problems.problems { Output.note("\(problem)\n") }
+            throw ExitStatus.usage
+        }
+        // The files it names belong to it.
+        do throws(SettingsFailure) {
+            _ = try LimitsDocument(files: settings.limitsPaths(configuration: file))
+        } catch {
+            for problem in error.problems { Output.note("\(problem)\n") }
             throw ExitStatus.usage
         }
         if show { _ = Output.write(Array(settings.yamlText.utf8)) } else { print("\(file): ok") }

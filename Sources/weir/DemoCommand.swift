@@ -63,7 +63,11 @@ struct DemoCommand: AsyncParsableCommand {
         let settings = try settings(providerPort: provider.port)
         var logger = Logger(label: "weir") { [log = settings.log] _ in LogLines(log) }
         logger.logLevel = .error
-        let proxy = try Proxy(settings, logger: logger)
+        let proxy = try Proxy(
+            settings,
+            limits: try LimitsFile.read(text: DemoCommand.limits, path: "demo"),
+            logger: logger
+        )
         let demo = DemoService(
             proxy: proxy,
             provider: provider,
@@ -93,6 +97,15 @@ struct DemoCommand: AsyncParsableCommand {
         }
     }
 
+    /// What one method is limited to, so that limits can be seen at work.
+    private static let limits = """
+        limits:
+          - name: demo-stock
+            match: {interface: \(DemoDrain.limited), method: stock}
+            limit: 30
+            window: 1s
+        """
+
     private func settings(providerPort: UInt16) throws -> WeirSettings {
         var overrides: [SettingsOverride] = []
         if let traces {
@@ -106,6 +119,7 @@ struct DemoCommand: AsyncParsableCommand {
         overrides += [
             SettingsOverride(keyPath: "provider.listen", text: "127.0.0.1:0", flag: "--demo"),
             SettingsOverride(keyPath: "provider.upstream", text: "127.0.0.1:\(providerPort)", flag: "--demo"),
+            SettingsOverride(keyPath: "drain.grace", text: "1s", flag: "--demo"),
             SettingsOverride(keyPath: "relay.workers", text: "1", flag: "--demo"),
             SettingsOverride(keyPath: "admin.listen", text: admin, flag: "--admin"),
         ]
@@ -121,154 +135,4 @@ struct DemoCommand: AsyncParsableCommand {
 /// The port that the admin API got.
 final class AdminPort: Sendable {
     let number = Atomic<Int>(0)
-}
-
-/// The demo's traffic and its table.
-private struct DemoService: Service {
-    let proxy: Proxy
-    let provider: DemoProvider
-    let adminPort: AdminPort
-    let seconds: Double?
-    let rate: Int
-    let seed: UInt64
-
-    func run() async throws {
-        let port = proxy.relay.addresses.first?.port ?? 0
-        let consumers = DemoConsumers(address: "127.0.0.1", port: port, callsPerSecond: rate, seed: seed)
-        consumers.start()
-        let callers = consumers.applications.joined(separator: ", ")
-        var view = DemoView(route: "\(callers) → weir 127.0.0.1:\(port) → provider 127.0.0.1:\(provider.port)")
-        let end = seconds.map { Output.now() + UInt64($0 * 1e9) } ?? .max
-        while Output.now() < end, !Task.isShuttingDownGracefully, !Task.isCancelled {
-            let rest = min(1_000_000_000, end - Output.now())
-            try? await cancelWhenGracefulShutdown { try await Task.sleep(nanoseconds: rest) }
-            view.show(await snapshot())
-        }
-        consumers.stop()
-        proxy.stopAccepting()
-        let last = await lastSnapshot()
-        view.finish(last)
-        await proxy.relay.drain(within: 1_000_000_000)
-        provider.stop()
-        _ = Output.write(Array(farewell(consumers.counts, last).utf8))
-    }
-
-    private func snapshot() async -> MetricsSnapshot {
-        MetricsSnapshot(merging: await proxy.snapshots().recorders, registry: proxy.registry, labels: proxy.labels)
-    }
-
-    /// The numbers when all connections have ended, for nothing is counted after that; after a second, what there is.
-    private func lastSnapshot() async -> MetricsSnapshot {
-        let end = Output.now() + 1_000_000_000
-        while true {
-            let snapshot = await snapshot()
-            let isOver = snapshot.connections.allSatisfy { $0.open == 0 }
-            if isOver || Output.now() >= end || Task.isCancelled { return snapshot }
-            try? await Task.sleep(nanoseconds: 5_000_000)
-        }
-    }
-
-    /// What a user would open while it runs, and whether the numbers agree with the consumers' own.
-    private func farewell(_ counts: DemoCounts, _ snapshot: MetricsSnapshot) -> String {
-        let protocols = CallProtocol.allCases.map { callProtocol in
-            let counted = snapshot.operations.reduce(UInt64(0)) {
-                $0 + ($1.operation.callProtocol == callProtocol ? $1.calls : 0)
-            }
-            return "  \(callProtocol.label): \(counts.totalSent(in: callProtocol)) sent, \(counted) counted by Weir"
-        }
-        let base = "http://127.0.0.1:\(adminPort.number.load(ordering: .relaxed))"
-        return """
-
-            The consumers sent \(counts.totalSent) calls, \(counts.totalEnded) have ended.
-            \(protocols.joined(separator: "\n"))
-
-            While it runs:
-              \(base)/metrics          for Prometheus
-              \(base)/v1/operations    per operation, as JSON
-              \(base)/v1/connections   per connection, as JSON
-              \(base)/readyz
-
-            """ + "\n"
-    }
-}
-
-/// Shows snapshots as the demo's table, or as lines where there is no terminal.
-private struct DemoView {
-    private let route: String
-    private let start = Output.now()
-    private let isTerminal = Output.isTerminal
-    private var screen = DemoScreen()
-    private var previous: [OperationKey: OperationReport] = [:]
-    private var previousTime = Output.now()
-
-    private struct OperationKey: Hashable {
-        let id: OperationID
-        let side: Side
-    }
-
-    init(route: String) { self.route = route }
-
-    mutating func show(_ snapshot: MetricsSnapshot) {
-        let now = Output.now()
-        let elapsed = Double(now - previousTime) / 1e9
-        let rows = snapshot.operations.map { row($0, elapsed) }
-        let total = snapshot.operations.reduce(0) { $0 + $1.calls }
-        let rates = rows.compactMap(\.callsPerSecond)
-        let errors = rows.compactMap(\.errorsPerSecond)
-        let header = DemoTable.Header(
-            route: route,
-            footer: "Ctrl-C stops it",
-            uptimeSeconds: Double(now - start) / 1e9,
-            connections: snapshot.connections.reduce(0) { $0 + Int($1.open) },
-            inFlight: rows.reduce(0) { $0 + $1.inFlight },
-            totalCalls: total,
-            callsPerSecond: rates.isEmpty ? nil : rates.reduce(0, +),
-            errorsPerSecond: errors.isEmpty ? nil : errors.reduce(0, +)
-        )
-        for report in snapshot.operations { previous[OperationKey(id: report.id, side: report.side)] = report }
-        previousTime = now
-        draw(header, rows)
-    }
-
-    private mutating func draw(_ header: DemoTable.Header, _ rows: [DemoTable.Row]) {
-        guard isTerminal else {
-            _ = Output.write(Array((DemoTable.plainLine(header: header, rows: rows) + "\n").utf8))
-            return
-        }
-        let size = Output.size
-        let text = DemoTable.render(
-            header: header,
-            rows: rows,
-            width: size.columns,
-            height: size.rows - 1,
-            colour: true
-        )
-        _ = Output.write(Array(screen.show(text).utf8))
-    }
-
-    private func row(_ report: OperationReport, _ elapsed: Double) -> DemoTable.Row {
-        let before = previous[OperationKey(id: report.id, side: report.side)]
-        let calls = report.calls - (before?.calls ?? 0)
-        let errors = report.errors - (before?.errors ?? 0)
-        // Calls with streams of messages are timed apart.
-        let times = report.duration.count > 0 ? report.duration : report.streams
-        return DemoTable.Row(
-            interface: report.name,
-            method: report.operation.method,
-            callProtocol: report.operation.callProtocol,
-            callsPerSecond: elapsed > 0 ? Double(calls) / elapsed : nil,
-            errorsPerSecond: elapsed > 0 ? Double(errors) / elapsed : nil,
-            p50Seconds: times.quantile(0.5),
-            p99Seconds: times.quantile(0.99),
-            inFlight: Int(report.inFlight),
-            totalCalls: report.calls
-        )
-    }
-
-    /// Shows the last numbers, with rates over all of the time: the last moment's own would say little.
-    mutating func finish(_ snapshot: MetricsSnapshot) {
-        (previous, previousTime) = ([:], start)
-        show(snapshot)
-        if isTerminal { _ = Output.write(Array(screen.farewell.utf8)) }
-    }
 }

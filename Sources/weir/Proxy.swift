@@ -3,6 +3,7 @@ internal import ArgumentParser
 internal import Calls
 internal import Inspection
 internal import Logging
+internal import Policy
 internal import Relay
 internal import ServiceLifecycle
 internal import Settings
@@ -18,7 +19,13 @@ final class Proxy: AdminBackend {
     let relay: Relay
     /// Spans, if any are wanted.
     let tracing: Tracing?
-    private let callers: CallerRegistry?
+    let callers: CallerRegistry?
+    let limits: LimitsControl
+    let drains: DrainControl
+    /// The settings the process was started with.
+    let settings: WeirSettings
+    /// Reads the files again; set once, by what can.
+    let reload = Mutex<(@Sendable () async -> AdminAnswer)?>(nil)
     private let metrics: MetricsSettings
     private let accepting = Atomic<Bool>(true)
     private let isInspecting: Bool
@@ -26,7 +33,15 @@ final class Proxy: AdminBackend {
     /// Starts the workers.
     ///
     /// - Throws: The exit code, after what is wrong has been printed.
-    init(_ settings: WeirSettings, logger: Logger) throws {
+    init(_ settings: WeirSettings, limits document: LimitsDocument, logger: Logger) throws {
+        self.settings = settings
+        drains = DrainControl(settings.drain)
+        do throws(LimitSetError) {
+            limits = try LimitsControl(document)
+        } catch {
+            Output.error("\(error)")
+            throw ExitStatus.usage
+        }
         registry = OperationRegistry(capacity: settings.inspection.maxOperations)
         isInspecting = settings.inspection.isEnabled
         let tracing = try Tracing(settings, registry: registry)
@@ -36,6 +51,10 @@ final class Proxy: AdminBackend {
         let configuration = try Self.configuration(settings)
         var hooks = Self.hooks(logger)
         hooks.callerRegistry = callers
+        if isInspecting {
+            hooks.limits = limits.registry
+            hooks.drains = drains.registry
+        }
         if let tracing { hooks.makeTracer = { tracing.makeTracer(workers: configuration.workers) } }
         do throws(RelayError) {
             relay = try Relay(
@@ -53,7 +72,8 @@ final class Proxy: AdminBackend {
         }
     }
 
-    var isReady: Bool { accepting.load(ordering: .relaxed) }
+    /// Whether traffic may be sent here: not once a stop was asked for, nor while the whole service is drained.
+    var isReady: Bool { accepting.load(ordering: .relaxed) && drains.registry.service == nil }
 
     /// Says that no more traffic should be sent here.
     func stopAccepting() { accepting.store(false, ordering: .relaxed) }
@@ -94,7 +114,11 @@ final class Proxy: AdminBackend {
             ip: ProcessFacts.variables["POD_IP"] ?? ""
         )
         additions.tracing = tracing?.counters.readings
-        additions.tapLinesDropped = isInspecting ? relay.droppedCallLines : nil
+        if isInspecting {
+            additions.tapLinesDropped = relay.droppedCallLines
+            additions.limits = limits.readings
+            additions.drains = drains.readings
+        }
         guard metrics.callers, let callers else { return additions }
         let connections = await relay.connections()
         let names = callers.names
@@ -201,7 +225,6 @@ private final class LogLimiter: Sendable {
 /// The relay as a service: it runs until it is asked to stop and has drained.
 struct RelayService: Service {
     let proxy: Proxy
-    let drainDeadline: Duration
     let logger: Logger
 
     func run() async throws {
@@ -210,8 +233,9 @@ struct RelayService: Service {
                 await proxy.relay.ended()
             } onGracefulShutdown: {
                 proxy.stopAccepting()
-                logger.notice("draining", metadata: ["deadline": "\(drainDeadline)"])
-                Task { await proxy.relay.drain(within: drainDeadline.nanoseconds) }
+                let deadline = proxy.beginEnd()
+                logger.notice("draining", metadata: ["deadline": "\(deadline)"])
+                Task { await proxy.relay.drain(within: deadline.nanoseconds) }
             }
         } onCancel: {
             // Another service has failed, and the process is to end.

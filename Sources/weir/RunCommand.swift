@@ -26,21 +26,29 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         let settings = try options.load()
+        let limits: LimitsDocument
+        do throws(SettingsFailure) {
+            limits = try options.limits(settings)
+        } catch {
+            for problem in error.problems { Output.error(problem) }
+            throw ExitStatus.usage
+        }
         let handler = LogLines(settings.log)
         let logger = Logger(label: "weir") { _ in handler }
-        let proxy = try Proxy(settings, logger: logger)
+        let proxy = try Proxy(settings, limits: limits, logger: logger)
         for address in proxy.relay.addresses { logger.notice("relaying", metadata: ["listen": "\(address)"]) }
         let admin = AdminServer(
             configuration: settings.admin.configuration,
             backend: proxy,
             logger: logger
         )
-        let relay = RelayService(proxy: proxy, drainDeadline: settings.relay.drainDeadline, logger: logger)
+        let relay = RelayService(proxy: proxy, logger: logger)
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .error)
         // Services stop in reverse order: the numbers can be scraped, and spans leave, until the last call has ended.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: admin)]
         for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
+        services.append(.init(service: Reloading(options: options, proxy: proxy, logger: logger)))
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         let group = ServiceGroup(
             configuration: .init(
@@ -66,7 +74,8 @@ extension AdminSettings {
     var configuration: AdminServer.Configuration {
         AdminServer.Configuration(
             main: AdminServer.Address(host: listen.hostText, port: Int(listen.port)),
-            metrics: metricsListen.map { AdminServer.Address(host: $0.hostText, port: Int($0.port)) }
+            metrics: metricsListen.map { AdminServer.Address(host: $0.hostText, port: Int($0.port)) },
+            token: token
         )
     }
 }

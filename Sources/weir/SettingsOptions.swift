@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Policy
 internal import Settings
 internal import Wire
 
@@ -31,7 +32,7 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: "Threads that relay; 0 leaves it to the processors and the cgroup.")
     var workers: String?
 
-    @Option(help: "How long calls in flight may take once a stop was asked for (default 10s).")
+    @Option(help: "After how long connections are closed that are not idle, once a stop was asked for (default 10s).")
     var drainDeadline: String?
 
     @Option(help: "trace, debug, info, notice, warning or error.")
@@ -44,22 +45,39 @@ struct SettingsOptions: ParsableArguments {
     ///
     /// - Throws: The exit code, after everything that is wrong has been printed.
     func load() throws -> WeirSettings {
+        do throws(SettingsFailure) {
+            return try read()
+        } catch {
+            for problem in error.problems { Output.error(problem) }
+            throw error.isFileMissing ? ExitStatus.noInput : ExitStatus.usage
+        }
+    }
+
+    /// Reads the file, the environment and the flags.
+    ///
+    /// - Throws: Everything that is wrong.
+    func read() throws(SettingsFailure) -> WeirSettings {
         var file: SettingsFile?
         if let config {
             do throws(FileProblem) {
                 file = try SettingsFile(path: config)
             } catch {
-                Output.error(error.description)
-                throw error.isMissing ? ExitStatus.noInput : ExitStatus.usage
+                throw SettingsFailure(problems: [error.description], isFileMissing: error.isMissing)
             }
         }
         do throws(ConfigurationProblems) {
             let environment = ProcessFacts.weirVariables
             return try SettingsLoader(file: file, environment: environment, overrides: try overrides()).load()
         } catch {
-            for problem in error.problems { Output.error(problem.description) }
-            throw ExitStatus.usage
+            throw SettingsFailure(error)
         }
+    }
+
+    /// Reads the files with limits that the settings name.
+    ///
+    /// - Throws: Everything that is wrong.
+    func limits(_ settings: WeirSettings) throws(SettingsFailure) -> LimitsDocument {
+        try LimitsDocument(files: settings.limitsPaths(configuration: config))
     }
 
     private func overrides() throws(ConfigurationProblems) -> [SettingsOverride] {
@@ -72,7 +90,7 @@ struct SettingsOptions: ParsableArguments {
             ("admin.metrics-listen", metricsListen, "--metrics-listen"),
             ("tracing.endpoint", traces, "--traces"),
             ("relay.workers", workers, "--workers"),
-            ("relay.drain-deadline", drainDeadline, "--drain-deadline"),
+            ("drain.deadline", drainDeadline, "--drain-deadline"),
             ("log.level", logLevel, "--log-level"),
         ]
         var overrides = named.compactMap { path, text, flag in
@@ -114,6 +132,49 @@ extension WeirSettings {
                 Output.error("cannot look up \(name): \(failure.reason)")
                 throw ExitStatus.unavailable
             }
+        }
+    }
+}
+
+/// Why settings or limits could not be read, in a line each.
+struct SettingsFailure: Error {
+    var problems: [String]
+    /// Whether there is no such configuration file.
+    var isFileMissing = false
+
+    init(problems: [String], isFileMissing: Bool = false) {
+        self.problems = problems
+        self.isFileMissing = isFileMissing
+    }
+
+    init(_ problems: ConfigurationProblems) { self.problems = problems.problems.map(\.description) }
+}
+
+extension WeirSettings {
+    /// Where the files with limits are: relative names are seen from the configuration file.
+    func limitsPaths(configuration: String?) -> [String] {
+        let folder = configuration.flatMap { path in path.lastIndex(of: "/").map { String(path[...$0]) } } ?? ""
+        return limits.map { $0.hasPrefix("/") ? $0 : folder + $0 }
+    }
+}
+
+extension LimitsDocument {
+    /// Reads files with limits.
+    init(files paths: [String]) throws(SettingsFailure) {
+        var files: [SettingsFile] = []
+        var missing: [String] = []
+        for path in paths {
+            do throws(FileProblem) {
+                files.append(try SettingsFile(path: path))
+            } catch {
+                missing.append("limits: \(error.description)")
+            }
+        }
+        guard missing.isEmpty else { throw SettingsFailure(problems: missing) }
+        do throws(ConfigurationProblems) {
+            self = try LimitsFile.read(files)
+        } catch {
+            throw SettingsFailure(error)
         }
     }
 }

@@ -14,11 +14,7 @@ struct TapCommand: ParsableCommand {
             """
     )
 
-    @Option(help: "HOST:PORT of its admin API (default 127.0.0.1:16080).")
-    var admin: String?
-
-    @Option(name: .shortAndLong, help: "Its configuration file, which says where the admin API is.")
-    var config: String?
+    @OptionGroup var place: AdminOptions
 
     @Option(help: ArgumentHelp("Only calls of these interfaces.", valueName: "name"))
     var interface: String?
@@ -69,14 +65,13 @@ struct TapCommand: ParsableCommand {
             }
             throw ValidationError(texts.joined(separator: "; "))
         }
-        if let admin { _ = try Self.address(admin) }
     }
 
     func run() throws {
         signal(SIGPIPE, SIG_IGN)
         // Lines are written whole, so that nothing is half said.
         for number in [SIGINT, SIGTERM] { signal(number) { _ in _exit(0) } }
-        let address = try admin.map(Self.address) ?? configuredAddress()
+        let address = try place.address()
         let output = TapOutput(isForPeople: Output.isTerminal)
         do throws(TapProblem) {
             var stream = TapStream(over: try TapSocket(to: address))
@@ -90,34 +85,5 @@ struct TapCommand: ParsableCommand {
     }
 
     /// The filter as a URI's query.
-    private var query: String {
-        let pairs = parameters.map { $0.name + "=" + Self.percentEncoded($0.value) }
-        return pairs.isEmpty ? "" : "?" + pairs.joined(separator: "&")
-    }
-
-    private static func percentEncoded(_ text: String) -> String {
-        text.utf8.reduce(into: "") { result, byte in
-            let character = Character(Unicode.Scalar(byte))
-            if character.isASCII, character.isLetter || character.isNumber || "-._~*,".contains(character) {
-                result.append(character)
-            } else {
-                result += "%" + String(byte >> 4, radix: 16) + String(byte & 15, radix: 16)
-            }
-        }
-    }
-
-    // MARK: Where it is
-
-    private static func address(_ text: String) throws -> NetworkAddress {
-        guard let address = NetworkAddress(text), address.port != 0 else {
-            throw ValidationError("--admin takes HOST:PORT")
-        }
-        return address
-    }
-
-    /// Where the settings say that the admin API listens.
-    private func configuredAddress() throws -> NetworkAddress {
-        let options = try SettingsOptions.parse(config.map { ["--config", $0] } ?? [])
-        return try options.load().admin.listen
-    }
+    private var query: String { parameters.isEmpty ? "" : "?" + AdminCall.query(parameters) }
 }

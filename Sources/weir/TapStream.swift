@@ -1,5 +1,4 @@
 internal import HTTP1
-internal import Wire
 
 /// Why there are no calls to print.
 enum TapProblem: Error, CustomStringConvertible {
@@ -19,7 +18,7 @@ enum TapProblem: Error, CustomStringConvertible {
         switch self {
         case .unreachable(let reason): "cannot reach the admin API: \(reason)"
         case .broken(let reason): reason
-        case .refused(404, _): "this admin API has no /v1/calls"
+        case .refused(404, "no such path"): "this admin API cannot do that"
         case .refused(let status, let reason): reason.isEmpty ? "answered \(status)" : reason
         }
     }
@@ -34,7 +33,7 @@ struct TapStream: ~Copyable {
 
     private let socket: TapSocket
     private var reader = HTTP1Reader(.responses)
-    private var answer = TapAnswer()
+    private var answer = AdminAnswerBytes()
 
     init(over socket: consuming TapSocket) { self.socket = socket }
 
@@ -53,7 +52,10 @@ struct TapStream: ~Copyable {
                     throw .broken(answer.status == 0 ? "no HTTP answer" : "the connection was lost")
                 }
             } else {
-                try take(chunk, count)
+                try answer.take(chunk, count, &reader)
+                if answer.status != 200, answer.body.count > Self.maxLineBytes {
+                    throw .broken("answered \(answer.status)")
+                }
             }
             guard answer.status == 200 else { continue }
             if !output.hasBegun {
@@ -68,32 +70,4 @@ struct TapStream: ~Copyable {
             throw .refused(status: answer.status, TapLine(answer.body)?["error"] ?? "")
         }
     }
-
-    private mutating func take(_ chunk: [UInt8], _ count: Int) throws(TapProblem) {
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let bytes = unsafe chunk.span.bytes.extracting(0..<count)
-        var at = 0
-        do throws(HTTP1Error) {
-            while at < count, !answer.isComplete { _ = try reader.read(bytes, &at, into: &answer) }
-        } catch {
-            throw .broken("what answers does not speak HTTP")
-        }
-        if answer.status != 200, answer.body.count > Self.maxLineBytes { throw .broken("answered \(answer.status)") }
-    }
-}
-
-/// What was read of an answer.
-private struct TapAnswer: HTTP1Sink {
-    static let wantedHeaders = NameTable([(name: StaticString, id: UInt8)]())
-
-    var status: UInt16 = 0
-    var body: [UInt8] = []
-    var isComplete = false
-
-    mutating func statusLine(status: UInt16, reason: RawSpan, version: HTTP1Version) { self.status = status }
-    mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {}
-    mutating func answeredMethod() -> HTTP1Method { .get }
-    mutating func headEnded(_ head: HTTP1Head) {}
-    mutating func body(_ piece: RawSpan) { body += piece.array }
-    mutating func messageEnded() { isComplete = true }
 }

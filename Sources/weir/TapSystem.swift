@@ -67,8 +67,10 @@ struct TapSocket: ~Copyable {
     func setPatience(seconds: Int) { Self.setTime(descriptor, SO_RCVTIMEO, seconds: seconds) }
 
     private static func setTime(_ descriptor: Int32, _ option: Int32, seconds: Int) {
-        var time = timeval(tv_sec: seconds, tv_usec: 0)
-        // SAFETY: the option's value is a timeval.
+        // The two words of a `timeval`, whose names the compiler finds in several modules.
+        var time = [seconds, 0]
+        precondition(MemoryLayout<timeval>.size == 2 * MemoryLayout<Int>.size)
+        // SAFETY: the option's value is a timeval, which is as large as the two words.
         _ = unsafe setsockopt(descriptor, SOL_SOCKET, option, &time, socklen_t(MemoryLayout<timeval>.size))
     }
 

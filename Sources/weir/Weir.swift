@@ -9,7 +9,7 @@ struct Weir: AsyncParsableCommand {
         version: Build.version,
         subcommands: [
             RunCommand.self, DemoCommand.self, TapCommand.self, ReadCommand.self, CheckCommand.self,
-            InterceptCommand.self,
+            DrainCommand.self, UndrainCommand.self, InterceptCommand.self,
         ]
     )
 }
@@ -32,4 +32,6 @@ enum ExitStatus {
     static let noInput = ExitCode(66)
     /// An address or interface that cannot be used.
     static let unavailable = ExitCode(69)
+    /// What was waited for has not come about.
+    static let temporary = ExitCode(75)
 }

@@ -31,6 +31,7 @@ let package = Package(
         fuzzer("FuzzHessian"),
         fuzzer("FuzzForeign"),
         fuzzer("FuzzDubboSession"),
+        fuzzer("FuzzReplyPatch"),
         fuzzer("FuzzCapture"),
         fuzzer("FuzzJSON"),
         fuzzer("FuzzHTTP1Session"),

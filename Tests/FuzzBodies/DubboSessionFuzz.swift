@@ -7,8 +7,9 @@ internal import Wire
 /// Runs a script of two directions through a session, in pieces and whole, and checks what must hold.
 ///
 /// The first byte seeds the chunking, the second says who watches. Then come the script's steps: a byte with the
-/// direction in its highest bit and a length below it (so many bytes follow), or, with no length, a hole, a tick or an
-/// end. Facts must not depend on the pieces, every byte is in a frame or counted, and the table stays bounded.
+/// direction in its highest bit and a length below it (so many bytes follow), or, with no length, a hole, a tick, an
+/// end or something about drains. Facts must not depend on the pieces, every byte is in a frame or counted, and the
+/// table stays bounded. With drains what the peers get of each other does not depend on the pieces, either.
 ///
 /// - Parameter bytes: Any bytes.
 public func fuzzDubboSession(_ bytes: UnsafeRawBufferPointer) {
@@ -39,9 +40,11 @@ private struct SessionScript {
         case hole(Direction, UInt64)
         case tick
         case end(Direction)
+        case drain(UInt8)
     }
 
     var steps: [Step] = []
+    var hasDrains = false
 
     init(_ bytes: Slice<UnsafeRawBufferPointer>) {
         var rest = bytes
@@ -56,7 +59,10 @@ private struct SessionScript {
                 switch kind & 3 {
                 case 0: steps.append(.hole(direction, UInt64(kind >> 2) + 1))
                 case 1: steps.append(.tick)
-                default: steps.append(.end(direction))
+                case 2: steps.append(.end(direction))
+                default:
+                    steps.append(.drain(kind >> 2))
+                    hasDrains = true
                 }
             }
         }
@@ -82,6 +88,7 @@ private struct SessionFacts: Equatable {
         var decodeErrors: [String] = []
         var inFlight = 0
         var isDubbo = false
+        var drains: [String] = []
     }
 
     var numbers = Numbers()
@@ -89,6 +96,7 @@ private struct SessionFacts: Equatable {
     var finished: [String] = []
     var spans: [String] = []
     var frameBytes: UInt64 = 0
+    var passed: [[UInt8]] = []
 }
 
 /// One pass over a script.
@@ -108,9 +116,12 @@ private final class SessionRun: CallObserver, MessageObserver {
     private var now: UInt64 = 1 << 30
     private var fed: UInt64 = 0
     private var ended: Set<Direction> = []
+    private var drains: FuzzDrains?
+    private let isMidstream: Bool
     private(set) var facts = SessionFacts()
 
     init(isWatched: Bool, isMidstream: Bool) {
+        self.isMidstream = isMidstream
         recorder = Recorder(labels: labels)
         inspector = Inspector(registry: registry, recorder: recorder, limits: Self.limits)
         tracing = FuzzTracing(inspector, registry, isInjecting: false)
@@ -127,13 +138,15 @@ private final class SessionRun: CallObserver, MessageObserver {
 
     func run(_ script: SessionScript, seed: UInt64?) {
         var random = seed
+        // Only a relay, which has seen all of a connection, can hold anything back.
+        if script.hasDrains, !isMidstream { drains = FuzzDrains(inspector, session, registry) }
         for step in script.steps {
             switch step {
             case .bytes(let direction, let bytes):
                 guard !ended.contains(direction) else { continue }
                 give(bytes, direction, &random)
             case .hole(let direction, let count):
-                guard !ended.contains(direction) else { continue }
+                guard !ended.contains(direction), drains == nil else { continue }
                 inspector.missed(session, count, direction, now: now)
                 fed += count
             case .tick:
@@ -143,11 +156,18 @@ private final class SessionRun: CallObserver, MessageObserver {
                 guard ended.insert(direction).inserted else { continue }
                 plan.removeAll()
                 inspector.ended(session, direction, now: now, plan: &plan)
+                drains?.carryOut([], plan, direction)
+                drains?.ended(direction)
+            case .drain(let step):
+                let answer = drains?.take(step, now: now, &plan) ?? []
+                if !ended.contains(.toUpstream) { give(answer, .toUpstream, &random) }
             }
             precondition(inspector.callsInFlight <= Self.limits.maxCalls, "more calls than the bound")
         }
         facts.numbers.inFlight = inspector.callsInFlight
         facts.numbers.isDubbo = session.connectionProtocol == .dubbo
+        facts.numbers.drains = drains?.facts ?? []
+        facts.passed = drains?.passed ?? []
         inspector.close(session, now: now)
         precondition(inspector.callsInFlight == 0, "calls outlive their connection")
         facts.spans = tracing.facts(inspector)
@@ -172,8 +192,13 @@ private final class SessionRun: CallObserver, MessageObserver {
             start += count
             plan.removeAll()
             plan.isBoundaryWanted = random.map { $0 >> 40 & 1 == 0 } ?? false
+            if let drains { plan.isBoundaryWanted = drains.isBoundaryWanted(direction) }
             inspector.receive(session, piece.span.bytes, direction, now: now, plan: &plan)
-            checkPlan(count)
+            if let drains {
+                drains.carryOut(piece, plan, direction)
+            } else {
+                checkPlan(count)
+            }
         }
     }
 
@@ -205,7 +230,8 @@ private final class SessionRun: CallObserver, MessageObserver {
         facts.numbers.events = snapshot.events.map(\.count)
         facts.numbers.uninspected = snapshot.uninspectedBytes.map(\.count)
         facts.numbers.decodeErrors = snapshot.decodeErrors.map { "\($0.reason) \($0.count)" }
-        facts.lines = lines.json.bytes
+        // The ids of Weir's own events are others in every run.
+        facts.lines = drains?.hasAnswered == true ? [] : lines.json.bytes
         let understood = facts.frameBytes + facts.numbers.uninspected.reduce(0, +)
         // A frame with a hole in it counts the hole twice: in its own length and as a gap.
         let gaps = snapshot.uninspectedBytes.first { $0.reason == .gap }?.count ?? 0

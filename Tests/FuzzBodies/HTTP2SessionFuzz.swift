@@ -207,7 +207,7 @@ private final class NameGovernor: RequestGovernor {
 }
 
 /// Drains that come and go.
-private struct FuzzDrains {
+private struct HTTP2Drains {
     private static let targets = [DrainTarget(interface: "com.x.Shop"), .service, DrainTarget(interface: "a")]
     private let registry = DrainRegistry()
     private var changes = 0
@@ -240,7 +240,7 @@ private struct GovernedHTTP2Run {
         stand.inspector.governor = governor
         var (up, down) = (PlanModel(), PlanModel())
         var isOver = false
-        var drains = seed % 2 == 0 ? FuzzDrains(stand) : nil
+        var drains = seed % 2 == 0 ? HTTP2Drains(stand) : nil
         script.run(seed: seed) { direction, bytes in
             guard !isOver else { return }
             guard !bytes.isEmpty else {

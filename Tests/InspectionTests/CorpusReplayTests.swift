@@ -6,7 +6,7 @@ import Testing
     private static let bodies: [(name: String, body: @Sendable (UnsafeRawBufferPointer) -> Void)] = [
         ("Hessian", fuzzHessianValue), ("Foreign", fuzzForeignBody), ("DubboSession", fuzzDubboSession),
         ("Capture", fuzzCapture), ("JSON", fuzzJSON), ("HTTP1Session", fuzzHTTP1Session),
-        ("HTTP2Session", fuzzHTTP2Session), ("HPACK", fuzzHPACK),
+        ("HTTP2Session", fuzzHTTP2Session), ("HPACK", fuzzHPACK), ("ReplyPatch", fuzzReplyPatch),
     ]
 
     @Test("what the fuzzers start from, and what once made them stop", arguments: bodies.map(\.name))

@@ -248,28 +248,4 @@ import Testing
         ends.moveAll()
         #expect(ends.server.faults.isEmpty && ends.server.streams[3]?.isEnded == true)
     }
-
-    @Test("a Dubbo consumer that comes during the drain is told with its first bytes")
-    func dubbo() {
-        let bench = Bench(.nothing)
-        let drains = DrainRegistry()
-        bench.inspector.drainGate = DrainGate(registry: drains, operations: bench.registry)
-        drains.begin(DrainOrder(target: .service, now: 0, grace: 1000, deadline: 2000))
-        bench.inspector.drainsChanged()
-        let request = Frames.request(id: 1, method: "one")
-        for cut in [1, 2, 20, request.count] {
-            let session = bench.open()
-            var (up, down) = (PlanModel(), PlanModel())
-            for piece in [request[..<cut], request[cut...]] where !piece.isEmpty {
-                bench.plan.removeAll()
-                let bytes = Array(piece)
-                bench.inspector.receive(session, bytes.span.bytes, .toUpstream, now: 10, plan: &bench.plan)
-                let isWithin = up.take(bytes, bench.plan)
-                #expect(isWithin && !bench.plan.closes)
-                down.addReplies(bench.plan.reply)
-            }
-            #expect(up.output == request && session.drainSignals.all == [.readonly], "\(cut)")
-            #expect(down.output.count == 18 && down.output.last == 0x52, "\(cut)")
-        }
-    }
 }

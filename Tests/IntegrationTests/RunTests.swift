@@ -4,7 +4,17 @@ import Testing
 extension Integration {
     /// `weir run` as an operator meets it: stopping, refusing, reporting.
     @Suite struct RunTests {
-        @Test("Stopped while idle it ends at once", .timeLimit(.minutes(1)), arguments: [SIGTERM, SIGINT])
+        /// `DA BB A2 00`, an odd id, and the text R.
+        private func isReadonly(_ frame: [UInt8]) -> Bool {
+            frame.count == 18 && Array(frame[..<4]) == [0xda, 0xbb, 0xa2, 0] && frame[11] & 1 == 1
+                && Array(frame[12...]) == [0, 0, 0, 2, 1, 0x52]
+        }
+
+        @Test(
+            "Stopped while idle it tells consumers and ends at once",
+            .timeLimit(.minutes(1)),
+            arguments: [SIGTERM, SIGINT]
+        )
         func stopsIdle(_ signal: Int32) throws {
             let provider = try EchoProvider()
             defer { provider.stop() }
@@ -16,7 +26,37 @@ extension Integration {
             weir.process.send(signal)
             #expect(try weir.process.wait() == .exited(0))
             #expect(ContinuousClock.now - start < .seconds(5))
-            #expect(try connection.readToEnd().bytes.isEmpty)
+            #expect(isReadonly(try connection.readToEnd().bytes))
+        }
+
+        @Test("Stopped it lets requests pass for the grace, then refuses them, and ends", .timeLimit(.minutes(1)))
+        func grace() throws {
+            let provider = try EchoProvider()
+            defer { provider.stop() }
+            let weir = try WeirProcess(
+                upstream: provider.address,
+                "--set",
+                "drain.grace=2s",
+                "--drain-deadline",
+                "30s"
+            )
+            let connection = try Connection(to: weir.address)
+            try connection.call(1)
+            weir.process.send(SIGTERM)
+            #expect(isReadonly(try connection.readFrame()))
+            try connection.call(2)
+            var status: UInt8 = 20
+            var id: UInt64 = 3
+            _ = try eventually("a call is refused") {
+                try connection.write(DubboBytes.request(id))
+                let reply = try connection.readFrame()
+                #expect(DubboBytes.id(reply) == id)
+                status = reply[3]
+                id += 1
+                return status == 20 ? nil : true
+            }
+            #expect(status == 100)
+            #expect(try weir.process.wait() == .exited(0))
         }
 
         @Test(
@@ -40,6 +80,7 @@ extension Integration {
 
             let start = ContinuousClock.now
             try server.write(DubboBytes.reply(7))
+            #expect(isReadonly(try client.readFrame()))
             #expect(DubboBytes.id(try client.readFrame()) == 7)
             #expect(try weir.process.wait() == .exited(0))
             #expect(ContinuousClock.now - start < .seconds(10))
@@ -57,7 +98,7 @@ extension Integration {
             #expect(try weir.stop() == .exited(0))
             let took = ContinuousClock.now - start
             #expect(took > .milliseconds(900) && took < .seconds(8), "\(took)")
-            #expect(try client.readToEnd().bytes.isEmpty)
+            #expect(isReadonly(try client.readToEnd().bytes))
         }
 
         @Test("A refused upstream is a reset for the client, counted and logged")

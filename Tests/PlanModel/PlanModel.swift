@@ -1,12 +1,12 @@
 package import Inspection
 internal import Wire
 
-/// What plans mean, taken byte by byte: the reference for the relay's execution of them.
+/// What plans mean, taken step by step: the reference for the relay's execution of them.
 package struct PlanModel: Sendable {
     /// One step over the sequence of bytes.
     private enum Step: Equatable, Sendable {
-        case forward
-        case drop
+        case forward(Int)
+        case drop(Int)
         case insert([UInt8])
         case boundary
     }
@@ -26,6 +26,9 @@ package struct PlanModel: Sendable {
 
     /// How many bytes wait for a decision.
     package var heldBytes: Int { waiting.count }
+
+    /// Whether replies wait for the end of a message.
+    package var hasWaitingReplies: Bool { !replies.isEmpty }
 
     /// Carries out a plan over what is here and what arrived; whether the bound of held bytes was kept.
     package mutating func take(_ new: [UInt8], _ plan: Plan) -> Bool {
@@ -48,11 +51,11 @@ package struct PlanModel: Sendable {
 
     private mutating func add(_ edit: Plan.Edit, _ content: [UInt8]) {
         switch edit {
-        case .forward(let count): steps += Array(repeating: .forward, count: count)
-        case .drop(let count): steps += Array(repeating: .drop, count: count)
+        case .forward(let count): steps.append(.forward(count))
+        case .drop(let count): steps.append(.drop(count))
         case .replace(let count, with: let range):
             steps.append(.insert(Array(content[range.indices])))
-            steps += Array(repeating: .drop, count: count)
+            steps.append(.drop(count))
         case .boundary: steps.append(.boundary)
         }
     }
@@ -62,13 +65,21 @@ package struct PlanModel: Sendable {
         var at = 0
         steps: for step in steps {
             switch step {
-            case .forward:
-                guard at < waiting.count else { break steps }
-                emit([waiting[at]])
-                at += 1
-            case .drop:
-                guard at < waiting.count else { break steps }
-                at += 1
+            case .forward(let count):
+                let here = min(count, waiting.count - at)
+                emit(Array(waiting[at..<at + here]))
+                at += here
+                guard here == count else {
+                    steps[done] = .forward(count - here)
+                    break steps
+                }
+            case .drop(let count):
+                let here = min(count, waiting.count - at)
+                at += here
+                guard here == count else {
+                    steps[done] = .drop(count - here)
+                    break steps
+                }
             case .insert(let bytes): emit(bytes)
             case .boundary:
                 isAtBoundary = true

@@ -69,6 +69,24 @@ extension RelaySocketTests {
             #expect(stale == workers)
         }
 
+        @Test("a connection just accepted is given time to say why it came")
+        func justAccepted() async throws {
+            let listener = try TestListener()
+            let harness = try Harness(to: listener)
+            let relay = harness.relay
+            let call = DubboFrames.call
+            let (client, server) = try harness.pair(listener)
+            try await harness.waitForConnections(1)
+            let drained = Task { await relay.drain(within: Self.far) }
+            // Several turns of the drain's clock.
+            try await Task.sleep(nanoseconds: 50_000_000)
+            try client.write(call.request)
+            #expect(try server.read(exactly: call.request.count) == call.request)
+            try server.write(call.reply)
+            #expect(client.readToEnd().bytes == call.reply)
+            await drained.value
+        }
+
         @Test("what is not finished by the deadline is cut")
         func deadline() async throws {
             let listener = try TestListener()

@@ -1,6 +1,7 @@
 import Calls
 import Foundation
 import Inspection
+import Policy
 import Relay
 import Synchronization
 import Telemetry
@@ -49,16 +50,42 @@ final class Harness: Sendable {
         try self.init(to: .fixed(listener.endpoint), change, makeSession: makeSession)
     }
 
-    init(_ configuration: RelayConfiguration, makeSession: (@Sendable (Inspector, Side) -> Session)? = nil) throws {
+    /// A relay with one listener on loopback and one worker, which can be drained.
+    convenience init(to listener: TestListener, drains: DrainRegistry) throws {
+        var configuration = RelayConfiguration(listeners: [
+            ListenerConfiguration(
+                side: .provider,
+                address: .loopback(),
+                isDualStack: false,
+                destination: .fixed(listener.endpoint)
+            )
+        ])
+        configuration.workers = 1
+        try self.init(configuration, drains: drains)
+    }
+
+    init(
+        _ configuration: RelayConfiguration,
+        inherited: [ListeningSocket] = [],
+        makeSession: (@Sendable (Inspector, Side) -> Session)? = nil,
+        drains: DrainRegistry? = nil
+    ) throws {
         let told = Told()
         var hooks = RelayHooks()
         hooks.refused = { _, reason in told.refusals.withLock { $0.append(reason) } }
         hooks.acceptPaused = { why in told.pauses.withLock { $0.append(why) } }
         if let makeSession { hooks.makeSession = makeSession }
+        hooks.drains = drains
         registry = OperationRegistry(capacity: 1000)
         labels = SeriesLabels()
         self.told = told
-        relay = try Relay(configuration: configuration, registry: registry, labels: labels, hooks: hooks)
+        relay = try Relay(
+            configuration: configuration,
+            registry: registry,
+            labels: labels,
+            hooks: hooks,
+            inherited: inherited
+        )
     }
 
     var address: Endpoint { relay.addresses[0] }
@@ -157,6 +184,15 @@ enum ThisProcess {
         let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
         let line = status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") } ?? ""
         return (line.split(separator: " ").dropFirst().compactMap { Int($0) }.first ?? 0) * 1024
+    }
+
+    /// How many descriptors are open, but for those that the runtime's timers keep.
+    static func openDescriptors() throws -> Int {
+        let files = FileManager.default
+        return try files.contentsOfDirectory(atPath: "/proc/self/fd").count { name in
+            let file = try? files.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(name)")
+            return file != "anon_inode:[timerfd]" && file != "anon_inode:[eventpoll]"
+        }
     }
 
     /// Lets the process have so many descriptors, if it may: how many it has.

@@ -17,7 +17,9 @@ import Testing
         #expect(settings.relay.connectTimeout == .seconds(5))
         #expect(settings.relay.tcpUserTimeout == nil)
         #expect(settings.relay.keepaliveIdle == .seconds(60))
-        #expect(settings.relay.drainDeadline == .seconds(10))
+        #expect(
+            settings.drain.deadline == .seconds(10) && settings.drain.grace == .seconds(3) && settings.drain.qos == nil
+        )
         #expect(settings.inspection.isEnabled)
         #expect(settings.inspection.callTimeout == .seconds(60))
         #expect(settings.inspection.maxOperations == 2_000)
@@ -55,7 +57,8 @@ import Testing
         #expect(settings.relay.keepaliveInterval == .seconds(5))
         #expect(settings.relay.keepaliveCount == 9)
         #expect(settings.relay.readBufferBytes == 1 << 20)
-        #expect(settings.relay.drainDeadline == .seconds(3600))
+        #expect(settings.drain.deadline == .seconds(3600) && settings.drain.grace == .milliseconds(500))
+        #expect(settings.drain.qos?.description == "127.0.0.1:22222")
         #expect(!settings.inspection.isEnabled)
         #expect(settings.inspection.callTimeout == .milliseconds(1500))
         #expect(settings.inspection.maxOperations == 17)

@@ -49,7 +49,6 @@ let fullText = """
       keepalive-interval: 5s
       keepalive-count: 9
       read-buffer: 1MiB
-      drain-deadline: 1h
     inspection:
       enabled: false
       call-timeout: 1500ms
@@ -93,6 +92,10 @@ let fullText = """
       triple: inject
       jsonrpc: inject
       formats: [uber-trace-id, traceparent]
+    drain:
+      grace: 500ms
+      deadline: 1h
+      qos: 127.0.0.1:22222
     limits: [limits.yaml, more/limits.yaml]
     redact: [Token, "x-user"]
     log:

@@ -63,7 +63,7 @@ import Testing
                 "relay: {read-buffer: 999999999999999GiB}",
                 "weir.yaml:1:9: relay.read-buffer: not in 16KiB...8MiB: 999999999999999GiB"
             ),
-            ("relay: {drain-deadline: 3601s}", "weir.yaml:1:9: relay.drain-deadline: not in 0s...1h: 3601s"),
+            ("drain: {deadline: 3601s}", "weir.yaml:1:9: drain.deadline: not in 0s...1h: 3601s"),
             (
                 "inspection: {call-timeout: off}",
                 "weir.yaml:1:14: inspection.call-timeout: not a time: \"off\"; write it as 500ms, 10s, 1m, 1h"
@@ -210,7 +210,7 @@ import Testing
                 "weir.yaml:9:3: relay.connect-timeout: needs a unit: \"5\"; write it as 500ms, 10s, 1m, 1h",
                 "weir.yaml:10:14: redact: not a name of 1...128 visible ASCII characters: \"\"",
                 "weir.yaml:10:24: redact: not a name of 1...128 visible ASCII characters: \"\"",
-                "weir.yaml:11:1: nonsense: unknown key, known are provider, consumer, relay, inspection, admin, metrics, tracing, propagate, log, limits, redact",
+                "weir.yaml:11:1: nonsense: unknown key, known are provider, consumer, relay, inspection, admin, metrics, tracing, propagate, drain, log, limits, redact",
             ]
         )
     }

@@ -58,3 +58,24 @@ int weir_affinity_count(void);
 int weir_start_thread(void *(*body)(void *), void *context);
 // Names the calling thread; at most 15 bytes count.
 void weir_name_thread(const char *name);
+
+// Local sockets that carry descriptors, one message at a time; their names are of the abstract kind, which a network
+// namespace has for itself.
+#define WEIR_MAX_DESCRIPTORS 64
+int weir_local_listen(const char *name);
+int weir_local_connect(const char *name);
+int weir_local_accept(int listener);
+// Who was at the other end when the connection was made.
+int weir_peer_user(int fd, uint32_t *out);
+uint32_t weir_effective_user(void);
+// Waits for `events` of poll(2) on `fd` (1), for `stop` to become readable (2), or for the time to pass (0); either
+// descriptor may be -1.
+int weir_wait(int fd, int events, int stop, int timeout_ms);
+long weir_send_descriptors(int fd, const void *bytes, size_t n, const int *fds, int count);
+// Receives one message; `fds` has room for WEIR_MAX_DESCRIPTORS. One that is larger than the room for it is -EMSGSIZE,
+// and its descriptors are closed.
+long weir_receive_descriptors(int fd, void *bytes, size_t n, int *fds, int *count);
+int weir_duplicate(int fd);
+int weir_is_tcp_listener(int fd);
+// Sets what a descriptor from another process may lack.
+int weir_adopt_listener(int fd, int transparent);

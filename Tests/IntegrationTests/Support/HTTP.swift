@@ -26,6 +26,20 @@ struct HTTPAnswer {
         return try HTTPAnswer(connection.readToEnd().bytes)
     }
 
+    /// Asks for something else than to read, with a body.
+    static func ask(
+        _ method: String,
+        _ path: String,
+        _ body: [UInt8] = [],
+        headers: [String] = [],
+        from address: Address
+    ) throws -> HTTPAnswer {
+        let connection = try Connection(to: address)
+        let lines = ["\(method) \(path) HTTP/1.1", "Host: \(address)", "Content-Length: \(body.count)"] + headers
+        try connection.write(Array((lines + ["Connection: close", "", ""]).joined(separator: "\r\n").utf8) + body)
+        return try HTTPAnswer(connection.readToEnd().bytes)
+    }
+
     private init(_ bytes: [UInt8]) throws {
         guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { throw Failure("no HTTP answer") }
         let lines = String(decoding: bytes[..<end.lowerBound], as: UTF8.self).split(separator: "\r\n")

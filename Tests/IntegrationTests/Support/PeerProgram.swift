@@ -10,6 +10,8 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case governed
     /// gRPC for a relay that gives requests a trace context of its own.
     case traced
+    /// Dubbo providers, and consumers that obey drains or do not.
+    case drain
     /// A collector of spans; no peer of anybody's.
     case collector
 
@@ -21,7 +23,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
         case .grpc, .governed, .traced: "grpc"
         case .collector: "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
         case .triple: "dubbo"
-        case .jsonrpc: "json"
+        case .jsonrpc, .drain: "json"
         }
     }
 
@@ -31,7 +33,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
         case .grpc, .governed, .traced: Self.pythonWithGRPC
         case .collector: Self.pythonWithMessages
         case .triple: Self.pythonWithDubbo
-        case .jsonrpc: Self.pythonAlone
+        case .jsonrpc, .drain: Self.pythonAlone
         }
     }
 
@@ -105,14 +107,14 @@ final class PeerServer {
     private var lifeline: Int32
     private let folder: TemporaryFolder
 
-    init(_ peer: PeerProgram) throws {
+    init(_ peer: PeerProgram, _ arguments: String...) throws {
         folder = try TemporaryFolder()
         let fifo = folder.path + "/lifeline"
         guard mkfifo(fifo, 0o600) == 0 else { throw Failure(call: "mkfifo") }
         let lifeline = open(fifo, O_RDWR | O_CLOEXEC)
         guard lifeline >= 0 else { throw Failure(call: "open \(fifo)") }
         self.lifeline = lifeline
-        let process = try ChildProcess(peer.command(["serve"]), input: fifo)
+        let process = try ChildProcess(peer.command(["serve"] + arguments), input: fifo)
         self.process = process
         let port = try eventually("\(peer) listens") {
             guard process.isRunning() else { throw Failure("\(peer): \(process.errorText)") }

@@ -49,6 +49,8 @@ final class WeirProcess {
         var arguments = arguments
         if !arguments.contains("--listen") { arguments += ["--listen", "127.0.0.1:0"] }
         if !arguments.contains("--admin") { arguments += ["--admin", "127.0.0.1:0"] }
+        // Consumers that hear nothing more need no time.
+        if !arguments.contains(where: { $0.hasPrefix("drain.grace") }) { arguments += ["--set", "drain.grace=0s"] }
         let process = try ChildProcess(prefix + [binary, "run"] + arguments)
         self.process = process
         self.connect = connect
@@ -77,6 +79,11 @@ final class WeirProcess {
 
     func get(_ path: String, accept: String = "*/*") throws -> HTTPAnswer {
         try HTTPAnswer.get(path, over: connect(admin), host: admin.description, accept: accept)
+    }
+
+    /// Asks the admin API for a change.
+    func ask(_ method: String, _ path: String, _ body: String = "", headers: [String] = []) throws -> HTTPAnswer {
+        try HTTPAnswer.ask(method, path, Array(body.utf8), headers: headers, from: admin)
     }
 
     func metrics() throws -> Metrics { try Metrics(text: get("/metrics").text) }

@@ -1,0 +1,96 @@
+public import Calls
+
+/// What the admin API is asked for besides numbers.
+public enum AdminAction: Equatable, Sendable {
+    /// The limits in force and how they have decided.
+    case limits
+    /// Other limits are to be in force until the next reload; the text is that of a limits file.
+    case replaceLimits(String)
+    /// What is drained and how far that has come.
+    case drains([Parameter])
+    /// Something is to be drained; names and values as they came.
+    case drain([Parameter])
+    /// Something is not to be drained any longer.
+    case undrain([Parameter])
+    /// The settings in force.
+    case settings
+    /// The files are to be read again.
+    case reload
+
+    /// A name and a value.
+    public struct Parameter: Equatable, Sendable {
+        /// Its name.
+        public var name: String
+        /// Its value.
+        public var value: String
+
+        /// A parameter of those values.
+        public init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// Whether it changes what Weir does, so that it may need a token.
+    public var isChange: Bool {
+        switch self {
+        case .limits, .drains, .settings: false
+        case .replaceLimits, .drain, .undrain, .reload: true
+        }
+    }
+}
+
+/// What the admin API answers.
+public struct AdminAnswer: Equatable, Sendable {
+    /// The HTTP status.
+    public var status: Int
+    /// The content's type.
+    public var contentType: String
+    /// The content.
+    public var body: [UInt8]
+
+    /// An answer in JSON.
+    ///
+    /// - Parameters:
+    ///   - status: The HTTP status.
+    ///   - json: The content.
+    public init(status: Int = 200, _ json: JSONText) {
+        self.status = status
+        contentType = "application/json"
+        body = json.bytes
+    }
+
+    /// An answer that is plain text.
+    ///
+    /// - Parameters:
+    ///   - contentType: Its type.
+    ///   - text: The content.
+    public init(contentType: String, text: String) {
+        status = 200
+        self.contentType = contentType
+        body = Array(text.utf8)
+    }
+
+    /// Why something was not done.
+    ///
+    /// - Parameters:
+    ///   - status: The HTTP status.
+    ///   - text: The reason in a line.
+    ///   - details: Each thing that is wrong, if there may be several.
+    /// - Returns: An object with `error`, and `problems` if there are details.
+    public static func problem(_ status: Int, _ text: String, details: [String] = []) -> AdminAnswer {
+        var json = JSONText()
+        json.beginObject()
+        json.key("error")
+        json.string(text)
+        if !details.isEmpty {
+            json.key("problems")
+            json.beginArray()
+            for detail in details { json.string(detail) }
+            json.endArray()
+        }
+        json.endObject()
+        json.endLine()
+        return AdminAnswer(status: status, json)
+    }
+}

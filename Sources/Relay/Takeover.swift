@@ -1,0 +1,71 @@
+internal import Glibc
+
+/// The new process's part: it gets the listening sockets of the running one, and says when it accepts on them.
+///
+/// Connections that wait in a listening socket wait there still, whichever process accepts them. Until ``finish()`` the
+/// running process goes on as before; if the new one dies or gives up, nothing has happened.
+///
+/// The calls wait for the other process, some seconds at most.
+public final class Takeover: Sendable {
+    /// How long the running process may take for an answer, in milliseconds.
+    public static let answerMilliseconds: Int32 = 5000
+
+    /// What the running process listens on.
+    public let sockets: [ListeningSocket]
+    private let channel: TakeoverChannel
+    private let name: String
+
+    /// Asks the running process for its sockets.
+    ///
+    /// - Parameter port: The port of the first relay listener, by which the processes find each other.
+    /// - Returns: `nil` when no process can be taken over from.
+    /// - Throws: ``TakeoverError`` when there is one and it does not come to an agreement; it goes on.
+    public static func begin(port: UInt16) throws(TakeoverError) -> Takeover? {
+        let name = TakeoverWords.name(port)
+        let descriptor = Linux.localConnect(name)
+        if descriptor == -ECONNREFUSED { return nil }
+        guard descriptor >= 0 else { throw .system(Linux.message(descriptor)) }
+        let channel = TakeoverChannel(owning: descriptor)
+        // Whoever has the name could hand over sockets that are not what they seem.
+        try channel.checkPeer()
+        try channel.send(TakeoverWords.hello, milliseconds: answerMilliseconds)
+        var sockets: [ListeningSocket] = []
+        var toCome = 1
+        while toCome > 0 {
+            let received = try TakeoverWords.sockets(channel.receive(milliseconds: answerMilliseconds))
+            sockets += received.sockets
+            guard sockets.count <= TakeoverWords.maxSockets else { throw .protocolViolation }
+            toCome = received.1
+        }
+        return Takeover(sockets, channel, name)
+    }
+
+    private init(_ sockets: [ListeningSocket], _ channel: consuming TakeoverChannel, _ name: String) {
+        self.sockets = sockets
+        self.channel = channel
+        self.name = name
+    }
+
+    /// Closes the sockets that nobody has taken, and has the running process stop accepting.
+    ///
+    /// To be called once, when workers accept on the sockets. Afterwards the name is free for this process's own
+    /// ``TakeoverServer``.
+    ///
+    /// - Throws: ``TakeoverError`` when the running process goes on; this one had better end.
+    public func finish() throws(TakeoverError) {
+        for socket in sockets { socket.close() }
+        do throws(TakeoverError) {
+            try channel.send(TakeoverWords.ready, milliseconds: Self.answerMilliseconds)
+            try channel.receive(TakeoverWords.bye, milliseconds: Self.answerMilliseconds)
+        } catch {
+            // A process that died instead of answering does not go on.
+            guard error == .ended, isNameFree else { throw error }
+        }
+    }
+
+    private var isNameFree: Bool {
+        let descriptor = Linux.localConnect(name)
+        if descriptor >= 0 { Linux.close(descriptor) }
+        return descriptor == -ECONNREFUSED
+    }
+}

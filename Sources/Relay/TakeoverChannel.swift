@@ -1,0 +1,181 @@
+internal import Calls
+internal import Glibc
+internal import Wire
+
+/// Why a takeover did not come about.
+public enum TakeoverError: Error, Equatable, Sendable {
+    /// The process at the other end belongs to another user.
+    case foreignPeer(user: UInt32)
+    /// The other process does not want to; the word is its reason.
+    case refused(String)
+    /// The other process said what the protocol does not allow.
+    case protocolViolation
+    /// The other process was silent for too long.
+    case timedOut
+    /// The other process has gone.
+    case ended
+    /// This process was told to stop meanwhile.
+    case stopped
+    /// There is no one to whom so many sockets could be given.
+    case tooManySockets(Int)
+    /// The system refused something; the text is its own.
+    case system(String)
+}
+
+/// The words of takeover, version 1.
+///
+/// Each message is one packet of an abstract local socket, lines of words, and may carry descriptors:
+///
+///     successor     weir-takeover 1
+///     predecessor   sockets 2 0                       so many with this message, so many still to come
+///                   relay provider 127.0.0.1:16006
+///                   admin 127.0.0.1:16080
+///     successor     ready                             it accepts on them
+///     predecessor   bye                               it does not any more, and the name is free
+///
+/// Instead of sockets a predecessor may answer `refused` and a reason.
+enum TakeoverWords {
+    static let hello = "weir-takeover 1"
+    static let ready = "ready"
+    static let bye = "bye"
+    static let refused = "refused"
+    static let sockets = "sockets"
+    static let maxSockets = 256
+    /// The longest line is one socket's: two words and an address.
+    static let maxMessageBytes = (Linux.maxDescriptorsPerMessage + 1) * 96
+
+    /// The name of the socket, which the network namespace has once.
+    static func name(_ port: UInt16) -> String { "weir-takeover-\(port)" }
+
+    /// A message that hands over some sockets.
+    static func text(_ sockets: some Collection<ListeningSocket>, toCome: Int) -> String {
+        var text = "\(Self.sockets) \(sockets.count) \(toCome)"
+        for socket in sockets { text += "\n\(word(socket.kind)) \(socket.address)" }
+        return text
+    }
+
+    /// The sockets of such a message, and how many are still to come.
+    ///
+    /// What a socket is said to be is compared with what it is; when anything is wrong, all are closed.
+    static func sockets(_ message: TakeoverChannel.Message) throws(TakeoverError) -> (sockets: [ListeningSocket], Int) {
+        let lines = message.text.split(separator: "\n", omittingEmptySubsequences: false)
+        let head = lines[0].split(separator: " ")
+        guard
+            head.count == 3,
+            head[0] == sockets,
+            let count = Int(head[1]),
+            let toCome = Int(head[2]),
+            count > 0,
+            count == message.descriptors.count,
+            count == lines.count - 1,
+            0...maxSockets ~= toCome
+        else {
+            message.closeDescriptors()
+            if head.count == 2, head[0] == refused { throw .refused(String(head[1].prefix(64))) }
+            throw .protocolViolation
+        }
+        // Each is somebody's before the first is looked at, so that none is left over.
+        let made = zip(lines.dropFirst(), message.descriptors).map { line, descriptor in
+            socket(descriptor, line.split(separator: " ", maxSplits: 3))
+        }
+        let sockets = made.compactMap { $0 }
+        guard sockets.count == count else { throw .protocolViolation }
+        return (sockets, toCome)
+    }
+
+    private static func socket(_ descriptor: Int32, _ words: [Substring]) -> ListeningSocket? {
+        let kind: ListeningSocket.Kind? =
+            switch words.dropLast().joined(separator: " ") {
+            case "relay provider": .relay(.provider)
+            case "relay consumer": .relay(.consumer)
+            case "admin": .admin
+            case "metrics": .metrics
+            default: nil
+            }
+        guard let kind else {
+            Linux.close(descriptor)
+            return nil
+        }
+        guard let socket = ListeningSocket(owning: descriptor, kind: kind) else { return nil }
+        return words.last.map(String.init) == socket.address.description ? socket : nil
+    }
+
+    private static func word(_ kind: ListeningSocket.Kind) -> String {
+        switch kind {
+        case .relay(let side): "relay \(side.label)"
+        case .admin: "admin"
+        case .metrics: "metrics"
+        }
+    }
+}
+
+/// One end of a connection between the two processes.
+struct TakeoverChannel: ~Copyable {
+    /// A packet.
+    struct Message {
+        let text: String
+        let descriptors: [Int32]
+
+        func closeDescriptors() { for descriptor in descriptors { Linux.close(descriptor) } }
+    }
+
+    private let descriptor: Int32
+    /// Readable when waiting is to end; -1 for nothing.
+    private let stop: Int32
+
+    init(owning descriptor: Int32, stop: Int32 = -1) {
+        self.descriptor = descriptor
+        self.stop = stop
+    }
+
+    deinit { Linux.close(descriptor) }
+
+    /// Takes the other end for another user's, unless that user may do everything anyway.
+    func checkPeer() throws(TakeoverError) {
+        guard let user = Linux.peerUser(descriptor) else { throw .ended }
+        guard user == Linux.effectiveUser || user == 0 else { throw .foreignPeer(user: user) }
+    }
+
+    func send(_ text: String, _ descriptors: [Int32] = [], milliseconds: Int32) throws(TakeoverError) {
+        try wait(toWrite: true, milliseconds)
+        let result = Linux.send(descriptor, Array(text.utf8), descriptors)
+        guard result < 0 else { return }
+        throw Self.error(Int32(clamping: result))
+    }
+
+    func receive(milliseconds: Int32) throws(TakeoverError) -> Message {
+        try wait(toWrite: false, milliseconds)
+        let received = Linux.receive(descriptor, limit: TakeoverWords.maxMessageBytes)
+        guard received.result >= 0 else { throw Self.error(Int32(clamping: received.result)) }
+        let message = Message(text: String(decoding: received.bytes, as: UTF8.self), descriptors: received.descriptors)
+        guard received.result > 0 else {
+            message.closeDescriptors()
+            throw .ended
+        }
+        return message
+    }
+
+    /// Receives a message that must be this one.
+    func receive(_ text: String, milliseconds: Int32) throws(TakeoverError) {
+        let message = try receive(milliseconds: milliseconds)
+        message.closeDescriptors()
+        guard message.text == text, message.descriptors.isEmpty else { throw .protocolViolation }
+    }
+
+    private func wait(toWrite: Bool, _ milliseconds: Int32) throws(TakeoverError) {
+        switch Linux.wait(descriptor, toWrite: toWrite, stop: stop, milliseconds: milliseconds) {
+        case .ready: return
+        case .stopped: throw .stopped
+        case .timedOut: throw .timedOut
+        case .failed(let error): throw Self.error(error)
+        }
+    }
+
+    private static func error(_ number: Int32) -> TakeoverError {
+        switch -number {
+        case EPIPE, ECONNRESET: .ended
+        case EMSGSIZE: .protocolViolation
+        default: .system(Linux.message(number))
+        }
+    }
+}

@@ -1,0 +1,207 @@
+internal import Synchronization
+
+/// The running process's part: it hands its listening sockets to the process that is to replace it.
+///
+/// It waits on a local socket of the abstract kind, which the processes of one network namespace share, on a thread of
+/// its own, and answers one process at a time, of its own user or root only. It ends once its sockets were taken over.
+public final class TakeoverServer: Sendable {
+    /// How long the other process may be silent.
+    public struct Timeouts: Sendable {
+        /// Until it has said what it wants, in milliseconds.
+        public var requestMilliseconds: Int32 = 5000
+        /// Until it accepts on the sockets it was given, in milliseconds.
+        public var readyMilliseconds: Int32 = 30_000
+
+        /// The defaults.
+        public init() {}
+    }
+
+    /// What happened so far.
+    public struct Counts: Equatable, Sendable {
+        /// Peers of other users.
+        public var foreign = 0
+        /// Peers that did not come to an end for other reasons: they were silent, talked nonsense, died.
+        public var dropped = 0
+        /// Peers that were sent the sockets.
+        public var handedOver = 0
+    }
+
+    /// What the owner is told, on the server's thread.
+    public enum Event: Sendable {
+        /// A peer did not take over, and all goes on as before.
+        case failed(TakeoverError)
+        /// Another process accepts on the sockets: this one is to stop accepting, and to drain.
+        case takenOver
+    }
+
+    private let loop: TakeoverLoop
+
+    /// Starts to wait for a successor.
+    ///
+    /// - Parameters:
+    ///   - port: The port of the first relay listener, by which the processes find each other.
+    ///   - timeouts: How long a successor may be silent.
+    ///   - sockets: Makes duplicates of the sockets to hand over, at most 256; called for each successor.
+    ///   - onEvent: Told what happens.
+    /// - Throws: ``TakeoverError/system(_:)`` when another process has the name or the system is out of something.
+    public init(
+        port: UInt16,
+        timeouts: Timeouts = Timeouts(),
+        sockets: @escaping @Sendable () throws(RelayError) -> [ListeningSocket],
+        onEvent: @escaping @Sendable (Event) -> Void
+    ) throws(TakeoverError) {
+        guard let stop = Mailbox() else { throw .system("no event descriptor") }
+        let listener = Linux.localListen(TakeoverWords.name(port))
+        guard listener >= 0 else { throw .system(Linux.message(listener)) }
+        let loop = TakeoverLoop(
+            listener: listener,
+            stop: stop,
+            timeouts: timeouts,
+            sockets: sockets,
+            onEvent: onEvent
+        )
+        let result = Linux.startThread(named: "weir-takeover") { loop.run() }
+        guard result >= 0 else {
+            Linux.close(listener)
+            throw .system(Linux.message(result))
+        }
+        self.loop = loop
+    }
+
+    deinit { loop.requestStop() }
+
+    /// What happened so far.
+    public var counts: Counts { loop.counts }
+
+    /// Hands over nothing any more; returns when the name is free.
+    ///
+    /// One that is not stopped explicitly stops when nobody refers to it any more.
+    public func stop() async {
+        loop.requestStop()
+        await loop.ended()
+    }
+}
+
+/// The server's thread.
+private final class TakeoverLoop: Sendable {
+    private struct State {
+        var counts = TakeoverServer.Counts()
+        var isOver = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let listener: Int32
+    private let stop: Mailbox
+    private let timeouts: TakeoverServer.Timeouts
+    private let sockets: @Sendable () throws(RelayError) -> [ListeningSocket]
+    private let onEvent: @Sendable (TakeoverServer.Event) -> Void
+    private let state = Mutex(State())
+
+    init(
+        listener: Int32,
+        stop: Mailbox,
+        timeouts: TakeoverServer.Timeouts,
+        sockets: @escaping @Sendable () throws(RelayError) -> [ListeningSocket],
+        onEvent: @escaping @Sendable (TakeoverServer.Event) -> Void
+    ) {
+        self.listener = listener
+        self.stop = stop
+        self.timeouts = timeouts
+        self.sockets = sockets
+        self.onEvent = onEvent
+    }
+
+    var counts: TakeoverServer.Counts { state.withLock { $0.counts } }
+
+    func requestStop() { Linux.signal(stop.event) }
+
+    func run() {
+        var successor = nextSuccessor()
+        // The name must be free when the successor hears of it.
+        Linux.close(listener)
+        if successor != nil {
+            onEvent(.takenOver)
+            try? successor?.send(TakeoverWords.bye, milliseconds: timeouts.requestMilliseconds)
+            successor = nil
+        }
+        let waiters = state.withLock { state in
+            state.isOver = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func ended() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if !state.isOver { state.waiters.append(continuation) }
+                return state.isOver
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    /// Waits until a process has taken over; `nil` when there is to be none.
+    private func nextSuccessor() -> TakeoverChannel? {
+        while true {
+            guard case .ready = Linux.wait(listener, stop: stop.event, milliseconds: -1) else { return nil }
+            let descriptor = Linux.localAccept(listener)
+            guard descriptor >= 0 else {
+                // Out of descriptors, most likely: the peer waits, and asking again at once would not help.
+                if case .stopped = Linux.wait(-1, stop: stop.event, milliseconds: 100) { return nil }
+                continue
+            }
+            let channel = TakeoverChannel(owning: descriptor, stop: stop.event)
+            do throws(TakeoverError) {
+                try serve(channel)
+                return channel
+            } catch .stopped {
+                return nil
+            } catch {
+                failed(error)
+            }
+        }
+    }
+
+    /// Gives a peer the sockets, and returns once it accepts on them.
+    private func serve(_ channel: borrowing TakeoverChannel) throws(TakeoverError) {
+        try channel.checkPeer()
+        let request = timeouts.requestMilliseconds
+        do throws(TakeoverError) {
+            try channel.receive(TakeoverWords.hello, milliseconds: request)
+        } catch .protocolViolation {
+            try? channel.send("\(TakeoverWords.refused) version", milliseconds: request)
+            throw .protocolViolation
+        }
+        do throws(TakeoverError) {
+            try handOver(channel, request)
+        } catch {
+            try? channel.send("\(TakeoverWords.refused) sockets", milliseconds: request)
+            throw error
+        }
+        state.withLock { $0.counts.handedOver += 1 }
+        try channel.receive(TakeoverWords.ready, milliseconds: timeouts.readyMilliseconds)
+    }
+
+    private func handOver(_ channel: borrowing TakeoverChannel, _ milliseconds: Int32) throws(TakeoverError) {
+        let sockets: [ListeningSocket]
+        do throws(RelayError) { sockets = try self.sockets() } catch { throw .system("\(error)") }
+        guard 1...TakeoverWords.maxSockets ~= sockets.count else { throw .tooManySockets(sockets.count) }
+        var rest = sockets[...]
+        while !rest.isEmpty {
+            let some = rest.prefix(Linux.maxDescriptorsPerMessage)
+            rest = rest.dropFirst(some.count)
+            let text = TakeoverWords.text(some, toCome: rest.count)
+            try channel.send(text, some.map(\.descriptor), milliseconds: milliseconds)
+        }
+        withExtendedLifetime(sockets) {}
+    }
+
+    private func failed(_ error: TakeoverError) {
+        state.withLock { state in
+            if case .foreignPeer = error { state.counts.foreign += 1 } else { state.counts.dropped += 1 }
+        }
+        onEvent(.failed(error))
+    }
+}

@@ -1,0 +1,180 @@
+internal import ArgumentParser
+internal import Glibc
+internal import Settings
+
+/// `weir drain`: takes a running Weir's service, or a part of it, out of use.
+struct DrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "drain",
+        abstract: "Takes the service beside a running Weir, or a part of it, out of use.",
+        discussion: """
+            Consumers are told at once; what they send in the grace still passes, then it is refused where their \
+            protocol lets them try elsewhere; connections are closed when they are idle, or at the deadline. Without \
+            --interface the whole service is drained. With --wait the exit code is 0 once no call is in flight and 75 \
+            when that was not so at the deadline.
+            """
+    )
+
+    @OptionGroup var place: AdminOptions
+    @OptionGroup var target: DrainTargetOptions
+
+    @Option(help: "How long requests still pass: 500ms, 10s, 1m (default: Weir's drain.grace).")
+    var grace: String?
+
+    @Option(help: "After how long connections are closed that are not idle (default: Weir's drain.deadline).")
+    var deadline: String?
+
+    @Option(help: "Why, for those who look at the report and for consumers that are refused.")
+    var reason: String?
+
+    @Flag(help: "Wait until nothing is in flight, or for the deadline.")
+    var wait = false
+
+    @Flag(help: "Start nothing, print how far drains have come.")
+    var status = false
+
+    func validate() throws {
+        try target.check()
+        guard !status || (target.interface == nil && grace == nil && deadline == nil && reason == nil) else {
+            throw ValidationError("--status takes nothing but --wait, --admin and --config")
+        }
+        for (flag, text) in [("--grace", grace), ("--deadline", deadline)] {
+            if let text, Duration(settingText: text) == nil {
+                throw ValidationError("\(flag) takes a time such as 500ms, 10s or 1m")
+            }
+        }
+    }
+
+    func run() throws {
+        signal(SIGPIPE, SIG_IGN)
+        let client = try DrainClient(place)
+        if !status {
+            let own = [("grace", grace), ("deadline", deadline), ("reason", reason)]
+            let parameters = target.parameters + own.compactMap { name, value in value.map { (name, $0) } }
+            _ = try client.send("POST", parameters)
+        }
+        if wait { try client.wait() }
+        try client.show()
+        if wait, try !client.isIdle { throw ExitStatus.temporary }
+    }
+}
+
+/// `weir undrain`: undoes a drain.
+struct UndrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "undrain",
+        abstract: "Undoes a drain, at any stage.",
+        discussion: "Takes the --interface and --method that the drain was started with."
+    )
+
+    @OptionGroup var place: AdminOptions
+    @OptionGroup var target: DrainTargetOptions
+
+    func validate() throws { try target.check() }
+
+    func run() throws {
+        signal(SIGPIPE, SIG_IGN)
+        let client = try DrainClient(place)
+        _ = try client.send("DELETE", target.parameters)
+        try client.show()
+    }
+}
+
+/// What is to be drained or not.
+struct DrainTargetOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The interface, in all its versions and groups.", valueName: "name"))
+    var interface: String?
+
+    @Option(help: ArgumentHelp("A method of the interface.", valueName: "name"))
+    var method: String?
+
+    func check() throws {
+        guard method == nil || interface != nil else { throw ValidationError("--method needs --interface") }
+    }
+
+    /// By the names that `/v1/drain` has for it.
+    var parameters: [(name: String, value: String)] {
+        [("interface", interface), ("method", method)].compactMap { name, value in value.map { (name, $0) } }
+    }
+}
+
+/// Asks a running Weir about drains.
+struct DrainClient {
+    private static let pollMicroseconds: UInt32 = 200_000
+
+    private let address: NetworkAddress
+    private let token: String?
+
+    init(_ place: AdminOptions) throws {
+        address = try place.address()
+        token = try place.settings().admin.token
+    }
+
+    /// Sends a change or a question; what goes wrong is printed.
+    func send(_ method: String, _ parameters: [(name: String, value: String)]) throws -> [UInt8] {
+        do throws(TapProblem) {
+            let call = AdminCall(method: method, path: "/v1/drain", parameters: parameters, token: token)
+            return try call.send(to: address)
+        } catch {
+            Output.error("\(address): \(error)")
+            if case .refused(404, _) = error { throw ExitStatus.usage }
+            throw error.isOurs ? ExitStatus.usage : ExitStatus.unavailable
+        }
+    }
+
+    /// The lines of the report.
+    private func report() throws -> [TapLine] {
+        try send("GET", [("format", "lines")]).split(separator: UInt8(ascii: "\n")).compactMap { TapLine($0) }
+    }
+
+    /// Whether nothing more is waited for.
+    var isIdle: Bool {
+        get throws { try report().last?["idle"] == "true" }
+    }
+
+    /// Waits until nothing is in flight, or every drain's deadline has passed.
+    func wait() throws {
+        while true {
+            let lines = try report()
+            let drains = lines.filter { $0["kind"] == "drain" }
+            if lines.last?["idle"] == "true" || drains.allSatisfy({ $0["stage"] == "ended" }) { return }
+            usleep(Self.pollMicroseconds)
+        }
+    }
+
+    /// Prints the report: lines for people on a terminal, JSON otherwise.
+    func show() throws {
+        guard Output.isTerminal else {
+            _ = Output.write(try send("GET", []))
+            return
+        }
+        for line in try report() {
+            switch line["kind"] {
+            case "drain": print(Self.drain(line))
+            case "connection": print(Self.connection(line))
+            default: if line["drains"] == "0" { print("nothing is drained") }
+            }
+        }
+    }
+
+    private static func drain(_ line: TapLine) -> String {
+        func field(_ name: String) -> String { line[name] ?? "" }
+        let method = field("method").isEmpty ? "" : "." + field("method")
+        let target = field("interface").isEmpty ? "the service" : field("interface") + method
+        var text = "\(target): \(field("stage")) after \(field("age_seconds")) s"
+        text += " (grace \(field("grace_seconds")) s, deadline \(field("deadline_seconds")) s)"
+        text += ", \(field("in_flight")) in flight, \(field("passed_calls")) still came and passed"
+        text += ", \(field("rejected_calls")) refused, \(field("closed_connections")) connections closed"
+        if !field("reason").isEmpty { text += "; \(field("reason"))" }
+        if !field("qos_command").isEmpty { text += "\n  QOS \(field("qos_command")): \(field("qos_answer"))" }
+        return text
+    }
+
+    private static func connection(_ line: TapLine) -> String {
+        func field(_ name: String) -> String { line[name] ?? "" }
+        let consumer = field("consumer").isEmpty ? "" : " " + field("consumer")
+        let signals = field("signals").isEmpty ? "told nothing" : field("signals")
+        let late = field("late_calls") == "0" ? "" : ", still sends: \(field("late_calls")) calls"
+        return "  \(field("peer"))\(consumer) \(field("protocol")): \(signals), \(field("in_flight")) in flight\(late)"
+    }
+}

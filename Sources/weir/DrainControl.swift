@@ -1,0 +1,143 @@
+internal import Admin
+internal import Calls
+internal import Policy
+internal import Relay
+internal import Settings
+internal import Synchronization
+internal import Telemetry
+
+/// Starts and undoes drains, and says how far they have come.
+final class DrainControl: Sendable {
+    let registry = DrainRegistry()
+    private let settings: DrainSettings
+    /// What the application's QOS answered, by target.
+    private let answers = Mutex<[DrainTarget: QOSAnswer]>([:])
+
+    /// What an application was asked and answered.
+    struct QOSAnswer: Sendable {
+        var command: String
+        var answer: String
+    }
+
+    init(_ settings: DrainSettings) { self.settings = settings }
+
+    /// Where the application takes commands, if it is to be asked.
+    var qos: NetworkAddress? { settings.qos }
+
+    /// A drain as it was asked for over the admin API.
+    ///
+    /// - Parameter parameters: `interface`, `method`, `grace`, `deadline`, `reason`.
+    /// - Returns: A drain that begins now.
+    /// - Throws: What is wrong with them.
+    func order(_ parameters: [AdminAction.Parameter]) throws(DrainProblem) -> DrainOrder {
+        var draft = Draft(grace: settings.grace, deadline: settings.deadline)
+        for parameter in parameters { try draft.take(parameter) }
+        return DrainOrder(
+            target: try draft.target(),
+            reason: draft.reason,
+            now: Output.now(),
+            grace: draft.grace.nanoseconds,
+            deadline: draft.deadline.nanoseconds
+        )
+    }
+
+    /// The target of parameters that name nothing else.
+    func target(_ parameters: [AdminAction.Parameter]) throws(DrainProblem) -> DrainTarget {
+        var draft = Draft(grace: .zero, deadline: .zero)
+        for parameter in parameters {
+            guard parameter.name == "interface" || parameter.name == "method" else {
+                throw DrainProblem(reason: "\(parameter.name): unknown, known are interface, method")
+            }
+            try draft.take(parameter)
+        }
+        return try draft.target()
+    }
+
+    /// The drain of the whole service before the process ends.
+    func orderOfEnd() -> DrainOrder {
+        DrainOrder(
+            target: .service,
+            reason: "",
+            now: Output.now(),
+            grace: settings.grace.nanoseconds,
+            deadline: settings.deadline.nanoseconds
+        )
+    }
+
+    /// Keeps what the application answered.
+    func note(_ answer: QOSAnswer?, _ target: DrainTarget) { answers.withLock { $0[target] = answer } }
+
+    func answer(_ target: DrainTarget) -> QOSAnswer? { answers.withLock { $0[target] } }
+
+    /// What is on the metrics page.
+    var readings: DrainReadings {
+        let now = Output.now()
+        var states = [DrainReadings.State(interface: "", method: "", value: 0)]
+        for order in registry.current {
+            let value = order.stage(at: now).rawValue
+            if order.target.isService {
+                states[0].value = value
+            } else {
+                states.append(
+                    DrainReadings.State(interface: order.target.interface, method: order.target.method, value: value)
+                )
+            }
+        }
+        return DrainReadings(
+            states: states,
+            signals: DrainSignal.allCases.map { (signal: $0.label.description, count: registry.count(of: $0)) }
+        )
+    }
+}
+
+/// Why something cannot be drained.
+struct DrainProblem: Error {
+    var reason: String
+}
+
+/// A drain in the making.
+private struct Draft {
+    private static let maxNameBytes = 512
+    private static let longest = Duration.seconds(24 * 3600)
+
+    var interface = ""
+    var method = ""
+    var reason = ""
+    var grace: Duration
+    var deadline: Duration
+
+    mutating func take(_ parameter: AdminAction.Parameter) throws(DrainProblem) {
+        switch parameter.name {
+        case "interface": interface = try name(parameter)
+        case "method": method = try name(parameter)
+        case "reason":
+            reason = try name(parameter)
+        case "grace": grace = try duration(parameter)
+        case "deadline": deadline = try duration(parameter)
+        default:
+            throw DrainProblem(
+                reason: "\(parameter.name): unknown, known are interface, method, grace, deadline, reason"
+            )
+        }
+    }
+
+    func target() throws(DrainProblem) -> DrainTarget {
+        guard method.isEmpty || !interface.isEmpty else { throw DrainProblem(reason: "method: needs an interface") }
+        return DrainTarget(interface: interface, method: method)
+    }
+
+    private func name(_ parameter: AdminAction.Parameter) throws(DrainProblem) -> String {
+        let value = parameter.value
+        guard value.utf8.count <= Self.maxNameBytes, value.unicodeScalars.allSatisfy({ $0.value >= 0x20 }) else {
+            throw DrainProblem(reason: "\(parameter.name): at most \(Self.maxNameBytes) bytes, no control characters")
+        }
+        return value
+    }
+
+    private func duration(_ parameter: AdminAction.Parameter) throws(DrainProblem) -> Duration {
+        guard let duration = Duration(settingText: parameter.value), duration <= Self.longest else {
+            throw DrainProblem(reason: "\(parameter.name): not a time such as 500ms, 10s, 1m, up to 24h")
+        }
+        return duration
+    }
+}

@@ -1,0 +1,131 @@
+internal import Calls
+internal import Policy
+internal import Relay
+internal import Telemetry
+internal import Wire
+
+/// How far drains have come: what `/v1/drain` answers.
+struct DrainReport {
+    /// A drain and what is left of its calls.
+    struct Drain {
+        var order: DrainOrder
+        var stage: DrainStage
+        /// Calls begun and not ended.
+        var inFlight: Int64
+        /// What the application's QOS was asked and answered.
+        var qos: DrainControl.QOSAnswer?
+
+        /// Whether nothing more is waited for: consumers had their time, and no call is in flight.
+        var isIdle: Bool { stage >= .reject && inFlight == 0 }
+    }
+
+    let now: UInt64
+    var drains: [Drain]
+    /// The connections of consumers.
+    var connections: [ConnectionReport]
+    /// The names of callers by number.
+    var callers: [String]
+
+    /// Whether every drain has nothing left to wait for.
+    var isIdle: Bool { drains.allSatisfy(\.isIdle) }
+
+    /// The report as one object.
+    var json: JSONText {
+        var json = JSONText()
+        json.beginObject()
+        json.key("idle")
+        json.bool(isIdle)
+        json.key("drains")
+        json.beginArray()
+        for drain in drains { write(drain, to: &json) }
+        json.endArray()
+        json.key("connections")
+        json.beginArray()
+        for connection in connections { write(connection, to: &json) }
+        json.endArray()
+        json.endObject()
+        json.endLine()
+        return json
+    }
+
+    /// The report as a line an object: each drain, each connection, and last whether all are idle.
+    var lines: JSONText {
+        var json = JSONText()
+        for drain in drains {
+            write(drain, to: &json)
+            json.endLine()
+        }
+        for connection in connections {
+            write(connection, to: &json)
+            json.endLine()
+        }
+        json.beginObject()
+        json.key("kind")
+        json.string("end")
+        json.key("idle")
+        json.bool(isIdle)
+        json.key("drains")
+        json.number(drains.count)
+        json.key("in_flight")
+        json.number(drains.reduce(0) { $0 + $1.inFlight })
+        json.endObject()
+        json.endLine()
+        return json
+    }
+
+    private func write(_ drain: Drain, to json: inout JSONText) {
+        let order = drain.order
+        json.beginObject()
+        let texts: [(StaticString, String)] = [
+            ("kind", "drain"), ("interface", order.target.interface), ("method", order.target.method),
+            ("reason", order.reason), ("stage", drain.stage.label.description),
+        ]
+        for (name, text) in texts {
+            json.key(name)
+            json.string(text)
+        }
+        let times: [(StaticString, UInt64)] = [
+            ("age_seconds", now &- order.start), ("grace_seconds", order.rejectTime &- order.start),
+            ("deadline_seconds", order.deadline &- order.start),
+        ]
+        for (name, nanoseconds) in times {
+            json.key(name)
+            json.number(Double(nanoseconds / 1_000_000) / 1000)
+        }
+        json.key("in_flight")
+        json.number(drain.inFlight)
+        json.key("passed_calls")
+        json.number(order.passedCalls)
+        json.key("rejected_calls")
+        json.number(order.rejectedCalls)
+        json.key("closed_connections")
+        json.number(order.closedConnections)
+        json.key("qos_command")
+        json.string(drain.qos?.command ?? "")
+        json.key("qos_answer")
+        json.string(drain.qos?.answer ?? "")
+        json.endObject()
+    }
+
+    private func write(_ connection: ConnectionReport, to json: inout JSONText) {
+        json.beginObject()
+        json.key("kind")
+        json.string("connection")
+        json.key("id")
+        json.number(connection.id)
+        json.key("peer")
+        json.string(connection.peer.description)
+        json.key("consumer")
+        let name = connection.callerName
+        json.string(name.isEmpty ? CallerRegistry.name(of: connection.caller, in: callers) : name)
+        json.key("protocol")
+        json.string(literal: connection.connectionProtocol.label)
+        json.key("signals")
+        json.string(connection.drainSignals.all.map(\.label.description).joined(separator: " "))
+        json.key("late_calls")
+        json.number(connection.lateCalls)
+        json.key("in_flight")
+        json.number(connection.inFlight)
+        json.endObject()
+    }
+}

@@ -1,0 +1,95 @@
+internal import Admin
+internal import Calls
+internal import Policy
+internal import Relay
+internal import Settings
+internal import Synchronization
+internal import Telemetry
+
+/// The limits in force: where they come from, and what the admin API says of them.
+final class LimitsControl: Sendable {
+    let registry: LimitRegistry
+    /// Whether the limits in force came over the admin API and not from files.
+    private let isReplaced = Mutex(false)
+
+    /// Puts limits in force.
+    ///
+    /// - Throws: What is wrong with them.
+    init(_ document: LimitsDocument) throws(LimitSetError) {
+        registry = LimitRegistry(
+            try LimitSet(
+                definitions: document.definitions,
+                budgetBytes: document.budgetBytes,
+                clock: { Output.now() }
+            )
+        )
+    }
+
+    /// Puts other limits in force; those that are the same go on counting.
+    ///
+    /// - Parameters:
+    ///   - document: The limits.
+    ///   - isFromFiles: Whether they are those of the files.
+    /// - Throws: What is wrong with them; the old ones stay in force then.
+    func replace(_ document: LimitsDocument, isFromFiles: Bool) throws(LimitSetError) {
+        try registry.replace(definitions: document.definitions, budgetBytes: document.budgetBytes)
+        isReplaced.withLock { $0 = !isFromFiles }
+    }
+
+    /// How each limit has decided, for the metrics page.
+    var readings: [LimitReadings] {
+        registry.current.limits.map { limit in
+            let counts = limit.counts
+            return LimitReadings(
+                name: limit.definition.name,
+                allowed: counts.allowed,
+                rejected: counts.rejected,
+                wouldReject: counts.wouldReject
+            )
+        }
+    }
+
+    /// The answer of `/v1/limits`.
+    var report: JSONText {
+        let set = registry.current
+        var json = JSONText()
+        json.beginObject()
+        json.key("from")
+        json.string(isReplaced.withLock { $0 } ? "api, until the next reload" : "files")
+        json.key("budget_bytes")
+        json.number(set.budgetBytes)
+        json.key("worst_case_bytes")
+        json.number(set.worstCaseBytes)
+        json.key("limits")
+        json.beginArray()
+        for limit in set.limits { limit.write(to: &json) }
+        json.endArray()
+        json.endObject()
+        json.endLine()
+        return json
+    }
+}
+
+extension Limit {
+    /// Appends the limit and how it has decided as an object.
+    fileprivate func write(to json: inout JSONText) {
+        let counts = counts
+        json.beginObject()
+        json.key("name")
+        json.string(definition.name)
+        json.key("algorithm")
+        json.string(definition.algorithm.name)
+        json.key("mode")
+        json.string(definition.mode.rawValue)
+        let numbers: [(StaticString, UInt64)] = [
+            ("allowed", counts.allowed), ("rejected", counts.rejected), ("would_reject", counts.wouldReject),
+            ("matches_given_up", counts.givenUp), ("keys_in_use", UInt64(keysInUse)),
+            ("bytes_in_use", UInt64(bytesInUse)),
+        ]
+        for (name, number) in numbers {
+            json.key(name)
+            json.number(number)
+        }
+        json.endObject()
+    }
+}

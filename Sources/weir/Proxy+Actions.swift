@@ -1,0 +1,136 @@
+internal import Admin
+internal import Calls
+internal import Export
+internal import Policy
+internal import Relay
+internal import Settings
+internal import Synchronization
+internal import Telemetry
+
+/// What the admin API is asked to do.
+extension Proxy {
+    func perform(_ action: AdminAction) async -> AdminAnswer {
+        switch action {
+        case .settings: return AdminAnswer(contentType: "application/yaml", text: settings.yamlText)
+        case .reload:
+            guard let reload = reload.withLock({ $0 }) else { return .problem(503, "there are no files to read") }
+            return await reload()
+        default: break
+        }
+        guard settings.inspection.isEnabled else { return .problem(503, "inspection is switched off") }
+        switch action {
+        case .limits: return AdminAnswer(limits.report)
+        case .replaceLimits(let text): return replaceLimits(text)
+        case .drains(let parameters): return await report(parameters)
+        case .drain(let parameters): return await drain(parameters)
+        case .undrain(let parameters): return await undrain(parameters)
+        case .settings, .reload: return .problem(503, "not available")
+        }
+    }
+
+    // MARK: Limits
+
+    private func replaceLimits(_ text: String) -> AdminAnswer {
+        let document: LimitsDocument
+        do throws(ConfigurationProblems) {
+            document = try LimitsFile.read(text: text, path: "body")
+        } catch {
+            return .problem(400, "the old limits stay in force", details: error.problems.map(\.description))
+        }
+        do throws(LimitSetError) {
+            try limits.replace(document, isFromFiles: false)
+        } catch {
+            return .problem(400, "the old limits stay in force", details: [error.description])
+        }
+        relay.limitsChanged()
+        return AdminAnswer(limits.report)
+    }
+
+    // MARK: Drains
+
+    /// How far drains have come.
+    func drainReport() async -> DrainReport {
+        let orders = drains.registry.current
+        let answers = await relay.snapshots()
+        let snapshot = MetricsSnapshot(merging: answers.snapshots, registry: registry, labels: labels)
+        let connections = await relay.connections().filter { $0.side == .provider }
+        let now = Output.now()
+        let states = orders.map { order in
+            let left = snapshot.operations.reduce(Int64(0)) { sum, report in
+                let isCovered = order.target.covers(
+                    interface: report.operation.interface,
+                    method: report.operation.method
+                )
+                return report.side == .provider && isCovered ? sum + report.inFlight : sum
+            }
+            return DrainReport.Drain(
+                order: order,
+                stage: order.stage(at: now),
+                inFlight: left,
+                qos: drains.answer(order.target)
+            )
+        }
+        return DrainReport(now: now, drains: states, connections: connections, callers: callers?.names ?? [])
+    }
+
+    private func report(_ parameters: [AdminAction.Parameter]) async -> AdminAnswer {
+        for parameter in parameters {
+            guard parameter.name == "format", ["json", "lines"].contains(parameter.value) else {
+                return .problem(400, "\(parameter.name): unknown, known is format=json or format=lines")
+            }
+        }
+        let report = await drainReport()
+        return AdminAnswer(parameters.contains { $0.value == "lines" } ? report.lines : report.json)
+    }
+
+    private func drain(_ parameters: [AdminAction.Parameter]) async -> AdminAnswer {
+        let order: DrainOrder
+        do throws(DrainProblem) {
+            order = try drains.order(parameters)
+        } catch {
+            return .problem(400, error.reason)
+        }
+        // The registry's subscribers are told first, so that consumers have somewhere else to go.
+        await askApplication(order.target, isOffline: true)
+        guard drains.registry.begin(order) else {
+            return .problem(503, "\(DrainRegistry.maxOrders) drains are under way already")
+        }
+        relay.drainsChanged()
+        return AdminAnswer(await drainReport().json)
+    }
+
+    private func undrain(_ parameters: [AdminAction.Parameter]) async -> AdminAnswer {
+        let target: DrainTarget
+        do throws(DrainProblem) {
+            target = try drains.target(parameters)
+        } catch {
+            return .problem(400, error.reason)
+        }
+        guard drains.registry.end(target) != nil else { return .problem(404, "nothing of that name is drained") }
+        relay.drainsChanged()
+        await askApplication(target, isOffline: false)
+        drains.note(nil, target)
+        return AdminAnswer(await drainReport().json)
+    }
+
+    /// Has the application take what is drained out of its registry, or put it back, if it takes commands.
+    private func askApplication(_ target: DrainTarget, isOffline: Bool) async {
+        // A method cannot be taken out by itself.
+        guard let address = drains.qos, target.method.isEmpty else { return }
+        let command = ApplicationCommand(interface: target.interface, isOffline: isOffline)
+        let answer = await command.send(to: address.description)
+        let text = "\(command.name) \(command.services)"
+        drains.note(DrainControl.QOSAnswer(command: text, answer: answer), target)
+    }
+
+    /// Begins to drain the whole service because the process is to end.
+    ///
+    /// - Returns: How long connections may take.
+    func beginEnd() -> Duration {
+        if settings.inspection.isEnabled, settings.provider.isEnabled {
+            drains.registry.begin(drains.orderOfEnd())
+            relay.drainsChanged()
+        }
+        return max(settings.drain.deadline, settings.drain.grace)
+    }
+}

@@ -1,0 +1,124 @@
+internal import Admin
+internal import Calls
+internal import Logging
+internal import Policy
+internal import Relay
+internal import ServiceLifecycle
+internal import Settings
+internal import Synchronization
+internal import UnixSignals
+
+/// Reads the configuration file and the limits again: on SIGHUP, when a file has changed, when the admin API says so.
+///
+/// Limits take effect at once, as a whole or, with a mistake in any file, not at all. Other settings need a restart;
+/// those that have changed are named.
+struct Reloading: Service {
+    /// How often files are looked at.
+    private static let interval = Duration.seconds(1)
+
+    private let options: SettingsOptions
+    private let proxy: Proxy
+    private let logger: Logger
+    /// One reload after the other.
+    private let turn = Turn()
+
+    private actor Turn {
+        /// What the settings were when they were read last.
+        var settings: WeirSettings?
+
+        func take(_ body: @Sendable (WeirSettings?) -> (WeirSettings?, AdminAnswer)) -> AdminAnswer {
+            let (read, answer) = body(settings)
+            if let read { settings = read }
+            return answer
+        }
+    }
+
+    init(options: SettingsOptions, proxy: Proxy, logger: Logger) {
+        self.options = options
+        self.proxy = proxy
+        self.logger = logger
+    }
+
+    func run() async throws {
+        proxy.reload.withLock { $0 = { await reload(because: "the admin API") } }
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await watchSignals() }
+            group.addTask { await watchFiles() }
+        }
+    }
+
+    private func watchSignals() async {
+        for await _ in await UnixSignalsSequence(trapping: .sighup).cancelOnGracefulShutdown() {
+            _ = await reload(because: "SIGHUP")
+        }
+    }
+
+    /// Looks at the files by their names, so that a file in another's place, or a link that leads elsewhere, is seen.
+    private func watchFiles() async {
+        await cancelWhenGracefulShutdown {
+            var stamps = await self.stamps()
+            while (try? await Task.sleep(for: Self.interval)) != nil {
+                let now = await self.stamps()
+                guard now != stamps else { continue }
+                stamps = now
+                _ = await reload(because: "a changed file")
+                // The settings may name other files now.
+                stamps = await self.stamps()
+            }
+        }
+    }
+
+    private func stamps() async -> [FileStamp?] {
+        let settings = await turn.settings ?? proxy.settings
+        let paths = (options.config.map { [$0] } ?? []) + settings.limitsPaths(configuration: options.config)
+        return paths.map { FileStamp(path: $0) }
+    }
+
+    // MARK: Reloading
+
+    private func reload(because cause: String) async -> AdminAnswer {
+        await turn.take { last in read(last ?? proxy.settings, because: cause) }
+    }
+
+    private func read(_ last: WeirSettings, because cause: String) -> (WeirSettings?, AdminAnswer) {
+        let settings: WeirSettings
+        do throws(SettingsFailure) {
+            settings = try options.read()
+            try put(options.limits(settings))
+        } catch {
+            for problem in error.problems { logger.error("not reloaded", metadata: ["problem": "\(problem)"]) }
+            return (nil, .problem(400, "nothing was reloaded", details: error.problems))
+        }
+        let changed = settings.keys(differingFrom: proxy.settings)
+        let limits = proxy.limits.registry.current.limits.count
+        logger.notice("reloaded", metadata: ["cause": "\(cause)", "limits": "\(limits)"])
+        if settings != last, !changed.isEmpty {
+            let keys = changed.joined(separator: " ")
+            logger.warning("settings have changed that need a restart", metadata: ["keys": "\(keys)"])
+        }
+        return (settings, Self.answer(limits: limits, changed))
+    }
+
+    private func put(_ document: LimitsDocument) throws(SettingsFailure) {
+        do throws(LimitSetError) {
+            try proxy.limits.replace(document, isFromFiles: true)
+        } catch {
+            throw SettingsFailure(problems: [error.description])
+        }
+        proxy.relay.limitsChanged()
+    }
+
+    private static func answer(limits: Int, _ changed: [String]) -> AdminAnswer {
+        var json = JSONText()
+        json.beginObject()
+        json.key("limits")
+        json.number(limits)
+        json.key("need_restart")
+        json.beginArray()
+        for key in changed { json.string(key) }
+        json.endArray()
+        json.endObject()
+        json.endLine()
+        return AdminAnswer(json)
+    }
+}

@@ -1,0 +1,122 @@
+internal import Calls
+internal import Dubbo
+internal import Inspection
+internal import PlanModel
+internal import Policy
+internal import Wire
+
+/// Drains of a fuzzed session: they come and go as a byte says, plans are carried out, and events of Weir's own are
+/// answered.
+final class FuzzDrains {
+    /// What is drained, by the lowest bits of a step.
+    private static let targets = [
+        DrainTarget.service, DrainTarget(interface: "com.x.Svc"), DrainTarget(interface: "com.x.Svc", method: "hello"),
+    ]
+
+    private let registry = DrainRegistry()
+    private let inspector: Inspector
+    private let session: Session
+    private var orders: [DrainOrder] = []
+    private var up = PlanModel()
+    /// What downstream gets, Weir's own words among it, and what it gets of upstream's.
+    private var down = PlanModel()
+    private var downAlone = PlanModel()
+    /// Events of Weir's own that nobody has answered.
+    private var events: [UInt64] = []
+    private var said = 0
+    private(set) var hasAnswered = false
+
+    init(_ inspector: Inspector, _ session: Session, _ operations: OperationRegistry) {
+        self.inspector = inspector
+        self.session = session
+        inspector.drainGate = DrainGate(registry: registry, operations: operations)
+    }
+
+    /// Whether replies wait for the end of a message downstream.
+    func isBoundaryWanted(_ direction: Direction) -> Bool { direction == .toDownstream && down.hasWaitingReplies }
+
+    /// Does what a step says.
+    ///
+    /// - Parameters:
+    ///   - step: What: 0 to 2 begin a drain, 3 to 5 undo it, 6 and 7 answer an event; above, how long the grace is.
+    ///   - now: The time.
+    ///   - plan: Any plan.
+    /// - Returns: The answer, which is to be given to the session in the direction of upstream.
+    func take(_ step: UInt8, now: UInt64, _ plan: inout Plan) -> [UInt8] {
+        // What comes together with the end of a half-told beginning that was passed on is not decided about.
+        guard session.connectionProtocol != .silent || session.isQuiet else { return [] }
+        switch step & 7 {
+        case 0...2:
+            let grace = UInt64(step >> 3 & 3) << 29
+            let target = Self.targets[Int(step & 7)]
+            let order = DrainOrder(target: target, now: now, grace: grace, deadline: grace + 1 << 29)
+            orders.append(order)
+            registry.begin(order)
+        case 3...5: registry.end(Self.targets[Int(step & 7) - 3])
+        default:
+            // Its id is another one in every run: what is half read must not depend on it.
+            guard session.isQuiet, !events.isEmpty else { return [] }
+            hasAnswered = true
+            let id = step & 1 == 0 ? events.removeFirst() : events.removeLast()
+            return [0xda, 0xbb, 0x22, 20] + (0..<8).map { UInt8(truncatingIfNeeded: id >> (56 - 8 * $0)) } + [
+                0, 0, 0, 1, 0x4e,
+            ]
+        }
+        inspector.drainsChanged()
+        plan.removeAll()
+        inspector.signalDrains(session, now: now, plan: &plan)
+        precondition(plan.edits.isEmpty && !plan.forwardsAll && !plan.closes, "a signal is no plan for bytes")
+        carryOut([], plan, .toUpstream)
+        return []
+    }
+
+    /// Carries out a plan.
+    func carryOut(_ bytes: [UInt8], _ plan: Plan, _ direction: Direction) {
+        precondition(!plan.closes, "a Dubbo connection is closed")
+        if direction == .toUpstream {
+            precondition(up.take(bytes, plan), "more is held than may be")
+            down.addReplies(plan.reply)
+            note(plan.reply)
+        } else {
+            precondition(plan.reply.isEmpty, "upstream is told something")
+            precondition(down.take(bytes, plan) && downAlone.take(bytes, plan), "more is held than may be")
+        }
+    }
+
+    /// The direction has ended: nothing of it is left.
+    func ended(_ direction: Direction) {
+        precondition((direction == .toUpstream ? up : down).heldBytes == 0, "bytes stay held behind the end")
+    }
+
+    /// Takes note of what Weir says: whole frames, each an event or a refusal.
+    private func note(_ reply: [UInt8]) {
+        said += reply.count
+        var at = 0
+        while at < reply.count {
+            guard reply.count >= at + 16, let header = try? FrameHeader(reply.span.bytes, at: at) else {
+                preconditionFailure("Weir says what is no frame")
+            }
+            at += Int(header.frameBytes)
+            precondition(at <= reply.count, "Weir says half a frame")
+            guard header.isEvent else {
+                precondition(header.status == 100 || header.status == 80, "a refusal has another status")
+                continue
+            }
+            precondition(
+                header.requestID & 1 == 1 && !events.contains(header.requestID),
+                "an event's id is not its own"
+            )
+            events.append(header.requestID)
+        }
+    }
+
+    /// What came of the drains.
+    var facts: [String] {
+        precondition(events.count <= said / 18, "more events than words")
+        return orders.map { "\($0.target) \($0.passedCalls) \($0.rejectedCalls)" }
+            + ["\(session.lateCalls) \(session.drainSignals.rawValue) \(said)"]
+    }
+
+    /// What the peers got of each other.
+    var passed: [[UInt8]] { [up.output, downAlone.output] }
+}

@@ -1,0 +1,205 @@
+import Dubbo
+import Foundation
+import Testing
+
+extension Integration {
+    /// Drains as consumers meet them, over real sockets.
+    @Suite(.serialized) struct DrainTests {
+        private static let isThere = PeerProgram.drain.isThere
+
+        @Test("The event is Dubbo Java's own, and the consumers of these tests take it as Java and dubbo-go do")
+        func reactions() throws {
+            let top = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().path
+            let pcap = try Data(contentsOf: URL(fileURLWithPath: top + "/Goldens/java/dubbo-heartbeat-shutdown.pcap"))
+            let start = try #require(pcap.firstRange(of: [0xda, 0xbb, 0xa2, 0x00]))
+            let recorded = Array(pcap[start.lowerBound..<start.lowerBound + 18])
+            let id = recorded[4..<12].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            #expect(recorded == FrameWriter.event(.readonly, requestID: id))
+
+            let hex = recorded.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+            let run = try ChildProcess.run(PeerProgram.drain.command(["react", hex]))
+            struct Reaction: Decodable {
+                let available: Bool
+                let written: String
+            }
+            let reactions = try JSONDecoder().decode([String: Reaction].self, from: Data(run.output))
+            #expect(reactions["java"]?.available == false && reactions["java"]?.written == "")
+            #expect(reactions["go"]?.available == true)
+            #expect(reactions["go"]?.written == "dabb2214" + hex.dropFirst(8).prefix(16) + "000000024e4e")
+            #expect(reactions["deaf"]?.available == true && reactions["deaf"]?.written == "")
+        }
+
+        @Test(
+            "A drain under load loses no call of those who obey, and refuses the others so that they go elsewhere",
+            .enabled(if: isThere, PeerProgram.missing(.drain)),
+            .timeLimit(.minutes(2))
+        )
+        func service() throws {
+            let stage = try Stage(grace: "1s", deadline: "5s")
+            let consumers = try stage.consumers(["java": 70, "go": 70, "deaf": 60])
+            try eventually("all connections are in use") {
+                try stage.drained.metrics().sum("weir_open_connections", ["protocol": "dubbo"]) == 200
+            }
+            let before = try consumers.mark()
+            for (kind, counts) in before {
+                #expect(counts["failed"] == nil && counts["lost"] == nil, "\(kind) \(counts)")
+                #expect(counts["to_a", default: 0] > 20, "\(kind) \(counts)")
+            }
+            #expect(try stage.drain() == 200)
+            #expect(try stage.drained.get("/readyz").status == 503)
+            try eventually("the grace is over") { try stage.report()["stage"] == "reject" }
+            _ = try consumers.mark()
+            Thread.sleep(forTimeInterval: 1)
+            let late = try consumers.mark()
+            try eventually("the deadline has passed") { try stage.report()["stage"] == "ended" }
+            #expect(late["go", default: [:]]["to_a"] == nil, "\(late)")
+            Thread.sleep(forTimeInterval: 1.5)
+            let last = try consumers.mark()
+            for (kind, counts) in late {
+                #expect(counts["failed"] == nil && counts["lost"] == nil && counts["reset"] == nil, "\(kind) \(counts)")
+            }
+            // At the deadline those are cut who still send, between two calls if it can be.
+            for (kind, counts) in last {
+                let isLossless = kind == "deaf" || (counts["lost"] == nil && counts["reset"] == nil)
+                #expect(counts["failed"] == nil && isLossless, "\(kind) \(counts)")
+            }
+            // Who hears nothing is refused, and goes elsewhere.
+            #expect(late["deaf", default: [:]]["status_100", default: 0] > 0)
+            let metrics = try stage.drained.metrics()
+            #expect(metrics.sum("weir_drain_signals_total", ["signal": "readonly"]) >= 200)
+            #expect(metrics.sum("weir_drain_signals_total", ["signal": "closing"]) > 0)
+            #expect(metrics.sum("weir_drain_state") == 3)
+            #expect(metrics.sum("weir_calls_total", ["outcome": "unanswered"]) == 0)
+            #expect(metrics.sum("weir_decode_errors_total") == 0)
+
+            #expect(try stage.undrain() == 200)
+            _ = try consumers.mark()
+            try eventually("those who ask again are served again") {
+                try stage.drained.metrics().sum("weir_calls_in_flight") > 0
+            }
+            let after = try consumers.stop()
+            for (kind, counts) in after {
+                #expect(counts["failed"] == nil && counts["lost"] == nil, "\(kind) \(counts)")
+            }
+        }
+
+        @Test(
+            "One interface is drained: dubbo-go leaves, others are refused after the grace, other interfaces stay",
+            .enabled(if: isThere, PeerProgram.missing(.drain)),
+            .timeLimit(.minutes(2))
+        )
+        func interface() throws {
+            let stage = try Stage(grace: "1s", deadline: "20s")
+            let consumers = try stage.consumers(["java": 20, "go": 20])
+            let other = try Connection(to: stage.drained.address)
+            try other.call(1, interface: "demo.Other")
+            #expect(try stage.drain("interface=demo.Greeter&reason=a%20new%20version") == 200)
+            #expect(try stage.drained.get("/readyz").status == 200, "the service is not drained")
+            try eventually("consumers are refused") {
+                try stage.report()["stage"] == "reject" && stage.report()["in_flight"] == "0"
+            }
+            _ = try consumers.mark()
+            try other.call(2, interface: "demo.Other")
+            Thread.sleep(forTimeInterval: 0.5)
+            let counts = try consumers.stop()
+            #expect(counts["go", default: [:]]["to_a"] == nil, "\(counts)")
+            #expect(counts["java", default: [:]]["status_100", default: 0] > 0)
+            for (kind, counts) in counts {
+                #expect(counts["failed"] == nil && counts["lost"] == nil, "\(kind) \(counts)")
+            }
+            let metrics = try stage.drained.metrics()
+            #expect(metrics.sum("weir_drain_signals_total", ["signal": "readonly"]) == 0)
+            let refused = metrics.sum("weir_calls_total", ["outcome": "drained"])
+            #expect(
+                refused > 0 && metrics.sum("weir_calls_total", ["outcome": "drained", "interface": "demo.Other"]) == 0
+            )
+        }
+
+        @Test("weir drain waits until nothing is in flight, and says by its exit code when that was not so in time")
+        func waits() throws {
+            let listener = try Listener()
+            let weir = try WeirProcess(upstream: listener.address)
+            let client = try Connection(to: weir.address)
+            let server = try listener.accept()
+            try client.write(DubboBytes.request(7))
+            #expect(DubboBytes.id(try server.readFrame()) == 7)
+            func run(_ arguments: String...) throws -> (end: ChildProcess.End?, text: String) {
+                let run = try ChildProcess.run([WeirBinary.path] + arguments + ["--admin", weir.admin.description])
+                return (run.end, run.outputText + run.errorText)
+            }
+            let late = try run("drain", "--wait", "--grace", "0s", "--deadline", "300ms", "--interface", "demo.Greeter")
+            #expect(late.end == .exited(75) && late.text.contains("\"in_flight\":1"), "\(late)")
+            try server.write(DubboBytes.reply(7))
+            #expect(DubboBytes.id(try client.readFrame()) == 7)
+            let inTime = try run("drain", "--status", "--wait")
+            #expect(inTime.end == .exited(0) && inTime.text.contains("\"idle\":true"), "\(inTime)")
+            #expect(try run("undrain", "--interface", "demo.Greeter").end == .exited(0))
+            let again = try run("undrain", "--interface", "demo.Greeter")
+            #expect(again.end == .exited(64) && again.text.contains("nothing of that name is drained"), "\(again)")
+            #expect(try run("drain", "--method", "hello").end == .exited(64))
+            #expect(try run("drain", "--grace", "soon").end == .exited(64))
+        }
+
+        @Test("the application's QOS is asked first, and its answer reported")
+        func qos() throws {
+            let listener = try Listener()
+            let weir = try WeirProcess(
+                upstream: listener.address,
+                "--set",
+                "drain.qos=\(listener.address)"
+            )
+            let answered = Thread {
+                guard let application = try? listener.accept() else { return }
+                var head: [UInt8] = []
+                while head.suffix(4) != Array("\r\n\r\n".utf8)[...], let next = try? application.read(1) {
+                    head += next
+                }
+                let target = String(decoding: head, as: UTF8.self).split(separator: " ").dropFirst().first ?? ""
+                let body = "OK \(target)\n"
+                let text = "HTTP/1.1 200 OK\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+                try? application.write(Array(text.utf8))
+            }
+            answered.start()
+            #expect(try weir.ask("POST", "/v1/drain", "interface=demo.Greeter").status == 200)
+            let report = try weir.get("/v1/drain").text
+            #expect(
+                report.contains("OK /offline?service=%28.%2A%2F%29%3F%5CQdemo.Greeter%5CE%28%3A.%2A%29%3F"),
+                "\(report)"
+            )
+        }
+
+        /// Two providers, each behind a Weir; the first is drained.
+        private final class Stage {
+            let providers: [PeerServer]
+            let drained: WeirProcess
+            let other: WeirProcess
+            private let times: String
+
+            init(grace: String, deadline: String) throws {
+                providers = [try PeerServer(.drain, "20"), try PeerServer(.drain, "20")]
+                drained = try WeirProcess(upstream: providers[0].address, "--workers", "2")
+                other = try WeirProcess(upstream: providers[1].address, "--workers", "2")
+                times = "grace=\(grace)&deadline=\(deadline)"
+            }
+
+            func consumers(_ kinds: [String: Int]) throws -> DrainConsumers {
+                try DrainConsumers(drained.address, other.address, kinds)
+            }
+
+            func drain(_ parameters: String = "") throws -> Int {
+                try drained.ask("POST", "/v1/drain?\(times)&\(parameters)").status
+            }
+
+            func undrain(_ parameters: String = "") throws -> Int {
+                try drained.ask("DELETE", "/v1/drain?\(parameters)").status
+            }
+
+            /// The fields of the first drain.
+            func report() throws -> [String: String] {
+                let object = try drained.get("/v1/drain").json as? [String: Any]
+                let first = (object?["drains"] as? [[String: Any]])?.first ?? [:]
+                return first.mapValues { "\($0)" }
+            }
+        }
+    }
+}

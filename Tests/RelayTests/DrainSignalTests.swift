@@ -1,0 +1,110 @@
+import Calls
+import Glibc
+import Policy
+import Relay
+import TestSupport
+import Testing
+import Wire
+
+extension RelaySocketTests {
+    @Suite("Drain signals", .timeLimit(.minutes(1)))
+    struct DrainSignalTests {
+        private static let grace: UInt64 = 60_000_000_000
+
+        /// The service is drained from now on.
+        private func drain(_ drains: DrainRegistry, _ harness: Harness, grace: UInt64 = grace) {
+            var time = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &time)
+            let now = UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+            drains.begin(DrainOrder(target: .service, now: now, grace: grace, deadline: grace + Self.grace))
+            harness.relay.drainsChanged()
+        }
+
+        @Test("HTTP/1: the next response says that it is the last, and both ends are closed in order")
+        func http() async throws {
+            let listener = try TestListener()
+            let drains = DrainRegistry()
+            let harness = try Harness(to: listener, drains: drains)
+            let (client, server) = try harness.pair(listener)
+            let request = Array("GET /a HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+            let response = Array("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".utf8)
+            try client.write(request)
+            #expect(try server.read(exactly: request.count) == request)
+            try server.write(response)
+            #expect(try client.read(exactly: response.count) == response)
+            drain(drains, harness)
+            try client.write(request)
+            #expect(try server.read(exactly: request.count) == request)
+            try await eventually("the worker has heard of the drain") {
+                // It hears of it before it is asked for its connections.
+                await harness.relay.connections().count == 1
+            }
+            try server.write(response)
+            let end = client.readToEnd()
+            let last = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"
+            #expect(String(decoding: end.bytes, as: UTF8.self) == last && end.end == .closed)
+            client.close()
+            #expect(server.readToEnd().bytes.isEmpty)
+            try await harness.waitForConnections(0)
+            #expect(drains.count(of: .connectionClose) == 1)
+            await harness.stop()
+        }
+
+        @Test("Dubbo: open and new connections are told, the answer goes no further, and the undoing is told")
+        func dubbo() async throws {
+            let listener = try TestListener()
+            let drains = DrainRegistry()
+            let harness = try Harness(to: listener, drains: drains)
+            let call = DubboFrames.call
+            let (client, server) = try harness.pair(listener)
+            try client.write(call.request)
+            #expect(try server.read(exactly: call.request.count) == call.request)
+            drain(drains, harness)
+            let event = try client.read(exactly: 18)
+            #expect(event[..<4] == [0xda, 0xbb, 0xa2, 0] && event[11] & 1 == 1)
+            #expect(event[12...] == [0, 0, 0, 2, 1, 0x52])
+            // What dubbo-go says to it.
+            try client.write([0xda, 0xbb, 0x22, 20] + event[4..<12] + [0, 0, 0, 2, 0x4e, 0x4e])
+            try client.write(call.request)
+            #expect(try server.read(exactly: call.request.count) == call.request)
+            let newcomer = try harness.pair(listener)
+            try newcomer.client.write(call.request)
+            #expect(try newcomer.server.read(exactly: call.request.count) == call.request)
+            #expect(try newcomer.client.read(exactly: 18).suffix(2) == [1, 0x52])
+            drains.end(.service)
+            harness.relay.drainsChanged()
+            for socket in [client, newcomer.client] {
+                #expect(try socket.read(exactly: 18).suffix(2) == [1, 0x57])
+            }
+            #expect(!server.poll(POLLIN, milliseconds: 50))
+            await harness.stop()
+        }
+
+        @Test("Dubbo: what comes after the grace is refused, and what is idle then is closed")
+        func rejected() async throws {
+            let listener = try TestListener()
+            let drains = DrainRegistry()
+            let harness = try Harness(to: listener, drains: drains)
+            let call = DubboFrames.call
+            let (client, server) = try harness.pair(listener)
+            try client.write(call.request)
+            #expect(try server.read(exactly: call.request.count) == call.request)
+            drain(drains, harness, grace: 0)
+            #expect(try client.read(exactly: 18).suffix(2) == [1, 0x52])
+            var other = call.request
+            other[11] ^= 2
+            try client.write(other)
+            let refusal = try client.read(exactly: 16)
+            #expect(refusal[2...3] == [2, 100] && refusal[4..<12] == other[4..<12])
+            _ = try client.read(exactly: Int(refusal[15]))
+            try server.write(call.reply)
+            // The call in flight is answered first.
+            let end = client.readToEnd()
+            #expect(
+                end.end == .closed && end.bytes.suffix(1) == call.reply.suffix(1) && end.bytes.count >= call.reply.count
+            )
+            #expect(server.readToEnd().bytes.isEmpty)
+            await harness.stop()
+        }
+    }
+}
