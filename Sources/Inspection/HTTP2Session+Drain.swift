@@ -263,8 +263,8 @@ extension HTTP2Session {
 }
 
 extension Inspector {
-    /// Whether a connection that begins now comes too late, in a protocol whose connections are told to end, and nothing
-    /// of it has been passed on.
+    /// Whether a connection that begins now comes too late, in a protocol whose connections are told to end, and
+    /// nothing of it has been passed on.
     func turnsAway(_ session: Session) -> Bool {
         isDraining && isGoverned && session.side == .provider && drainGate?.service != nil
     }
