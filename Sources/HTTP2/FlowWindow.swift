@@ -76,14 +76,16 @@ public struct FlowWindow: BitwiseCopyable, Equatable, Sendable {
 
     /// The receiver's WINDOW_UPDATE arrives.
     ///
-    /// - Parameter increment: 31 bits.
+    /// - Parameters:
+    ///   - increment: 31 bits.
+    ///   - isPassed: Whether the frame has been passed on already, so that it pays no debt.
     /// - Returns: The increment to be passed on to the sender; the frame is dropped when it is 0.
     /// - Throws: ``FlowError``; nothing has changed then.
-    public mutating func update(_ increment: UInt32) throws(FlowError) -> UInt32 {
+    public mutating func update(_ increment: UInt32, isPassed: Bool = false) throws(FlowError) -> UInt32 {
         guard increment > 0 else { throw .zeroIncrement }
         guard availableBytes + Int64(increment) <= Self.maxBytes else { throw .overflow }
         availableBytes += Int64(increment)
-        return increment - pay(increment)
+        return isPassed ? increment : increment - pay(increment)
     }
 
     /// The receiver's INITIAL_WINDOW_SIZE changed; for a stream's window, never for the connection's.

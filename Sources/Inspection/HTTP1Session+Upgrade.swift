@@ -42,7 +42,8 @@ extension HTTP1Session {
         stream.form = .http
         stream.marks = .requestEnded
         http2.lastStream = 1
-        // The client's settings hold since its request.
+        // The client's settings hold since its request; its windows are not read from there.
+        http2.areWindowsKnown = false
         if let bytes = exchange.details?.tableBytes { http2.half(requestDirection.opposite).setTableSize(bytes) }
         let calls = context.inspector.calls
         if exchange.kind == .triple, exchange.hasCall {

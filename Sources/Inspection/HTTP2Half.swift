@@ -12,6 +12,8 @@ final class HTTP2Half {
         case payload
         /// The beginning of a frame is being looked for.
         case searching
+        /// A frame has begun that must wait.
+        case stalled
     }
 
     let direction: Direction
@@ -64,8 +66,12 @@ final class HTTP2Half {
     var isBlockWithheld = false
     /// Whether bytes were passed on without a decision about them.
     var wasForwarded = false
-    /// Whether the beginning of the frame or block being read was passed on so.
+    /// Whether the beginning of the frame whose header is being read was passed on so.
     var isUnitPassed = false
+    /// Whether the frame being read is held back until it is known what it says.
+    var isFrameHeld = false
+    /// Whether the frame being read is kept from the receiver.
+    var isFrameWithheld = false
     /// Whether nothing more is passed on, because the connection was given up.
     var isCut = false
     var encoder = HPACKEncoder()
@@ -136,12 +142,15 @@ final class HTTP2Half {
     }
 
     /// From here on it is decided about bytes; what has begun cannot be taken back.
-    func beginDeciding() {
-        guard wasForwarded else { return }
+    ///
+    /// - Returns: How many bytes are still to come of a frame whose beginning was passed on.
+    func beginDeciding() -> Int {
+        guard wasForwarded else { return 0 }
         wasForwarded = false
-        guard !isAtBoundary else { return }
-        isUnitPassed = true
+        guard !isAtBoundary else { return 0 }
+        isUnitPassed = isInHeader && blockStream == 0
         isBlockPassed = true
+        return phase == .payload ? Int(frame.payloadBytes) - payloadRead : 0
     }
 
     /// Forgets a header that has begun.

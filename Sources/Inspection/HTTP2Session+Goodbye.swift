@@ -10,6 +10,7 @@ extension HTTP2Session {
         walk.drop(to: count, &plan)
         half.heldBytes = 0
         half.reachBytes = max(0, walk.at - count)
+        defer { closeIfOver(&plan) }
         guard !half.isCut else { return }
         half.isCut = true
         // In the middle of a block nothing may be put in.
@@ -24,9 +25,15 @@ extension HTTP2Session {
     ///   - half: The direction.
     ///   - bytes: What arrived.
     ///   - start: How far it was read.
+    ///   - walk: Up to where it is decided.
     ///   - plan: Where the edits go.
-    func abandonForwarded(_ half: HTTP2Half, _ bytes: RawSpan, from start: Int, _ plan: inout Plan) {
-        var walk = PlanWalk(at: 0, isEdited: true)
+    func abandonForwarded(
+        _ half: HTTP2Half,
+        _ bytes: RawSpan,
+        from start: Int,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
         if !half.isCut {
             walk.forward(to: finishUnit(half, bytes, from: start), &plan)
             if half.isAtBoundary {
@@ -36,6 +43,18 @@ extension HTTP2Session {
             }
         }
         walk.drop(to: bytes.byteCount, &plan)
+        half.heldBytes = 0
+        half.reachBytes = max(0, walk.at - bytes.byteCount)
+        closeIfOver(&plan)
+    }
+
+    /// Nothing passes any more: once neither receiver waits for the rest of something, the connection is closed.
+    private func closeIfOver(_ plan: inout Plan) {
+        for half in [up, down] {
+            let isWhole = half.direction == requests ? !half.isBlockPassed : half.isAtBoundary
+            guard half.reachBytes == 0, half.isCut || isWhole else { return }
+        }
+        plan.close()
     }
 
     /// Steps over what belongs to a frame or block that has begun.
@@ -69,7 +88,7 @@ extension HTTP2Session {
         isGoodbyeSaid = true
         var toClient: [UInt8] = []
         HTTP2FrameWriter.goAway(
-            lastStreamID: lastStream,
+            lastStreamID: min(lastStream, lastTold),
             errorCode: HTTP2ErrorCode.compressionError,
             into: &toClient
         )

@@ -84,11 +84,13 @@ extension HTTP2Session {
         if half.phase == .payload, half.frame.type == HTTP2FrameType.data, count < left {
             // The frame's end is known; what its messages are is not.
             half.payloadRead += Int(count)
+            forgetWindows()
             damage(half.frame.streamID)
             return
         }
         if half.phase == .payload { damage(half.frame.streamID) }
         half.phase = .searching
+        forgetWindows()
         half.forgetHeader()
         half.blockStream = 0
         half.block = []

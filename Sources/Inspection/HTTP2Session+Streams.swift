@@ -34,7 +34,11 @@ extension HTTP2Session {
                 inspector.identify(context.session, head.form == nil ? .http : .triple)
             }
             if inspector.messageObserver != nil, head.form != nil { observe(stream, headers) }
-            if streams.add(stream) < 0 { overflow(id, context) }
+            if streams.add(stream) < 0 {
+                overflow(id, context)
+            } else if head.form == .grpc, TriplePath(path)?.kind(in: path) == .healthWatch {
+                beginWatch(id, context)
+            }
             if endsStream { finishRequest(id, context) }
             return
         }
@@ -77,6 +81,7 @@ extension HTTP2Session {
             )
             inspector.pendingToken = .none
         } else {
+            if inspector.isDraining, names.kind(in: path).isBusiness { notePassed(operation, context) }
             count(id, operation, caller, context) { headers.callTexts }
         }
         if endsStream { finishRequest(id, context) }
@@ -162,7 +167,10 @@ extension HTTP2Session {
         let place = streams.place(of: id)
         guard place >= 0, streams[place].form == .grpc,
             streams[place].marks.intersection([.isCall, .isDamaged]) == .isCall
-        else { return }
+        else {
+            if !watches.isEmpty { watchData(half, piece, context) }
+            return
+        }
         let isRequest = half.direction == requests
         var at = 0
         while true {
@@ -199,6 +207,7 @@ extension HTTP2Session {
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         streams[place].marks.insert(.replyEnded)
+        if !watches.isEmpty { endWatch(id) }
         let stream = streams[place]
         finishReply(stream, TripleResult(reply: stream.reply, form: stream.form), context)
         if stream.isOver { remove(id) }
@@ -313,6 +322,7 @@ extension HTTP2Session {
     func remove(_ id: UInt32) {
         let place = streams.place(of: id)
         if place >= 0 { streams.remove(at: place) }
+        if !watches.isEmpty { endWatch(id) }
         if !halves.isEmpty { halves[id] = nil }
         if !captures.isEmpty { captures[id] = nil }
         // A call is resolved before its stream goes.
@@ -364,6 +374,7 @@ extension HTTP2Session {
         }
         if call.draft >= 0 { context.inspector.tracer?.resume(call.draft) }
         context.inspector.pendingToken = call.token
+        if context.inspector.isDraining { notePassed(operation, context) }
         count(id, operation, call.caller, context) { call.texts }
     }
 

@@ -154,6 +154,7 @@ extension HTTP2Session {
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
+        if half.isFrameHeld { return decideHeld(half, at, context, &walk, &plan) }
         let type = half.frame.type
         guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, half.blockStream == 0 else {
             return
@@ -281,10 +282,14 @@ extension HTTP2Session {
         if isAbandoned { return abandonDecided(half, count, &walk, &plan) }
         guard case .other = context.session.decoder else {
             walk.forward(to: count, &plan)
-            return
+            plan.reply(with: backlog)
+            return backlog = []
         }
         let isHeld = context.isGoverned || half.isRewriting || isEditing
-        if !isHeld { walk.forward(to: count, &plan) }
+        if !isHeld {
+            half.isFrameHeld = false
+            walk.forward(to: count, &plan)
+        }
         if count - walk.at > Self.maxHeldBytes {
             // A block that large is passed on as it comes; its request is not judged.
             half.isBlockPassed = true
@@ -294,21 +299,23 @@ extension HTTP2Session {
         half.heldBytes = max(0, count - walk.at)
         half.reachBytes = max(0, walk.at - count)
         if half.isAtBoundary || (half.heldBytes > 0 && !half.isBlockPassed) { plan.markBoundary() }
+        if !backlog.isEmpty { plan.reply(with: release(context, &plan)) }
         let opposite = self.half(requests.opposite)
-        if opposite.isAtBoundary, hasAnswers(for: opposite) { plan.reply(with: takeAnswers()) }
+        if opposite.isAtBoundary, hasAnswers(for: opposite) { plan.reply(with: takeAnswers(context)) }
     }
 
     /// Whether there is something to be put into the replies' direction; not before the server's SETTINGS, which must
     /// be its first frame.
     @inline(__always)
     func hasAnswers(for half: HTTP2Half) -> Bool {
-        (!answers.isEmpty || creditBytes > 0) && half.direction != requests && half.hasSettings
+        (!answers.isEmpty || creditBytes > 0 || hasNews) && half.direction != requests && half.hasSettings
     }
 
     /// The frames that wait, to be put in exactly here: where the client's table stands decides how a block begins.
-    func takeAnswers() -> [UInt8] {
+    func takeAnswers(_ context: InspectedBytes) -> [UInt8] {
         let half = half(requests.opposite)
         var frames: [UInt8] = []
+        if hasNews { tellNews(context, into: &frames) }
         var encoder = HPACKEncoder()
         encoder.announce(half.decoder.dueUpdateBytes)
         for answer in answers {

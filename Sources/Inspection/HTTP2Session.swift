@@ -37,6 +37,10 @@ final class HTTP2Session: ProtocolSession {
     var pending: [UInt32: PendingCall] = [:]
     private var idleFrames = 0
     private var idleSince: UInt64 = 0
+    /// What the client still takes of DATA on the connection.
+    var connectionWindow = FlowWindow()
+    /// What it takes on a stream at first.
+    var initialWindowBytes = HTTP2Default.windowBytes
 
     // Verdicts; see HTTP2Session+Verdicts.
     /// Whether a stream was passed on that ``streams`` had no room for, so that it cannot be told from a refused one.
@@ -60,6 +64,32 @@ final class HTTP2Session: ProtocolSession {
     /// Whether the connection was given up because a direction that is written anew could not be decoded.
     var isAbandoned = false
 
+    // Drains; see HTTP2Session+Drain and HTTP2Session+Watch.
+    /// Whether the connection began while its service was drained: it is closed, and upstream hears nothing of it.
+    var isTurnedAway = false
+    /// Whether plans say what becomes of replies.
+    var isEditingReplies = false
+    /// Whether the client is to be told something of drains.
+    var hasNews = false
+    /// How far the client was told that the connection ends.
+    var notice = HTTP2Notice.none
+    /// The lowest last-stream id that the client was told; it never rises.
+    var lastTold: UInt32 = .max >> 1
+    /// The streams on which the client waits for a service's health.
+    var watches: [UInt32: HTTP2Watch] = [:]
+    /// Whether there are any, or DATA of one is being withheld.
+    var isWatching = false
+    /// Whether what is known of windows is right; without it nothing is put into streams.
+    var areWindowsKnown: Bool
+    /// DATA of upstream's that was withheld and is to be credited back.
+    var replyCreditBytes: UInt32 = 0
+    /// Replies that wait for room, from the beginning of a frame on; see HTTP2Session+Backlog.
+    var backlog: [UInt8] = []
+    /// Whether they pass though there is none.
+    var isBacklogForced = false
+    /// What is to be given to upstream of the WINDOW_UPDATE being read; `nil` for all of it.
+    var passedIncrement: UInt32?
+
     /// A session in front of the client's preface.
     ///
     /// - Parameters:
@@ -73,38 +103,51 @@ final class HTTP2Session: ProtocolSession {
         }
         up = half(.toUpstream)
         down = half(.toDownstream)
+        areWindowsKnown = !isMidstream
     }
 
     func half(_ direction: Direction) -> HTTP2Half { direction == .toUpstream ? up : down }
 
-    var isQuiet: Bool { up.isAtBoundary && down.isAtBoundary }
+    var isQuiet: Bool { up.isAtBoundary && down.isAtBoundary && backlog.isEmpty }
 
     // MARK: Bytes
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
         let half = half(direction)
-        let isEdited = direction == requests && (context.isGoverned || isEditing)
+        if isTurnedAway, direction == requests || isGoodbyeSaid {
+            return turnAway(half, bytes.byteCount, context, &plan)
+        }
+        let isEdited = direction == requests ? context.isGoverned || isEditing : isEditingReplies
         guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
             half.wasForwarded = true
             var walk = PlanWalk(at: bytes.byteCount)
             let end = follow(half, bytes, context, &walk, &plan)
-            if isAbandoned { return abandonForwarded(half, bytes, from: end, &plan) }
+            if isAbandoned {
+                var walk = PlanWalk(at: 0, isEdited: true)
+                return abandonForwarded(half, bytes, from: end, &walk, &plan)
+            }
             if isLost { return plan.forwardAll(endsAtBoundary: false) }
             guard direction != requests, plan.isBoundaryWanted || !insertedFrames.isEmpty else {
                 return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
             }
             return forward(bytes.byteCount, half, walk.boundary, &plan)
         }
-        half.beginDeciding()
+        if direction != requests, !backlog.isEmpty { return receiveStalled(half, bytes, context, &plan) }
+        let passed = half.beginDeciding()
         var walk = PlanWalk(at: half.reachBytes > 0 ? half.reachBytes : -half.heldBytes, isEdited: true)
-        _ = follow(half, bytes, context, &walk, &plan)
-        finishPlan(half, bytes.byteCount, context, &walk, &plan)
+        if passed > 0 { walk.forward(to: passed, &plan) }
+        let end = follow(half, bytes, context, &walk, &plan)
+        if direction == requests {
+            finishPlan(half, bytes.byteCount, context, &walk, &plan)
+        } else {
+            finishReplies(half, bytes, from: end, context, &walk, &plan)
+        }
     }
 
     /// Reads frames.
     ///
     /// - Returns: Where it stopped: at the end, unless the connection can no longer be followed.
-    private func follow(
+    func follow(
         _ half: HTTP2Half,
         _ bytes: RawSpan,
         _ context: InspectedBytes,
@@ -119,8 +162,11 @@ final class HTTP2Session: ProtocolSession {
                 if !half.isInHeader { half.frameStart = context.now }
                 guard half.gatherHeader(bytes, &at) else { return at }
                 beginFrame(half, at, context, &walk, &plan)
-            case .payload: readPayload(half, bytes, &at, context)
+            case .payload:
+                readPayload(half, bytes, &at, context)
+                if walk.isEdited { decideRead(half, bytes, at, &walk, &plan) }
             case .searching: search(half, bytes, &at, context)
+            case .stalled: return at
             }
             if !isLost, half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
                 endFrame(half, bytes, at, context, &walk, &plan)
@@ -132,7 +178,11 @@ final class HTTP2Session: ProtocolSession {
             }
             if half.isAtBoundary, walk.boundary == nil || hasAnswers(for: half) {
                 walk.boundary = at
-                if hasAnswers(for: half) { insertedFrames = takeAnswers() }
+                if walk.isEdited {
+                    insertAnswers(half, at, context, &walk, &plan)
+                } else if hasAnswers(for: half) {
+                    insertedFrames = takeAnswers(context)
+                }
             }
         }
         return at
@@ -147,7 +197,9 @@ final class HTTP2Session: ProtocolSession {
             at += 1
             half.prefaceLeft -= 1
         }
-        if half.prefaceLeft == 0 { half.phase = .header }
+        guard half.prefaceLeft == 0 else { return }
+        half.phase = .header
+        if context.inspector.isDraining { learnDrains(context) }
     }
 
     // MARK: Frames
@@ -177,7 +229,7 @@ final class HTTP2Session: ProtocolSession {
                 return goBlind(context, reason: "header_block_size")
             }
             // A client's would be passed on as it is, though the tables may differ; and no client may push.
-            if walk.isEdited, frame.type == HTTP2FrameType.pushPromise {
+            if walk.isEdited, half.direction == requests, frame.type == HTTP2FrameType.pushPromise {
                 return goBlind(context, reason: "push_promise")
             }
         case HTTP2FrameType.data where frame.has(HTTP2Flag.padded):
@@ -190,7 +242,7 @@ final class HTTP2Session: ProtocolSession {
         } else if isFlooded(context.now) {
             return goBlind(context, reason: "flood")
         }
-        if walk.isEdited { decide(half, at, context, &walk, &plan) }
+        if walk.isEdited { decideFrame(half, at, context, &walk, &plan) }
     }
 
     /// Whether a frame brings no message further; many of them are a flood.
@@ -219,7 +271,7 @@ final class HTTP2Session: ProtocolSession {
         case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise: count
         case HTTP2FrameType.settings: min(count, maxSettingsBytes)
         case HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate: min(count, 4)
-        case HTTP2FrameType.goAway: min(count, 8)
+        case HTTP2FrameType.goAway, HTTP2FrameType.ping: min(count, 8)
         default: 0
         }
     }
@@ -276,7 +328,7 @@ final class HTTP2Session: ProtocolSession {
             gathered.removeAll(keepingCapacity: gathered.capacity <= 1024)
             swap(&gathered, &half.gathered)
         }
-        if walk.isEdited { decideBlock(half, at, context, &walk, &plan) }
+        if walk.isEdited, half.direction == requests { decideBlock(half, at, context, &walk, &plan) }
     }
 
     /// A frame is complete.
@@ -285,6 +337,7 @@ final class HTTP2Session: ProtocolSession {
         switch frame.type {
         case HTTP2FrameType.data:
             countBytes(half, UInt64(frame.frameBytes))
+            if half.direction != requests { countWindow(half) }
             if context.inspector.isTraced, half.direction != requests {
                 context.session.replyBytes &+= UInt64(frame.frameBytes)
             }
@@ -297,7 +350,10 @@ final class HTTP2Session: ProtocolSession {
         case HTTP2FrameType.settings: settings(half, payload, context)
         case HTTP2FrameType.goAway:
             guard let last = try? frame.goAway(in: payload) else { return }
+            if half.direction != requests { lastTold = min(lastTold, last.lastStreamID) }
             goAway(last.lastStreamID, half.direction, context)
+        case HTTP2FrameType.windowUpdate: if half.direction == requests { updateWindow(half, payload) }
+        case HTTP2FrameType.ping: if half.isFrameHeld { takeAcknowledgement(half, payload) }
         default: break
         }
     }
@@ -324,6 +380,8 @@ final class HTTP2Session: ProtocolSession {
                 tableSize = setting.value
                 // A larger one may be used before it is acknowledged.
                 if setting.value > other.tableBytes { other.setTableSize(setting.value) }
+            case HTTP2SettingID.initialWindowSize:
+                if half.direction == requests { changeInitialWindow(to: setting.value) }
             case HTTP2SettingID.maxFrameSize:
                 other.maxFrameBytes = max(
                     HTTP2Default.maxFrameBytes,
@@ -345,6 +403,7 @@ final class HTTP2Session: ProtocolSession {
     func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
         // Half a block in the sender's own coding would mean something else to the receiver.
         guard !half(direction).isRewriting else { return }
+        if direction != requests, !backlog.isEmpty { return endStalled(context, &plan) }
         plan.forwardAll(endsAtBoundary: true)
     }
 

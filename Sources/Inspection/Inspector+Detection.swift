@@ -58,7 +58,9 @@ extension Inspector {
             plan.removeAll()
             // Who begins with the preface is the client; a server may have begun with its SETTINGS before.
             let isPreface = bytes.byte(at: 0) == 0x50
-            become(HTTP2Session(requests: isPreface ? direction : direction.opposite), session, direction, now)
+            let http2 = HTTP2Session(requests: isPreface ? direction : direction.opposite)
+            become(http2, session, direction, now)
+            http2.isTurnedAway = isPreface == (direction == .toUpstream) && turnsAway(session)
             receive(session, bytes, direction, now: now, plan: &plan)
         case .http:
             plan.removeAll()

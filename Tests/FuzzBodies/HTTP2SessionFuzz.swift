@@ -2,6 +2,7 @@ internal import Calls
 internal import HTTP2
 internal import Inspection
 internal import PlanModel
+internal import Policy
 internal import Telemetry
 internal import Wire
 
@@ -10,7 +11,7 @@ internal import Wire
 /// The first byte seeds the chunking, the second says who watches and how the connection begins. Then come steps: a byte
 /// with the direction in its highest bit and a length below it, and so many bytes; or, without a length, a tick. Facts
 /// must not depend on the pieces. Where requests are refused, what reaches either peer is whole frames with blocks that
-/// can be decoded, whatever comes.
+/// can be decoded, whatever comes; ticks start and undo drains there, if the seed is even.
 ///
 /// - Parameter bytes: Any bytes.
 public func fuzzHTTP2Session(_ bytes: UnsafeRawBufferPointer) {
@@ -205,6 +206,32 @@ private final class NameGovernor: RequestGovernor {
     }
 }
 
+/// Drains that come and go.
+private struct HTTP2Drains {
+    private static let targets = [DrainTarget(interface: "com.x.Shop"), .service, DrainTarget(interface: "a")]
+    private let registry = DrainRegistry()
+    private var changes = 0
+
+    init(_ stand: HTTP2Stand) {
+        stand.inspector.drainGate = DrainGate(registry: registry, operations: stand.registry)
+    }
+
+    /// Starts or undoes one, and tells the connection.
+    mutating func change(_ stand: HTTP2Stand) {
+        let target = Self.targets[changes % 3]
+        if changes % 2 == 0 {
+            registry.begin(DrainOrder(target: target, now: stand.now, grace: 1 << 29, deadline: 1 << 32))
+        } else {
+            registry.end(target)
+        }
+        changes += 1
+        stand.inspector.drainsChanged()
+        stand.plan.removeAll()
+        stand.inspector.signalDrains(stand.session, now: stand.now, plan: &stand.plan)
+        precondition(stand.plan.edits.isEmpty && !stand.plan.forwardsAll, "a signal decides about bytes")
+    }
+}
+
 /// A conversation that is decided about.
 private struct GovernedHTTP2Run {
     init(_ script: HTTP2Script, seed: UInt64) {
@@ -213,9 +240,16 @@ private struct GovernedHTTP2Run {
         stand.inspector.governor = governor
         var (up, down) = (PlanModel(), PlanModel())
         var isOver = false
+        var drains = seed % 2 == 0 ? HTTP2Drains(stand) : nil
         script.run(seed: seed) { direction, bytes in
             guard !isOver else { return }
-            guard !bytes.isEmpty else { return stand.tick() }
+            guard !bytes.isEmpty else {
+                stand.tick()
+                guard drains != nil else { return }
+                drains?.change(stand)
+                down.addReplies(stand.plan.reply)
+                return
+            }
             stand.plan.removeAll()
             stand.plan.isBoundaryWanted = bytes.count & 1 == 0
             stand.receive(bytes, direction)
@@ -229,6 +263,7 @@ private struct GovernedHTTP2Run {
                 precondition(down.take(bytes, stand.plan), "too much is held")
                 up.addReplies(stand.plan.reply)
             }
+            isOver = stand.plan.closes
         }
         let hasErrors = !stand.snapshot.decodeErrors.isEmpty
         stand.inspector.governor = nil

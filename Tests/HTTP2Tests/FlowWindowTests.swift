@@ -25,6 +25,15 @@ import Testing
         #expect(try window.update(50) == 50)
     }
 
+    @Test("an update that has been passed on already pays nothing")
+    func passed() throws {
+        var window = FlowWindow(initialBytes: 100)
+        #expect(window.insert(30) == true)
+        #expect(try window.update(50, isPassed: true) == 50)
+        #expect(window.availableBytes == 120 && window.debtBytes == 30)
+        #expect(try window.update(50) == 20)
+    }
+
     @Test("what is withheld is given back, less a debt")
     func withheld() {
         var window = FlowWindow(initialBytes: 100)

@@ -2,6 +2,7 @@ import Calls
 import HTTP2
 import Inspection
 import PlanModel
+import Policy
 import Telemetry
 import TestSupport
 import Testing
@@ -44,7 +45,21 @@ final class StrictEnd {
     var sendWindow = 65_535
     /// Whether ``sendWindow`` is kept by whoever sends.
     var countsCredit = false
+    /// What this end still takes on each stream, and what the other end does; kept only where that is wanted.
+    var countsStreams = false
+    var initialWindow = 65_535
+    var otherInitialWindow = 65_535
+    /// What it has set, from what is acknowledged on.
+    private var initialWindows = [65_535]
+    var streamWindows: [UInt32: Int] = [:]
+    var streamUncredited: [UInt32: Int] = [:]
+    var streamSendWindows: [UInt32: Int] = [:]
     var goAways: [UInt32] = []
+    /// The last streams that the other end named.
+    var lastStreams: [UInt32] = []
+    /// PINGs that are to be answered, and answers.
+    var pings: [[UInt8]] = []
+    var answers: [[UInt8]] = []
     var faults: [String] = []
     /// Streams that the other end has opened, or answered to the end, since this was emptied.
     var news: [UInt32] = []
@@ -59,6 +74,27 @@ final class StrictEnd {
 
     /// This end sends SETTINGS.
     func sent(tableSize: UInt32?) { tableSizes.append(tableSize) }
+
+    /// This end sends another INITIAL_WINDOW_SIZE, which may bind before it is acknowledged.
+    func sent(initialWindow bytes: Int) {
+        initialWindows.append(bytes)
+        settleInitialWindow()
+    }
+
+    private func settleInitialWindow() {
+        let change = (initialWindows.max() ?? 0) - initialWindow
+        initialWindow += change
+        for id in streamWindows.keys { streamWindows[id, default: 0] += change }
+    }
+
+    /// What may be sent on a stream.
+    func room(_ id: UInt32) -> Int { streamSendWindows[id, default: otherInitialWindow] }
+
+    /// This end sends DATA's payload.
+    func send(_ id: UInt32, _ count: Int) {
+        sendWindow -= count
+        streamSendWindows[id, default: otherInitialWindow] -= count
+    }
 
     /// This end opens a stream.
     func open(_ id: UInt32) { streams[id] = Stream() }
@@ -105,6 +141,13 @@ final class StrictEnd {
             window -= payload.count
             uncredited += payload.count
             if window < 0 { faults.append("window overrun") }
+            if countsStreams {
+                streamWindows[id, default: initialWindow] -= payload.count
+                streamUncredited[id, default: 0] += payload.count
+                if streamWindows[id, default: 0] < 0, !payload.isEmpty {
+                    faults.append("\(header) overruns its window")
+                }
+            }
             if streams[id]?.isEnded == true { faults.append("\(header) behind the end") }
             streams[id]?.body += content ?? []
             if header.has(HTTP2Flag.endStream) { end(id) }
@@ -127,20 +170,39 @@ final class StrictEnd {
             if header.has(HTTP2Flag.ack) {
                 guard !tableSizes.isEmpty else { return faults.append("ack of nothing") }
                 if let size = tableSizes.removeFirst() { decoder.setLimit(size) }
+                if countsStreams, initialWindows.count > 1 {
+                    initialWindows.removeFirst()
+                    settleInitialWindow()
+                }
             } else {
                 var size: UInt32?
                 for index in 0..<payload.count / 6 {
                     let setting = HTTP2Setting(payload.span.bytes, at: index * 6)
                     if setting.id == HTTP2SettingID.headerTableSize { size = setting.value }
+                    guard setting.id == HTTP2SettingID.initialWindowSize else { continue }
+                    for id in streamSendWindows.keys {
+                        streamSendWindows[id, default: 0] += Int(setting.value) - otherInitialWindow
+                    }
+                    otherInitialWindow = Int(setting.value)
                 }
                 settings.append(size)
             }
         case HTTP2FrameType.windowUpdate:
             let increment = Int((try? header.number(in: payload.span.bytes)) ?? 0)
             if increment == 0 { faults.append("update of nothing") }
-            if id == 0 { sendWindow += increment }
+            if id == 0 {
+                sendWindow += increment
+            } else {
+                streamSendWindows[id, default: otherInitialWindow] += increment
+            }
             if countsCredit, sendWindow > 65_535 { faults.append("more credit than was used") }
-        case HTTP2FrameType.goAway: goAways.append((try? header.goAway(in: payload.span.bytes))?.errorCode ?? 99)
+        case HTTP2FrameType.ping:
+            if header.has(HTTP2Flag.ack) { answers.append(payload) } else { pings.append(payload) }
+        case HTTP2FrameType.goAway:
+            let goAway = try? header.goAway(in: payload.span.bytes)
+            goAways.append(goAway?.errorCode ?? 99)
+            if let last = lastStreams.last, last < goAway?.lastStreamID ?? .max { faults.append("last streams rise") }
+            lastStreams.append(goAway?.lastStreamID ?? 0)
         default: break
         }
     }
@@ -181,6 +243,10 @@ final class GovernedHTTP2 {
     private var upRead = 0
     private var downRead = 0
     private let session: Session
+    /// Whether a plan said that the connection is to be closed.
+    var isClosed = false
+    /// What is drained.
+    let drains = DrainRegistry()
 
     init(_ watching: Watching = .nothing) {
         governed = GovernedBench(watching)
@@ -207,7 +273,34 @@ final class GovernedHTTP2 {
         let isWithin = governed.up.take(bytes, governed.bench.plan)
         #expect(isWithin)
         governed.down.addReplies(governed.bench.plan.reply)
+        isClosed = isClosed || governed.bench.plan.closes
         upQueue.removeFirst(bytes.count)
+        deliver()
+    }
+
+    /// Only drains decide about requests.
+    func decidesByDrains() {
+        governed.bench.inspector.governor = nil
+        governed.bench.inspector.drainGate = DrainGate(registry: drains, operations: governed.bench.registry)
+    }
+
+    func drain(_ target: DrainTarget) {
+        drains.begin(DrainOrder(target: target, now: 0, grace: 1 << 40, deadline: 1 << 41))
+        changeDrains()
+    }
+
+    func undrain(_ target: DrainTarget) {
+        drains.end(target)
+        changeDrains()
+    }
+
+    private func changeDrains() {
+        governed.bench.inspector.drainsChanged()
+        governed.bench.plan.removeAll()
+        governed.bench.inspector.signalDrains(session, now: 1500, plan: &governed.bench.plan)
+        #expect(governed.bench.plan.edits.isEmpty && !governed.bench.plan.forwardsAll)
+        governed.down.addReplies(governed.bench.plan.reply)
+        isClosed = isClosed || governed.bench.plan.closes
         deliver()
     }
 
@@ -228,6 +321,7 @@ final class GovernedHTTP2 {
         let isWithin = governed.down.take(bytes, governed.bench.plan)
         #expect(isWithin)
         governed.up.addReplies(governed.bench.plan.reply)
+        isClosed = isClosed || governed.bench.plan.closes
         downQueue.removeFirst(bytes.count)
         deliver()
     }

@@ -297,7 +297,7 @@ private struct RandomTalk: ~Copyable {
         #expect(before > 0 && ends.client.goAways == [9] && ends.server.goAways == [0], "\(kind)")
         let faults = ends.client.faults.filter { !$0.hasPrefix("block of 3: ") }
         #expect((faults + ends.server.faults).isEmpty, "\(faults) \(ends.server.faults)")
-        #expect(ends.client.isWhole && ends.server.isWhole)
+        #expect(ends.client.isWhole && ends.server.isWhole && ends.isClosed)
         #expect(ends.server.streams.count == 1 || [2, 3].contains(kind))
         #expect(ends.governed.bench.snapshot.decodeErrors.reduce(0) { $0 + $1.count } == 1)
         #expect(ends.governed.session.inFlight == 0)
