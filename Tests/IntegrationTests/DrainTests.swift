@@ -77,7 +77,7 @@ extension Integration {
             try eventually("those who ask again are served again") {
                 try stage.drained.metrics().sum("weir_calls_in_flight") > 0
             }
-            let after = try consumers.stop()
+            let after: DrainConsumers.Counts = try consumers.stop()
             for (kind, counts) in after {
                 #expect(counts["failed"] == nil && counts["lost"] == nil, "\(kind) \(counts)")
             }
@@ -101,7 +101,7 @@ extension Integration {
             _ = try consumers.mark()
             try other.call(2, interface: "demo.Other")
             Thread.sleep(forTimeInterval: 0.5)
-            let counts = try consumers.stop()
+            let counts: DrainConsumers.Counts = try consumers.stop()
             #expect(counts["go", default: [:]]["to_a"] == nil, "\(counts)")
             #expect(counts["java", default: [:]]["status_100", default: 0] > 0)
             for (kind, counts) in counts {
@@ -113,6 +113,97 @@ extension Integration {
             #expect(
                 refused > 0 && metrics.sum("weir_calls_total", ["outcome": "drained", "interface": "demo.Other"]) == 0
             )
+        }
+
+        @Test(
+            "gRPC: calls in flight end well behind GOAWAY, new connections are turned away, health says what is drained",
+            .enabled(if: PeerProgram.drained.isThere, PeerProgram.missing(.drained)),
+            .timeLimit(.minutes(2))
+        )
+        func grpc() throws {
+            typealias Results = [String: Int]
+            let server = try PeerServer(.drained)
+            let weir = try WeirProcess(upstream: server.address)
+            let client = try LineProgram(.drained, ["call", "\(weir.address.port)"])
+            func health() throws -> [Int] {
+                let answer: [String: [Int]] = try client.ask("health")
+                return answer["health"] ?? []
+            }
+            #expect(try client.ask("call 20") as Results == ["OK": 20])
+            try eventually("healthy") { try health() == [1] }
+            #expect(try weir.ask("POST", "/v1/drain", "interface=demo.Other").status == 200)
+            #expect(try weir.ask("POST", "/v1/drain", "interface=demo.Drained").status == 200)
+            try eventually("not healthy") { try health() == [1, 2] }
+            #expect(try client.ask("call 5") as Results == ["OK": 5], "Triple is served all the same")
+            #expect(try weir.ask("DELETE", "/v1/drain", "interface=demo.Drained").status == 200)
+            try eventually("healthy again") { try health() == [1, 2, 1] }
+
+            #expect(try client.ask("begin 30") as Results == ["begun": 30])
+            try eventually("calls are in flight") { try weir.metrics().sum("weir_calls_in_flight") == 30 }
+            #expect(try weir.ask("POST", "/v1/drain", "grace=200ms&deadline=20s").status == 200)
+            #expect(try client.ask("end") as Results == ["OK": 30])
+            try eventually("new connections are turned away") {
+                try client.ask("call 5") as Results == ["UNAVAILABLE": 5]
+            }
+            #expect(try weir.ask("DELETE", "/v1/drain").status == 200)
+            try eventually("it is served again") { try client.ask("call 5") as Results == ["OK": 5] }
+            let metrics = try weir.metrics()
+            #expect(metrics.sum("weir_drain_signals_total", ["signal": "goaway"]) >= 1)
+            #expect(metrics.sum("weir_drain_signals_total", ["signal": "not_serving"]) >= 1)
+            #expect(metrics.sum("weir_calls_total", ["outcome": "ok"]) >= 60)
+            #expect(metrics.sum("weir_calls_total", ["outcome": "unanswered"]) == 0)
+            #expect(metrics.sum("weir_decode_errors_total") == 0)
+        }
+
+        @Test("nghttp2's client finds nothing wrong when it is told to go during its load", .timeLimit(.minutes(1)))
+        func nghttp2() throws {
+            guard isInstalled("h2load"), isInstalled("nghttpd") else { return }
+            let folder = try TemporaryFolder()
+            _ = try folder.file("file", text: String(repeating: "x", count: 700))
+            let server = try HTTPServer(files: folder)
+            let weir = try WeirProcess(upstream: server.address)
+            let admin = weir.admin
+            let drain = Thread {
+                for _ in 0..<10 {
+                    Thread.sleep(forTimeInterval: 0.1)
+                    _ = try? HTTPAnswer.ask("POST", "/v1/drain?grace=20s&deadline=30s", from: admin)
+                    _ = try? HTTPAnswer.ask("DELETE", "/v1/drain", from: admin)
+                }
+            }
+            drain.start()
+            let report = try LoadReport(
+                ["-D", "2", "-c", "4", "-m", "20", "http://127.0.0.1:\(weir.address.port)/file"]
+            )
+            // A client that was told to go does not come back here; what it had asked for until then was answered. Now and
+            // then h2load gives up all that a connection waits for once it may ask for no more; it does so with nghttpx's
+            // own graceful end, too.
+            let numbers = report.numbers
+            #expect(numbers["succeeded", default: 0] > 100 && numbers["2xx"] == numbers["succeeded"], "\(numbers)")
+            let givenUp = numbers["failed", default: 0]
+            #expect(givenUp <= 80 && givenUp.isMultiple(of: 20) && givenUp == numbers["errored"], "\(numbers)")
+            #expect(try weir.metrics().sum("weir_drain_signals_total", ["signal": "goaway"]) >= 4)
+            #expect(try weir.metrics().sum("weir_decode_errors_total") == 0)
+        }
+
+        @Test("curl is told to close by the answer it gets, and is refused after the grace")
+        func curl() throws {
+            guard isInstalled("curl") else { return }
+            let server = try PeerServer(.jsonrpc)
+            let weir = try WeirProcess(upstream: server.address)
+            func ask() throws -> (headers: String, body: String) {
+                let call = #"{"jsonrpc":"2.0","id":1,"method":"echo","params":["x"]}"#
+                let url = "http://\(weir.address)/demo"
+                let run = try ChildProcess.run(["curl", "-si", "-m", "10", "-d", call, url, url])
+                let parts = run.outputText.components(separatedBy: "\r\n\r\n")
+                return (parts.first ?? "", parts.dropFirst().first ?? "")
+            }
+            #expect(try !ask().headers.lowercased().contains("connection: close"))
+            #expect(try weir.ask("POST", "/v1/drain", "grace=2s&deadline=20s").status == 200)
+            let told = try ask()
+            #expect(told.headers.hasPrefix("HTTP/1.1 200") && told.headers.contains("Connection: close"), "\(told)")
+            try eventually("refused") { try ask().headers.hasPrefix("HTTP/1.1 503") }
+            #expect(try ask().body.contains("transport is closing"))
+            #expect(try ask().headers.contains("Connection: close"))
         }
 
         @Test("weir drain waits until nothing is in flight, and says by its exit code when that was not so in time")

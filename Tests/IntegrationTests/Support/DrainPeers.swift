@@ -1,29 +1,20 @@
 import Foundation
 
-/// The consumers of `drain_peer.py`, which go on calling until they are told to end.
-final class DrainConsumers {
-    /// What consumers of one kind have counted.
-    typealias Counts = [String: [String: Int]]
-
+/// A program that is told what to do by lines, and answers each by a line.
+class LineProgram {
     private let process: ChildProcess
     private var lifeline: Int32
     private let folder: TemporaryFolder
-    private var linesTaken = 1
+    private var linesTaken = 0
 
-    /// Starts consumers of each kind that call both addresses in turn.
-    init(_ first: Address, _ second: Address, _ kinds: [String: Int]) throws {
+    /// Starts a program of Tests/Peers.
+    init(_ peer: PeerProgram, _ arguments: [String]) throws {
         folder = try TemporaryFolder()
         let fifo = folder.path + "/input"
         guard mkfifo(fifo, 0o600) == 0 else { throw Failure(call: "mkfifo") }
         lifeline = open(fifo, O_RDWR | O_CLOEXEC)
         guard lifeline >= 0 else { throw Failure(call: "open \(fifo)") }
-        let arguments = ["call", "\(first.port)", "\(second.port)"] + kinds.map { "\($0)=\($1)" }
-        let process = try ChildProcess(PeerProgram.drain.command(arguments), input: fifo)
-        self.process = process
-        _ = try eventually("consumers run") {
-            guard process.isRunning() else { throw Failure("consumers: \(process.errorText)") }
-            return process.outputText.contains("running\n") ? true : nil
-        }
+        process = try ChildProcess(peer.command(arguments), input: fifo)
     }
 
     deinit { letGo() }
@@ -33,33 +24,48 @@ final class DrainConsumers {
         lifeline = -1
     }
 
-    /// What was counted since the last mark.
-    func mark() throws -> Counts {
-        let line = Array("mark\n".utf8)
-        guard write(lifeline, line, line.count) == line.count else { throw Failure(call: "write") }
-        return try nextLine()
+    /// Says a line and waits for the answer.
+    func ask<Answer: Decodable>(_ line: String) throws -> Answer {
+        let bytes = Array((line + "\n").utf8)
+        guard write(lifeline, bytes, bytes.count) == bytes.count else { throw Failure(call: "write") }
+        return try JSONDecoder().decode(Answer.self, from: Data(nextLine().utf8))
     }
 
-    /// Ends the consumers: what was counted since the last mark.
-    func stop() throws -> Counts {
+    /// Ends it: the answer to the end of its input.
+    func stop<Answer: Decodable>() throws -> Answer {
         letGo()
-        let counts = try nextLine()
+        let answer = try nextLine()
         let end = try process.wait()
-        guard end == .exited(0) else { throw Failure("consumers: \(end) \(process.errorText)") }
-        return counts
+        guard end == .exited(0) else { throw Failure("\(end) \(process.errorText)") }
+        return try JSONDecoder().decode(Answer.self, from: Data(answer.utf8))
     }
 
-    private func nextLine() throws -> Counts {
+    func nextLine() throws -> String {
         let (process, number) = (process, linesTaken)
         linesTaken += 1
-        let line = try eventually("counts") { () -> String? in
+        return try eventually("a line", within: 40) { () -> String? in
             let lines = process.outputText.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
             guard lines.count > number else {
-                if !process.isRunning() { throw Failure("consumers: \(process.errorText)") }
+                if !process.isRunning() { throw Failure("it ended: \(process.errorText)") }
                 return nil
             }
             return String(lines[number])
         }
-        return try JSONDecoder().decode(Counts.self, from: Data(line.utf8))
     }
+}
+
+/// The consumers of `drain_peer.py`, which go on calling until they are told to end.
+final class DrainConsumers: LineProgram {
+    /// What consumers of each kind have counted.
+    typealias Counts = [String: [String: Int]]
+
+    /// Starts consumers of each kind that call both addresses in turn.
+    init(_ first: Address, _ second: Address, _ kinds: [String: Int]) throws {
+        let arguments = ["call", "\(first.port)", "\(second.port)"] + kinds.map { "\($0)=\($1)" }
+        try super.init(.drain, arguments)
+        guard try nextLine() == "running" else { throw Failure("the consumers do not run") }
+    }
+
+    /// What was counted since the last mark.
+    func mark() throws -> Counts { try ask("mark") }
 }

@@ -12,6 +12,8 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case traced
     /// Dubbo providers, and consumers that obey drains or do not.
     case drain
+    /// gRPC with a health service, for a proxy that is drained.
+    case drained
     /// A collector of spans; no peer of anybody's.
     case collector
 
@@ -20,7 +22,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     /// The package it needs; what is in Python already needs none.
     private var package: String {
         switch self {
-        case .grpc, .governed, .traced: "grpc"
+        case .grpc, .governed, .traced, .drained: "grpc"
         case .collector: "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
         case .triple: "dubbo"
         case .jsonrpc, .drain: "json"
@@ -30,7 +32,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     /// The interpreter that has what it needs, if there is one; looked for once.
     private var python: String? {
         switch self {
-        case .grpc, .governed, .traced: Self.pythonWithGRPC
+        case .grpc, .governed, .traced, .drained: Self.pythonWithGRPC
         case .collector: Self.pythonWithMessages
         case .triple: Self.pythonWithDubbo
         case .jsonrpc, .drain: Self.pythonAlone
