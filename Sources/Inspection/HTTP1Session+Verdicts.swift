@@ -41,9 +41,12 @@ extension HTTP1Session {
         }
         guard inspector.isLimited else { return nil }
         guard rpc.scanner.isBatch else {
-            return inspector.limitRefusal(first, side, headers, context.session)
+            let isOneway = first.isOneway
+            return inspector.limitRefusal(first.operation, side, headers, context.session, isOneway: isOneway)
         }
-        return inspector.batchRefusal(groups) { inspector.limitRefusal($0, side, headers, context.session) }
+        return inspector.batchRefusal(groups, side) { group in
+            inspector.noteLimited(group.operation, side, headers, context.session)
+        }
     }
 
     /// Has the request being read given Weir's own trace context, if it is to be.

@@ -56,30 +56,31 @@ extension Inspector {
         calls: Int = 1,
         isOneway: Bool = false
     ) -> Refusal? {
-        let needs = beginLimits(operation, side)
-        guard needs.isLimited else { return nil }
-        let texts = headers.texts.bytes
-        if needs.caller { note(caller: texts.slice(headers.request.caller), session) }
-        if needs.attachments != 0, let gate {
-            for header in headers.limited {
-                let names = limitNames.names
-                guard Int(header.name) < names.count else { continue }
-                let name = names[Int(header.name)]
-                // SAFETY: the array's bytes are initialised and outlive the span.
-                gate.note(attachment: unsafe name.span.bytes, value: texts.slice(header.value))
-            }
-        }
+        guard noteLimited(operation, side, headers, session) else { return nil }
         return decideLimits(calls: calls, isOneway: isOneway)
     }
 
-    /// The same of the calls of one operation.
-    func limitRefusal(
-        _ group: LimitedGroup,
+    /// Begins to ask about a request of which the headers are known, and notes what limits look at.
+    ///
+    /// - Returns: Whether any limit is for it.
+    func noteLimited(
+        _ operation: OperationID,
         _ side: Side,
         _ headers: borrowing HeaderTexts,
         _ session: Session
-    ) -> Refusal? {
-        limitRefusal(group.operation, side, headers, session, calls: group.calls, isOneway: group.isOneway)
+    ) -> Bool {
+        let needs = beginLimits(operation, side)
+        guard needs.isLimited else { return false }
+        let texts = headers.texts.bytes
+        if needs.caller { note(caller: texts.slice(headers.request.caller), session) }
+        guard needs.attachments != 0, let gate else { return true }
+        let names = limitNames.names
+        for header in headers.limited where Int(header.name) < names.count {
+            let name = names[Int(header.name)]
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            gate.note(attachment: unsafe name.span.bytes, value: texts.slice(header.value))
+        }
+        return true
     }
 
     /// The calls of a JSON-RPC message, by operation, in the order of their first ones.
@@ -101,17 +102,26 @@ extension Inspector {
 
     /// Asks about the calls of a batch, which pass or are refused together.
     ///
-    /// Each operation in it is asked about by itself. Of a batch that a later one refuses, what the earlier ones took
-    /// of windows is used up.
+    /// Operations to which the same limits apply are asked about as one. What is left is asked first without being
+    /// charged, so that a batch that is refused for one has used up nothing for another; only if another worker uses
+    /// up in between what they need does it.
     ///
     /// - Parameters:
     ///   - groups: The operations of the batch.
-    ///   - refusal: Asks about one of them.
+    ///   - side: Where Weir stands.
+    ///   - note: Begins to ask the gate about one of them and notes what it needs; whether any limit is for it.
     /// - Returns: What the batch is answered, or `nil` when it passes.
-    func batchRefusal(_ groups: [LimitedGroup], asking refusal: (LimitedGroup) -> Refusal?) -> Refusal? {
+    func batchRefusal(_ groups: [LimitedGroup], _ side: Side, noting note: (LimitedGroup) -> Bool) -> Refusal? {
+        guard let gate else { return nil }
+        var groups = alike(groups, side)
+        if groups.count > 1 {
+            let refused = groups.firstIndex { note($0) && !gate.wouldAdmit(calls: $0.calls, isOneway: $0.isOneway) }
+            if let refused { groups.swapAt(0, refused) }
+        }
         for group in groups {
             pendingToken = .none
-            if let refusal = refusal(group) {
+            guard note(group) else { continue }
+            if let refusal = decideLimits(calls: group.calls, isOneway: group.isOneway) {
                 endBatch()
                 return refusal
             }
@@ -125,9 +135,28 @@ extension Inspector {
         return nil
     }
 
+    /// The groups with those put together to which the same limits apply.
+    private func alike(_ groups: [LimitedGroup], _ side: Side) -> [LimitedGroup] {
+        guard groups.count > 1, let gate else { return groups }
+        var result: [LimitedGroup] = []
+        for group in groups {
+            let place = result.firstIndex { gate.areAlike($0.operation, group.operation, side: side) }
+            guard let place else {
+                result.append(group)
+                continue
+            }
+            result[place].others.append(group.operation)
+            result[place].calls += group.calls
+            result[place].isOneway = result[place].isOneway && group.isOneway
+        }
+        return result
+    }
+
     /// The next call is one of a batch's: it holds what the batch took for its operation.
     func beginBatchCall(_ operation: OperationID) {
-        guard !batchGroups.isEmpty, let group = batchGroups.first(where: { $0.operation == operation }) else { return }
+        guard !batchGroups.isEmpty else { return }
+        let group = batchGroups.first { $0.operation == operation || $0.others.contains(operation) }
+        guard let group else { return }
         tokens.share(group.token)
         pendingToken = group.token
     }

@@ -295,10 +295,8 @@ final class JSONStreamSession: ProtocolSession {
             if case .refuse(let refusal) = governor.verdict(on: facts) { return refusal }
         }
         guard inspector.isLimited else { return nil }
-        return inspector.batchRefusal(groups) { group in
-            let needs = inspector.beginLimits(group.operation, side)
-            guard needs.isLimited else { return nil }
-            return inspector.decideLimits(calls: group.calls, isOneway: group.isOneway)
+        return inspector.batchRefusal(groups, side) { group in
+            inspector.beginLimits(group.operation, side).isLimited
         }
     }
 

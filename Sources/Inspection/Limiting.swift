@@ -84,6 +84,8 @@ struct CallTokens: ~Copyable {
 /// The calls of one operation in a batch.
 struct LimitedGroup {
     var operation: OperationID
+    /// Further operations whose calls are decided about with its own.
+    var others: [OperationID] = []
     var calls = 0
     /// Whether nobody waits for a reply to any of them.
     var isOneway = true

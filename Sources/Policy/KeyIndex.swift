@@ -10,7 +10,7 @@ struct KeyDigest: BitwiseCopyable, Equatable, Sendable {
 }
 
 /// A ``KeyDigest`` in the making.
-struct KeyHash: BitwiseCopyable, Sendable {
+struct KeyHash: BitwiseCopyable, Equatable, Sendable {
     private static let secondSeed = UInt64.random(in: .min ... .max)
 
     private var first = ByteHash.processSeed

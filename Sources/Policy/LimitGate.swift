@@ -24,6 +24,8 @@ public final class LimitGate {
     private(set) var tokens = LimitTokens()
     /// How many calls are asked about.
     private(set) var calls: UInt64 = 1
+    /// Whether nothing is charged or counted: it is only asked whether calls would pass.
+    private(set) var isTrial = false
     /// The first limit in the order of the file that refused; meaningful when ``isRefused``.
     private(set) var refusedBy = 0
     private(set) var isRefused = false
@@ -115,6 +117,39 @@ public final class LimitGate {
         put(0)
         guard isRefused else { return .admitted(token) }
         return .refused(LimitRefusal(limit: refusedBy, retryAfter: wait == LimitWait.unknown ? nil : wait))
+    }
+
+    /// Whether the call that was begun would pass now; nothing is charged or counted.
+    ///
+    /// - Parameters:
+    ///   - calls: How many calls it makes.
+    ///   - isOneway: Whether no reply will come.
+    /// - Returns: Whether every limit would admit it.
+    public func wouldAdmit(calls: Int = 1, isOneway: Bool = false) -> Bool {
+        isTrial = true
+        defer { isTrial = false }
+        if case .refused = decide(calls: calls, isOneway: isOneway) { return false }
+        return true
+    }
+
+    /// Whether the same limits apply to two operations and hold their calls in the same windows, whatever else is known
+    /// of the calls.
+    ///
+    /// - Parameters:
+    ///   - one: What is called.
+    ///   - other: What else is called.
+    ///   - side: Where Weir stands.
+    /// - Returns: Whether calls of both can be decided about as calls of one.
+    public func areAlike(_ one: OperationID, _ other: OperationID, side: Side) -> Bool {
+        refresh()
+        let (first, second) = (plan(of: one, side), plan(of: other, side))
+        guard first.count == second.count else { return false }
+        for offset in 0..<Int(first.count) {
+            let left = plans.candidates[Int(first.first) + offset]
+            let right = plans.candidates[Int(second.first) + offset]
+            guard left.limit == right.limit, left.hash == right.hash else { return false }
+        }
+        return true
     }
 
     /// Decides about a call of which no more is known than its operation.

@@ -93,6 +93,7 @@ extension WindowTable {
         if Window.isHeld, gate.tokens.isFull { wait = LimitWait.unknown }
         if wait != 0, !question.isObserved { gate.refuse(by: question.limit, wait: wait) }
         gate.put(position &+ 1)
+        if gate.isTrial { return }
         if gate.isRefused {
             if gate.refusedBy == question.limit { counters.countRejected(calls) }
         } else if wait == 0 {

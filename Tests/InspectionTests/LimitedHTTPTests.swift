@@ -180,6 +180,23 @@ import Testing
         #expect(limited.session.inFlight == 4)
     }
 
+    @Test("a batch of several methods under one limit costs their sum; refused for one method it uses up no other's")
+    func mixedBatch() throws {
+        let whole = try LimitedBench([.window(3)])
+        whole.give(H1.request(RPC.batch(RPC.call("1", "a"), RPC.call("2", "b"))))
+        whole.give(H1.request(RPC.batch(RPC.call("3", "a"), RPC.call("4", "b"))))
+        #expect(whole.counts().allowed == 2 && whole.counts().rejected == 2)
+        whole.give(H1.request(RPC.call("5", "a")))
+        #expect(whole.counts().allowed == 3)
+
+        let apart = try LimitedBench([.window(1, "a", method: "a"), .window(1, "b", method: "b")])
+        apart.give(H1.request(RPC.call("1", "b")))
+        apart.give(H1.request(RPC.batch(RPC.call("2", "a"), RPC.call("3", "b"))))
+        #expect(apart.counts("b").rejected == 1 && apart.counts("a").allowed == 0)
+        apart.give(H1.request(RPC.call("4", "a")))
+        #expect(apart.counts("a").allowed == 1 && apart.counts("a").rejected == 0)
+    }
+
     @Test("the members of a batch hold their places until the last of each method has ended")
     func batchInFlight() throws {
         let limited = try LimitedBench([.inFlight(3, method: "no")])

@@ -17,6 +17,21 @@ import Testing
         #expect(counts.map(\.allowed) == [3, 3, 3] && counts.map(\.rejected) == [0, 101, 0])
     }
 
+    @Test("asked whether a call would pass, nothing is charged or counted; and which operations are alike")
+    func trial() throws {
+        let bench = try Bench([.sliding("a", 1, .seconds(1))])
+        let operation = bench.operation()
+        for _ in 0..<3 {
+            bench.gate.begin(operation, side: .provider)
+            #expect(bench.gate.wouldAdmit() && !bench.gate.wouldAdmit(calls: 2))
+        }
+        #expect(bench.registry.current["a"]?.counts == LimitCounts())
+        #expect(bench.gate.decide(operation, side: .provider) == .admitted(.none))
+        bench.gate.begin(operation, side: .provider)
+        #expect(!bench.gate.wouldAdmit())
+        #expect(bench.gate.areAlike(operation, operation, side: .provider))
+    }
+
     @Test("the first limit in the order of the file is named, with a time that suits all that refuse")
     func named() throws {
         let bench = try Bench([.sliding("a", 1, .seconds(1)), .sliding("b", 1, .seconds(5)), .concurrency("c", 1)])
