@@ -71,20 +71,40 @@ extension RelaySocketTests {
 
         @Test("a connection just accepted is given time to say why it came")
         func justAccepted() async throws {
+            // The time is a quarter of a second; a machine that is too busy to speak within it tries again.
+            for _ in 0..<20 {
+                if try await speaksInTime() { return }
+            }
+            Issue.record("the machine was too busy in every attempt")
+        }
+
+        /// Whether the connection spoke early enough to be heard; then it was.
+        private func speaksInTime() async throws -> Bool {
             let listener = try TestListener()
             let harness = try Harness(to: listener)
             let relay = harness.relay
             let call = DubboFrames.call
+            let start = ContinuousClock.now
             let (client, server) = try harness.pair(listener)
             try await harness.waitForConnections(1)
             let drained = Task { await relay.drain(within: Self.far) }
             // Several turns of the drain's clock.
             try await Task.sleep(nanoseconds: 50_000_000)
-            try client.write(call.request)
-            #expect(try server.read(exactly: call.request.count) == call.request)
-            try server.write(call.reply)
-            #expect(client.readToEnd().bytes == call.reply)
-            await drained.value
+            do {
+                try client.write(call.request)
+                let isInTime = ContinuousClock.now - start < .milliseconds(200)
+                let request = try server.read(exactly: call.request.count)
+                try server.write(call.reply)
+                let reply = client.readToEnd().bytes
+                await drained.value
+                guard isInTime else { return false }
+                #expect(request == call.request && reply == call.reply)
+                return true
+            } catch {
+                await drained.value
+                guard ContinuousClock.now - start >= .milliseconds(200) else { throw error }
+                return false
+            }
         }
 
         @Test("what is not finished by the deadline is cut")
