@@ -96,8 +96,10 @@ extension HTTP1Session {
         _ context: InspectedBytes
     ) -> Bool {
         let inspector = context.inspector
-        let drained = inspector.drainRefusal(entry.operation, entry.side, context.session, now: context.now)
-        if let drained, Self.isBusiness(headers) {
+        let isBusiness = Self.isBusiness(headers)
+        if isBusiness,
+            let drained = inspector.drainRefusal(entry.operation, entry.side, context.session, now: context.now)
+        {
             refuse(entry, drained, headers, head, context)
             return true
         }
@@ -108,7 +110,7 @@ extension HTTP1Session {
             refuse(entry, refusal, headers, head, context)
             return true
         }
-        guard inspector.isLimited, Self.isBusiness(headers),
+        guard inspector.isLimited, isBusiness,
             let refusal = inspector.limitRefusal(entry.operation, entry.side, headers, context.session)
         else { return false }
         insertion = []

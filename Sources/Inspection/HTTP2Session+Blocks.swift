@@ -123,7 +123,10 @@ extension HTTP2Session {
         if endsStream, !streams[place].marks.contains(.replyBegun) { streams[place].marks.insert(.isTrailersOnly) }
         if context.inspector.messageObserver != nil { noteReply(frame.streamID, place, headers) }
         streams[place].marks.insert(.replyBegun)
-        if reply.hasExceptionCode, !endsStream { capture(frame.streamID, .exception) }
+        if reply.hasExceptionCode, !endsStream {
+            if captures[frame.streamID]?.purpose == .method { resolveMethod(frame.streamID, context) }
+            capture(frame.streamID, .exception)
+        }
         if endsStream { endHalf(half, frame.streamID, context) }
     }
 

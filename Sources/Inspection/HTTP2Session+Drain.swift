@@ -252,6 +252,7 @@ extension HTTP2Session {
         guard case .other = context.session.decoder else { return walk.forward(to: count, &plan) }
         if !isEditingReplies {
             half.isFrameHeld = false
+            half.wasForwarded = true
             walk.forward(to: count, &plan)
         }
         half.heldBytes = max(0, count - walk.at)

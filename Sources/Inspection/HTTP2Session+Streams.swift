@@ -34,6 +34,9 @@ extension HTTP2Session {
                 inspector.identify(context.session, head.form == nil ? .http : .triple)
             }
             if inspector.messageObserver != nil, head.form != nil { observe(stream, headers) }
+            if head.form != nil, TriplePath(path)?.kind(in: path).isStanding == true {
+                stream.marks.insert(.isStanding)
+            }
             if streams.add(stream) < 0 {
                 overflow(id, context)
             } else if head.form == .grpc, TriplePath(path)?.kind(in: path) == .healthWatch {
@@ -354,7 +357,7 @@ extension HTTP2Session {
     }
 
     /// Counts a generic call, now that as much of its first message is known as will be.
-    private func resolveMethod(_ id: UInt32, _ context: InspectedBytes) {
+    func resolveMethod(_ id: UInt32, _ context: InspectedBytes) {
         guard let capture = captures.removeValue(forKey: id), let call = pending.removeValue(forKey: id) else { return }
         // SAFETY: the array's bytes are initialised and outlive the span.
         let message = unsafe capture.bytes.span.bytes

@@ -288,6 +288,8 @@ extension HTTP2Session {
         let isHeld = context.isGoverned || half.isRewriting || isEditing
         if !isHeld {
             half.isFrameHeld = false
+            // What has begun cannot be taken back, should it be decided about again.
+            half.wasForwarded = true
             walk.forward(to: count, &plan)
         }
         if count - walk.at > Self.maxHeldBytes {

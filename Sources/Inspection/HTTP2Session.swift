@@ -108,7 +108,7 @@ final class HTTP2Session: ProtocolSession {
 
     func half(_ direction: Direction) -> HTTP2Half { direction == .toUpstream ? up : down }
 
-    var isQuiet: Bool { up.isAtBoundary && down.isAtBoundary && backlog.isEmpty }
+    var isQuiet: Bool { up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && backlog.isEmpty }
 
     // MARK: Bytes
 

@@ -63,7 +63,7 @@ extension Inspector {
         now: UInt64
     ) -> Refusal? {
         guard let order = drainOrder(operation, side) else { return nil }
-        guard order.stage(at: now) >= .reject, !isProbe(operation) else {
+        guard order.stage(at: now) >= .reject, !order.isFollowed, !isProbe(operation) else {
             notePassed(order, session, calls: calls)
             return nil
         }
@@ -77,7 +77,7 @@ extension Inspector {
         guard isDraining else { return nil }
         let refusing = groups.first { group in
             guard let order = drainOrder(group.operation, side) else { return false }
-            return order.stage(at: now) >= .reject && !isProbe(group.operation)
+            return order.stage(at: now) >= .reject && !order.isFollowed && !isProbe(group.operation)
         }
         guard let refusing else {
             for group in groups { _ = drainRefusal(group.operation, side, session, calls: group.calls, now: now) }

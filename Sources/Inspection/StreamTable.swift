@@ -28,6 +28,8 @@ struct TripleStream: BitwiseCopyable {
         static let hasDeadline = Marks(rawValue: 256)
         /// Bytes of it were not seen.
         static let isDamaged = Marks(rawValue: 512)
+        /// It stays open as long as the peers are connected, or is a tool's.
+        static let isStanding = Marks(rawValue: 1024)
     }
 
     /// The stream's id; 0 marks a free slot.
@@ -62,6 +64,15 @@ struct StreamTable: ~Copyable {
 
     /// How many places there are; each is free when its stream's id is 0.
     var placeCount: Int { slots.count }
+
+    /// Whether any stream is open but those that stay so as long as the peers are connected.
+    var hasRequests: Bool {
+        guard count > 0 else { return false }
+        for place in 0..<slots.count where slots[place].id != 0 {
+            if !slots[place].marks.contains(.isStanding) { return true }
+        }
+        return false
+    }
 
     @inline(__always)
     private func home(_ id: UInt32) -> Int { Int(id >> 1) & (slots.count &- 1) }

@@ -63,9 +63,15 @@ public final class Takeover: Sendable {
         }
     }
 
+    /// Whether nobody waits under the name, at least soon: a process that ends closes one thing after the other.
     private var isNameFree: Bool {
-        let descriptor = Linux.localConnect(name)
-        if descriptor >= 0 { Linux.close(descriptor) }
-        return descriptor == -ECONNREFUSED
+        for _ in 0..<20 {
+            let descriptor = Linux.localConnect(name)
+            if descriptor == -ECONNREFUSED { return true }
+            guard descriptor >= 0 else { return false }
+            Linux.close(descriptor)
+            usleep(10_000)
+        }
+        return false
     }
 }

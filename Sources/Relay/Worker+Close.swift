@@ -37,6 +37,15 @@ extension Worker {
     /// How long the last bytes of a connection that Weir ends may take to be delivered.
     private static let endNanoseconds: UInt64 = 2_000_000_000
 
+    /// How long a slow reader may take for bytes that are still queued here.
+    private static let slowestEndNanoseconds: UInt64 = 30_000_000_000
+
+    /// The last bytes were to have been delivered by now: nobody waits for a peer's end any longer, but a slow reader
+    /// gets what is queued.
+    func giveUpEnding(_ pair: Pair, _ now: UInt64) {
+        if pair.down.queue.isEmpty || now >= pair.deadline &+ Self.slowestEndNanoseconds { close(pair) }
+    }
+
     /// Weir ends the connection: what is queued is written, both peers are told that nothing more comes, and what
     /// downstream still says is taken and dropped, so that no reset overtakes what it was told.
     func beginEnding(_ pair: Pair) {

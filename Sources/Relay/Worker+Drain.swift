@@ -33,7 +33,11 @@ extension Worker {
     func continueDrain(_ now: UInt64) {
         let order = inspector.drainGate?.service
         if let drainDeadline, now >= drainDeadline {
-            for pair in pairs { if let pair { close(pair) } }
+            for pair in pairs {
+                guard let pair else { continue }
+                close(pair)
+                order?.countClosed()
+            }
         } else if drainDeadline != nil || order.map({ now >= $0.rejectTime }) == true {
             for pair in pairs {
                 guard let pair, pair.phase != .ending else { continue }
@@ -57,7 +61,7 @@ extension Worker {
         guard now >= order.rejectTime, pair.start < order.rejectTime || drainDeadline != nil else { return false }
         // Whoever still sends at the deadline is cut between two calls, if there is such a moment soon.
         if now >= order.deadline &+ Self.cutNanoseconds { return true }
-        let isIdle = now >= order.deadline || now &- pair.lastBytes >= Self.idleNanoseconds
+        let isIdle = now >= order.deadline || order.isFollowed || now &- pair.lastBytes >= Self.idleNanoseconds
         return isIdle && pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
     }
 

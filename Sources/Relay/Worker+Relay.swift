@@ -1,6 +1,7 @@
 internal import Calls
 internal import Glibc
 internal import Inspection
+internal import Policy
 internal import Telemetry
 internal import Wire
 
@@ -79,7 +80,10 @@ extension Worker {
         if !plan.reply.isEmpty {
             if direction == .toUpstream { pair.down.addReplies(plan.reply) } else { pair.up.addReplies(plan.reply) }
         }
-        if plan.closes { return beginEnding(pair) }
+        if plan.closes {
+            inspector.drainGate?.service?.countClosed()
+            return beginEnding(pair)
+        }
         settle(pair, direction)
     }
 

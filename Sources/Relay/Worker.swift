@@ -110,7 +110,8 @@ final class Worker {
     }
 
     private var needsShortTicks: Bool {
-        drainDeadline != nil || inspector.isDraining || waitingPairs.contains { pairs[$0]?.phase == .aborting }
+        drainDeadline != nil || inspector.drainGate?.service != nil
+            || waitingPairs.contains { pairs[$0]?.phase == .aborting }
     }
 
     private func timeout(_ now: UInt64) -> Int32 {
@@ -131,7 +132,7 @@ final class Worker {
             switch pair.phase {
             case .connecting: refuseUpstream(pair, .connectTimeout)
             case .aborting: continueAbort(pair, now)
-            case .ending: close(pair)
+            case .ending: giveUpEnding(pair, now)
             case .established, .closed: break
             }
         }

@@ -27,7 +27,8 @@ struct DemoService: Service {
         var view = DemoView(route: "\(callers) → weir 127.0.0.1:\(port) → provider 127.0.0.1:\(provider.port)")
         let end = seconds.map { Output.now() + UInt64($0 * 1e9) } ?? .max
         while Output.now() < end, !Task.isShuttingDownGracefully, !Task.isCancelled {
-            let rest = min(1_000_000_000, end - Output.now())
+            let now = Output.now()
+            let rest = min(1_000_000_000, end - min(end, now))
             await wait(rest, keys)
             if keys?.take("d") == true { DemoDrain.toggle(proxy) }
             view.footer = DemoDrain.footer(proxy, hasKeys: keys != nil)

@@ -53,9 +53,9 @@ struct DrainCommand: ParsableCommand {
             let parameters = target.parameters + own.compactMap { name, value in value.map { (name, $0) } }
             _ = try client.send("POST", parameters)
         }
-        if wait { try client.wait() }
+        let isIdle = try !wait || client.wait(for: status ? nil : target)
         try client.show()
-        if wait, try !client.isIdle { throw ExitStatus.temporary }
+        if !isIdle { throw ExitStatus.temporary }
     }
 }
 
@@ -127,17 +127,19 @@ struct DrainClient {
         try send("GET", [("format", "lines")]).split(separator: UInt8(ascii: "\n")).compactMap { TapLine($0) }
     }
 
-    /// Whether nothing more is waited for.
-    var isIdle: Bool {
-        get throws { try report().last?["idle"] == "true" }
-    }
-
-    /// Waits until nothing is in flight, or every drain's deadline has passed.
-    func wait() throws {
+    /// Waits until a drain's grace is over and none of its calls is in flight, or its deadline has passed.
+    ///
+    /// - Parameter target: Which drain; `nil` for all of them.
+    /// - Returns: Whether there was a moment without calls.
+    func wait(for target: DrainTargetOptions?) throws -> Bool {
         while true {
-            let lines = try report()
-            let drains = lines.filter { $0["kind"] == "drain" }
-            if lines.last?["idle"] == "true" || drains.allSatisfy({ $0["stage"] == "ended" }) { return }
+            let drains = try report().filter { line in
+                guard line["kind"] == "drain" else { return false }
+                guard let target else { return true }
+                return line["interface"] == target.interface ?? "" && line["method"] == target.method ?? ""
+            }
+            if drains.allSatisfy({ $0["stage"] != "grace" && $0["in_flight"] == "0" }) { return true }
+            if drains.allSatisfy({ $0["stage"] == "ended" }) { return false }
             usleep(Self.pollMicroseconds)
         }
     }

@@ -27,17 +27,16 @@ final class DrainControl: Sendable {
     /// A drain as it was asked for over the admin API.
     ///
     /// - Parameter parameters: `interface`, `method`, `grace`, `deadline`, `reason`.
-    /// - Returns: A drain that begins now.
+    /// - Returns: What is to be drained, and how.
     /// - Throws: What is wrong with them.
-    func order(_ parameters: [AdminAction.Parameter]) throws(DrainProblem) -> DrainOrder {
+    func request(_ parameters: [AdminAction.Parameter]) throws(DrainProblem) -> DrainRequest {
         var draft = Draft(grace: settings.grace, deadline: settings.deadline)
         for parameter in parameters { try draft.take(parameter) }
-        return DrainOrder(
+        return DrainRequest(
             target: try draft.target(),
             reason: draft.reason,
-            now: Output.now(),
-            grace: draft.grace.nanoseconds,
-            deadline: draft.deadline.nanoseconds
+            grace: draft.grace,
+            deadline: draft.deadline
         )
     }
 
@@ -54,13 +53,13 @@ final class DrainControl: Sendable {
     }
 
     /// The drain of the whole service before the process ends.
-    func orderOfEnd() -> DrainOrder {
+    func orderOfEnd(isFollowed: Bool) -> DrainOrder {
         DrainOrder(
             target: .service,
-            reason: "",
             now: Output.now(),
             grace: settings.grace.nanoseconds,
-            deadline: settings.deadline.nanoseconds
+            deadline: settings.deadline.nanoseconds,
+            isFollowed: isFollowed
         )
     }
 
@@ -86,6 +85,25 @@ final class DrainControl: Sendable {
         return DrainReadings(
             states: states,
             signals: DrainSignal.allCases.map { (signal: $0.label.description, count: registry.count(of: $0)) }
+        )
+    }
+}
+
+/// A drain that is asked for.
+struct DrainRequest {
+    var target: DrainTarget
+    var reason: String
+    var grace: Duration
+    var deadline: Duration
+
+    /// The drain, when it begins.
+    func order(now: UInt64) -> DrainOrder {
+        DrainOrder(
+            target: target,
+            reason: reason,
+            now: now,
+            grace: grace.nanoseconds,
+            deadline: deadline.nanoseconds
         )
     }
 }

@@ -84,15 +84,17 @@ extension Proxy {
     }
 
     private func drain(_ parameters: [AdminAction.Parameter]) async -> AdminAnswer {
-        let order: DrainOrder
+        let request: DrainRequest
         do throws(DrainProblem) {
-            order = try drains.order(parameters)
+            request = try drains.request(parameters)
         } catch {
             return .problem(400, error.reason)
         }
-        // The registry's subscribers are told first, so that consumers have somewhere else to go.
-        await askApplication(order.target, isOffline: true)
-        guard drains.registry.begin(order) else {
+        // The registry's subscribers are told first, so that consumers have somewhere else to go; the grace is for what
+        // comes after that.
+        await askApplication(request.target, isOffline: true)
+        guard drains.registry.begin(request.order(now: Output.now())) else {
+            await askApplication(request.target, isOffline: false)
             return .problem(503, "\(DrainRegistry.maxOrders) drains are under way already")
         }
         relay.drainsChanged()
@@ -123,14 +125,16 @@ extension Proxy {
         drains.note(DrainControl.QOSAnswer(command: text, answer: answer), target)
     }
 
-    /// Begins to drain the whole service because the process is to end.
+    /// Begins to drain the whole service because the process is to end; a drain of it that has begun goes on.
     ///
-    /// - Returns: How long connections may take.
+    /// - Returns: How long connections may take: a second more than the deadline, in which those that are still in use
+    ///   are closed between two calls.
     func beginEnd() -> Duration {
-        if settings.inspection.isEnabled, settings.provider.isEnabled {
-            drains.registry.begin(drains.orderOfEnd())
+        let isFollowed = isFollowed.load(ordering: .relaxed)
+        if settings.inspection.isEnabled, settings.provider.isEnabled, drains.registry.service == nil || isFollowed {
+            drains.registry.begin(drains.orderOfEnd(isFollowed: isFollowed))
             relay.drainsChanged()
         }
-        return max(settings.drain.deadline, settings.drain.grace)
+        return max(settings.drain.deadline, settings.drain.grace) + .seconds(1)
     }
 }

@@ -28,6 +28,8 @@ final class Proxy: AdminBackend {
     let reload = Mutex<(@Sendable () async -> AdminAnswer)?>(nil)
     private let metrics: MetricsSettings
     private let accepting = Atomic<Bool>(true)
+    /// Whether another process accepts in this one's place.
+    let isFollowed = Atomic<Bool>(false)
     private let isInspecting: Bool
 
     /// Starts the workers.
@@ -212,7 +214,7 @@ final class Proxy: AdminBackend {
 }
 
 /// Lets one log line a second pass for each key.
-private final class LogLimiter: Sendable {
+final class LogLimiter: Sendable {
     private let last = Mutex<[UInt8: UInt64]>([:])
 
     func allows(_ key: UInt8) -> Bool {

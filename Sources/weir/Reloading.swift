@@ -62,8 +62,6 @@ struct Reloading: Service {
                 guard now != stamps else { continue }
                 stamps = now
                 _ = await reload(because: "a changed file")
-                // The settings may name other files now.
-                stamps = await self.stamps()
             }
         }
     }

@@ -4,6 +4,7 @@ internal import Logging
 internal import Relay
 internal import ServiceLifecycle
 internal import Settings
+internal import Synchronization
 internal import Wire
 
 /// Takes the listening sockets over from the process that runs, and hands them to the one that comes.
@@ -35,14 +36,17 @@ struct TakeoverService: Service {
     private func waitForSuccessor() async {
         let (events, continuation) = AsyncStream.makeStream(of: Void.self)
         let server: TakeoverServer
+        let limiter = LogLimiter()
         do throws(TakeoverError) {
             server = try TakeoverServer(port: port) { [proxy, admin] () throws(RelayError) in
                 try proxy.relay.listeningSockets() + Self.sockets(of: admin)
             } onEvent: { [proxy, admin, logger] event in
                 switch event {
                 case .failed(let error):
+                    guard limiter.allows(0) else { return }
                     logger.warning("a successor did not take over", metadata: ["reason": "\(error)"])
                 case .takenOver:
+                    proxy.isFollowed.store(true, ordering: .relaxed)
                     proxy.relay.stopAccepting()
                     admin.stopAccepting()
                     logger.notice("another process has taken over")
@@ -75,18 +79,34 @@ extension Takeover {
     ///
     /// - Throws: The exit code, after what is wrong has been printed.
     static func begin(_ settings: WeirSettings, logger: Logger) throws -> Takeover? {
-        let port = settings.takeoverPort
+        let port = settings.firstListener.port
         guard port != 0 else {
             Output.error("--takeover: the address to listen on needs a port")
             throw ExitStatus.usage
         }
+        let takeover: Takeover?
         do throws(TakeoverError) {
-            let takeover = try begin(port: port)
-            if takeover == nil { logger.notice("no process to take over from") }
-            return takeover
+            takeover = try begin(port: port)
         } catch {
             Output.error("--takeover: \(error)")
             throw ExitStatus.unavailable
+        }
+        guard let takeover else {
+            logger.notice("no process to take over from")
+            return nil
+        }
+        // It may have the same port of another address: then it must go on.
+        guard takeover.listens(on: try settings.endpoint(settings.firstListener)) else {
+            Output.error("--takeover: the process that runs does not listen on \(settings.firstListener)")
+            throw ExitStatus.unavailable
+        }
+        return takeover
+    }
+
+    /// Whether there is a socket of a relay with that address.
+    private func listens(on address: Endpoint) -> Bool {
+        sockets.contains { socket in
+            if case .relay = socket.kind { socket.address == address } else { false }
         }
     }
 
@@ -104,6 +124,6 @@ extension Takeover {
 }
 
 extension WeirSettings {
-    /// The port of the first listener.
-    var takeoverPort: UInt16 { provider.isEnabled ? provider.listen.port : consumer.listen.port }
+    /// Where the first listener is.
+    var firstListener: NetworkAddress { provider.isEnabled ? provider.listen : consumer.listen }
 }

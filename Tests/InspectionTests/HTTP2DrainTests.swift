@@ -7,6 +7,29 @@ import Telemetry
 import TestSupport
 import Testing
 
+@Suite struct HTTP2QuietTests {
+    @Test("a connection is quiet only without requests that wait, calls or not; a health watch is none")
+    func quiet() {
+        let ends = GovernedHTTP2()
+        ends.greet()
+        ends.moveAll()
+        let session = ends.governed.session
+        #expect(session.isQuiet)
+        ends.client.open(1)
+        ends.upQueue += ends.fromClient.call(1, "/grpc.health.v1.Health/Watch")
+        ends.moveAll()
+        #expect(session.isQuiet)
+        ends.client.open(3)
+        let page = [(":method", "GET"), (":path", "/page"), (":scheme", "http")]
+        ends.upQueue += H2.headers(3, ends.fromClient.encoder.block(page), end: true)
+        ends.moveAll()
+        #expect(!session.isQuiet)
+        ends.downQueue += ends.fromServer.head(3, end: true)
+        ends.moveAll()
+        #expect(session.isQuiet)
+    }
+}
+
 @Suite struct HTTP2DrainTests {
     /// Two ends that have greeted each other.
     static func ends(_ watching: Watching = .nothing) -> GovernedHTTP2 {

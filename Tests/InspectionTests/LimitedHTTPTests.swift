@@ -97,6 +97,20 @@ import Testing
         #expect(limited.gate.heldTokens == 0, "given up")
     }
 
+    @Test("a generic call that is answered before it has named its method gives back what it took")
+    func earlyAnswer() throws {
+        let (ends, limited) = try Self.ends([.inFlight(3)])
+        ends.client.open(1)
+        ends.upQueue += ends.fromClient.request(1, "/com.x.Shop/$invoke")
+        ends.moveAll()
+        #expect(limited.gate.heldTokens == 1)
+        ends.downQueue += ends.fromServer.head(1, [("tri-exception-code", "3")])
+        ends.moveAll()
+        ends.downQueue += ends.fromServer.trailers(1)
+        ends.moveAll()
+        #expect(limited.gate.heldTokens == 0 && limited.session.inFlight == 0)
+    }
+
     @Test("a generic call that has not named its method gives back what it took when its connection ends")
     func generic() throws {
         let (ends, limited) = try Self.ends([.inFlight(3)])

@@ -33,6 +33,17 @@ extension Integration {
             #expect(try weir.stop() == .exited(0))
         }
 
+        @Test("A process that listens elsewhere on the same port is left alone")
+        func elsewhere() throws {
+            let port = try Listener.freePort()
+            let weir = try WeirProcess(["--listen", "127.0.0.1:\(port)"])
+            let run = try ChildProcess.run(
+                [WeirBinary.path, "run", "--listen", "127.0.0.2:\(port)", "--admin", "127.0.0.1:0", "--takeover"]
+            )
+            #expect(run.end == .exited(69) && run.errorText.contains("does not listen on"), "\(run.errorText)")
+            #expect(try weir.get("/readyz").status == 200)
+        }
+
         @Test("Without a process to take over from it starts as usual; with a port of the system's choice it cannot")
         func alone() throws {
             let listen = Address.loopback(try Listener.freePort())
@@ -64,34 +75,39 @@ extension Integration {
                 for number in 0..<threads {
                     DispatchQueue.global().async(group: group) { [self] in
                         var id = UInt64(number) << 32
-                        while !isOver.load(ordering: .relaxed) { connect(&id) }
+                        // The last stays connected until it is told to go elsewhere, as Dubbo's consumers do.
+                        let calls = number == threads - 1 ? Int.max : 3
+                        while !isOver.load(ordering: .relaxed) { connect(&id, calls) }
                     }
                 }
             }
 
-            private func connect(_ id: inout UInt64) {
+            private func connect(_ id: inout UInt64, _ calls: Int) {
                 do {
                     let connection = try Connection(to: address)
-                    for _ in 0..<3 {
+                    for _ in 0..<calls where !isOver.load(ordering: .relaxed) {
                         id += 1
-                        try call(id, connection)
+                        let isTold = try call(id, connection)
                         counts.withLock { $0.calls += 1 }
+                        if isTold { return }
                     }
                 } catch {
                     counts.withLock { $0.failures.append("\(error)") }
                 }
             }
 
-            /// A call during which the provider may say that it is leaving.
-            private func call(_ id: UInt64, _ connection: Connection) throws {
+            /// A call during which the provider may say that it is leaving: whether it did.
+            private func call(_ id: UInt64, _ connection: Connection) throws -> Bool {
                 try connection.write(DubboBytes.request(id))
+                var isTold = false
                 while true {
                     let frame = try connection.readFrame()
-                    if frame[2] & 0x20 != 0 { continue }
-                    guard DubboBytes.id(frame) == id, frame[3] == 20 || frame[3] == 100 else {
-                        throw Failure("answered \(frame[3])")
+                    if frame[2] & 0x20 != 0 {
+                        isTold = true
+                        continue
                     }
-                    return
+                    guard DubboBytes.id(frame) == id, frame[3] == 20 else { throw Failure("answered \(frame[3])") }
+                    return isTold
                 }
             }
 
