@@ -131,6 +131,7 @@ struct DrainClient {
     ///
     /// - Parameter target: Which drain; `nil` for all of them.
     /// - Returns: Whether there was a moment without calls.
+    /// - Throws: The exit code, after what is wrong has been printed.
     func wait(for target: DrainTargetOptions?) throws -> Bool {
         while true {
             let drains = try report().filter { line in
