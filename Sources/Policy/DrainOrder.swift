@@ -71,8 +71,9 @@ public final class DrainOrder: Sendable {
     public let rejectTime: UInt64
     /// When what is left is closed; not before ``rejectTime``.
     public let deadline: UInt64
-    /// Whether another process takes the connections that consumers open next, so that nothing needs to be refused: once
-    /// the grace is over connections are closed as soon as they are between two calls.
+    /// Whether another process takes the connections that consumers open next, so that nothing needs to be refused.
+    ///
+    /// Once the grace is over connections are then closed as soon as they are between two calls.
     public let isFollowed: Bool
     private let rejected = Atomic<UInt64>(0)
     private let passed = Atomic<UInt64>(0)
