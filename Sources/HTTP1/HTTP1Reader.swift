@@ -108,6 +108,14 @@ public struct HTTP1Reader: ~Copyable {
     /// How long the first line of the head read last is, or of the one being read, its CR LF counted.
     public var startLineBytes: Int { Int(head.startLineBytes) }
 
+    /// How much was read of a head that is not complete, in bytes; empty lines in front of it are none of it.
+    public var unfinishedHeadBytes: Int {
+        switch state {
+        case .startLine, .header: lineBytes
+        default: 0
+        }
+    }
+
     /// Whether a body is going on.
     public var isInBody: Bool {
         switch state {

@@ -254,6 +254,10 @@ extension HTTP1Session {
             judgement = .admitted
             context.inspector.recorder.verdictPartial()
             walk.forward(to: count, &plan)
+        } else {
+            // Empty lines in front of a request are none of it, and wait for nothing.
+            let own = requestReader.isInBody ? Int(requests.bytes) : requestReader.unfinishedHeadBytes
+            walk.forward(to: count - own, &plan)
         }
         heldBytes = max(0, count - walk.at)
         if isAtBoundary || heldBytes > 0 { plan.markBoundary() }
