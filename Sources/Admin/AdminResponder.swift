@@ -12,7 +12,7 @@ struct AdminContext: InitializableFromSource {
     init(source: ApplicationRequestContextSource) { channel = source.channel }
 }
 
-/// Answers the requests of one listener; DESIGN.md 12 lists them.
+/// Answers the requests of one listener; README lists them.
 struct AdminResponder: HTTPResponder {
     /// What is served.
     private enum Endpoint: String {

@@ -89,7 +89,7 @@ struct HTTP2Watch {
 /// windows.
 ///
 /// While its service is drained a stream's client is told NOT_SERVING, and upstream's messages are withheld; afterwards
-/// it is told what upstream had said last. Source: PROTOCOL's F3: dubbo-go `triple_invoker.go`.
+/// it is told what upstream had said last. Source: dubbo-go `triple_invoker.go`.
 extension HTTP2Session {
     /// The most health streams of a connection that are told of drains.
     private static let maxWatches = 256

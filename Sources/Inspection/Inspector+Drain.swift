@@ -214,7 +214,7 @@ extension Refusal {
     /// The answer to a call that comes although its service is drained.
     ///
     /// Both statuses make a Dubbo Java consumer try another provider; of the text a dubbo-go consumer concludes that it
-    /// must leave this one. Only dubbo-go answers events that ask for no answer. Source: PROTOCOL's F3 and F4:
+    /// must leave this one. Only dubbo-go answers events that ask for no answer. Source:
     /// `FailoverClusterInvoker.java`, dubbo-go `filter/graceful_shutdown/consumer_filter.go`.
     init(drained order: DrainOrder, isAnsweringEvents: Bool) {
         let reason = order.reason.isEmpty ? "" : " (\(order.reason))"

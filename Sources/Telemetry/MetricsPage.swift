@@ -1,6 +1,6 @@
 internal import Calls
 
-/// Renders the metrics page; DESIGN.md 7 says what is on it.
+/// Renders the metrics page; README lists what is on it.
 ///
 /// The label texts of an operation never change, so they are kept between scrapes by its id: a page of 2,000
 /// operations is then mostly copying. One page serves one registry.

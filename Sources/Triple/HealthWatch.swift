@@ -2,7 +2,7 @@ public import Wire
 
 /// What a call of `grpc.health.v1.Health` asks for: field 1, the name of a service.
 ///
-/// Ranges point into the message. Source: gRPC `health.proto`; PROTOCOL's D6: dubbo-go asks with the service key,
+/// Ranges point into the message. Source: gRPC `health.proto`; dubbo-go asks with the service key,
 /// Java's servers know that and the interface.
 public struct HealthRequest: BitwiseCopyable, Equatable, Sendable {
     /// The name; empty for the server as a whole.

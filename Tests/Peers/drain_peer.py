@@ -12,7 +12,7 @@ usage: drain_peer.py serve MILLISECONDS
        drain_peer.py react HEX...
          What a consumer of each kind makes of a frame: one JSON line.
 
-What each does is that of the sources that PROTOCOL names: Dubbo Java takes READONLY for a mark on the connection and
+What each does is read in their sources. Dubbo Java takes READONLY for a mark on the connection and
 chooses another provider; whatever has another status than 20 is tried again elsewhere (FailoverClusterInvoker).
 dubbo-go answers every event as a heartbeat, leaves a provider whose reply says closing or whose error says that the
 transport is closing, and ends the connection once its calls have ended.
