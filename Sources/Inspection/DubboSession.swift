@@ -73,6 +73,8 @@ final class DubboSession {
 
     var up = Half()
     var down = Half()
+    /// Whether a whole header was good: two bytes of magic may be another protocol's.
+    var isConfirmed = false
     /// Events that Weir has sent downstream; their answers go no further.
     var ownEvents = OwnEvents()
     /// Whether the consumer reads attachments of replies; known from its requests once something is drained.

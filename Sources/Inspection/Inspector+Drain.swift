@@ -102,10 +102,8 @@ extension Inspector {
     // MARK: Dubbo
 
     /// Bytes came from downstream while something is drained: tells a consumer that came after the drain had begun.
-    func signalNewcomer(_ session: Session, _ now: UInt64, _ plan: inout Plan) {
-        guard session.side == .provider, drainGate?.service != nil, case .dubbo(let dubbo) = session.decoder else {
-            return
-        }
+    func signalNewcomer(_ dubbo: DubboSession, _ session: Session, _ now: UInt64, _ plan: inout Plan) {
+        guard session.side == .provider, drainGate?.service != nil else { return }
         signal(dubbo, session, isDrained: true, now, &plan)
     }
 
@@ -116,7 +114,8 @@ extension Inspector {
         _ now: UInt64,
         _ plan: inout Plan
     ) {
-        guard isDrained != session.drainSignals.contains(DrainSignals(.readonly)) else { return }
+        // Before a header was whole it may still turn out to speak something else.
+        guard dubbo.isConfirmed, isDrained != session.drainSignals.contains(DrainSignals(.readonly)) else { return }
         var random = SystemRandomNumberGenerator()
         let id = freshEventID(session, &random)
         dubbo.ownEvents.add(id, now)

@@ -26,6 +26,7 @@ extension Inspector {
         var seen = SeenBoundaries(firstBoundary: nil, endsAtBoundary: true)
         if direction == .toUpstream ? dubbo.up.isQuiet : dubbo.down.isQuiet {
             takeWholeFrames(session, bytes, &at, direction, now, &seen)
+            if at > 0 { dubbo.isConfirmed = true }
             if at == bytes.byteCount { return seen }
         }
         var half = direction == .toUpstream ? dubbo.up.take() : dubbo.down.take()
@@ -43,6 +44,7 @@ extension Inspector {
                 if direction == .toUpstream { dubbo.up.heldBytes = 0 } else { dubbo.down.heldBytes = 0 }
                 return SeenBoundaries(firstBoundary: nil, endsAtBoundary: false)
             }
+            if half.phase == .body || half.isQuiet { dubbo.isConfirmed = true }
             guard half.isQuiet else { continue }
             if frameVerdict != nil { noteEdit(half.header, end: at) }
             if half.isOwnAnswer || half.reply != nil { finishDrained(&half, dubbo, session, end: at) }

@@ -258,7 +258,7 @@ public final class Inspector {
                 if !isDraining {
                     dubbo.ownEvents.removeOld(now)
                 } else if isGoverned, direction == .toUpstream {
-                    signalNewcomer(session, now, &plan)
+                    signalNewcomer(dubbo, session, now, &plan)
                 }
                 return
             }

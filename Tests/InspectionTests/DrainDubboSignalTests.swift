@@ -49,7 +49,20 @@ import Wire
         #expect(bench.plan.reply.isEmpty && consumer.drainSignals == [])
     }
 
-    @Test("a connection that comes later is told with the first bytes by which it is known, cut at every place")
+    @Test("what turns out not to be Dubbo after its magic is told nothing, cut at every place")
+    func noDubbo() {
+        let bytes = hex("dabb c200 0000000000000001 7fffffff") + Frames.request(id: 1)
+        for cut in 0...bytes.count {
+            let drained = DrainedBench()
+            drained.drain()
+            drained.give(bytes[..<cut])
+            drained.give(bytes[cut...])
+            drained.undrain()
+            #expect(drained.down.isEmpty && drained.up == bytes && drained.session.drainSignals == [], "cut at \(cut)")
+        }
+    }
+
+    @Test("a connection that comes later is told with its first whole header, cut at every place")
     func newcomers() {
         let bytes = Frames.heartbeat() + Frames.request(id: 1)
         for cut in 0...bytes.count {
@@ -57,7 +70,7 @@ import Wire
             drained.drain()
             #expect(drained.down.isEmpty)
             drained.give(bytes[..<cut])
-            #expect(drained.ownTexts == (cut >= 2 ? ["R"] : []), "cut at \(cut)")
+            #expect(drained.ownTexts == (cut >= 16 ? ["R"] : []), "cut at \(cut)")
             drained.give(bytes[cut...])
             #expect(drained.ownTexts == ["R"] && drained.up == bytes && !drained.isHolding, "cut at \(cut)")
         }
