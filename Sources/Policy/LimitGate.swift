@@ -26,6 +26,8 @@ public final class LimitGate {
     private(set) var calls: UInt64 = 1
     /// Whether nothing is charged or counted: it is only asked whether calls would pass.
     private(set) var isTrial = false
+    /// When the call that is decided about came.
+    var time: UInt64 = 0
     /// The first limit in the order of the file that refused; meaningful when ``isRefused``.
     private(set) var refusedBy = 0
     private(set) var isRefused = false

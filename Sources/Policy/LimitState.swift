@@ -42,8 +42,10 @@ final class LimitState: Sendable {
     func decide(_ position: Int, of gate: LimitGate) {
         lock.take()
         defer { lock.giveBack() }
-        // The clock is read under the lock, so that the times of a window are in the order of its calls.
-        let time = clock()
+        // One time for the whole call, read under the first lock: of ten limits' time the clock was nearly half. Where
+        // another call has overtaken this one on the way, the window's own time is the later one.
+        if position == 0 { gate.time = clock() }
+        let time = gate.time
         if unsafe tables.sliding?.decide(position, of: gate, at: time, self, counters) != nil { return }
         if unsafe tables.bucket?.decide(position, of: gate, at: time, self, counters) != nil { return }
         if unsafe tables.inFlight?.decide(position, of: gate, at: time, self, counters) != nil { return }
