@@ -123,7 +123,7 @@ extension RelaySocketTests {
             #expect(acknowledged > 1 << 20)
             source.reset()
             // The relay is not reading; it must neither spin over the reset nor forget what is before it.
-            #expect(try await WorkerClock().isAtRest())
+            #expect(try await harness.clock.isAtRest())
             let (count, end, isSame) = Self.drain(sink, pattern)
             #expect(isSame && end == .reset)
             #expect(count >= acknowledged && count <= written)
@@ -144,7 +144,7 @@ extension RelaySocketTests {
             #expect(try source.readSome().isEmpty)
             let (_, written) = try Self.fill(source, pattern)
             source.close()
-            #expect(try await WorkerClock().isAtRest())
+            #expect(try await harness.clock.isAtRest())
             let (count, end, isSame) = Self.drain(sink, pattern)
             #expect(isSame && end == .closed && count == written)
             try await harness.waitForConnections(0)

@@ -24,6 +24,8 @@ final class Harness: Sendable {
     final class Told: Sendable {
         let refusals = Mutex<[RefusalReason]>([])
         let pauses = Mutex<[String]>([])
+        /// The clocks of the workers that have accepted a connection.
+        let clocks = Mutex<Set<clockid_t>>([])
     }
 
     /// A relay with one listener on loopback.
@@ -74,7 +76,14 @@ final class Harness: Sendable {
         var hooks = RelayHooks()
         hooks.refused = { _, reason in told.refusals.withLock { $0.append(reason) } }
         hooks.acceptPaused = { why in told.pauses.withLock { $0.append(why) } }
-        if let makeSession { hooks.makeSession = makeSession }
+        let make = makeSession ?? hooks.makeSession
+        hooks.makeSession = { inspector, side in
+            var clock = clockid_t()
+            if pthread_getcpuclockid(pthread_self(), &clock) == 0 {
+                told.clocks.withLock { _ = $0.insert(clock) }
+            }
+            return make(inspector, side)
+        }
         hooks.drains = drains
         registry = OperationRegistry(capacity: 1000)
         labels = SeriesLabels()
@@ -111,6 +120,9 @@ final class Harness: Sendable {
             if stale == 0 { return MetricsSnapshot(merging: snapshots, registry: registry, labels: labels) }
         }
     }
+
+    /// The processor time of the workers that have accepted a connection.
+    var clock: WorkerClock { WorkerClock(told.clocks.withLock { Array($0) }) }
 
     func refused(_ reason: RefusalReason) async -> UInt64 {
         await metrics().refused.first { $0.reason == reason }?.count ?? 0
@@ -206,25 +218,27 @@ enum ThisProcess {
     }
 }
 
-/// The processor time of the relay's threads.
+/// The processor time of threads.
 struct WorkerClock {
-    private let threads: [Int32]
+    private let clocks: [clockid_t]
 
-    /// Finds the threads; reading the clock later takes no descriptor.
+    init(_ clocks: [clockid_t]) { self.clocks = clocks }
+
+    /// Of all workers of the process; reading the clock later takes no descriptor.
     init() {
         let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
-        threads = tasks.compactMap { task in
+        clocks = tasks.compactMap { task in
             let name = try? String(contentsOfFile: "/proc/self/task/\(task)/comm", encoding: .utf8)
-            return name == "weir-worker\n" ? Int32(task) : nil
+            // How Linux writes the clock of a thread (clock_getcpuclockid(3) does it for processes).
+            return name == "weir-worker\n" ? Int32(task).map { ~$0 << 3 | 6 } : nil
         }
     }
 
     /// Of each thread; `nil` for one that has ended: other tests have relays, too.
     private var times: [UInt64?] {
-        threads.map { thread in
+        clocks.map { clock in
             var time = timespec()
-            // How Linux writes the clock of a thread (clock_getcpuclockid(3) does it for processes).
-            guard clock_gettime(~thread << 3 | 6, &time) == 0 else { return nil }
+            guard clock_gettime(clock, &time) == 0 else { return nil }
             return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
         }
     }
@@ -238,7 +252,7 @@ struct WorkerClock {
             let spent = zip(before, times).map { before, after in
                 if let before, let after, after > before { after - before } else { UInt64(0) }
             }
-            if !threads.isEmpty, spent.reduce(0, +) < 60_000_000 { return true }
+            if !clocks.isEmpty, spent.reduce(0, +) < 60_000_000 { return true }
         }
         return false
     }
