@@ -5,6 +5,7 @@ import Policy
 import Relay
 import Synchronization
 import Telemetry
+import TestSupport
 import Testing
 import Wire
 
@@ -145,23 +146,26 @@ func eventually(_ what: String, _ condition: () async throws -> Bool) async thro
 
 /// An endless stream of bytes that look random and can be checked anywhere.
 struct Pattern: Sendable {
-    private let block: [UInt8]
     /// Prime, so that no buffer's size hides a shift.
     private static let period = 65_521
+    /// What all patterns repeat, twice; made once, since that takes a second under a sanitizer.
+    private static let block: [UInt8] = {
+        var random = SeededRandom(seed: 1)
+        let once = (0..<period).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+        return once + once
+    }()
+    /// Where in it a pattern begins.
+    private let first: Int
 
     init(seed: UInt64) {
-        var state = seed &+ 1
-        let once = (0..<Self.period).map { _ in
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return UInt8(truncatingIfNeeded: state >> 33)
-        }
-        block = once + once
+        var random = SeededRandom(seed: seed)
+        first = Int(random.next() % UInt64(Self.period))
     }
 
     /// At most a period of bytes.
     func bytes(at offset: Int, count: Int) -> ArraySlice<UInt8> {
-        let start = offset % Self.period
-        return block[start..<start + min(count, Self.period)]
+        let start = (first + offset) % Self.period
+        return Self.block[start..<start + min(count, Self.period)]
     }
 
     func bytes(_ count: Int) -> [UInt8] {

@@ -227,7 +227,7 @@ final class TestListener: @unchecked Sendable {
 
     deinit { close(descriptor) }
 
-    func accept(milliseconds: Int32 = 20_000) throws -> TestSocket {
+    func accept(milliseconds: Int32 = 60_000) throws -> TestSocket {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&waiting, 1, milliseconds) > 0 else { throw SocketError("accept", ETIMEDOUT) }
         let accepted = Foundation.accept(descriptor, nil, nil)
