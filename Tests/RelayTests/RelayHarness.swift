@@ -25,8 +25,8 @@ final class Harness: Sendable {
     final class Told: Sendable {
         let refusals = Mutex<[RefusalReason]>([])
         let pauses = Mutex<[String]>([])
-        /// The clocks of the workers that have accepted a connection.
-        let clocks = Mutex<Set<clockid_t>>([])
+        /// The clock of the worker that has accepted a connection last.
+        let clock = Atomic<clockid_t>(0)
     }
 
     /// A relay with one listener on loopback.
@@ -81,7 +81,7 @@ final class Harness: Sendable {
         hooks.makeSession = { inspector, side in
             var clock = clockid_t()
             if pthread_getcpuclockid(pthread_self(), &clock) == 0 {
-                told.clocks.withLock { _ = $0.insert(clock) }
+                told.clock.store(clock, ordering: .relaxed)
             }
             return make(inspector, side)
         }
@@ -122,8 +122,8 @@ final class Harness: Sendable {
         }
     }
 
-    /// The processor time of the workers that have accepted a connection.
-    var clock: WorkerClock { WorkerClock(told.clocks.withLock { Array($0) }) }
+    /// The processor time of the worker that has accepted a connection last.
+    var clock: WorkerClock { WorkerClock([told.clock.load(ordering: .relaxed)]) }
 
     func refused(_ reason: RefusalReason) async -> UInt64 {
         await metrics().refused.first { $0.reason == reason }?.count ?? 0
