@@ -17,7 +17,7 @@ struct Failure: Error, CustomStringConvertible {
 /// Waits until `body` gives a value; the time is a guard against hanging, not an expectation.
 ///
 /// It looks once more when the time is over: while other tests keep the processors busy a short sleep may last a minute.
-func eventually<Value>(_ what: String, within seconds: Int = 60, _ body: () throws -> Value?) async throws -> Value {
+func eventually<Value>(_ what: String, within seconds: Int = 120, _ body: () throws -> Value?) async throws -> Value {
     let end = ContinuousClock.now + .seconds(seconds)
     while true {
         let isLast = ContinuousClock.now >= end
@@ -28,7 +28,7 @@ func eventually<Value>(_ what: String, within seconds: Int = 60, _ body: () thro
 }
 
 /// Waits until a condition holds.
-func eventually(_ what: String, within seconds: Int = 60, _ isTrue: () throws -> Bool) async throws {
+func eventually(_ what: String, within seconds: Int = 120, _ isTrue: () throws -> Bool) async throws {
     _ = try await eventually(what, within: seconds) { try isTrue() ? true : nil }
 }
 
