@@ -15,7 +15,7 @@ extension Inspector {
     /// Tells a connection's consumers what they do not know yet of drains.
     ///
     /// To be asked of every connection when ``drainsChanged()`` was; new ones are told with the first bytes by which
-    /// they are known to speak something.
+    /// they are known to speak something, Dubbo's with their first whole header.
     ///
     /// - Parameters:
     ///   - session: The connection's session.
