@@ -12,7 +12,7 @@ GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE, GREY = "green", "yellow", "orange", "r
 OUTCOME_COLOURS = {
     "ok": GREEN, "oneway": "light-green", "business_error": BLUE, "client_error": YELLOW, "server_error": RED,
     "timeout": ORANGE, "unanswered": "dark-red", "cancelled": PURPLE, "limited": "dark-yellow", "drained": "dark-blue",
-    "lost": GREY,
+    "lost": GREY, "unknown": "#b0b0b0",
 }
 
 

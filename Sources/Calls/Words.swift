@@ -103,6 +103,9 @@ public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case oneway
     /// The session went blind while the call was open.
     case lost
+    /// The reply is there, but what it says cannot be read: a hole in a capture, a header table entry never seen, an
+    /// unknown encoding.
+    case unknown
 
     /// The value of the metric label `outcome`.
     public var label: StaticString {
@@ -118,6 +121,7 @@ public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
         case .drained: "drained"
         case .oneway: "oneway"
         case .lost: "lost"
+        case .unknown: "unknown"
         }
     }
 
@@ -125,7 +129,7 @@ public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     @inlinable
     public var isAnswered: Bool {
         switch self {
-        case .ok, .businessError, .clientError, .serverError: true
+        case .ok, .businessError, .clientError, .serverError, .unknown: true
         case .timeout, .cancelled, .unanswered, .limited, .drained, .oneway, .lost: false
         }
     }
@@ -133,7 +137,7 @@ public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Whether a reader of a summary would call it an error.
     public var isError: Bool {
         switch self {
-        case .ok, .oneway, .cancelled: false
+        case .ok, .oneway, .cancelled, .unknown: false
         default: true
         }
     }

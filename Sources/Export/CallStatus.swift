@@ -26,7 +26,7 @@ struct CallStatus: Equatable {
     /// application reports too, and the same exception over Triple is UNKNOWN, which is in the table.
     private static func isError(_ call: FinishedCall, _ callProtocol: CallProtocol) -> Bool {
         switch call.outcome {
-        case .ok, .oneway, .lost: false
+        case .ok, .oneway, .lost, .unknown: false
         // Refused on purpose, or given up by the caller: a server that does so works as it should.
         case .limited, .drained, .cancelled: call.side == .consumer
         case .timeout, .unanswered, .businessError: true

@@ -22,7 +22,7 @@ extension HTTP1Session {
         let inspector = context.inspector
         guard inspector.governor != nil || inspector.isLimited || inspector.isDraining else { return nil }
         guard !rpc.scanner.isBatch || rpc.batch.isComplete else {
-            inspector.recorder.verdictPartial()
+            inspector.recorder.verdictPartial(.batch)
             return nil
         }
         let groups = inspector.groups(rpc, interface)
@@ -168,7 +168,7 @@ extension HTTP1Session {
             // Triple's is judged by its head; a client that waits to be told to go on would wait for ever.
             let mustPass = requests.head.flags.contains(.expectsContinue)
             guard current.kind == .triple || mustPass || !context.isGoverned else { return }
-            if mustPass, current.kind != .triple { context.inspector.recorder.verdictPartial() }
+            if mustPass, current.kind != .triple { context.inspector.recorder.verdictPartial(.expect) }
             judgement = .admitted
             passHead(at, &walk, &plan)
         }
@@ -252,7 +252,7 @@ extension HTTP1Session {
             if !isAtBoundary { judgement = .admitted }
         } else if count - walk.at > Self.maxHeldBytes {
             judgement = .admitted
-            context.inspector.recorder.verdictPartial()
+            context.inspector.recorder.verdictPartial(.tooLarge)
             walk.forward(to: count, &plan)
         } else {
             // Empty lines in front of a request are none of it, and wait for nothing.

@@ -27,7 +27,7 @@ extension HTTP2Session {
         let inspector = context.inspector
         guard inspector.governor != nil || inspector.isLimited else { return false }
         // The method that a generic call names comes with its first message, too late to hold its headers for.
-        if stream.marks.contains(.isGeneric) { inspector.recorder.verdictPartial() }
+        if stream.marks.contains(.isGeneric) { inspector.recorder.verdictPartial(.serialization) }
         let side = context.session.side(of: requests)
         let isRefusable = !hasUntracked && answers.count < Self.maxAnswers
         switch inspector.governor?.verdict(on: RequestFacts(operation: operation, side: side)) {
@@ -48,7 +48,7 @@ extension HTTP2Session {
         return true
     }
 
-    private func countPartial(_ context: InspectedBytes) { context.inspector.recorder.verdictPartial() }
+    private func countPartial(_ context: InspectedBytes) { context.inspector.recorder.verdictPartial(.tooLarge) }
 
     private func refuse(
         _ stream: TripleStream,
@@ -295,7 +295,7 @@ extension HTTP2Session {
         if count - walk.at > Self.maxHeldBytes {
             // A block that large is passed on as it comes; its request is not judged.
             half.isBlockPassed = true
-            context.inspector.recorder.verdictPartial()
+            context.inspector.recorder.verdictPartial(.tooLarge)
             walk.forward(to: count, &plan)
         }
         half.heldBytes = max(0, count - walk.at)

@@ -82,13 +82,13 @@ extension Inspector {
             case .insert(let texts): inserted += texts
             case .refuse(let refusal):
                 if isRefusable { return refusal }
-                recorder.verdictPartial()
+                recorder.verdictPartial(.serialization)
                 return nil
             }
         }
         guard needs.isLimited else { return nil }
         guard isRefusable else {
-            recorder.verdictPartial()
+            recorder.verdictPartial(.serialization)
             return nil
         }
         return decideLimits(isOneway: !header.isTwoWay)
@@ -154,7 +154,7 @@ extension Inspector {
         case .insert(let texts):
             guard header.serialization == Serialization.hessian2, lastRequestHasMap else {
                 tracer?.noteInjection(header.serialization == Serialization.hessian2 ? .noMap : .serialization)
-                return recorder.verdictPartial()
+                return recorder.verdictPartial(.serialization)
             }
             tracer?.noteInjection(.injected)
             edit.kind = .insert(texts.flatMap { FrameWriter.attachment(key: $0.key, value: $0.value) })
@@ -193,7 +193,7 @@ extension Inspector {
         guard hasNames || received > Self.maxHeldFrameBytes else { return }
         half.judgement = .admitted
         // Its attachments come last: no caller, no group, and nothing can be inserted.
-        recorder.verdictPartial()
+        recorder.verdictPartial(.tooLarge)
         if tracer?.injects(.dubbo) == true { tracer?.noteInjection(.tooLarge) }
         guard hasNames, governor != nil || isLimited || isDraining else { return }
         var operation = unknownOperation

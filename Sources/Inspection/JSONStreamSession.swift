@@ -56,7 +56,7 @@ final class JSONStreamSession: ProtocolSession {
         if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > Self.maxHeldBytes {
             // Its method may come at its very end: it is passed on as it comes.
             half.isPassed = true
-            if context.isGoverned { context.inspector.recorder.verdictPartial() }
+            if context.isGoverned { context.inspector.recorder.verdictPartial(.tooLarge) }
         }
         if !isMidway || half.isPassed { walk.forward(to: bytes.byteCount, &plan) }
         half.heldBytes = bytes.byteCount - walk.at
@@ -280,7 +280,7 @@ final class JSONStreamSession: ProtocolSession {
         let inspector = context.inspector
         guard inspector.governor != nil || inspector.isLimited || inspector.isDraining else { return nil }
         guard !reader.scanner.isBatch || reader.batch.isComplete else {
-            context.inspector.recorder.verdictPartial()
+            context.inspector.recorder.verdictPartial(.batch)
             return nil
         }
         let nothing: [UInt8] = []

@@ -3,7 +3,8 @@ internal import Calls
 /// What became of a call, in the words of Dubbo's own metrics.
 ///
 /// Java tells them by the code of an `RpcException`, dubbo-go by the error's; here they follow from what is on the
-/// wire. `lost` calls have an end that is not known, `cancelled` ones none that the service made: they are neither.
+/// wire. The end of `lost` and `unknown` calls is not known, and the service did not make that of `cancelled` ones: they are
+/// neither.
 enum DubboResult: Int, CaseIterable {
     case succeeded
     case businessFailed
@@ -33,7 +34,7 @@ enum DubboResult: Int, CaseIterable {
             // What a consumer calls a failure of the network is an application that went away to the provider.
             case .unanswered: side == .consumer ? .networkFailed : .unknownFailed
             case .clientError, .serverError: Self.failure(code, callProtocol)
-            case .cancelled, .lost: .neither
+            case .cancelled, .lost, .unknown: .neither
             }
     }
 

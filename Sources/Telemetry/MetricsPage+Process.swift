@@ -49,7 +49,7 @@ extension ExpositionWriter {
         for (reason, count) in snapshot.uninspectedBytes { sample(Self.labels("reason", reason.label), count) }
         let partial = "Verdicts given before all that a rule asks for had arrived."
         begin(MetricFamily(name: "weir_verdicts_partial", kind: .counter, help: partial))
-        sample([], snapshot.verdictsPartial)
+        for (reason, count) in snapshot.partialVerdicts { sample(Self.labels("reason", reason.label), count) }
         begin(MetricFamily(name: "weir_operations", kind: .gauge, help: "Operations told apart."))
         sample([], UInt64(clamping: snapshot.operationCount))
         let overflow = "Calls counted under _other because no further operation is told apart."

@@ -111,7 +111,7 @@ extension MetricsSnapshot {
         }
         uninspectedBytes = UninspectedReason.allCases.map { reason in (reason, sum(ProcessWords.uninspected(reason))) }
         refused = RefusalReason.allCases.map { reason in (reason, sum(ProcessWords.refused(reason))) }
-        verdictsPartial = sum(ProcessWords.verdictsPartial)
+        partialVerdicts = PartialVerdictReason.allCases.map { reason in (reason, sum(ProcessWords.partial(reason))) }
         callTableEntries = sum(ProcessWords.callTableEntries)
         for recorder in recorders { loopLag.merge(recorder.histogram(recorder.loopLag)) }
     }

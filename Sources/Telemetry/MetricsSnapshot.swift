@@ -101,8 +101,10 @@ public struct MetricsSnapshot: Sendable {
     public internal(set) var uninspectedBytes: [(reason: UninspectedReason, count: UInt64)] = []
     /// Connections not relayed.
     public internal(set) var refused: [(reason: RefusalReason, count: UInt64)] = []
-    /// Verdicts given on a part of the request.
-    public internal(set) var verdictsPartial: UInt64 = 0
+    /// Verdicts given on a part of the request, by reason.
+    public internal(set) var partialVerdicts: [(reason: PartialVerdictReason, count: UInt64)] = []
+    /// Verdicts given on a part of the request, whatever the reason.
+    public var verdictsPartial: UInt64 { partialVerdicts.reduce(0) { $0 &+ $1.count } }
     /// Entries of all call tables.
     public internal(set) var callTableEntries: UInt64 = 0
     /// How late event loop turns began.

@@ -10,10 +10,9 @@ enum ProcessWords {
     private static let openFirst = connectionsFirst + Side.allCases.count * protocolCount
     private static let refusedFirst = openFirst + Side.allCases.count * protocolCount
     private static let uninspectedFirst = refusedFirst + RefusalReason.allCases.count
-    /// Verdicts given on a part of the request.
-    static let verdictsPartial = uninspectedFirst + UninspectedReason.allCases.count
+    private static let partialFirst = uninspectedFirst + UninspectedReason.allCases.count
     /// A gauge: entries of the worker's call tables.
-    static let callTableEntries = verdictsPartial + 1
+    static let callTableEntries = partialFirst + PartialVerdictReason.allCases.count
     /// How many there are.
     static let total = callTableEntries + 1
 
@@ -32,4 +31,6 @@ enum ProcessWords {
     static func refused(_ reason: RefusalReason) -> Int { refusedFirst + Int(reason.rawValue) }
 
     static func uninspected(_ reason: UninspectedReason) -> Int { uninspectedFirst + Int(reason.rawValue) }
+
+    static func partial(_ reason: PartialVerdictReason) -> Int { partialFirst + Int(reason.rawValue) }
 }

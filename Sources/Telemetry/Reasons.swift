@@ -29,6 +29,32 @@ public enum UninspectedReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
+/// Why a verdict was given on a part of the request, or not at all: the label `reason` of
+/// `weir_verdicts_partial_total`.
+public enum PartialVerdictReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
+    /// The request is larger than what is held back.
+    case tooLarge
+    /// The request's content encoding cannot be undone within the bounds.
+    case encoding
+    /// A batch could not be judged as a whole.
+    case batch
+    /// The client waits for `100 Continue` before it sends the body.
+    case expect
+    /// The request's serialization or form allows no answer, insertion or reading.
+    case serialization
+
+    /// The value of the metric label `reason`.
+    public var label: StaticString {
+        switch self {
+        case .tooLarge: "too_large"
+        case .encoding: "encoding"
+        case .batch: "batch"
+        case .expect: "expect"
+        case .serialization: "serialization"
+        }
+    }
+}
+
 /// Why a connection was not relayed: the label `reason` of `weir_connections_refused_total`.
 public enum RefusalReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Its destination is Weir itself.

@@ -82,7 +82,9 @@ extension Recorder {
     }
 
     /// A verdict had to be given before the whole of what a rule asks for had arrived.
-    public func verdictPartial() { add(1, at: ProcessWords.verdictsPartial) }
+    ///
+    /// - Parameter reason: Why.
+    public func verdictPartial(_ reason: PartialVerdictReason) { add(1, at: ProcessWords.partial(reason)) }
 
     // MARK: The worker itself
 

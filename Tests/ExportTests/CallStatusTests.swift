@@ -45,7 +45,7 @@ import Testing
         let table: [(Outcome, Bool, Bool)] = [
             (.ok, false, false), (.businessError, true, true), (.timeout, true, true), (.cancelled, false, true),
             (.unanswered, true, true), (.limited, false, true), (.drained, false, true), (.oneway, false, false),
-            (.lost, false, false),
+            (.lost, false, false), (.unknown, false, false),
         ]
         for (outcome, provider, consumer) in table {
             for (side, isError) in [(Side.provider, provider), (.consumer, consumer)] {

@@ -43,7 +43,7 @@ import Testing
             recorder.connectionIdentified(side: .provider, from: .silent, to: .dubbo)
             recorder.connectionClosed(side: .provider, connectionProtocol: .dubbo)
             recorder.connectionRefused(reason: .limit)
-            recorder.verdictPartial()
+            recorder.verdictPartial(.batch)
         }
         round()
         #expect(allocations { round() } == 0)

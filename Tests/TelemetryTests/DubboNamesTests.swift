@@ -205,7 +205,7 @@ import Testing
                 )
                 let recorder = scraper.bench.recorders[Int(random.next() % 2)]
                 if random.next() % 2 == 0 { recorder.callStarted(operation, side: .consumer) }
-                let outcome = Outcome.allCases[Int(random.next() % 11)]
+                let outcome = Outcome.allCases[Int(random.next() % UInt64(Outcome.allCases.count))]
                 let code = Int32(random.next() % 101)
                 recorder.callFinished(call(operation, outcome, code: code, side: .consumer), wasInFlight: false)
             }

@@ -16,7 +16,7 @@ import Testing
             )
             let finished = call(
                 operation,
-                Outcome.allCases[Int(random.next() % 11)],
+                Outcome.allCases[Int(random.next() % UInt64(Outcome.allCases.count))],
                 code: Int32(random.next() % 40),
                 side: Side.allCases[Int(random.next() % 2)],
                 nanoseconds: random.next() >> UInt64.random(in: 8...63, using: &random),

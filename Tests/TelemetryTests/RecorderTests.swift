@@ -123,7 +123,7 @@ import Testing
             recorder.connectionRefused(reason: .connectTimeout)
             recorder.loopLag(nanoseconds: 20_000)
             recorder.setCallTableEntries(7)
-            recorder.verdictPartial()
+            recorder.verdictPartial(.tooLarge)
         }
         let found = samples(bench.page(process: Bench.readings))
         let expected: [(String, Double)] = [
@@ -136,7 +136,7 @@ import Testing
             ("weir_uninspected_bytes_total{reason=\"tls\"}", 20),
             ("weir_connections_refused_total{reason=\"connect_timeout\"}", 2),
             ("weir_loop_lag_seconds_bucket{le=\"0.0001\"}", 2), ("weir_loop_lag_seconds_sum", 0.000_04),
-            ("weir_call_table_entries", 14), ("weir_verdicts_partial_total", 2), ("weir_scrape_stale_workers_total", 3),
+            ("weir_call_table_entries", 14), ("weir_verdicts_partial_total{reason=\"too_large\"}", 2), ("weir_scrape_stale_workers_total", 3),
             ("weir_operations", 0), ("weir_operations_overflow_total", 0),
             ("weir_build_info{version=\"1.0\",revision=\"abc\"}", 1), ("process_cpu_seconds_total", 1.25),
             ("process_resident_memory_bytes", 20_971_520), ("process_virtual_memory_bytes", 94_371_840),

@@ -45,7 +45,7 @@ import Testing
             recorder.connectionIdentified(side: side, from: .silent, to: .http)
             recorder.connectionClosed(side: side, connectionProtocol: .http)
         default:
-            let outcome = Outcome.allCases[Int(random.next() % 11)]
+            let outcome = Outcome.allCases[Int(random.next() % UInt64(Outcome.allCases.count))]
             let nanoseconds = random.next() >> UInt64.random(in: 20...63, using: &random)
             let code = Int32(truncatingIfNeeded: random.next() % 30)
             recorder.callFinished(
