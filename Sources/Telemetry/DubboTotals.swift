@@ -3,8 +3,8 @@ internal import Calls
 /// What became of a call, in the words of Dubbo's own metrics.
 ///
 /// Java tells them by the code of an `RpcException`, dubbo-go by the error's; here they follow from what is on the
-/// wire. The end of `lost` and `unknown` calls is not known, and the service did not make that of `cancelled` ones: they
-/// are neither.
+/// wire. How `lost` and `unknown` calls ended is not known, and the service did not end `cancelled` ones: they are
+/// neither.
 enum DubboResult: Int, CaseIterable {
     case succeeded
     case businessFailed
