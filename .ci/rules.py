@@ -19,7 +19,7 @@ ARROWS = {
     "Calls": {"Wire", "Synchronization"},
     "Hessian": {"Wire"},
     "Dubbo": {"Wire", "Calls", "Hessian"},
-    "HTTP1": {"Wire"},
+    "HTTP1": {"Wire", "CZlib"},
     "HTTP2": {"Wire"},
     "JSONRPC": {"Wire", "Calls"},
     "Triple": {"Wire", "Calls"},
@@ -60,8 +60,8 @@ POINTERS = re.compile(r"\b(?:withUnsafe|Unsafe(?:Mutable)?(?:Raw)?(?:Buffer)?Poi
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|fatalError|unimplemented)\b")
 # The cores, but for Wire, see bytes through spans only.
 CORES = {"Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy", "Inspection"}
-# Where they must not: the wrapper of PCRE2, and references that are not to be counted on every decision.
-WRAPPERS = {"PCREPattern.swift", "LimitPlan.swift"}
+# Where they must not: the wrappers of PCRE2 and zlib, and references that are not to be counted on every decision.
+WRAPPERS = {"PCREPattern.swift", "Inflater.swift", "LimitPlan.swift"}
 
 breaches = []
 

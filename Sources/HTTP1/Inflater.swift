@@ -1,0 +1,230 @@
+internal import CZlib
+
+/// Reads a coded body from any pieces and gives out what it holds; the only place that touches zlib's decoder.
+///
+/// It is used again and again: its memory, some 50 KiB, is taken when the first body begins and kept until it is thrown
+/// away; a piece allocates nothing. What is given out is bounded in all, and the work by what is put in and given out.
+///
+/// - gzip: every member is read, one behind the other (RFC 1952 §2.2). Bytes behind the last one are ignored, as most
+///   peers ignore them.
+/// - deflate: the zlib format or bare deflate, told apart by the first two bytes as clients do.
+///
+/// Not for more than one thread at a time.
+@safe public final class Inflater {
+    /// The most bytes given out at once.
+    public static let pieceBytes = 8192
+    /// zlib's 32 KiB window.
+    private static let windowBits: Int32 = 15
+
+    private enum Phase {
+        /// Nothing has come.
+        case start
+        /// One byte of a body in the deflate coding has come, and is kept.
+        case firstByte
+        case inside
+        /// A gzip member has ended, or the body.
+        case memberEnd
+        /// What follows is ignored.
+        case ended
+        case failed
+    }
+
+    // SAFETY: the stream and the room behind it are this object's alone and are given back once, in `deinit`. zlib
+    // remembers the stream's address, so it has one of its own.
+    private let stream: UnsafeMutablePointer<z_stream>
+    private var room: UnsafeMutablePointer<UInt8>?
+    private var phase = Phase.ended
+    private var coding = ContentCoding.gzip
+    private var firstByte: UInt8 = 0
+    /// How much the member going on has given out; the first one is `nil`.
+    private var laterMemberBytes: Int?
+    private var limitBytes = 0
+
+    /// How many bytes have been given out of this body.
+    public private(set) var givenBytes = 0
+
+    /// One that has no memory yet.
+    public init() {
+        unsafe stream = .allocate(capacity: 1)
+        unsafe stream.initialize(to: z_stream())
+    }
+
+    deinit {
+        // SAFETY: a stream that has a room was set up by zlib.
+        if let room = unsafe room {
+            _ = unsafe inflateEnd(stream)
+            unsafe room.deallocate()
+        }
+        unsafe stream.deallocate()
+    }
+
+    /// Whether the body has ended as its format says.
+    public var isEnded: Bool { phase == .memberEnd || phase == .ended }
+
+    /// Begins a body.
+    ///
+    /// - Parameters:
+    ///   - coding: One that is readable.
+    ///   - limitBytes: The most bytes to give out.
+    /// - Throws: ``InflateError/noMemory``, or ``InflateError/malformed`` for a coding that is not readable.
+    public func begin(_ coding: ContentCoding, limitBytes: Int) throws(InflateError) {
+        phase = .failed
+        guard coding.isReadable else { throw .malformed }
+        self.coding = coding
+        self.limitBytes = max(0, limitBytes)
+        givenBytes = 0
+        laterMemberBytes = nil
+        if unsafe room == nil { try allocate() }
+        // 16 more is gzip's header and trailer in zlib's own words.
+        if coding == .gzip { try reset(Self.windowBits + 16) }
+        phase = .start
+    }
+
+    /// Reads a piece.
+    ///
+    /// - Parameters:
+    ///   - piece: Any number of the body's next bytes.
+    ///   - take: Gets what they hold, in order, at most ``pieceBytes`` at once; not called with nothing.
+    /// - Throws: What is wrong. Everything before it has been given out; until the next body begins every further piece
+    ///   is refused.
+    public func read(_ piece: RawSpan, _ take: (RawSpan) -> Void) throws(InflateError) {
+        guard phase != .failed else { throw .malformed }
+        do throws(InflateError) {
+            try unsafe piece.withUnsafeBytes { (bytes) throws(InflateError) in
+                guard let start = bytes.baseAddress, bytes.count > 0 else { return }
+                // SAFETY: zlib reads at most `count` bytes and none after the call.
+                try unsafe read(start.assumingMemoryBound(to: UInt8.self), bytes.count, take)
+            }
+        } catch {
+            phase = .failed
+            throw error
+        }
+    }
+
+    /// The body has ended.
+    ///
+    /// - Throws: ``InflateError/truncated`` if its format wants more; a body of no bytes at all is none.
+    public func finish() throws(InflateError) {
+        defer { phase = .ended }
+        switch phase {
+        case .start, .memberEnd, .ended: return
+        // A later member that has not given anything out was no member.
+        case .inside where laterMemberBytes == 0: return
+        case .firstByte, .inside: throw .truncated
+        case .failed: throw .malformed
+        }
+    }
+
+    // MARK: zlib
+
+    private func allocate() throws(InflateError) {
+        let size = unsafe Int32(MemoryLayout<z_stream>.size)
+        // SAFETY: the stream is zeroed, which asks zlib for its own allocator.
+        guard unsafe inflateInit2_(stream, Self.windowBits, ZLIB_VERSION, size) == Z_OK else { throw .noMemory }
+        unsafe room = .allocate(capacity: Self.pieceBytes)
+    }
+
+    private func reset(_ windowBits: Int32) throws(InflateError) {
+        // SAFETY: the stream was set up in `allocate`. All formats have a window of the same size, which is kept.
+        guard unsafe inflateReset2(stream, windowBits) == Z_OK else { throw .noMemory }
+    }
+
+    /// Reads bytes in whatever phase they come.
+    private func read(
+        _ start: UnsafePointer<UInt8>,
+        _ count: Int,
+        _ take: (RawSpan) -> Void
+    ) throws(InflateError) {
+        var at = 0
+        while at < count {
+            switch phase {
+            case .start where coding == .deflate:
+                firstByte = unsafe start[at]
+                at += 1
+                phase = .firstByte
+            case .start: phase = .inside
+            case .firstByte: try chooseFormat(unsafe start[at], take)
+            case .inside: try unsafe inflate(start, count, &at, take)
+            case .memberEnd:
+                // What begins otherwise is no further member.
+                guard unsafe coding == .gzip && start[at] == 0x1f else {
+                    phase = .ended
+                    return
+                }
+                try reset(Self.windowBits + 16)
+                laterMemberBytes = 0
+                phase = .inside
+            case .ended: return
+            case .failed: throw .malformed
+            }
+        }
+    }
+
+    /// Tells the zlib format from bare deflate and reads the byte that was kept.
+    ///
+    /// Source: RFC 1950 §2.2. A bare stream begins so only if its first block is stored and its padding is not zero,
+    /// which no encoder writes.
+    private func chooseFormat(_ second: UInt8, _ take: (RawSpan) -> Void) throws(InflateError) {
+        let header = UInt16(firstByte) << 8 | UInt16(second)
+        let isZlib = firstByte & 0x0f == 8 && firstByte >> 4 <= 7 && header % 31 == 0
+        try reset(isZlib ? Self.windowBits : -Self.windowBits)
+        phase = .inside
+        var at = 0
+        // SAFETY: the byte outlives the call, and zlib reads only it.
+        try unsafe withUnsafePointer(to: firstByte) { (byte) throws(InflateError) in
+            try unsafe inflate(byte, 1, &at, take)
+        }
+    }
+
+    /// Reads until the bytes are used up or the member ends.
+    private func inflate(
+        _ start: UnsafePointer<UInt8>,
+        _ count: Int,
+        _ at: inout Int,
+        _ take: (RawSpan) -> Void
+    ) throws(InflateError) {
+        guard let room = unsafe room else { throw .noMemory }
+        let available = UInt32(clamping: count - at)
+        unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: start + at)
+        unsafe stream.pointee.avail_in = available
+        while true {
+            // One byte more than may be given out tells whether there is more.
+            let wanted = min(Self.pieceBytes, limitBytes - givenBytes + 1)
+            unsafe stream.pointee.next_out = room
+            unsafe stream.pointee.avail_out = UInt32(wanted)
+            // SAFETY: zlib reads `avail_in` bytes of the piece and writes at most `wanted` into the room.
+            let status = unsafe CZlib.inflate(stream, Z_NO_FLUSH)
+            let made = unsafe wanted - Int(stream.pointee.avail_out)
+            try unsafe give(room, made, take)
+            guard status == Z_OK || status == Z_BUF_ERROR else {
+                at += unsafe Int(available) - Int(stream.pointee.avail_in)
+                return try memberEnded(status)
+            }
+            // With room left over everything has been read.
+            if made < wanted { break }
+        }
+        at += Int(available)
+    }
+
+    private func give(_ room: UnsafeMutablePointer<UInt8>, _ made: Int, _ take: (RawSpan) -> Void) throws(InflateError)
+    {
+        let given = min(made, limitBytes - givenBytes)
+        if given > 0 {
+            givenBytes += given
+            if let bytes = laterMemberBytes { laterMemberBytes = bytes + given }
+            // SAFETY: zlib has written at least as many bytes, and the room outlives the call.
+            take(unsafe RawSpan(_unsafeStart: room, byteCount: given))
+        }
+        if made > given { throw .tooLarge }
+    }
+
+    private func memberEnded(_ status: Int32) throws(InflateError) {
+        switch status {
+        case Z_STREAM_END: phase = .memberEnd
+        case Z_MEM_ERROR: throw .noMemory
+        // Bytes behind a whole member that only begin like another.
+        case _ where laterMemberBytes == 0: phase = .ended
+        default: throw .malformed
+        }
+    }
+}
