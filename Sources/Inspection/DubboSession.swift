@@ -22,6 +22,17 @@ final class ReplyBytes {
     }
 }
 
+/// What of a direction was decided, or not, before a read.
+struct EarlierBytes {
+    /// How many bytes before the read are held back.
+    var held: Int
+    /// How many of the read's first bytes, and of those that follow it, an earlier plan has left out.
+    var reach: Int
+
+    /// Whether a plan has to be made though nothing decides about frames any more.
+    var isAny: Bool { held > 0 || reach > 0 }
+}
+
 /// The state of a Dubbo connection: where each direction stands in its frames.
 final class DubboSession {
     /// Where a direction stands.
@@ -63,6 +74,8 @@ final class DubboSession {
         var token = LimitToken.none
         /// How many bytes at the end of what was received are held back; see ``RequestGovernor``.
         var heldBytes = 0
+        /// How many bytes that are still to come belong to a frame that is left out; the relay knows of them.
+        var reachBytes = 0
         /// Whether the frame is the answer to an event of Weir's own.
         var isOwnAnswer = false
         /// The bytes of a reply that is given another attachment; `nil` for all others.
@@ -86,6 +99,9 @@ final class DubboSession {
 extension DubboSession.Half {
     /// Whether the direction is between two messages.
     var isQuiet: Bool { phase == .header && headerHas == 0 && !isGuess }
+
+    /// What earlier plans left open.
+    var earlier: EarlierBytes { EarlierBytes(held: heldBytes, reach: reachBytes) }
 
     /// A copy to work on; the reader and a begun header go with it, so that nothing gives back or counts them twice.
     mutating func take() -> DubboSession.Half {

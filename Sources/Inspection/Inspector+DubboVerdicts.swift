@@ -258,18 +258,22 @@ extension Inspector {
     ///   - dubbo: The connection's session.
     ///   - seen: Where messages ended.
     ///   - count: How many bytes were read.
-    ///   - held: How many bytes before them were held back.
+    ///   - earlier: What earlier plans left open.
     ///   - direction: Which way they go.
     ///   - plan: Where the edits go.
     func carryOut(
         _ dubbo: DubboSession,
         _ seen: SeenBoundaries,
         _ count: Int,
-        _ held: Int,
+        _ earlier: EarlierBytes,
         _ direction: Direction,
         _ plan: inout Plan
     ) {
-        var walk = FrameWalk(at: -held, boundary: plan.isBoundaryWanted ? seen.firstBoundary : nil)
+        // While an earlier plan reaches into these bytes nothing is held; steps of this one begin behind its reach.
+        var walk = FrameWalk(
+            at: earlier.reach > 0 ? earlier.reach : -earlier.held,
+            boundary: plan.isBoundaryWanted ? seen.firstBoundary : nil
+        )
         for edit in frameEdits {
             walk.forward(to: edit.start, &plan)
             switch edit.kind {
@@ -289,6 +293,8 @@ extension Inspector {
         frameEdits.removeAll(keepingCapacity: true)
         let rest = direction == .toUpstream ? dubbo.up.heldBytes : dubbo.down.heldBytes
         walk.forward(to: count - rest, &plan)
+        let reach = max(0, walk.at - count)
+        if direction == .toUpstream { dubbo.up.reachBytes = reach } else { dubbo.down.reachBytes = reach }
         if rest > 0 || seen.endsAtBoundary { plan.markBoundary() }
         if !frameReplies.isEmpty {
             plan.reply(with: frameReplies)

@@ -251,10 +251,10 @@ public final class Inspector {
     ) {
         switch session.decoder {
         case .dubbo(let dubbo):
-            let held = direction == .toUpstream ? dubbo.up.heldBytes : dubbo.down.heldBytes
+            let earlier = direction == .toUpstream ? dubbo.up.earlier : dubbo.down.earlier
             let seen = receive(dubbo, session, bytes, direction, now)
-            if isGoverned || held > 0 || !dubbo.ownEvents.isEmpty || !frameEdits.isEmpty {
-                carryOut(dubbo, seen, bytes.byteCount, held, direction, &plan)
+            if isGoverned || earlier.isAny || !dubbo.ownEvents.isEmpty || !frameEdits.isEmpty {
+                carryOut(dubbo, seen, bytes.byteCount, earlier, direction, &plan)
                 if !isDraining {
                     dubbo.ownEvents.removeOld(now)
                 } else if isGoverned, direction == .toUpstream {

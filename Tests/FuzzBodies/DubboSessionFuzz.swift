@@ -1,6 +1,7 @@
 internal import Calls
 internal import Dubbo
 internal import Inspection
+internal import PlanModel
 internal import Telemetry
 internal import Wire
 
@@ -8,8 +9,10 @@ internal import Wire
 ///
 /// The first byte seeds the chunking, the second says who watches. Then come the script's steps: a byte with the
 /// direction in its highest bit and a length below it (so many bytes follow), or, with no length, a hole, a tick, an
-/// end or something about drains. Facts must not depend on the pieces, every byte is in a frame or counted, and the
-/// table stays bounded. With drains what the peers get of each other does not depend on the pieces, either.
+/// end, something about drains, or a whole frame of any size (``MadeFrames``) whose verdict its method says. Facts must
+/// not depend on the pieces, every byte is in a frame or counted, and the table stays bounded. With drains and verdicts
+/// what the peers get of each other does not depend on the pieces, either, and each request of a row of frames leaves
+/// once or is answered once (``DubboExchange``).
 ///
 /// - Parameter bytes: Any bytes.
 public func fuzzDubboSession(_ bytes: UnsafeRawBufferPointer) {
@@ -44,7 +47,11 @@ private struct SessionScript {
     }
 
     var steps: [Step] = []
-    var hasDrains = false
+    /// Whether anything is decided about frames.
+    var isGoverned = false
+    /// Whether a frame among them is too large to be held back: what is known of it depends on the pieces then.
+    var isOversized: Bool { made.isOversized }
+    private var made = MadeFrames()
 
     init(_ bytes: Slice<UnsafeRawBufferPointer>) {
         var rest = bytes
@@ -60,12 +67,21 @@ private struct SessionScript {
                 case 0: steps.append(.hole(direction, UInt64(kind >> 2) + 1))
                 case 1: steps.append(.tick)
                 case 2: steps.append(.end(direction))
+                case _ where kind & 0x80 != 0:
+                    let isBetween = DubboExchange.split(row(direction))?.rest.isEmpty == true
+                    append(direction, made.next(rest.popFirst() ?? 0, direction, isBetween: isBetween))
+                    isGoverned = true
                 default:
                     steps.append(.drain(kind >> 2))
-                    hasDrains = true
+                    isGoverned = true
                 }
             }
         }
+    }
+
+    /// All bytes of a direction so far.
+    private func row(_ direction: Direction) -> [UInt8] {
+        steps.flatMap { step in if case .bytes(direction, let bytes) = step { bytes } else { [UInt8]() } }
     }
 
     /// Bytes in a row are one step, so that «whole» means as whole as can be.
@@ -139,7 +155,7 @@ private final class SessionRun: CallObserver, MessageObserver {
     func run(_ script: SessionScript, seed: UInt64?) {
         var random = seed
         // Only a relay, which has seen all of a connection, can hold anything back.
-        if script.hasDrains, !isMidstream { drains = FuzzDrains(inspector, session, registry) }
+        if script.isGoverned, !isMidstream { drains = FuzzDrains(inspector, session, registry) }
         for step in script.steps {
             switch step {
             case .bytes(let direction, let bytes):
@@ -158,6 +174,7 @@ private final class SessionRun: CallObserver, MessageObserver {
                 inspector.ended(session, direction, now: now, plan: &plan)
                 drains?.carryOut([], plan, direction)
                 drains?.ended(direction)
+                drains?.check()
             case .drain(let step):
                 let answer = drains?.take(step, now: now, &plan) ?? []
                 if !ended.contains(.toUpstream) { give(answer, .toUpstream, &random) }
@@ -170,7 +187,10 @@ private final class SessionRun: CallObserver, MessageObserver {
         facts.passed = drains?.passed ?? []
         inspector.close(session, now: now)
         precondition(inspector.callsInFlight == 0, "calls outlive their connection")
-        facts.spans = tracing.facts(inspector)
+        let spans = tracing.facts(inspector)
+        // What is refused by its names alone has no span.
+        facts.spans = script.isOversized ? [] : spans
+        drains?.check()
         // The inspector holds its observers.
         inspector.callObserver = nil
         inspector.messageObserver = nil
@@ -186,7 +206,9 @@ private final class SessionRun: CallObserver, MessageObserver {
             if let state = random {
                 let next = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
                 random = next
-                count = min(count, Int(next >> 59) + 1)
+                // Of what is large the pieces are, too; some reach over the end of all that may be held.
+                let unit = bytes.count <= 8192 ? 1 : 1 << Int(next >> 40 & 15)
+                count = min(count, (Int(next >> 59) + 1) * unit)
             }
             let piece = Array(bytes[start..<start + count])
             start += count

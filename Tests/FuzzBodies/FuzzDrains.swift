@@ -6,8 +6,23 @@ internal import Policy
 internal import Wire
 
 /// Drains of a fuzzed session: they come and go as a byte says, plans are carried out, and events of Weir's own are
-/// answered.
+/// answered. Beside them a governor decides by the method.
 final class FuzzDrains {
+    /// Refuses `no` and gives `more` an attachment.
+    private final class Governor: RequestGovernor {
+        private let registry: OperationRegistry
+
+        init(_ registry: OperationRegistry) { self.registry = registry }
+
+        func verdict(on request: RequestFacts) -> Verdict {
+            switch (request.side, registry[request.operation].method) {
+            case (.provider, "no"): .refuse(Refusal(text: "no"))
+            case (.provider, "more"): .insert(key: "mark", value: "1")
+            default: .admit
+            }
+        }
+    }
+
     /// What is drained, by the lowest bits of a step.
     private static let targets = [
         DrainTarget.service, DrainTarget(interface: "com.x.Svc"), DrainTarget(interface: "com.x.Svc", method: "hello"),
@@ -23,13 +38,17 @@ final class FuzzDrains {
     private var downAlone = PlanModel()
     /// Events of Weir's own that nobody has answered.
     private var events: [UInt64] = []
-    private var said = 0
+    private var said: [UInt8] = []
+    /// What the peers have sent.
+    private var sentUp: [UInt8] = []
+    private var sentDown: [UInt8] = []
     private(set) var hasAnswered = false
 
     init(_ inspector: Inspector, _ session: Session, _ operations: OperationRegistry) {
         self.inspector = inspector
         self.session = session
         inspector.drainGate = DrainGate(registry: registry, operations: operations)
+        inspector.governor = Governor(operations)
     }
 
     /// Whether replies wait for the end of a message downstream.
@@ -74,13 +93,27 @@ final class FuzzDrains {
     func carryOut(_ bytes: [UInt8], _ plan: Plan, _ direction: Direction) {
         precondition(!plan.closes, "a Dubbo connection is closed")
         if direction == .toUpstream {
+            sentUp += bytes
             precondition(up.take(bytes, plan), "more is held than may be")
+            precondition(up.aheadBytes == 0, "bytes are passed on before they are read")
             down.addReplies(plan.reply)
             note(plan.reply)
         } else {
+            sentDown += bytes
             precondition(plan.reply.isEmpty, "upstream is told something")
             precondition(down.take(bytes, plan) && downAlone.take(bytes, plan), "more is held than may be")
+            precondition(down.aheadBytes == 0, "bytes are passed on before they are read")
         }
+    }
+
+    /// Compares what came with what left.
+    func check() {
+        let up = DubboExchange.fault(sent: sentUp, passed: self.up.output, said: said)
+        precondition(up == nil, up ?? "")
+        let down = DubboExchange.fault(sent: sentDown, passed: downAlone.output, said: [])
+        precondition(down == nil, down ?? "")
+        guard DubboExchange.split(sentDown) != nil else { return }
+        precondition(DubboExchange.split(self.down.output) != nil, "Weir speaks in the middle of a frame")
     }
 
     /// The direction has ended: nothing of it is left.
@@ -90,7 +123,7 @@ final class FuzzDrains {
 
     /// Takes note of what Weir says: whole frames, each an event or a refusal.
     private func note(_ reply: [UInt8]) {
-        said += reply.count
+        said += reply
         var at = 0
         while at < reply.count {
             guard reply.count >= at + 16, let header = try? FrameHeader(reply.span.bytes, at: at) else {
@@ -112,9 +145,9 @@ final class FuzzDrains {
 
     /// What came of the drains.
     var facts: [String] {
-        precondition(events.count <= said / 18, "more events than words")
+        precondition(events.count <= said.count / 18, "more events than words")
         return orders.map { "\($0.target) \($0.passedCalls) \($0.rejectedCalls)" }
-            + ["\(session.lateCalls) \(session.drainSignals.rawValue) \(said)"]
+            + ["\(session.lateCalls) \(session.drainSignals.rawValue) \(said.count)"]
     }
 
     /// What the peers got of each other.

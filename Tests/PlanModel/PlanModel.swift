@@ -27,6 +27,12 @@ package struct PlanModel: Sendable {
     /// How many bytes wait for a decision.
     package var heldBytes: Int { waiting.count }
 
+    /// How many bytes that have not arrived are to be passed on whatever they are; 0 in protocols whose sessions decide
+    /// about what is there only.
+    package var aheadBytes: Int {
+        steps.reduce(0) { sum, step in if case .forward(let count) = step { sum + count } else { sum } }
+    }
+
     /// Whether replies wait for the end of a message.
     package var hasWaitingReplies: Bool { !replies.isEmpty }
 

@@ -53,8 +53,8 @@ final class Harness: Sendable {
         try self.init(to: .fixed(listener.endpoint), change, makeSession: makeSession)
     }
 
-    /// A relay with one listener on loopback and one worker, which can be drained.
-    convenience init(to listener: TestListener, drains: DrainRegistry) throws {
+    /// A relay with one listener on loopback and one worker, which can be drained and has limits.
+    convenience init(to listener: TestListener, drains: DrainRegistry, limits: LimitRegistry? = nil) throws {
         var configuration = RelayConfiguration(listeners: [
             ListenerConfiguration(
                 side: .provider,
@@ -64,14 +64,15 @@ final class Harness: Sendable {
             )
         ])
         configuration.workers = 1
-        try self.init(configuration, drains: drains)
+        try self.init(configuration, drains: drains, limits: limits)
     }
 
     init(
         _ configuration: RelayConfiguration,
         inherited: [ListeningSocket] = [],
         makeSession: (@Sendable (Inspector, Side) -> Session)? = nil,
-        drains: DrainRegistry? = nil
+        drains: DrainRegistry? = nil,
+        limits: LimitRegistry? = nil
     ) throws {
         let told = Told()
         var hooks = RelayHooks()
@@ -86,6 +87,7 @@ final class Harness: Sendable {
             return make(inspector, side)
         }
         hooks.drains = drains
+        hooks.limits = limits
         registry = OperationRegistry(capacity: 1000)
         labels = SeriesLabels()
         self.told = told
