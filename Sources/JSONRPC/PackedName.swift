@@ -30,6 +30,36 @@ struct PackedName: BitwiseCopyable {
         }
     }
 
+    /// A name that is none of those that count.
+    static var none: PackedName {
+        var name = PackedName()
+        name.count = 9
+        return name
+    }
+
+    /// Whether there is nothing.
+    var isEmpty: Bool { count == 0 }
+
+    /// What an event stream's field of that name is.
+    var eventField: EventStreamReader.FieldName {
+        switch (count, word) {
+        case (4, 0x6174_6164): .data
+        case (5, 0x74_6e65_7665): .event
+        case (2, 0x6469): .id
+        case (5, 0x79_7274_6572): .retry
+        default: .other
+        }
+    }
+
+    /// What an event of that type is.
+    var eventKind: EventStreamReader.Kind {
+        switch (count, word) {
+        case (0, _), (7, 0x65_6761_7373_656d): .message
+        case (8, 0x746e_696f_7064_6e65): .endpoint
+        default: .other
+        }
+    }
+
     /// Whether it is `code`.
     var isCode: Bool { count == 4 && word == 0x6564_6f63 }
 
