@@ -15,6 +15,10 @@ extension HTTP1Session {
     /// A request that waits for its final response.
     struct Exchange {
         var number: UInt64 = 0
+        /// The key of a single call's id; 0 when it has none that could be kept.
+        var idKey: UInt64 = 0
+        /// The hash of the MCP session that the request names; 0 for none.
+        var mcpSession: UInt64 = 0
         var method = HTTP1Method.other
         var kind = Kind.other
         /// Whether a call waits under the number.
@@ -39,6 +43,10 @@ extension HTTP1Session {
         var keys: [UInt64] = []
         /// What Weir answers.
         var localReply: LocalReply?
+        /// The target of a GET that asks for events.
+        var eventsTarget: [UInt8]?
+        /// The numbers of calls whose replies come on another connection; see ``CorrelationTable``.
+        var correlated: [UInt64] = []
         /// For an observer of messages.
         var observed: ObservedStreamHalf?
         /// The header table that the client allows, of a request that asks for HTTP/2.

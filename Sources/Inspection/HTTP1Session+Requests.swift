@@ -55,6 +55,7 @@ extension HTTP1Session {
         let inspector = context.inspector
         current = Exchange(number: nextNumber, method: method)
         lineEnd = 0
+        wantsEvents = false
         if !traceLines.isEmpty { traceLines.removeAll(keepingCapacity: true) }
         nextNumber += 1
         giveBack(&requests, inspector)
@@ -75,6 +76,10 @@ extension HTTP1Session {
         let field = HeaderField(nameID: id, name: name, value: value)
         box.texts.field(field)
         if id == TripleHeaderName.http2Settings.rawValue { takeSettings(value) }
+        if id == TripleHeaderName.mcpSession.rawValue { takeMCPSession(value) }
+        if id == TripleHeaderName.accept.rawValue, current.method == .get, EventStreamReader.isAccepted(value) {
+            wantsEvents = true
+        }
     }
 
     func requestHead(_ head: HTTP1Head, _ context: InspectedBytes) {
@@ -84,6 +89,8 @@ extension HTTP1Session {
         current.asksForUpgrade = head.asksForOtherProtocol
         if box.texts.request.form == .http {
             openTriple(box.texts, head, context)
+        } else if wantsEvents {
+            noteEventsWanted(box.texts)
         } else if head.body != .none {
             let rpc = context.inspector.takeRPCReader()
             rpc.beginBody()
@@ -101,7 +108,11 @@ extension HTTP1Session {
         current.isReplyDue = current.isRefused
         if let rpc = requests.rpc, current.kind == .other {
             let role = rpc.finishBody()
-            if role == .request || role == .notification { takeCalls(rpc, context) }
+            switch role {
+            case .request, .notification: takeCalls(rpc, context)
+            case .response: takeReplies(rpc, context)
+            case .neither: break
+            }
         }
         if let observed = current.details?.observed, let connection = context.session.seenConnection {
             inspector.messageObserver?.streamRequest(observed, on: connection)
@@ -162,6 +173,7 @@ extension HTTP1Session {
             // Members of a batch have a span each, and one head.
             inject(.jsonrpc, context)
         }
+        if refusal == nil, !current.isAnswered { awaitElsewhere(rpc, path, context) }
         if current.isAnswered, current.hasCall { answerEarly(context) }
     }
 
@@ -197,6 +209,7 @@ extension HTTP1Session {
                 if isBatch { inspector.beginBatchCall(entry.operation) }
                 inspector.startCall(entry, context.session, now: context.now) { texts(call.id) }
                 current.hasCall = true
+                if !isBatch { current.idKey = call.idKey ?? 0 }
                 if isBatch { keys.append(entry.id) }
                 return
             }

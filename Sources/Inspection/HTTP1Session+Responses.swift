@@ -17,6 +17,7 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
         session.reply = TripleResponseHead()
         session.reply.httpStatus = status
         session.responses.isCoded = false
+        session.responses.isEventStream = false
         session.responses.upgradesToHTTP2 = false
         if context.inspector.isDraining { session.considerClosing(status, context) }
     }
@@ -31,6 +32,7 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
 
     mutating func headEnded(_ head: HTTP1Head) {
         if head.flags.contains(.isTransferCoded) { session.responses.isCoded = true }
+        if session.responses.isEventStream { session.beginEvents(head, context) }
     }
 
     mutating func body(_ piece: RawSpan) { session.responseBody(piece, context) }
@@ -49,12 +51,15 @@ extension HTTP1Session {
         reply.take(id, value, into: &spareTexts)
         if id == TripleHeaderName.contentEncoding.rawValue {
             responses.isCoded = !value.isEmpty && !value.equals("identity")
+        } else if id == TripleHeaderName.contentType.rawValue {
+            responses.isEventStream = EventStreamReader.isContentType(value)
         } else if id == TripleHeaderName.upgrade.rawValue {
             responses.upgradesToHTTP2 = value.equals("h2c")
         }
     }
 
     func responseBody(_ piece: RawSpan, _ context: InspectedBytes) {
+        if let events = responses.events { return readEvents(piece, events, context) }
         if responses.rpc == nil {
             // A response whose request was not seen may be a JSON-RPC one, too, and so may one to half a request.
             guard mayAnswerRPC else { return }
@@ -75,6 +80,7 @@ extension HTTP1Session {
         defer { giveBack(&responses, context.inspector) }
         defer { context.session.replyBytes &+= responses.bytes }
         let exchange = popOldest()
+        if let events = responses.events { return finishEvents(events, exchange, context) }
         let isRPC = responses.rpc?.finishBody() == .response
         if isRPC { observeRPC(context) }
         guard let exchange else { return }
@@ -89,15 +95,22 @@ extension HTTP1Session {
     }
 
     private func observeRPC(_ context: InspectedBytes) {
-        guard let rpc = responses.rpc else { return }
+        if let rpc = responses.rpc { observe(rpc, start: responses.start, context) }
+    }
+
+    /// Tells an observer of messages of one that upstream sent.
+    func observe(_ rpc: RPCReader, start: UInt64, _ context: InspectedBytes) {
         let session = context.session
         if session.connectionProtocol == .silent { context.inspector.identify(session, .jsonrpc) }
         guard let observer = context.inspector.messageObserver, let connection = session.seenConnection else { return }
         let direction = session.seen(requestDirection.opposite)
-        observer.rpc(rpc.observed(direction, start: responses.start), on: connection)
+        observer.rpc(rpc.observed(direction, start: start), on: connection)
     }
 
     private func answerCalls(_ exchange: Exchange, isRPC: Bool, _ context: InspectedBytes) {
+        if let numbers = exchange.details?.correlated, !numbers.isEmpty {
+            return answerCorrelated(numbers, result(isRPC: isRPC), context)
+        }
         guard exchange.hasCall else { return }
         let keys = exchange.details?.keys ?? []
         guard keys.isEmpty else { return answerBatch(exchange, keys, isRPC: isRPC, context) }
@@ -109,9 +122,9 @@ extension HTTP1Session {
     /// What a response says of the only call of its request, or of all that it does not name.
     private func result(isRPC: Bool) -> (outcome: Outcome, code: Int32) {
         if isRPC, let first = responses.rpc?.firstResponse { return first }
-        // No JSON-RPC answer: the HTTP status is all there is, and of a body that cannot be read not even that.
+        // No JSON-RPC answer: an error's status is all there is, and success says nothing of the call.
         let status = Int32(reply.httpStatus)
-        if status < 400, responses.isCoded { return (.lost, ResultCode.none) }
+        if status < 300 || (status < 400 && responses.isCoded) { return (.unknown, ResultCode.none) }
         return (status >= 400 && status < 500 ? .clientError : .serverError, status)
     }
 
@@ -129,7 +142,7 @@ extension HTTP1Session {
             }
             // A reply that answers members has none for the others, and there will be none.
             if isNamed {
-                outcome = isWhole || rpc.batch.isComplete ? .unanswered : .lost
+                outcome = isWhole || rpc.batch.isComplete ? .unanswered : .unknown
                 code = ResultCode.none
                 bytes = 0
             }
@@ -137,7 +150,7 @@ extension HTTP1Session {
         for key in keys where isOpen(key, context) { end(key, outcome, code, bytes, context) }
     }
 
-    private func isOpen(_ key: UInt64, _ context: InspectedBytes) -> Bool {
+    func isOpen(_ key: UInt64, _ context: InspectedBytes) -> Bool {
         let calls = context.inspector.calls
         let index = calls.find(session: context.session.number, direction: requestDirection, id: key)
         return index >= 0 && calls.kind(index) == .call

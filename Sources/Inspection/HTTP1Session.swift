@@ -23,6 +23,10 @@ final class HTTP1Session: ProtocolSession {
         var head = HTTP1Head()
         /// Of a response: whether its body is compressed, so that it cannot be read.
         var isCoded = false
+        /// Of a response: whether it is an event stream by its head.
+        var isEventStream = false
+        /// Of a response: the events of a stream that is read.
+        var events: EventStream?
         /// Of a response: whether it goes on with HTTP/2.
         var upgradesToHTTP2 = false
     }
@@ -43,6 +47,12 @@ final class HTTP1Session: ProtocolSession {
     /// What was read of the response's head.
     var reply = TripleResponseHead()
     var spareTexts = PrefixBuffer(limitBytes: 0)
+
+    /// Whether the request being read is a GET that asks for events.
+    var wantsEvents = false
+    /// Which of the two said its last first.
+    var isClientGone = false
+    var isServerGone = false
 
     // Verdicts; see HTTP1Session+Verdicts.
     var heldBytes = 0
@@ -199,6 +209,7 @@ final class HTTP1Session: ProtocolSession {
     }
 
     func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
+        if direction == requestDirection { isClientGone = !isServerGone } else { isServerGone = true }
         if direction != requestDirection {
             var sink = ResponseSink(session: self, context: context)
             if !isResponseBlind, responseReader.end(into: &sink) == .message {
@@ -217,6 +228,7 @@ final class HTTP1Session: ProtocolSession {
     }
 
     func close(_ context: InspectedBytes) {
+        abandonEvents(context)
         giveBack(&requests, context.inspector)
         giveBack(&responses, context.inspector)
     }
@@ -224,8 +236,10 @@ final class HTTP1Session: ProtocolSession {
     func giveBack(_ half: inout Half, _ inspector: Inspector) {
         if let rpc = half.rpc { inspector.giveBack(rpc) }
         if let headers = half.headers { inspector.giveBack(headers) }
+        if let events = half.events { inspector.giveBack(events) }
         half.rpc = nil
         half.headers = nil
+        half.events = nil
     }
 }
 

@@ -140,6 +140,7 @@ extension Inspector {
             calls.remove(index, first: &session.firstCall)
             return
         }
+        if !correlated.isEmpty, session === correlationHome { releaseCorrelated(index) }
         finish(index, session, .timeout, ResultCode.none, end: entry.deadline, responseBytes: 0, mayBeLate: true)
         let surplus = calls.bury(index)
         guard surplus >= 0, let owner = sessions[Int(calls[surplus].session)] else { return }

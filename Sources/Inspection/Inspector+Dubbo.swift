@@ -214,6 +214,9 @@ extension Inspector {
             stop(&dubbo.up)
             stop(&dubbo.down)
         }
+        if case .other(let decoder) = session.decoder, let http = decoder as? HTTP1Session {
+            http.leaveEvents(InspectedBytes(self, session, now))
+        }
         session.decoder = .blind
         endCalls(of: session, as: .lost, now: now)
     }

@@ -72,6 +72,19 @@ public final class Inspector {
 
     var spareHeaderTexts: [HeaderTextsBox] = []
     var spareRPCReaders: [RPCReader] = []
+    var spareEventStreams: [EventStream] = []
+
+    /// Where calls wait whose replies come on other connections.
+    ///
+    /// Inspectors that see connections of the same clients share one; each begins with one of its own.
+    public var correlation = CorrelationTable() {
+        didSet { joinedCorrelation = nil }
+    }
+    private var joinedCorrelation: Int?
+    /// The calls that have left their connections, by their places in the call table.
+    var correlated: [Int32: Correlated] = [:]
+    /// The session under which they are; there once there was one.
+    var correlationHome: Session?
     /// Where header blocks are read to.
     var headers = HeaderTexts()
     var headerScratch = HPACKScratch()
@@ -165,6 +178,21 @@ public final class Inspector {
         isGoverned = governor != nil || isLimited || isDraining || tracer?.isInjecting == true
     }
 
+    /// The number under which the ``correlation`` knows this inspector.
+    var correlationNumber: Int {
+        if let joinedCorrelation { return joinedCorrelation }
+        let number = correlation.join()
+        joinedCorrelation = number
+        return number
+    }
+
+    /// A number for a session.
+    func takeNumber() -> UInt32 {
+        if let number = freeNumbers.popLast() { return number }
+        sessions.append(nil)
+        return UInt32(sessions.count - 1)
+    }
+
     // MARK: Sessions
 
     /// A session for a new connection.
@@ -181,7 +209,7 @@ public final class Inspector {
         isMidstream: Bool = false,
         isClientUnknown: Bool = false
     ) -> Session {
-        let number = freeNumbers.popLast() ?? UInt32(sessions.count)
+        let number = takeNumber()
         let session = Session(
             number: number,
             side: side,
@@ -189,7 +217,7 @@ public final class Inspector {
             isMidstream: isMidstream,
             isClientUnknown: isClientUnknown
         )
-        if Int(number) == sessions.count { sessions.append(session) } else { sessions[Int(number)] = session }
+        sessions[Int(number)] = session
         recorder.connectionOpened(side: side)
         return session
     }
@@ -342,6 +370,7 @@ public final class Inspector {
     ///
     /// - Parameter now: The time, in nanoseconds; never less than before.
     public func tick(now: UInt64) {
+        takeAnswers(now: now)
         due.removeAll(keepingCapacity: true)
         calls.collectDue(now, into: &due)
         for index in due {

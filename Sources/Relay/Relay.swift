@@ -74,6 +74,7 @@ final class SharedState: Sendable {
     let registry: OperationRegistry
     let labels: SeriesLabels
     let listeners = ListenerTable()
+    let correlation = CorrelationTable()
     /// Descriptors from this number on are not for connections: a process whose last one is gone cannot be asked what
     /// is wrong, and the concurrency runtime ends it when it finds none for itself.
     let reservedDescriptors: Int32

@@ -75,6 +75,7 @@ final class Worker {
         self.hooks = hooks
         recorder = Recorder(labels: shared.labels)
         inspector = Inspector(registry: shared.registry, recorder: recorder, limits: configuration.inspection)
+        inspector.correlation = shared.correlation
         inspector.tracer = hooks.makeTracer()
         inspector.callerRegistry = hooks.callerRegistry
         inspector.gate = hooks.limits.map { LimitGate(registry: $0, operations: shared.registry) }
@@ -106,6 +107,7 @@ final class Worker {
             last = now
         }
         closeListeners()
+        inspector.endCorrelated(now: Linux.now())
         inspector.flushSpans()
     }
 

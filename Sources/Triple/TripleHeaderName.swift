@@ -21,6 +21,8 @@ public enum TripleHeaderName: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case dubboAttachments, httpStatus
     // Attachments that say how long the caller waits.
     case timeout, timeoutBudget
+    // MCP.
+    case mcpSession
     // Trace context.
     case traceparent, tracestate, baggage, uberTraceID, b3, b3TraceID, b3SpanID, b3ParentSpanID, b3Sampled, b3Flags
     case sw8, sw8Correlation, eagleEyeTraceID, eagleEyeRPCID

@@ -33,6 +33,18 @@ import Testing
         #expect(allocations(Frames.typicalRequest, Frames.reply(id: 7)) == 0)
     }
 
+    @Test("a call over HTTP/1 that an event stream answers is accounted without an allocation")
+    func eventStream() {
+        #if DEBUG
+            // Without the optimiser borrowed spans and closures cost some.
+            return
+        #else
+            let request = H1.request(RPC.call())
+            #expect(allocations(request, SSE.response(SSE.events(RPC.result()), chunks: 40)) == 0)
+            #expect(allocations(request, SSE.response("data: {\ndata: \"id\":1,\"result\":0}\n\n")) == 0)
+        #endif
+    }
+
     @Test("nor do exceptions, other statuses, oneway calls, odd arguments and heartbeats")
     func otherKinds() {
         #if DEBUG

@@ -83,7 +83,7 @@ import Testing
         },
         Case(
             "a compressed result cannot be read, an error's status can",
-            ["\(name) client_error 400 1", "\(name) lost  1"]
+            ["\(name) client_error 400 1", "\(name) unknown  1"]
         ) {
             [
                 .up(H1.request(RPC.call())), .down(H1.response(200, "\u{1f}zipped", ["Content-Encoding: gzip"])),
@@ -303,7 +303,7 @@ import Testing
         }
     }
 
-    private static func facts(
+    static func facts(
         _ steps: [Exchanged],
         _ watching: Watching,
         piece: Int? = nil,

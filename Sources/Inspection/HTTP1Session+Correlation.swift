@@ -1,0 +1,242 @@
+internal import Calls
+internal import JSONRPC
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// JSON-RPC messages that belong to other connections than the one they came on; see ``CorrelationTable``.
+extension HTTP1Session {
+    // MARK: Who the client is
+
+    /// Takes the MCP session that a request names.
+    func takeMCPSession(_ value: RawSpan) {
+        guard value.byteCount > 0 else { return }
+        var hash = ByteHash(seed: ByteHash.processSeed)
+        hash.combine(value)
+        current.mcpSession = hash.value | 1
+    }
+
+    /// What distinguishes a client: its MCP session, or where it has none its address and the server's.
+    private static func scope(_ mcpSession: UInt64, _ context: InspectedBytes) -> UInt64 {
+        var hash = ByteHash(seed: ByteHash.processSeed)
+        hash.combine(mcpSession)
+        if mcpSession == 0, let ends = context.session.seenConnection {
+            for part in [ends.clientEnd.high, ends.clientEnd.low, ends.serverEnd.high, ends.serverEnd.low] {
+                hash.combine(part)
+            }
+            hash.combine(UInt64(ends.serverEnd.port))
+        }
+        return hash.value
+    }
+
+    /// The scope of the calls that are posted to an announced endpoint.
+    private static func scope(endpoint target: RawSpan) -> UInt64 {
+        var hash = ByteHash(seed: ByteHash.processSeed)
+        hash.combine(target)
+        return hash.value
+    }
+
+    // MARK: Requests
+
+    /// Keeps the target of a GET that asks for events.
+    func noteEventsWanted(_ headers: borrowing HeaderTexts) {
+        currentDetails.eventsTarget = headers.texts.bytes.slice(headers.request.path).array
+    }
+
+    /// Calls were posted: if a stream announced the endpoint, their replies come there.
+    func awaitElsewhere(_ rpc: RPCReader, _ path: RawSpan, _ context: InspectedBytes) {
+        let (inspector, session) = (context.inspector, context.session)
+        guard !inspector.correlation.isEmpty, current.hasCall else { return }
+        let scope = Self.scope(endpoint: path)
+        guard inspector.correlation.isAnnounced(scope) else { return }
+        var numbers: [UInt64] = []
+        let isBatch = rpc.scanner.isBatch
+        rpc.eachCall { call in
+            guard !call.isNotification, let id = call.idKey else { return }
+            let key = isBatch ? Self.key(id, current.number) : current.number
+            let index = inspector.calls.find(session: session.number, direction: requestDirection, id: key)
+            guard index >= 0, inspector.calls.kind(index) == .call else { return }
+            if inspector.isTraced {
+                inspector.tracer?.requestEnded(index, replies: session.replyBytes, now: context.now)
+            }
+            let number = inspector.correlate(index, session, scope: scope, id: id, now: context.now)
+            if number != 0 { numbers.append(number) }
+        }
+        if !numbers.isEmpty { currentDetails.correlated = numbers }
+    }
+
+    /// A response to calls whose replies are awaited elsewhere: one that is no success, or a reply, ends them.
+    func answerCorrelated(_ numbers: [UInt64], _ result: (outcome: Outcome, code: Int32), _ context: InspectedBytes) {
+        guard result.outcome != .unknown else { return }
+        for number in numbers {
+            context.inspector.end(
+                CorrelationTable.Answer(
+                    outcome: result.outcome,
+                    code: result.code,
+                    time: context.now,
+                    byteCount: responses.bytes,
+                    call: number
+                )
+            )
+        }
+    }
+
+    /// The client posted replies: to calls that the server made in an event stream.
+    func takeReplies(_ rpc: RPCReader, _ context: InspectedBytes) {
+        let inspector = context.inspector
+        guard !inspector.correlation.isEmpty, let box = requests.headers else { return }
+        var headers = HeaderTexts()
+        swap(&headers, &box.texts)
+        defer { swap(&headers, &box.texts) }
+        let path = headers.texts.bytes.slice(headers.request.path)
+        var scope = Self.scope(endpoint: path)
+        if !inspector.correlation.isAnnounced(scope) {
+            scope = Self.scope(current.mcpSession, context)
+        }
+        let way = context.session.seen(requestDirection.opposite)
+        var isFound = false
+        rpc.eachResponse { id, outcome, code, byteCount in
+            guard let id else { return }
+            let answer = CorrelationTable.Answer(outcome: outcome, code: code, time: context.now, byteCount: byteCount)
+            if inspector.answerCorrelated(scope: scope, way, id: id, answer) { isFound = true }
+        }
+        guard isFound else { return }
+        if context.session.connectionProtocol != .jsonrpc { inspector.identify(context.session, .jsonrpc) }
+        guard let observer = inspector.messageObserver, let connection = context.session.seenConnection else { return }
+        observer.rpc(rpc.observed(context.session.seen(requestDirection), start: requests.start), on: connection)
+    }
+
+    // MARK: Streams
+
+    /// A stream's first event says where its client is to post; replies will come in it.
+    func announce(_ events: EventStream, _ context: InspectedBytes) {
+        let text = events.text.bytes.array
+        guard let base = oldest?.details?.eventsTarget, let target = EventEndpoint.target(text, base: base) else {
+            events.isPassed = true
+            return
+        }
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        events.scope = unsafe Self.scope(endpoint: target.span.bytes)
+        events.interface = unsafe Self.interface(target.span.bytes).array
+        events.isAnnounced = context.inspector.correlation.announce(events.scope)
+        events.isPassed = !events.isAnnounced
+        if events.isAnnounced, context.session.connectionProtocol != .jsonrpc {
+            context.inspector.identify(context.session, .jsonrpc)
+        }
+    }
+
+    /// A stream has ended that calls of other connections may wait for.
+    func leave(_ events: EventStream, as outcome: Outcome = .unanswered, _ context: InspectedBytes) {
+        guard events.isAnnounced else { return }
+        events.isAnnounced = false
+        context.inspector.correlation.withdraw(events.scope, as: outcome, now: context.now)
+        context.inspector.takeAnswers(now: context.now)
+    }
+
+    /// Replies in a stream that a GET opened: to calls that were posted on other connections.
+    func answerElsewhere(_ events: EventStream, _ context: InspectedBytes) {
+        guard !context.inspector.correlation.isEmpty else { return }
+        let scope = scope(of: events, context)
+        let way = context.session.seen(requestDirection)
+        events.rpc.eachResponse { id, outcome, code, byteCount in
+            guard let id else { return }
+            let answer = CorrelationTable.Answer(outcome: outcome, code: code, time: context.now, byteCount: byteCount)
+            _ = context.inspector.answerCorrelated(scope: scope, way, id: id, answer)
+        }
+    }
+
+    /// What the server asks of its client in a stream.
+    func takeServerCalls(_ events: EventStream, _ context: InspectedBytes) {
+        let (inspector, session) = (context.inspector, context.session)
+        let scope = scope(of: events, context)
+        let interface = events.interface ?? []
+        let direction = requestDirection.opposite
+        events.rpc.eachCall { call in
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            let operation = unsafe inspector.rpcOperation(interface: interface.span.bytes, method: call.method)
+            let entry = CallTable.Entry(
+                kind: .call,
+                session: session.number,
+                direction: direction,
+                id: call.idKey ?? 0,
+                side: session.side(of: direction),
+                operation: operation,
+                start: events.eventStart,
+                deadline: inspector.defaultDeadline(events.eventStart),
+                requestBytes: call.byteCount
+            )
+            if inspector.isTraced { inspector.prepareSpan(operation, id: call.id, side: entry.side, context.now) }
+            guard !call.isNotification, let id = call.idKey else {
+                let outcome = call.isNotification ? Outcome.oneway : .unknown
+                inspector.countUntracked(entry, outcome, session, now: context.now) {
+                    Inspector.CallTexts(id: call.id.text)
+                }
+                return
+            }
+            let index = inspector.startCall(entry, session, now: context.now) { Inspector.CallTexts(id: call.id.text) }
+            guard index >= 0 else { return }
+            if inspector.isTraced { inspector.tracer?.requestEnded(index, replies: 0, now: context.now) }
+            inspector.correlate(index, session, scope: scope, id: id, now: context.now)
+        }
+    }
+
+    /// A stream has ended before the reply, and its server said how it can be taken up: whether the reply is awaited.
+    func resumesLater(_ events: EventStream, _ exchange: Exchange, _ context: InspectedBytes) -> Bool {
+        guard events.reader.hasEventID, events.reader.hasRetry, exchange.mcpSession != 0, exchange.idKey != 0 else {
+            return false
+        }
+        let (inspector, session) = (context.inspector, context.session)
+        let index = inspector.calls.find(session: session.number, direction: requestDirection, id: exchange.number)
+        guard index >= 0 else { return false }
+        let scope = scope(of: events, exchange, context)
+        inspector.correlate(index, session, scope: scope, id: exchange.idKey, now: context.now)
+        return true
+    }
+
+    private func scope(of events: EventStream, _ context: InspectedBytes) -> UInt64 {
+        oldest.map { scope(of: events, $0, context) } ?? 0
+    }
+
+    /// What distinguishes the client of a stream; sees to the service that the stream belongs to, too.
+    private func scope(of events: EventStream, _ exchange: Exchange, _ context: InspectedBytes) -> UInt64 {
+        guard events.scope == 0 else { return events.scope }
+        events.scope = Self.scope(exchange.mcpSession, context)
+        if let target = exchange.details?.eventsTarget {
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            events.interface = unsafe Self.interface(target.span.bytes).array
+        } else if let operation = events.operation {
+            events.interface = Array(context.inspector.registry[operation].interface.utf8)
+        }
+        return events.scope
+    }
+}
+
+/// Where a stream says that its client is to post.
+enum EventEndpoint {
+    /// The request target that an `endpoint` stands for.
+    ///
+    /// - Parameters:
+    ///   - text: An absolute URL, a path, or a reference beside the stream's own; no dot segments.
+    ///   - base: The target that the stream was asked for under.
+    /// - Returns: Path and query as a request line has them; `nil` if it is none of these.
+    static func target(_ text: [UInt8], base: [UInt8]) -> [UInt8]? {
+        let reference = text.prefix { $0 != 0x23 }
+        guard let first = reference.first, reference.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else { return nil }
+        let path = base.prefix { $0 != 0x3f && $0 != 0x23 }
+        if first == 0x2f {
+            return reference.dropFirst().first == 0x2f ? behindAuthority(reference.dropFirst(2)) : Array(reference)
+        }
+        if first == 0x3f { return Array(path) + reference }
+        if let colon = reference.firstIndex(of: 0x3a), reference[..<colon].allSatisfy({ 0x61...0x7a ~= $0 | 0x20 }) {
+            guard reference[colon...].starts(with: Array("://".utf8)) else { return nil }
+            return behindAuthority(reference[(colon + 3)...])
+        }
+        guard let slash = path.lastIndex(of: 0x2f) else { return nil }
+        return Array(path[...slash]) + reference
+    }
+
+    private static func behindAuthority(_ rest: ArraySlice<UInt8>) -> [UInt8] {
+        guard let start = rest.firstIndex(where: { $0 == 0x2f || $0 == 0x3f }) else { return [0x2f] }
+        return rest[start] == 0x3f ? [0x2f] + rest[start...] : Array(rest[start...])
+    }
+}
