@@ -113,7 +113,7 @@ extension Inspector {
         let caller = body.slice(glance.attachments.caller)
         learn(caller: caller, session)
         guard judgement == .held else { return LimitNeeds() }
-        let needs = beginLimits(operation, session.side(of: direction))
+        let needs = beginLimits(operation, session.side(of: direction), session)
         if needs.caller { noteLastCaller(session) }
         guard needs.attachments != 0, let gate else { return needs }
         var cursor = AttachmentCursor(glance, in: body)
@@ -134,7 +134,7 @@ extension Inspector {
     ) -> LimitNeeds {
         learn(caller: texts.slice(wanted.caller), session)
         guard judgement == .held else { return LimitNeeds() }
-        let needs = beginLimits(operation, session.side(of: direction))
+        let needs = beginLimits(operation, session.side(of: direction), session)
         if needs.caller { noteLastCaller(session) }
         guard needs.attachments != 0, let gate else { return needs }
         for attachment in attachments {
@@ -243,7 +243,7 @@ extension Inspector {
             let facts = RequestFacts(operation: operation, side: side, isOneway: isOneway)
             if case .refuse(let refusal) = governor.verdict(on: facts) { return refusal }
         }
-        let needs = beginLimits(operation, side)
+        let needs = beginLimits(operation, side, session)
         guard needs.isLimited else { return nil }
         if needs.caller { noteLastCaller(session) }
         let refusal = decideLimits(isOneway: isOneway)

@@ -22,13 +22,19 @@ extension Inspector {
 
     // MARK: Asking
 
-    /// Begins to ask about a request.
+    /// Begins to ask about a request, and notes from where it came.
     ///
     /// - Returns: What has to be known of it; of one that no limit is for, that it is not limited.
-    func beginLimits(_ operation: OperationID, _ side: Side) -> LimitNeeds {
+    func beginLimits(_ operation: OperationID, _ side: Side, _ session: Session) -> LimitNeeds {
         guard isLimited, let gate else { return LimitNeeds() }
         let needs = gate.begin(operation, side: side)
-        return needs.isLimited && !isProbe(operation) ? needs : LimitNeeds()
+        guard needs.isLimited, !isProbe(operation) else { return LimitNeeds() }
+        if needs.peer {
+            let peer = session.peerAddress
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            gate.note(peer: unsafe peer.span.bytes)
+        }
+        return needs
     }
 
     /// Decides about the request that was begun; what it takes waits in ``pendingToken`` for the call.
@@ -69,7 +75,7 @@ extension Inspector {
         _ headers: borrowing HeaderTexts,
         _ session: Session
     ) -> Bool {
-        let needs = beginLimits(operation, side)
+        let needs = beginLimits(operation, side, session)
         guard needs.isLimited else { return false }
         let texts = headers.texts.bytes
         if needs.caller { note(caller: texts.slice(headers.request.caller), session) }

@@ -296,7 +296,7 @@ final class JSONStreamSession: ProtocolSession {
         }
         guard inspector.isLimited else { return nil }
         return inspector.batchRefusal(groups, side) { group in
-            inspector.beginLimits(group.operation, side).isLimited
+            inspector.beginLimits(group.operation, side, context.session).isLimited
         }
     }
 

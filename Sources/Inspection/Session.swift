@@ -1,6 +1,7 @@
 public import Calls
 internal import Dubbo
 public import Policy
+internal import Wire
 
 /// A session made elsewhere, for testing the relay's execution of plans.
 package protocol ExternalSession: AnyObject {
@@ -43,6 +44,11 @@ public final class Session {
     var lastCaller: [UInt8] = []
     /// The same as text.
     public var lastCallerName: String { String(decoding: lastCaller, as: UTF8.self) }
+    /// The address of who opened the connection, without its port, as limits know peers; empty when it is not known.
+    ///
+    /// Of one address always the same text: an IPv4 address is written as one even where it came mapped into IPv6. Made
+    /// once, when a limit first asks; at most 39 bytes.
+    private(set) lazy var peerAddress = Array((seenConnection?.clientEnd.unmapped.addressText ?? "").utf8)
     /// As much of a caller's name is kept: a byte more than limits compare, so that they know a longer one.
     static let maxCallerBytes = 1025
     /// How its consumer was told that something is drained.

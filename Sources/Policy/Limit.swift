@@ -17,6 +17,7 @@ public final class Limit: Sendable {
     /// What depends on the call in its key: the places of attachments among the set's names.
     let keyAttachments: [Int]
     let keyHasCaller: Bool
+    let keyHasPeer: Bool
     let state: LimitState
     let counters: LimitCounters
 
@@ -34,6 +35,7 @@ public final class Limit: Sendable {
         rejectionText = definition.rejectionText
         match = try CompiledMatch(definition.match, names: names)
         keyHasCaller = definition.keys.contains(.caller)
+        keyHasPeer = definition.keys.contains(.peer)
         keyAttachments = definition.keys.compactMap { key in
             if case .attachment(let name) = key { names.firstIndex(of: name) } else { nil }
         }
@@ -46,6 +48,7 @@ public final class Limit: Sendable {
             guard !facts.isCallerCut else { return nil }
             hash.combine(facts.caller)
         }
+        if keyHasPeer { hash.combine(facts.peer) }
         for index in keyAttachments {
             guard !facts.isCut(attachment: index) else { return nil }
             hash.combine(facts.attachment(index))

@@ -2,6 +2,8 @@
 public enum LimitKey: Hashable, Sendable {
     /// The calling application.
     case caller
+    /// The downstream peer's address, without its port.
+    case peer
     /// The value of an attachment or header, by its name in lower case.
     case attachment(String)
     /// The method.

@@ -13,12 +13,12 @@ struct LimitFacts: ~Copyable {
     private static let maxBytes = 16 << 10
 
     private var bytes = PrefixBuffer(limitBytes: LimitFacts.maxBytes)
-    /// The caller, then the attachments in the order of their names.
-    private var facts = [Fact()]
+    /// The caller, the peer, then the attachments in the order of their names.
+    private var facts: [Fact]
     private var isNoted = false
 
     /// Nothing known, of so many attachments.
-    init(attachments: Int) { facts = Array(repeating: Fact(), count: attachments + 1) }
+    init(attachments: Int) { facts = Array(repeating: Fact(), count: attachments + 2) }
 
     /// Forgets everything.
     mutating func clear() {
@@ -31,8 +31,11 @@ struct LimitFacts: ~Copyable {
     /// Notes the caller.
     mutating func note(caller: RawSpan) { note(caller, at: 0) }
 
+    /// Notes the peer's address.
+    mutating func note(peer: RawSpan) { note(peer, at: 1) }
+
     /// Notes the value of an attachment.
-    mutating func note(_ value: RawSpan, ofAttachment index: Int) { note(value, at: index + 1) }
+    mutating func note(_ value: RawSpan, ofAttachment index: Int) { note(value, at: index + 2) }
 
     private mutating func note(_ text: RawSpan, at place: Int) {
         isNoted = true
@@ -51,13 +54,19 @@ struct LimitFacts: ~Copyable {
         get { bytes.bytes.slice(facts[0].range) }
     }
 
+    /// The peer's address.
+    var peer: RawSpan {
+        @_lifetime(borrow self)
+        get { bytes.bytes.slice(facts[1].range) }
+    }
+
     /// The value of an attachment.
     @_lifetime(borrow self)
-    func attachment(_ index: Int) -> RawSpan { bytes.bytes.slice(facts[index + 1].range) }
+    func attachment(_ index: Int) -> RawSpan { bytes.bytes.slice(facts[index + 2].range) }
 
     /// Whether the caller's name was too long to be kept.
     var isCallerCut: Bool { facts[0].isCut }
 
     /// Whether the value was too long to be kept.
-    func isCut(attachment index: Int) -> Bool { facts[index + 1].isCut }
+    func isCut(attachment index: Int) -> Bool { facts[index + 2].isCut }
 }

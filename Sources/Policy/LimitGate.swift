@@ -3,7 +3,7 @@ internal import Wire
 
 /// Decides about calls by the limits in force: one a worker, not for use by two threads at a time.
 ///
-/// For each call: ``begin(_:side:)``, then ``note(caller:)`` and ``note(attachment:value:)`` with what
+/// For each call: ``begin(_:side:)``, then ``note(caller:)``, ``note(peer:)`` and ``note(attachment:value:)`` with what
 /// ``needs(of:side:)`` asked for, then ``decide(calls:isOneway:)``, all without anything else between. When a call that
 /// was admitted with a token ends, ``release(_:)``.
 ///
@@ -85,6 +85,11 @@ public final class LimitGate {
     ///
     /// - Parameter caller: Any bytes.
     public func note(caller: RawSpan) { facts.note(caller: caller) }
+
+    /// Notes the address of the downstream peer, without its port.
+    ///
+    /// - Parameter peer: The same text for the same address, however that is written on the wire.
+    public func note(peer: RawSpan) { facts.note(peer: peer) }
 
     /// Notes an attachment or header; one that no limit looks at is passed over.
     ///

@@ -37,6 +37,8 @@ public struct LimitMatch: Equatable, Sendable {
     public var side: Side?
     /// The name of the calling application.
     public var caller: TextPattern?
+    /// The address of the downstream peer without its port; an IPv4 address is written as one in every case.
+    public var peer: TextPattern?
     /// The attachments, in the order of the file.
     public var attachments: [Attachment] = []
 
@@ -59,6 +61,7 @@ final class CompiledMatch: Sendable {
     let callProtocol: CallProtocol?
     let side: Side?
     let caller: TextMatcher?
+    let peer: TextMatcher?
     let attachments: [Attachment]
 
     /// Compiles a matcher.
@@ -75,6 +78,7 @@ final class CompiledMatch: Sendable {
         callProtocol = match.callProtocol
         side = match.side
         caller = try Self.matcher(match.caller)
+        peer = try Self.matcher(match.peer)
         var attachments: [Attachment] = []
         for attachment in match.attachments {
             guard let index = names.firstIndex(of: attachment.name) else { continue }
@@ -89,7 +93,7 @@ final class CompiledMatch: Sendable {
     }
 
     /// Whether nothing but the operation and the side decides.
-    var isStatic: Bool { caller == nil && attachments.isEmpty }
+    var isStatic: Bool { caller == nil && peer == nil && attachments.isEmpty }
 
     /// Whether what is known of every call of an operation fits.
     func matches(
@@ -110,6 +114,7 @@ final class CompiledMatch: Sendable {
     /// Whether what is known of this call only fits.
     func matches(_ facts: borrowing LimitFacts, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
         if let caller, !caller.matches(facts.caller, scratch, counters) { return false }
+        if let peer, !peer.matches(facts.peer, scratch, counters) { return false }
         for attachment in attachments {
             if !attachment.value.matches(facts.attachment(attachment.index), scratch, counters) { return false }
         }

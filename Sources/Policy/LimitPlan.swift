@@ -7,6 +7,8 @@ public struct LimitNeeds: BitwiseCopyable, Equatable, Sendable {
     public var isLimited: Bool
     /// Whether the calling application has to be known.
     public var caller: Bool
+    /// Whether the downstream peer's address has to be known.
+    public var peer: Bool
     /// Which attachments have to be known: bit n for the n-th of ``LimitSet/attachmentNames``.
     public var attachments: UInt64
 
@@ -14,11 +16,12 @@ public struct LimitNeeds: BitwiseCopyable, Equatable, Sendable {
     public init() {
         isLimited = false
         caller = false
+        peer = false
         attachments = 0
     }
 
     /// Whether the operation is enough to decide by.
-    public var isNothing: Bool { !caller && attachments == 0 }
+    public var isNothing: Bool { !caller && !peer && attachments == 0 }
 }
 
 /// The limits that may apply to the calls of an operation on a side: so many candidates from one on.
@@ -41,7 +44,7 @@ struct LimitPlan: BitwiseCopyable {
                 switch key {
                 case .method: hash.combine(operation.method)
                 case .interface: hash.combine(operation.interface)
-                case .caller, .attachment: break
+                case .caller, .peer, .attachment: break
                 }
             }
             isKeyed = !limit.definition.keys.isEmpty
@@ -107,6 +110,7 @@ struct LimitPlan: BitwiseCopyable {
             plan.count += 1
             plan.needs.isLimited = true
             if limit.match.caller != nil || limit.keyHasCaller { plan.needs.caller = true }
+            if limit.match.peer != nil || limit.keyHasPeer { plan.needs.peer = true }
             for index in limit.keyAttachments + limit.match.attachments.map(\.index) {
                 plan.needs.attachments |= 1 << UInt64(index)
             }

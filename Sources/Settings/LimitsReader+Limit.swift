@@ -91,13 +91,14 @@ extension LimitsReader {
 
     private mutating func match(_ entry: YAMLEntry, _ path: String) -> LimitMatch {
         var match = LimitMatch()
-        let known = ["interface", "method", "version", "group", "protocol", "side", "caller", "attachment"]
+        let known = ["interface", "method", "version", "group", "protocol", "side", "caller", "peer", "attachment"]
         guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return match }
         match.interface = pattern(entries["interface"], join(path, "interface"))
         match.method = pattern(entries["method"], join(path, "method"))
         match.version = pattern(entries["version"], join(path, "version"))
         match.group = pattern(entries["group"], join(path, "group"))
         match.caller = pattern(entries["caller"], join(path, "caller"))
+        match.peer = pattern(entries["peer"], join(path, "peer"))
         match.callProtocol = value(entries["protocol"], join(path, "protocol"), .callProtocol)
         match.side = value(entries["side"], join(path, "side"), .side)
         guard let entry = entries["attachment"] else { return match }
@@ -139,12 +140,13 @@ extension LimitsReader {
         let words = text.text.split(separator: " ").map(String.init)
         switch (words.first, words.count) {
         case ("caller", 1): return .caller
+        case ("peer", 1): return .peer
         case ("method", 1): return .method
         case ("interface", 1): return .interface
         case ("attachment", 2):
             return attachmentName(words[1], path, at: text.position).map { .attachment($0) }
         default:
-            let reason = "not one of caller, method, interface, attachment NAME: \(text.text.quoted)"
+            let reason = "not one of caller, peer, method, interface, attachment NAME: \(text.text.quoted)"
             reject(path, at: text.position, reason)
             return nil
         }

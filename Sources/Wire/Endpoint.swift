@@ -39,6 +39,12 @@ public struct Endpoint: BitwiseCopyable, Hashable, Sendable {
         self.isIPv6 = true
     }
 
+    /// The same as an IPv4 endpoint if it is an IPv4 address mapped into IPv6 (`::ffff:192.0.2.1`), else itself.
+    public var unmapped: Endpoint {
+        guard isIPv6, high == 0, low >> 32 == 0xffff else { return self }
+        return Endpoint(ipv4: UInt32(truncatingIfNeeded: low), port: port)
+    }
+
     /// The address alone: `192.0.2.1`, or the shortest form of RFC 5952 without brackets: `2001:db8::1`.
     public var addressText: String {
         isIPv6 ? sixteenByteText : Self.dotted(UInt32(truncatingIfNeeded: low))

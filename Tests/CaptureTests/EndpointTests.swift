@@ -28,4 +28,14 @@ import Testing
         #expect(Endpoint(ipv4: 0xffff_ffff, port: 0).addressText == "255.255.255.255")
         #expect(Endpoint(ipv4: 1, port: 1) != Endpoint(high: 0, low: 1, port: 1))
     }
+
+    @Test("an IPv4 address that is mapped into IPv6 can be taken as one, and no other")
+    func unmapped() {
+        let plain = Endpoint(ipv4: 0xc000_0201, port: 80)
+        #expect(Endpoint(high: 0, low: 0xffff_c000_0201, port: 80).unmapped == plain && plain.unmapped == plain)
+        for (high, low) in [(1, 0xffff_c000_0201), (0, 0x1_ffff_c000_0201), (0, 0xc000_0201)] as [(UInt64, UInt64)] {
+            let other = Endpoint(high: high, low: low, port: 80)
+            #expect(other.unmapped == other)
+        }
+    }
 }

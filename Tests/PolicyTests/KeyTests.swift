@@ -20,6 +20,18 @@ import Testing
         #expect(bench.gate.limits.limits[0].keysInUse == 3)
     }
 
+    @Test("every peer has a window of its own, beside the caller's too")
+    func perPeer() throws {
+        let bench = try Bench([keyed(.sliding("a", 2), [.peer]), keyed(.sliding("b", 1), [.peer, .caller])])
+        #expect(bench.passes(caller: "x", peer: "192.0.2.1") && bench.passes(caller: "y", peer: "192.0.2.1"))
+        #expect(bench.refusal(bench.decide(caller: "z", peer: "192.0.2.1"))?.name == "a")
+        #expect(bench.passes(caller: "x", peer: "192.0.2.2"))
+        #expect(bench.refusal(bench.decide(caller: "x", peer: "192.0.2.2"))?.name == "b")
+        // A caller that is called as a peer is no peer.
+        #expect(bench.passes(caller: "192.0.2.1", peer: "x"))
+        #expect(bench.gate.limits.limits.map(\.keysInUse) == [3, 4])
+    }
+
     @Test("parts of a key do not run together")
     func parts() throws {
         let bench = try Bench([keyed(.sliding("a", 1), [.attachment("one"), .attachment("two")])])

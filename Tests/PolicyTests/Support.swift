@@ -66,6 +66,7 @@ final class Bench {
         _ operation: OperationID? = nil,
         side: Side = .provider,
         caller: String? = nil,
+        peer: String? = nil,
         attachments: [(String, String)] = [],
         calls: Int = 1,
         isOneway: Bool = false
@@ -74,6 +75,7 @@ final class Bench {
             operation,
             side: side,
             caller: caller,
+            peer: peer,
             attachments: attachments,
             calls: calls,
             isOneway: isOneway
@@ -86,6 +88,7 @@ final class Bench {
         _ operation: OperationID? = nil,
         side: Side = .provider,
         caller: String? = nil,
+        peer: String? = nil,
         attachments: [(String, String)] = [],
         calls: Int = 1,
         isOneway: Bool = false
@@ -94,6 +97,10 @@ final class Bench {
         if let caller {
             let bytes = Array(caller.utf8)
             gate.note(caller: bytes.span.bytes)
+        }
+        if let peer {
+            let bytes = Array(peer.utf8)
+            gate.note(peer: bytes.span.bytes)
         }
         for (name, value) in attachments {
             let (name, value) = (Array(name.utf8), Array(value.utf8))

@@ -69,14 +69,14 @@ private let wrongFields: [(String, String)] = [
     ("{name: a, limit: 1, window: 1s, mode: maybe}", "2:37: limits[0].mode: not one of enforce, observe: \"maybe\""),
     (
         "{name: a, limit: 1, window: 1s, per: user}",
-        "2:37: limits[0].per: not one of caller, method, interface, attachment NAME: \"user\""
+        "2:37: limits[0].per: not one of caller, peer, method, interface, attachment NAME: \"user\""
     ),
     ("{name: a, limit: 1, window: 1s, per: [caller, caller]}", "2:51: limits[0].per: given twice: \"caller\""),
     ("{name: a, limit: 1, window: 1s, per: []}", "2:37: limits[0].per: must have 1...4 items"),
     ("{name: a, limit: 1, window: 1s, per: [[a]]}", "2:43: limits[0].per: must be a list of texts, found a list"),
     (
         "{name: a, limit: 1, window: 1s, per: attachment}",
-        "2:37: limits[0].per: not one of caller, method, interface, attachment NAME: \"attachment\""
+        "2:37: limits[0].per: not one of caller, peer, method, interface, attachment NAME: \"attachment\""
     ),
     ("{name: a, limit: 1, window: 1s, max_keys: 5}", "2:37: limits[0].max_keys: means nothing without per"),
     (
@@ -85,7 +85,7 @@ private let wrongFields: [(String, String)] = [
     ),
     (
         "{name: a, limit: 1, window: 1s, match: x}",
-        "2:37: limits[0].match: must be a mapping with interface, method, version, group, protocol, side, caller, attachment, found a single value"
+        "2:37: limits[0].match: must be a mapping with interface, method, version, group, protocol, side, caller, peer, attachment, found a single value"
     ),
     (
         "{name: a, limit: 1, window: 1s, match: {methd: x}}",
@@ -251,8 +251,8 @@ private let wrongFields: [(String, String)] = [
             limits:
               - name: a
                 match: {interface: com.acme.OrderService, method: place*, version: "", group: /^g/, protocol: triple,
-                        side: consumer, caller: {exact: /x/}, attachment: {User_Level: gu?st, b: {glob: "*"}}}
-                per: [caller, method, interface, attachment User_Level]
+                        side: consumer, caller: {exact: /x/}, peer: 10.*, attachment: {User_Level: gu?st, b: {glob: "*"}}}
+                per: [peer, method, interface, attachment User_Level]
                 max_keys: 12
                 limit: 7
                 window: 250ms
@@ -273,8 +273,9 @@ private let wrongFields: [(String, String)] = [
         a.match.callProtocol = .triple
         a.match.side = .consumer
         a.match.caller = .exact("/x/")
+        a.match.peer = .glob("10.*")
         a.match.attachments = [.init(name: "user_level", value: .glob("gu?st")), .init(name: "b", value: .glob("*"))]
-        a.keys = [.caller, .method, .interface, .attachment("user_level")]
+        a.keys = [.peer, .method, .interface, .attachment("user_level")]
         a.maxKeys = 12
         a.mode = .observe
         a.rejection.text = "no"
@@ -297,6 +298,7 @@ private let wrongFields: [(String, String)] = [
         #expect(try first("match: {method: a.c}").match.method == .exact("a.c"))
         #expect(try first("match: {method: /}").match.method == .exact("/"))
         #expect(try first("per: attachment X-Tenant").keys == [.attachment("x-tenant")])
+        #expect(try first("per: caller").keys == [.caller])
     }
 
     @Test("several files are one document, and a name given in two is a problem")
