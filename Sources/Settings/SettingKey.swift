@@ -17,6 +17,8 @@ struct SettingKey: Sendable {
     /// What it means, in one line.
     let help: String
     let isList: Bool
+    /// Whether quotes around a text are none of it where it does not come from a file.
+    let takesQuotes: Bool
     /// Puts a value where it belongs, or says everything that is wrong with it.
     let read: @Sendable (SettingInput, inout WeirSettings) -> [Rejection]
     /// The value as YAML.
@@ -36,6 +38,7 @@ struct SettingKey: Sendable {
             path: path,
             help: help,
             isList: false,
+            takesQuotes: kind.takesQuotes,
             read: { input, settings in
                 reading {
                     () throws(Rejection) in
@@ -59,6 +62,7 @@ struct SettingKey: Sendable {
             path: path,
             help: help,
             isList: false,
+            takesQuotes: kind.takesQuotes,
             read: { input, settings in
                 reading {
                     () throws(Rejection) in
@@ -86,6 +90,7 @@ struct SettingKey: Sendable {
             path: path,
             help: help,
             isList: true,
+            takesQuotes: kind.takesQuotes,
             read: { input, settings in
                 guard case .list(let texts) = input else { return [Rejection(reason: "must be a list")] }
                 guard count ~= texts.count else {

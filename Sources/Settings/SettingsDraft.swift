@@ -70,11 +70,37 @@ struct SettingsDraft {
 
     private mutating func put(_ text: String, into key: SettingKey, from source: ConfigurationProblem.Source) {
         mention(key.path, from: source)
-        let items = text.split(separator: ",").map { trimmed($0) }
-        let input: SettingInput = key.isList ? .list(items) : .text(text)
+        guard let input = input(text, for: key) else {
+            return reject(key.path, from: source, "not a list: \(text.quoted); write it as a,b or [a, b]")
+        }
         for rejection in key.read(input, &settings) {
             reject(key.path, from: source, rejection.reason)
         }
+    }
+
+    /// A text as it may stand in a variable or behind a flag: as it is, a list separated by commas, or as the file and
+    /// `check --show` have it, in quotes or brackets; `nil` when brackets hold no list of texts.
+    private func input(_ text: String, for key: SettingKey) -> SettingInput? {
+        let first = text.utf8.first
+        if key.isList {
+            guard first == UInt8(ascii: "[") else { return .list(text.split(separator: ",").map { trimmed($0) }) }
+            guard case .sequence(let items) = Self.value(of: text) else { return nil }
+            let texts = items.compactMap { item in
+                if case .scalar(let text, _) = item.content { text } else { nil }
+            }
+            return texts.count == items.count ? .list(texts) : nil
+        }
+        let isQuoted = first == UInt8(ascii: "'") || first == UInt8(ascii: "\"")
+        guard isQuoted, key.takesQuotes, case .scalar(let inner, true) = Self.value(of: text) else {
+            return .text(text)
+        }
+        return .text(inner)
+    }
+
+    /// What a text is in YAML, if it is right.
+    private static func value(of text: String) -> YAMLNode.Content? {
+        let document = YAMLDocument(bytes: Array(text.utf8))
+        return document.problems.isEmpty ? document.root?.content : nil
     }
 
     private static func plain(_ path: String) -> String {

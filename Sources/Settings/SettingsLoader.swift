@@ -2,7 +2,7 @@
 public struct SettingsOverride: Equatable, Sendable {
     /// `section.key`.
     public let keyPath: String
-    /// The value as text; lists are separated by commas.
+    /// The value as text, with quotes or without; lists are separated by commas or as in the file.
     public let text: String
     /// The flag as a problem should name it: `--listen`.
     public let flag: String

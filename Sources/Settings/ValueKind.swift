@@ -11,6 +11,9 @@ struct ValueKind<Value: Sendable>: Sendable {
     let show: @Sendable (Value) -> String
     /// What helps when a list was found in its place.
     var listHint = ""
+    /// Whether quotes around a text are none of it where it does not come from a file: not of a secret, which may have
+    /// any form.
+    var takesQuotes = true
 }
 
 extension ValueKind where Value == Bool {
@@ -202,7 +205,8 @@ extension ValueKind where Value == String {
                 }
                 return text
             },
-            show: { _ in "\"***\"" }
+            show: { _ in "\"***\"" },
+            takesQuotes: false
         )
     }
 

@@ -122,6 +122,49 @@ import Testing
         #expect(try load(flags: flags).get() == settings)
     }
 
+    @Test("what is shown of a setting is taken from the environment and from flags as it stands")
+    func shownForms() throws {
+        let oddText = """
+            provider: {upstream: "[2001:db8::7]:20880"}
+            metrics: {application: "it's: [a], \\"b\\""}
+            tracing: {endpoint: "http://a", headers: ["a=b, c", "d='e'"], service-name: "'"}
+            limits: ["a, b.yaml", "[c].yaml", 'd"e.yaml']
+            redact: []
+
+            """
+        for text in ["", fullText, oddText] {
+            let settings = try load(text).get()
+            var environment: [String: String] = [:]
+            var flags: [(String, String)] = []
+            var section = ""
+            for line in settings.yamlText.split(separator: "\n") {
+                let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+                let shown = parts[1].dropFirst()
+                guard !shown.isEmpty else {
+                    section = parts[0] + "."
+                    continue
+                }
+                let path = line.hasPrefix(" ") ? section + parts[0].dropFirst(2) : String(parts[0])
+                let reference = try #require(SettingReference.all.first { $0.keyPath == path }, "\(path)")
+                // What is secret is not shown.
+                let value = Self.secrets(settings)[path] ?? String(shown)
+                environment[reference.environmentName] = value
+                flags.append((path, value))
+            }
+            #expect(flags.count == SettingReference.all.count)
+            #expect(try load(environment: environment).get() == settings)
+            #expect(try load(flags: flags).get() == settings)
+        }
+    }
+
+    private static func secrets(_ settings: WeirSettings) -> [String: String] {
+        let headers = settings.tracing.headers.map { "'\($0.replacing("'", with: "''"))'" }
+        return [
+            "admin.token": settings.admin.token ?? "off",
+            "tracing.headers": "[\(headers.joined(separator: ", "))]",
+        ]
+    }
+
     @Test("the defaults can be shown and read back, and every key says what it means") func reference() throws {
         #expect(try load(WeirSettings().yamlText).get() == WeirSettings())
         #expect(SettingReference.all.allSatisfy { !$0.help.isEmpty && $0.help.utf8.count < 100 })

@@ -16,6 +16,27 @@ import Testing
         #expect(third.log.level == .debug)
     }
 
+    @Test("a list in brackets, a text in quotes, and what only looks like them")
+    func forms() throws {
+        for text in [
+            "weir,dubbo", "weir, dubbo", "[weir, dubbo]", "[weir,dubbo]", "['weir', \"dubbo\"]", "[weir, dubbo] ",
+        ] {
+            #expect(try load(flags: [("metrics.names", text)]).get().metrics.names == [.weir, .dubbo], "\(text)")
+        }
+        #expect(try load(flags: [("redact", "[]")]).get().redact.isEmpty)
+        #expect(try load(flags: [("redact", "a,[b]")]).get().redact == ["a", "[b]"])
+        for text in ["[weir, dubbo", "[weir] dubbo", "[[weir]]", "[{a: b}]", "[*a]"] {
+            let reason = "--metrics.names: metrics.names: not a list: \"\(text)\"; write it as a,b or [a, b]"
+            #expect(problems(flags: [("metrics.names", text)]) == [reason])
+        }
+        #expect(problems(flags: [("metrics.names", "[weir, bogus]")]).count == 1)
+        for (text, name) in [("'a b'", "a b"), ("\"a\"", "a"), ("'it''s'", "it's"), ("'a", "'a"), ("a'b'", "a'b'")] {
+            #expect(try load(flags: [("metrics.application", text)]).get().metrics.application == name)
+        }
+        // A secret is taken as it is.
+        #expect(try load(flags: [("admin.token", "\"12345678\"")]).get().admin.token == "\"12345678\"")
+    }
+
     @Test("off takes back what the file says") func off() throws {
         let text = "provider: {upstream: 10.0.0.1:1}\nrelay: {tcp-user-timeout: 5s}"
         let settings = try load(
