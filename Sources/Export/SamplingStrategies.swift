@@ -4,7 +4,9 @@ internal import Telemetry
 extension SamplingStrategies {
     /// Reads the answer of Jaeger's `/api/sampling`.
     ///
-    /// Fields that are not known here are passed over; numbers outside of their range are brought into it.
+    /// Fields that are not known here are passed over; numbers outside of their range are brought into it. Servers
+    /// leave out what is 0, as proto3 allows: a message that is there without a number means 0, one that is not there
+    /// means nothing.
     ///
     /// - Parameter json: The answer's body.
     /// - Throws: `DecodingError` for anything that is no such answer.
@@ -19,19 +21,20 @@ extension SamplingStrategies {
         case .name(let name): isRate = name == "RATE_LIMITING"
         case nil: isRate = answer.probabilisticSampling == nil && answer.rateLimitingSampling != nil
         }
-        let probability = operations?.defaultSamplingProbability ?? answer.probabilisticSampling?.samplingRate
         let fallback: Fallback
-        if isRate, operations == nil {
-            fallback = .perSecond(max(answer.rateLimitingSampling?.maxTracesPerSecond ?? 0, 0))
-        } else if let probability {
-            fallback = .ratio(Self.share(probability))
+        if let operations {
+            fallback = .ratio(Self.share(operations.defaultSamplingProbability ?? 0))
+        } else if isRate, let limiting = answer.rateLimitingSampling {
+            fallback = .perSecond(max(limiting.maxTracesPerSecond ?? 0, 0))
+        } else if !isRate, let probabilistic = answer.probabilisticSampling {
+            fallback = .ratio(Self.share(probabilistic.samplingRate ?? 0))
         } else {
             throw DecodingError.dataCorrupted(.init(codingPath: [], debugDescription: "no strategy"))
         }
         var ratios: [String: Double] = [:]
         for strategy in operations?.perOperationStrategies ?? [] {
-            guard let rate = strategy.probabilisticSampling?.samplingRate else { continue }
-            ratios[strategy.operation] = Self.share(rate)
+            guard let probabilistic = strategy.probabilisticSampling else { continue }
+            ratios[strategy.operation ?? ""] = Self.share(probabilistic.samplingRate ?? 0)
         }
         let floor = max(operations?.defaultLowerBoundTracesPerSecond ?? 0, 0)
         self.init(fallback: fallback, lowerBoundPerSecond: floor, ratios: ratios)
@@ -62,7 +65,7 @@ private struct Answer: Decodable {
     }
 
     struct OperationStrategy: Decodable {
-        let operation: String
+        let operation: String?
         let probabilisticSampling: Probabilistic?
     }
 

@@ -44,11 +44,45 @@ import Testing
     }
 
     @Test(
+        "what is 0 may be left out, in every place",
+        arguments: [
+            (#"{"probabilisticSampling":{}}"#, SamplingStrategies(fallback: .ratio(0))),
+            (#"{"strategyType":"PROBABILISTIC","probabilisticSampling":{}}"#, SamplingStrategies(fallback: .ratio(0))),
+            (
+                #"{"strategyType":0,"probabilisticSampling":{},"rateLimitingSampling":{"maxTracesPerSecond":3}}"#,
+                SamplingStrategies(fallback: .ratio(0))
+            ),
+            (#"{"rateLimitingSampling":{}}"#, SamplingStrategies(fallback: .perSecond(0))),
+            (
+                #"{"strategyType":"RATE_LIMITING","rateLimitingSampling":{}}"#,
+                SamplingStrategies(fallback: .perSecond(0))
+            ),
+            (#"{"operationSampling":{}}"#, SamplingStrategies(fallback: .ratio(0))),
+            (
+                #"{"probabilisticSampling":{"samplingRate":0.5},"operationSampling":{"perOperationStrategies":[]}}"#,
+                SamplingStrategies(fallback: .ratio(0))
+            ),
+            (
+                #"""
+                {"probabilisticSampling":{"samplingRate":0.5},"operationSampling":{"defaultSamplingProbability":0.5,
+                "perOperationStrategies":[{"operation":"a","probabilisticSampling":{}},{"operation":"b"},{},
+                {"probabilisticSampling":{"samplingRate":0.25}}]}}
+                """#,
+                SamplingStrategies(fallback: .ratio(0.5), ratios: ["a": 0, "": 0.25])
+            ),
+        ]
+    )
+    func zeros(_ json: String, _ strategies: SamplingStrategies) throws {
+        #expect(try SamplingStrategies(json: Array(json.utf8)) == strategies)
+    }
+
+    @Test(
         "anything else is no answer",
         arguments: [
             "", "{", "[]", "{}", "null", #"{"strategyType":"PROBABILISTIC"}"#, #"{"strategyType":[]}"#,
             #"{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":"much"}}"#,
-            #"{"operationSampling":{"defaultSamplingProbability":0.5,"perOperationStrategies":[{}]}}"#,
+            #"{"strategyType":"RATE_LIMITING"}"#, #"{"strategyType":1,"probabilisticSampling":{"samplingRate":1}}"#,
+            #"{"operationSampling":{"perOperationStrategies":[{"operation":1}]}}"#,
             "\u{0}",
         ]
     )
