@@ -12,6 +12,11 @@ struct Weir: AsyncParsableCommand {
             DrainCommand.self, UndrainCommand.self, InterceptCommand.self,
         ]
     )
+
+    static func main() async {
+        StandardDescriptors.open()
+        await main(nil)
+    }
 }
 
 /// What this build is.
