@@ -68,12 +68,11 @@ public struct ResourceDescription: Sendable {
 
     /// The resource as OTLP has it.
     ///
-    /// - Parameter learned: The name that traffic told, if no other is known.
+    /// - Parameter name: The service's name, see ``SpanServiceName``.
     /// - Returns: The attributes with `service.name` as the first.
-    func resource(learned: String?) -> OTLPResource {
+    func resource(name: String) -> OTLPResource {
         var list = AttributeList()
-        let name = serviceName ?? learned.flatMap { $0.isEmpty ? nil : $0 }
-        list.add("service.name", name ?? Self.unknownServiceName)
+        list.add("service.name", name)
         for (key, value) in attributes { list.add(key, value) }
         var resource = OTLPResource()
         resource.attributes = list.values

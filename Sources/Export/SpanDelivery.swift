@@ -36,8 +36,8 @@ struct SpanDelivery {
             maxBytes: exporter.configuration.maxBatchBytes
         )
         let description = exporter.resource
-        let learned = exporter.learnedServiceName
-        resource = { description.resource(learned: description.serviceName == nil ? learned() : nil) }
+        let name = exporter.serviceName
+        resource = { description.resource(name: name.text) }
         version = exporter.resource.version
         counters = exporter.counters
         log = exporter.log

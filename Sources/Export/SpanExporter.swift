@@ -21,7 +21,7 @@ public struct SpanExporter: Service {
     let registry: OperationRegistry
     let counters: TracingCounters
     let log: TroubleLog
-    let learnedServiceName: @Sendable () -> String?
+    let serviceName: SpanServiceName
     private let outlets: [SpanOutlet]
     private let logger: Logger
 
@@ -35,7 +35,7 @@ public struct SpanExporter: Service {
     ///   - registry: Where their operations are known.
     ///   - counters: Told what became of each.
     ///   - logger: Told of troubles, at most once a minute of each kind.
-    ///   - learnedServiceName: Asked with every batch for the service's name if `resource` has none.
+    ///   - serviceName: The service's name; the first spans wait until it is settled.
     public init(
         configuration: ExportConfiguration,
         conventions: SpanConventions = SpanConventions(),
@@ -44,7 +44,7 @@ public struct SpanExporter: Service {
         registry: OperationRegistry,
         counters: TracingCounters,
         logger: Logger,
-        learnedServiceName: @escaping @Sendable () -> String? = { nil }
+        serviceName: SpanServiceName? = nil
     ) {
         self.configuration = configuration
         self.conventions = conventions
@@ -53,7 +53,7 @@ public struct SpanExporter: Service {
         self.registry = registry
         self.counters = counters
         self.logger = logger
-        self.learnedServiceName = learnedServiceName
+        self.serviceName = serviceName ?? SpanServiceName(given: resource.serviceName)
         log = TroubleLog(logger)
     }
 
@@ -107,12 +107,18 @@ public struct SpanExporter: Service {
     private func poll(_ queue: SpanQueue, _ arrival: AsyncStream<Void>.Continuation) async {
         var batch = SpanBatch()
         while !Task.isCancelled, !Task.isShuttingDownGracefully {
-            if collect(queue, &batch) { arrival.yield() }
+            if collect(queue, &batch), isNamed(queue) { arrival.yield() }
             try? await cancelWhenGracefulShutdown { [interval = configuration.pollInterval] in
                 try await Task.sleep(for: interval)
             }
         }
+        _ = serviceName.settle(now: .now, isLast: true)
         if collect(queue, &batch) { arrival.yield() }
+    }
+
+    /// Whether the spans that wait know whose they are.
+    private func isNamed(_ queue: SpanQueue) -> Bool {
+        serviceName.settle(now: .now, isLast: queue.count > configuration.maxQueuedSpans / 2)
     }
 
     private func collect(_ queue: SpanQueue, _ batch: inout SpanBatch) -> Bool {

@@ -13,6 +13,7 @@ final class Tracing: Sendable {
     /// How the application beside Weir names itself in the traffic.
     let ownName = LearnedName()
     let resource: ResourceDescription
+    private let name: SpanServiceName
     private let sampler: Sampler
     private let options: TracingOptions
     private let exporter: ExportConfiguration
@@ -63,6 +64,9 @@ final class Tracing: Sendable {
             hostName: ProcessFacts.hostName,
             version: Build.version
         )
+        // Only an application whose own calls pass here tells its name.
+        let learned = settings.consumer.isEnabled ? ownName : nil
+        name = SpanServiceName(given: resource.serviceName, learned: learned)
     }
 
     /// What turns one worker's calls into spans.
@@ -88,7 +92,7 @@ final class Tracing: Sendable {
                 registry: registry,
                 counters: counters,
                 logger: logger,
-                learnedServiceName: { [ownName] in ownName.text }
+                serviceName: name
             )
         ]
         guard let url = settings.remoteSampling else { return services }
@@ -110,7 +114,7 @@ final class Tracing: Sendable {
     }
 
     /// The service's name as spans have it.
-    var serviceName: String { resource.serviceName ?? ownName.text ?? ResourceDescription.unknownServiceName }
+    var serviceName: String { name.text }
 
     private static func sampling(_ settings: TracingSettings) -> SamplingOptions {
         var options = SamplingOptions()

@@ -94,21 +94,22 @@ struct Fixture: Sendable {
     func exporter(
         _ configuration: ExportConfiguration,
         serviceName: String? = "greeter",
-        learned: @escaping @Sendable () -> String? = { nil }
+        learned: LearnedName? = nil
     ) -> SpanExporter {
-        SpanExporter(
+        let resource = ResourceDescription(
+            serviceName: serviceName,
+            environment: [:],
+            hostName: "machine",
+            version: "1.2.3"
+        )
+        return SpanExporter(
             configuration: configuration,
-            resource: ResourceDescription(
-                serviceName: serviceName,
-                environment: [:],
-                hostName: "machine",
-                version: "1.2.3"
-            ),
+            resource: resource,
             outlets: outlets,
             registry: registry,
             counters: counters,
             logger: log.logger,
-            learnedServiceName: learned
+            serviceName: SpanServiceName(given: resource.serviceName, learned: learned, patience: .seconds(600))
         )
     }
 

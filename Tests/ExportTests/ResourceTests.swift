@@ -1,4 +1,5 @@
 import OTLP
+import Telemetry
 import Testing
 
 @testable import Export
@@ -16,7 +17,13 @@ import Testing
             hostName: "machine",
             version: "1.0"
         )
-        let attributes = description.resource(learned: learned).attributes
+        let learnedName = learned.map { text in
+            let name = LearnedName()
+            name.learn(text)
+            return name
+        }
+        let serviceName = SpanServiceName(given: description.serviceName, learned: learnedName)
+        let attributes = description.resource(name: serviceName.text).attributes
         return Dictionary(uniqueKeysWithValues: attributes.map { ($0.key, $0.value.stringValue) })
     }
 
@@ -78,5 +85,27 @@ import Testing
         #expect(attributes(["OTEL_RESOURCE_ATTRIBUTES": many]).count < 80)
         let long = attributes(["OTEL_SERVICE_NAME": String(repeating: "x", count: 100_000)])
         #expect(long["service.name"]?.utf8.count == 512)
+    }
+
+    @Test("a name that has to be learnt is waited for once, and settled for good")
+    func settled() {
+        let start = ContinuousClock.now
+        let beyond = start + SpanServiceName.patience
+        let unknown = ResourceDescription.unknownServiceName
+        let learned = LearnedName()
+        let late = SpanServiceName(given: nil, learned: learned)
+        #expect(!late.settle(now: start, isLast: false) && late.text == unknown)
+        #expect(!late.settle(now: beyond - .nanoseconds(1), isLast: false))
+        let early = SpanServiceName(given: "", learned: learned)
+        #expect(!early.settle(now: start, isLast: false))
+        let pressed = SpanServiceName(given: nil, learned: learned)
+        #expect(pressed.settle(now: start, isLast: true))
+        #expect(late.settle(now: beyond, isLast: false))
+        learned.learn("orders")
+        #expect(late.text == unknown && pressed.text == unknown, "what has been said stays")
+        #expect(early.text == "orders" && early.settle(now: beyond, isLast: false) && early.text == "orders")
+        for name in [SpanServiceName(given: nil), SpanServiceName(given: "shop", learned: learned)] {
+            #expect(name.settle(now: start, isLast: false) && name.text != "orders")
+        }
     }
 }
