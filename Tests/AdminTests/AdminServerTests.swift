@@ -5,7 +5,7 @@ import Logging
 import ServiceLifecycle
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct AdminServerTests {
+@Suite(.timeLimit(.minutes(10))) struct AdminServerTests {
     @Test("metrics are text unless OpenMetrics is asked for") func metrics() async throws {
         try await withServer { ports in
             let text = try #require(await ask(ports.main, "/metrics"))

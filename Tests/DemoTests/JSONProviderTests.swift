@@ -5,7 +5,7 @@ import Testing
 
 @testable import Demo
 
-@Suite(.timeLimit(.minutes(1)), .serialized) struct JSONProviderTests {
+@Suite(.timeLimit(.minutes(10)), .serialized) struct JSONProviderTests {
     /// A bare HTTP/1.1 client.
     private final class HTTPPeer {
         let socket: DemoSocket

@@ -5,7 +5,7 @@ import Testing
 
 @testable import Demo
 
-@Suite(.timeLimit(.minutes(1)), .serialized) struct OnePortTests {
+@Suite(.timeLimit(.minutes(10)), .serialized) struct OnePortTests {
     private static let triple =
         TripleBytes.clientHello()
         + TripleBytes.request(

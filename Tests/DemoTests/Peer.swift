@@ -27,7 +27,7 @@ final class Peer {
 }
 
 /// Whether `condition` comes true within `seconds`.
-func comesTrue(within seconds: UInt64 = 10, _ condition: () -> Bool) -> Bool {
+func comesTrue(within seconds: UInt64 = 120, _ condition: () -> Bool) -> Bool {
     let end = DemoClock.now() + seconds * 1_000_000_000
     let pause = DemoBell()
     while !condition() {

@@ -9,7 +9,7 @@ import Wire
 @testable import Demo
 
 /// The demo as `weir demo` runs it, without the command around it: consumers, the relay, the provider.
-@Suite(.timeLimit(.minutes(2)), .serialized) struct ThroughWeirTests {
+@Suite(.timeLimit(.minutes(10)), .serialized) struct ThroughWeirTests {
     /// What was called, under the names that both sides know, and what became of it.
     private struct Key: Hashable, CustomStringConvertible {
         let method: DemoCounts.Method
@@ -42,7 +42,10 @@ import Wire
         let port = try #require(relay.addresses.first?.port)
         let consumers = DemoConsumers(address: "127.0.0.1", port: port, callsPerSecond: callsPerSecond, seed: 5)
         consumers.start()
-        try await Task.sleep(nanoseconds: 2_500_000_000)
+        // Long enough for everything rare to have happened.
+        for _ in 0..<12_000 where !CallProtocol.allCases.allSatisfy({ consumers.counts.totalSent(in: $0) > 200 }) {
+            try await Task.sleep(nanoseconds: 10_000_000)
+        }
         consumers.stop()
         let counts = consumers.counts
         let snapshot = try await Self.lastSnapshot(relay, registry, labels)
@@ -81,7 +84,7 @@ import Wire
         _ registry: OperationRegistry,
         _ labels: SeriesLabels
     ) async throws -> MetricsSnapshot {
-        for _ in 0..<2000 {
+        for _ in 0..<24_000 {
             let (recorders, stale) = await relay.snapshots()
             let snapshot = MetricsSnapshot(merging: recorders, registry: registry, labels: labels)
             if stale == 0, snapshot.connections.allSatisfy({ $0.open == 0 }) { return snapshot }

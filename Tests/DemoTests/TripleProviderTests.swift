@@ -5,7 +5,7 @@ import Testing
 
 @testable import Demo
 
-@Suite(.timeLimit(.minutes(1)), .serialized) struct TripleProviderTests {
+@Suite(.timeLimit(.minutes(10)), .serialized) struct TripleProviderTests {
     private static func call(_ method: String, _ number: UInt64) -> TripleCall {
         TripleCall(method: method, message: DemoProtobuf.message(number, "x"))
     }

@@ -33,7 +33,7 @@ extension Integration {
             Wrong(arguments: ["poem"], code: 64, names: "poem"),
         ]
 
-        @Test("A wrong command says in its first line what is wrong", .timeLimit(.minutes(1)), arguments: wrong)
+        @Test("A wrong command says in its first line what is wrong", .timeLimit(.minutes(10)), arguments: wrong)
         func wrongUsage(_ wrong: Wrong) throws {
             let run = try ChildProcess.run([WeirBinary.path] + wrong.arguments)
             #expect(run.end == .exited(wrong.code))
@@ -90,7 +90,7 @@ extension Integration {
             #expect(again.output == shown.output)
         }
 
-        @Test("A port in use is one line and 69, and whoever has it goes on serving", .timeLimit(.minutes(1)))
+        @Test("A port in use is one line and 69, and whoever has it goes on serving", .timeLimit(.minutes(10)))
         func portInUse() throws {
             let provider = try EchoProvider()
             defer { provider.stop() }
@@ -111,7 +111,7 @@ extension Integration {
             #expect(try first.get("/healthz").status == 200)
         }
 
-        @Test("Connections that come while a second process is refused are all served", .timeLimit(.minutes(1)))
+        @Test("Connections that come while a second process is refused are all served", .timeLimit(.minutes(10)))
         func servesThroughout() throws {
             let provider = try EchoProvider()
             defer { provider.stop() }
@@ -144,7 +144,7 @@ extension Integration {
             }
         }
 
-        @Test("The demo ends by itself and names the pages to open", .timeLimit(.minutes(1)))
+        @Test("The demo ends by itself and names the pages to open", .timeLimit(.minutes(10)))
         func demo() throws {
             let demo = try WeirBinary.run("demo", "--seconds", "1.5", "--rate", "200", "--admin", "127.0.0.1:0")
             #expect(demo.end == .exited(0))

@@ -32,10 +32,10 @@ extension Integration {
         @Test(
             "A drain under load loses no call of those who obey, and refuses the others so that they go elsewhere",
             .enabled(if: isThere, PeerProgram.missing(.drain)),
-            .timeLimit(.minutes(2))
+            .timeLimit(.minutes(10))
         )
         func service() throws {
-            let stage = try Stage(grace: "1s", deadline: "5s")
+            let stage = try Stage(grace: "1s", deadline: "15s")
             let consumers = try stage.consumers(["java": 70, "go": 70, "deaf": 60])
             try eventually("all connections are in use") {
                 try stage.drained.metrics().sum("weir_open_connections", ["protocol": "dubbo"]) == 200
@@ -86,10 +86,10 @@ extension Integration {
         @Test(
             "One interface is drained: dubbo-go leaves, others are refused after the grace, other interfaces stay",
             .enabled(if: isThere, PeerProgram.missing(.drain)),
-            .timeLimit(.minutes(2))
+            .timeLimit(.minutes(10))
         )
         func interface() throws {
-            let stage = try Stage(grace: "1s", deadline: "20s")
+            let stage = try Stage(grace: "1s", deadline: "10m")
             let consumers = try stage.consumers(["java": 20, "go": 20])
             let other = try Connection(to: stage.drained.address)
             try other.call(1, interface: "demo.Other")
@@ -118,7 +118,7 @@ extension Integration {
         @Test(
             "gRPC: calls in flight end well behind GOAWAY, new connections are turned away, health says what is drained",
             .enabled(if: PeerProgram.drained.isThere, PeerProgram.missing(.drained)),
-            .timeLimit(.minutes(2))
+            .timeLimit(.minutes(10))
         )
         func grpc() throws {
             typealias Results = [String: Int]
@@ -158,7 +158,7 @@ extension Integration {
         @Test(
             "nghttp2's client finds nothing wrong when it is told to go during its load",
             .enabled(if: isInstalled("h2load") && isInstalled("nghttpd"), "not tested: no h2load or no nghttpd"),
-            .timeLimit(.minutes(1))
+            .timeLimit(.minutes(10))
         )
         func nghttp2() throws {
             let folder = try TemporaryFolder()

@@ -13,13 +13,13 @@ extension Integration {
         @Test(
             "gRPC calls are refused and changed at random, and nothing else is disturbed",
             .enabled(if: PeerProgram.grpc.isThere, PeerProgram.missing(.grpc)),
-            .timeLimit(.minutes(2))
+            .timeLimit(.minutes(10))
         )
         func grpc() async throws {
             let server = try PeerServer(.governed)
             let (governor, relay, counted) = try Self.relay(to: server.address)
             let client = try PeerProgram.governed.client(.loopback(relay.addresses[0].port), ["4000"])
-            let end = try client.wait(within: 100)
+            let end = try client.wait(within: 4 * patience)
             #expect(end == .exited(0), "\(client.outputText) \(client.errorText)")
             let summary = try JSONDecoder().decode(Summary.self, from: Data(client.output))
             let metrics = await counted()
@@ -43,7 +43,7 @@ extension Integration {
         @Test(
             "nghttp2 finds nothing wrong with what is refused and changed between its client and its server",
             .enabled(if: isInstalled("h2load") && isInstalled("nghttpd"), "not tested: no h2load or no nghttpd"),
-            .timeLimit(.minutes(2)),
+            .timeLimit(.minutes(10)),
             arguments: [
                 ["-w", "10", "-W", "11"], ["--header-table-size", "256", "--encoder-header-table-size", "4096"],
             ]

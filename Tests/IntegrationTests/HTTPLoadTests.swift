@@ -90,7 +90,7 @@ extension Integration {
         @Test(
             "curl comes to HTTP/2 by an upgrade, and the calls that follow are counted",
             .enabled(if: canUpgrade, "not tested: no curl, no nghttpx or no nghttpd"),
-            .timeLimit(.minutes(1))
+            .timeLimit(.minutes(10))
         )
         func upgrade() throws {
             let folder = try Self.files()
@@ -122,7 +122,7 @@ extension Integration {
         @Test(
             "Pipelined HTTP/1.1 of every kind comes back in order, and the calls in it are counted",
             .enabled(if: PeerProgram.jsonrpc.isThere, PeerProgram.missing(.jsonrpc)),
-            .timeLimit(.minutes(1))
+            .timeLimit(.minutes(10))
         )
         func pipelines() throws {
             let server = try PeerServer(.jsonrpc)

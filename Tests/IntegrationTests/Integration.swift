@@ -22,18 +22,26 @@ struct Failure: Error, CustomStringConvertible {
     }
 }
 
+/// How long something is waited for that should come soon, in seconds: a guard against hanging, not an expectation, for
+/// a machine may be slow and busy.
+let patience: Double = 120
+
 /// Asks again and again, for at most `seconds`, until `answer` is there.
-func eventually<Answer>(_ what: String, within seconds: Double = 20, _ answer: () throws -> Answer?) throws -> Answer {
+func eventually<Answer>(_ what: String, within seconds: Double = patience, _ answer: () throws -> Answer?) throws
+    -> Answer
+{
     let deadline = ContinuousClock.now + .seconds(seconds)
     while true {
+        // It looks once more when the time is over: a short sleep may last long while others have the processors.
+        let isLast = ContinuousClock.now >= deadline
         if let answer = try answer() { return answer }
-        guard ContinuousClock.now < deadline else { throw Failure("not within \(seconds) s: \(what)") }
+        guard !isLast else { throw Failure("not within \(seconds) s: \(what)") }
         usleep(5_000)
     }
 }
 
 /// As above, for a condition.
-func eventually(_ what: String, within seconds: Double = 20, isTrue condition: () throws -> Bool) throws {
+func eventually(_ what: String, within seconds: Double = patience, isTrue condition: () throws -> Bool) throws {
     let _: Void = try eventually(what, within: seconds) { try condition() ? () : nil }
 }
 

@@ -18,7 +18,7 @@ extension Integration {
 
         @Test(
             "Reloaded a hundred times under load, no call is lost, no window begins anew, and mistakes change nothing",
-            .timeLimit(.minutes(2))
+            .timeLimit(.minutes(10))
         )
         func reloads() throws {
             let provider = try EchoProvider()
@@ -45,11 +45,13 @@ extension Integration {
                 }
                 Thread.sleep(forTimeInterval: 0.02)
             }
+            try eventually("the load meets the limit again and again") {
+                load.sofar.refused > 1000 && load.sofar.passed >= 100
+            }
             let counts = load.stop()
             let seconds = Int((ContinuousClock.now - start).components.seconds) + 1
             #expect(counts.failed == 0)
-            #expect(counts.passed >= 100 && counts.passed <= 50 * (seconds + 1), "\(counts) in \(seconds) s")
-            #expect(counts.refused > 1000)
+            #expect(counts.passed <= 50 * (seconds + 1), "\(counts) in \(seconds) s")
             let metrics = try weir.settledMetrics()
             let decided = { metrics.sum("weir_limit_decisions_total", ["limit": "hello", "decision": $0]) }
             #expect(decided("allowed") == counts.passed && decided("rejected") == counts.refused)
@@ -148,6 +150,8 @@ extension Integration {
                     }
                 }
             }
+
+            var sofar: Counts { counts.withLock { $0 } }
 
             func stop() -> Counts {
                 isOver.store(true, ordering: .relaxed)

@@ -17,14 +17,14 @@ extension Integration {
             return false
         }
 
-        @Test("Native histograms and exemplars arrive in a real Prometheus", .timeLimit(.minutes(2)))
+        @Test("Native histograms and exemplars arrive in a real Prometheus", .timeLimit(.minutes(10)))
         func storesNativeHistograms() throws {
             guard canRun() else { return }
             let server = try PageServer()
             defer { server.stop() }
             let prometheus = try NativePrometheus(target: server.address)
             let rate = "sum(rate(weir_call_duration_seconds[1m]))"
-            let median = try eventually("a quantile of a native histogram", within: 40) {
+            let median = try eventually("a quantile of a native histogram", within: 4 * patience) {
                 try prometheus.query("histogram_quantile(0.5, \(rate))").first?.value
             }
             #expect(server.accepts.allSatisfy { $0.contains("application/vnd.google.protobuf") })
@@ -48,7 +48,7 @@ extension Integration {
             #expect(found.allSatisfy { $0.value > 0 && $0.value <= 0.1 })
         }
 
-        @Test("A Prometheus that takes native histograms gets the demo's", .timeLimit(.minutes(2)))
+        @Test("A Prometheus that takes native histograms gets the demo's", .timeLimit(.minutes(10)))
         func scrapesDemo() throws {
             guard canRun() else { return }
             let admin = Address.loopback(try Listener.freePort())
@@ -62,7 +62,7 @@ extension Integration {
             #expect(page.headers["content-type"] == type)
             let prometheus = try NativePrometheus(target: admin)
             let rates = "sum by (interface, method) (rate(weir_call_duration_seconds[10s]))"
-            let rows = try eventually("quantiles of several operations", within: 40) {
+            let rows = try eventually("quantiles of several operations", within: 4 * patience) {
                 let rows = try prometheus.query("histogram_quantile(0.99, \(rates))").filter { $0.value.isFinite }
                 return rows.count >= 6 ? rows : nil
             }
@@ -180,7 +180,7 @@ private final class NativePrometheus {
             folder.path + "/data", "--web.listen-address", address.description, "--log.level", "warn",
             "--enable-feature=native-histograms,exemplar-storage",
         ])
-        try eventually("Prometheus is ready", within: 60) { [process, address] in
+        try eventually("Prometheus is ready", within: 4 * patience) { [process, address] in
             guard process.isRunning() else { throw Failure("prometheus ended: \(process.errorText)") }
             return (try? HTTPAnswer.get("/-/ready", from: address).status) == 200
         }

@@ -102,7 +102,7 @@ extension Integration {
             #expect(run.output.isEmpty)
         }
 
-        @Test("A reader that goes away ends it quietly", .timeLimit(.minutes(1)))
+        @Test("A reader that goes away ends it quietly", .timeLimit(.minutes(10)))
         func closedOutput() throws {
             let file = try folder.file("load.pcap", JavaCapture.file("dubbo-load.pcap"))
             var ends: [Int32] = [0, 0]

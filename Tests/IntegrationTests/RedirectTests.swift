@@ -107,7 +107,7 @@ extension Integration {
 
         @Test(
             "Connections to the provider's ports go through Weir and on to where they were going",
-            .timeLimit(.minutes(1))
+            .timeLimit(.minutes(10))
         )
         func providerSide() throws {
             guard canRun() else { return }
@@ -144,7 +144,7 @@ extension Integration {
             #expect(try weir.stop() == .exited(0))
         }
 
-        @Test("The application's own connections go through Weir, Weir's own do not", .timeLimit(.minutes(1)))
+        @Test("The application's own connections go through Weir, Weir's own do not", .timeLimit(.minutes(10)))
         func consumerSide() throws {
             guard canRun() else { return }
             let scene = try Scene()
@@ -177,7 +177,7 @@ extension Integration {
 
         @Test(
             "A connection to the proxy's own port ends in a reset and is counted, not relayed in circles",
-            .timeLimit(.minutes(1))
+            .timeLimit(.minutes(10))
         )
         func noLoop() throws {
             guard canRun() else { return }
@@ -209,7 +209,7 @@ extension Integration {
             #expect(try weir.metrics().sum("weir_calls_total", ["outcome": "ok"]) == 1)
         }
 
-        @Test("With --local, connections from the provider's own machine go through Weir too", .timeLimit(.minutes(1)))
+        @Test("With --local, connections from the provider's own machine go through Weir too", .timeLimit(.minutes(10)))
         func localConnections() throws {
             guard canRun() else { return }
             let scene = try Scene()

@@ -27,7 +27,7 @@ extension Integration {
 
         @Test(
             "What goes in comes out, and every call is counted as weir read counts it",
-            .timeLimit(.minutes(2)),
+            .timeLimit(.minutes(10)),
             arguments: cases
         )
         func replays(_ example: Case) throws {
@@ -41,7 +41,7 @@ extension Integration {
 
         @Test(
             "Calls in flight when the peers are killed end unanswered",
-            .timeLimit(.minutes(1)),
+            .timeLimit(.minutes(10)),
             arguments: [100, 301, 702, 1503]
         )
         func killedPeers(packets: Int) throws {
@@ -53,7 +53,7 @@ extension Integration {
             try compare(capture, weir) { $0.side }
         }
 
-        @Test("The consumer side counts the same calls", .timeLimit(.minutes(1)))
+        @Test("The consumer side counts the same calls", .timeLimit(.minutes(10)))
         func consumerSide() throws {
             let capture = try JavaCapture.named("dubbo-all")
             let listener = try Listener()
@@ -65,7 +65,7 @@ extension Integration {
             try compare(capture, weir) { $0.otherSide }
         }
 
-        @Test("The calls are those that consumer and provider logged", .timeLimit(.minutes(1)), arguments: dubbo)
+        @Test("The calls are those that consumer and provider logged", .timeLimit(.minutes(10)), arguments: dubbo)
         func agreesWithLogs(_ name: String) throws {
             let capture = try JavaCapture.named(name)
             let logs = try JavaLogs(capture)

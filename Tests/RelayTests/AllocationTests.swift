@@ -23,7 +23,7 @@ private final class AllocationProbe: ExternalSession, Sendable {
 }
 
 extension RelaySocketTests {
-    @Suite("Allocations of the relay", .timeLimit(.minutes(1)), .enabled(if: !ThisProcess.isSanitized))
+    @Suite("Allocations of the relay", .timeLimit(.minutes(10)), .enabled(if: !ThisProcess.isSanitized))
     struct RelayAllocationTests {
         @Test("reads, writes and counted calls allocate nothing once a connection is warm")
         func steadyState() async throws {

@@ -6,7 +6,7 @@ import Testing
 import Wire
 
 extension RelaySocketTests {
-    @Suite("Ends of connections", .timeLimit(.minutes(2)))
+    @Suite("Ends of connections", .timeLimit(.minutes(10)))
     struct EndTests {
         private static let something = Pattern(seed: 11).bytes(100_000)
 

@@ -9,7 +9,7 @@ import Wire
 
 extension RelaySocketTests {
     /// Each in a process of its own, whose memory is the relay's and little else's.
-    @Suite("Memory", .timeLimit(.minutes(3)), .enabled(if: !ThisProcess.isSanitized))
+    @Suite("Memory", .timeLimit(.minutes(10)), .enabled(if: !ThisProcess.isSanitized))
     struct MemoryTests {
         @Test("64 MiB each way past slow readers take little memory")
         func slowReaders() async {

@@ -19,7 +19,7 @@ private final class ClosureSession: ExternalSession {
 }
 
 extension RelaySocketTests {
-    @Suite("The bounds of plans", .timeLimit(.minutes(1)))
+    @Suite("The bounds of plans", .timeLimit(.minutes(10)))
     struct PlanBoundTests {
         private static func harness(
             _ listener: TestListener,

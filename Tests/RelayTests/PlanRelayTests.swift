@@ -8,7 +8,7 @@ import Testing
 import Wire
 
 extension RelaySocketTests {
-    @Suite("Plans over sockets", .timeLimit(.minutes(2)))
+    @Suite("Plans over sockets", .timeLimit(.minutes(10)))
     struct PlanRelayTests {
         /// A relay whose one connection is edited.
         private struct Edited {

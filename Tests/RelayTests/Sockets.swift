@@ -58,7 +58,7 @@ final class TestSocket: @unchecked Sendable {
     init(descriptor: Int32) {
         self.descriptor = descriptor
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
-            var limit = timeval(tv_sec: 30, tv_usec: 0)
+            var limit = timeval(tv_sec: 120, tv_usec: 0)
             setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
         }
         set(Int32(IPPROTO_TCP), TCP_NODELAY, 1)
@@ -124,7 +124,7 @@ final class TestSocket: @unchecked Sendable {
     }
 
     /// Waits until the peer's kernel has everything.
-    func waitUntilAcknowledged(milliseconds: Int = 20_000) -> Bool {
+    func waitUntilAcknowledged(milliseconds: Int = 120_000) -> Bool {
         let deadline = Date(timeIntervalSinceNow: Double(milliseconds) / 1000)
         while unacknowledged > 0 {
             guard Date() < deadline else { return false }
@@ -227,7 +227,7 @@ final class TestListener: @unchecked Sendable {
 
     deinit { close(descriptor) }
 
-    func accept(milliseconds: Int32 = 60_000) throws -> TestSocket {
+    func accept(milliseconds: Int32 = 120_000) throws -> TestSocket {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&waiting, 1, milliseconds) > 0 else { throw SocketError("accept", ETIMEDOUT) }
         let accepted = Foundation.accept(descriptor, nil, nil)

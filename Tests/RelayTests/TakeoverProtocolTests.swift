@@ -8,7 +8,7 @@ import Wire
 
 extension RelaySocketTests {
     /// What the two processes of a takeover do when the other one does not keep to the protocol.
-    @Suite("Takeover protocol", .timeLimit(.minutes(1)))
+    @Suite("Takeover protocol", .timeLimit(.minutes(10)))
     struct TakeoverProtocolTests {
         /// A server that offers a listener as often as said.
         private final class Offer: Sendable {
@@ -184,7 +184,7 @@ extension RelaySocketTests {
             }
         }
 
-        @Test("A predecessor that gives without end is left", .timeLimit(.minutes(1)))
+        @Test("A predecessor that gives without end is left", .timeLimit(.minutes(10)))
         func endless() throws {
             let listener = try TestListener()
             let fake = try LocalSocket.listen(port: listener.endpoint.port)

@@ -102,7 +102,7 @@ private final class EchoApplication: Sendable {
 }
 
 extension RelaySocketTests {
-    @Suite("Takeover", .timeLimit(.minutes(2)))
+    @Suite("Takeover", .timeLimit(.minutes(10)))
     struct TakeoverTests {
         private static func configuration(
             to endpoint: Endpoint,

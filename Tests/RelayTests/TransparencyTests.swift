@@ -8,7 +8,7 @@ import Testing
 import Wire
 
 extension RelaySocketTests {
-    @Suite("Transparency", .timeLimit(.minutes(2)))
+    @Suite("Transparency", .timeLimit(.minutes(10)))
     struct TransparencyTests {
         /// Writes so many bytes of a pattern in pieces of random size.
         private static func write(_ count: Int, of pattern: Pattern, to socket: TestSocket, seed: UInt64) throws {

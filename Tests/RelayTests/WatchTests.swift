@@ -7,7 +7,7 @@ import Testing
 import Wire
 
 extension RelaySocketTests {
-    @Suite("Watching calls", .timeLimit(.minutes(2)))
+    @Suite("Watching calls", .timeLimit(.minutes(10)))
     struct WatchTests {
         /// A request with that id.
         private static func request(_ id: UInt64) -> [UInt8] {

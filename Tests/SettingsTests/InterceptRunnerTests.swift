@@ -67,10 +67,10 @@ import Testing
         let deaf = try withScript("exec <&-; exit 0") { run($0, String(repeating: "x", count: 16 << 10)) }
         #expect(deaf.succeeded)
         let start = ContinuousClock.now
-        let endless = try withScript("exec sleep 60") { run($0, "x", timeout: .milliseconds(300)) }
+        let endless = try withScript("exec sleep 600") { run($0, "x", timeout: .milliseconds(300)) }
         #expect(endless.exitStatus == nil)
         #expect(endless.explanation == "nft did not end within 0.3 seconds and was killed")
-        #expect(ContinuousClock.now - start < .seconds(20))
+        #expect(ContinuousClock.now - start < .seconds(300))
     }
 
     @Test("what is too long is not kept and not sent") func bounds() throws {

@@ -93,12 +93,12 @@ final class ChildProcess {
 
     /// Waits until it has ended.
     @discardableResult
-    func wait(within seconds: Double = 20) throws -> End {
+    func wait(within seconds: Double = patience) throws -> End {
         try eventually("the end of process \(pid)", within: seconds) { isRunning() ? nil : end }
     }
 
     /// Starts a program and waits for its end.
-    static func run(_ arguments: [String], input: String = "/dev/null", within seconds: Double = 30) throws
+    static func run(_ arguments: [String], input: String = "/dev/null", within seconds: Double = patience) throws
         -> ChildProcess
     {
         let child = try ChildProcess(arguments, input: input)

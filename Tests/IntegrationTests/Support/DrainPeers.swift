@@ -43,7 +43,7 @@ class LineProgram {
     func nextLine() throws -> String {
         let (process, number) = (process, linesTaken)
         linesTaken += 1
-        return try eventually("a line", within: 40) { () -> String? in
+        return try eventually("a line", within: 4 * patience) { () -> String? in
             let lines = process.outputText.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
             guard lines.count > number else {
                 if !process.isRunning() { throw Failure("it ended: \(process.errorText)") }

@@ -55,7 +55,7 @@ struct LoadReport: Equatable, CustomStringConvertible {
 
     /// Runs it to its end.
     init(_ arguments: [String]) throws {
-        let run = try ChildProcess.run(["h2load"] + arguments, within: 540)
+        let run = try ChildProcess.run(["h2load"] + arguments, within: 2400)
         guard run.end == .exited(0) else { throw Failure("h2load: \(run.errorText)") }
         var numbers: [String: Int] = [:]
         var dataBytes = 0

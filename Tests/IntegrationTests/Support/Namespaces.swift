@@ -67,7 +67,7 @@ final class Namespaces {
             }
             done.signal()
         }
-        guard done.wait(timeout: .now() + 30) == .success, let result = box.result else {
+        guard done.wait(timeout: .now() + patience) == .success, let result = box.result else {
             throw Failure("nothing came back from namespace \(name)")
         }
         return try result.get()

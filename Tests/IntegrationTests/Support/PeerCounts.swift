@@ -120,7 +120,7 @@ extension Metrics {
 
 extension WeirProcess {
     /// The metrics once every connection and every call has ended.
-    func settledMetrics(within seconds: Double = 20) throws -> Metrics {
+    func settledMetrics(within seconds: Double = patience) throws -> Metrics {
         try metrics("all connections ended", within: seconds) { metrics in
             // The table's own count is taken now and then.
             ["weir_open_connections", "weir_calls_in_flight", "weir_call_table_entries"].allSatisfy { name in

@@ -14,6 +14,8 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case drain
     /// gRPC with a health service, for a proxy that is drained.
     case drained
+    /// gRPC whose calls are held until they are all there.
+    case held
     /// A collector of spans; no peer of anybody's.
     case collector
 
@@ -22,7 +24,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     /// The package it needs; what is in Python already needs none.
     private var package: String {
         switch self {
-        case .grpc, .governed, .traced, .drained: "grpc"
+        case .grpc, .governed, .traced, .drained, .held: "grpc"
         case .collector: "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
         case .triple: "dubbo"
         case .jsonrpc, .drain: "json"
@@ -32,7 +34,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     /// The interpreter that has what it needs, if there is one; looked for once.
     private var python: String? {
         switch self {
-        case .grpc, .governed, .traced, .drained: Self.pythonWithGRPC
+        case .grpc, .governed, .traced, .drained, .held: Self.pythonWithGRPC
         case .collector: Self.pythonWithMessages
         case .triple: Self.pythonWithDubbo
         case .jsonrpc, .drain: Self.pythonAlone
@@ -95,7 +97,7 @@ struct PeerSummary: Decodable {
 
     /// Waits for a client's end and takes what it printed.
     static func of(_ client: ChildProcess) throws -> (summary: PeerSummary, text: String) {
-        let end = try client.wait(within: 120)
+        let end = try client.wait(within: 4 * patience)
         guard end == .exited(0) else { throw Failure("the client: \(end) \(client.outputText) \(client.errorText)") }
         return (try JSONDecoder().decode(PeerSummary.self, from: Data(client.output)), client.outputText)
     }

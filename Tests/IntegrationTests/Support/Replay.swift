@@ -99,7 +99,7 @@ final class Replay {
             // Each piece should be seen by itself; a proxy may yet hold a part of a frame.
             if received.count < sent, receiver.isReady(POLLIN, milliseconds: 2) { try read(receiver, &received) }
         }
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + .seconds(patience)
         while received.count < bytes.count {
             guard ContinuousClock.now < deadline else {
                 throw Failure("\(received.count) of \(bytes.count) bytes came")

@@ -165,7 +165,7 @@ final class Connection: @unchecked Sendable {
     }
 
     /// Reads exactly that many bytes.
-    func read(_ count: Int, within seconds: Double = 20) throws -> [UInt8] {
+    func read(_ count: Int, within seconds: Double = patience) throws -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: min(count, 65_536))
         while bytes.count < count {
@@ -180,7 +180,7 @@ final class Connection: @unchecked Sendable {
     }
 
     /// Reads up to the end.
-    func readToEnd(within seconds: Double = 20) throws -> (bytes: [UInt8], end: End) {
+    func readToEnd(within seconds: Double = patience) throws -> (bytes: [UInt8], end: End) {
         var bytes: [UInt8] = []
         while true {
             guard isReady(POLLIN, milliseconds: Int32(seconds * 1000)) else {
@@ -210,7 +210,7 @@ final class Listener: @unchecked Sendable {
     deinit { close(descriptor) }
 
     /// Waits for a connection.
-    func accept(within seconds: Double = 20) throws -> Connection {
+    func accept(within seconds: Double = patience) throws -> Connection {
         var wait = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         guard poll(&wait, 1, Int32(seconds * 1000)) > 0 else { throw Failure("no connection within \(seconds) s") }
         let accepted = Foundation.accept(descriptor, nil, nil)

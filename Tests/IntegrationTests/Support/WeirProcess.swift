@@ -17,7 +17,7 @@ enum WeirBinary {
     }()
 
     /// Runs a command to its end.
-    static func run(_ arguments: String..., input: String = "/dev/null", within seconds: Double = 60) throws
+    static func run(_ arguments: String..., input: String = "/dev/null", within seconds: Double = patience) throws
         -> ChildProcess
     {
         try ChildProcess.run([path] + arguments, input: input, within: seconds)
@@ -90,12 +90,14 @@ final class WeirProcess {
 
     /// Waits until the metrics are as `condition` wants them.
     @discardableResult
-    func metrics(_ what: String, within seconds: Double = 20, when condition: (Metrics) -> Bool) throws -> Metrics {
+    func metrics(_ what: String, within seconds: Double = patience, when condition: (Metrics) throws -> Bool) throws
+        -> Metrics
+    {
         var last: Metrics?
         do {
             return try eventually(what, within: seconds) {
                 last = try metrics()
-                return last.flatMap { condition($0) ? $0 : nil }
+                return try last.flatMap { try condition($0) ? $0 : nil }
             }
         } catch {
             let calls = (last?.all("weir_calls_total") ?? []).map { "\($0.labels) \($0.value)" }
@@ -105,7 +107,7 @@ final class WeirProcess {
 
     /// Asks it to stop and waits.
     @discardableResult
-    func stop(within seconds: Double = 20) throws -> ChildProcess.End {
+    func stop(within seconds: Double = patience) throws -> ChildProcess.End {
         process.send(SIGTERM)
         return try process.wait(within: seconds)
     }
