@@ -8,6 +8,7 @@ from grafana import (
 SCRAPED = 'namespace=~"$namespace", ${service_label}=~"$service"'
 CALLS = SCRAPED + ', side=~"$side", interface=~"$interface", method=~"$method"'
 OPERATION = "interface, method"
+UNKNOWN = 'outcome="unknown"'
 # What counts is explained in docs/runbook.md; the recording rules hold the same two lists.
 FAILED = 'outcome=~"server_error|timeout|unanswered"'
 JUDGED = 'outcome=~"ok|business_error|client_error|server_error|timeout|unanswered"'
@@ -62,6 +63,12 @@ def failed_share(by=None):
     """0 where nothing failed yet, nothing where nothing was called."""
     all_calls = rate("weir_calls_total", by=by, extra=JUDGED)
     return f"({rate('weir_calls_total', by=by, extra=FAILED)} or 0 * {all_calls}) / ({all_calls} > 0)"
+
+
+def unknown_share(by=None):
+    """Of all calls those whose reply could not be read; 0 where every one could."""
+    all_calls = rate("weir_calls_total", by=by)
+    return f"({rate('weir_calls_total', by=by, extra=UNKNOWN)} or 0 * {all_calls}) / ({all_calls} > 0)"
 
 
 SHARE = [(0.001, YELLOW), (0.01, ORANGE), (0.05, RED)]
@@ -129,6 +136,9 @@ def overview(native):
         lines("Codes other than OK", "The protocol's own names, a second.", "cps",
               (rate("weir_calls_total", by="protocol, code", extra='code!~"OK|"'), "{{protocol}} {{code}}"), h=10,
               empty="when every call is answered well"),
+        lines("Replies that could not be read", "Share of the calls whose reply is there, but not what it says: outcome "
+              "unknown, in no error ratio.", "percentunit", (unknown_share("interface"), "{{interface}}"),
+              steps=[(0.01, YELLOW), (0.05, ORANGE)]),
     ]
     return dashboard("weir-overview", "Weir: overview",
                      "Rate, errors and duration of every interface and method that Weir sees.", call_scope(),

@@ -109,7 +109,7 @@ def limits_and_drain(_):
         stat("Drained", "Calls a second that Weir answered itself because of a drain.", "cps",
              f"{rate('weir_calls_total', extra=DRAINED)} or vector(0)",
              steps=[(0.001, YELLOW)], decimals=2),
-        stat("Partial verdicts", "Verdicts a second that were given before all that a rule asks for had arrived.",
+        stat("Partial verdicts", "Verdicts a second on requests of which not all was known that a rule asks for.",
              "short", f"sum(rate(weir_verdicts_partial_total{{{SCRAPED}}}[$__rate_interval]))",
              steps=[(0.001, YELLOW)], decimals=2),
         stat("Draining", "Weirs that are being drained now.", "short",
@@ -134,6 +134,11 @@ def limits_and_drain(_):
         lines("Limited callers", "Calls a second, by the application that makes them.", "cps",
               (rate("weir_calls_total", by="caller", extra=LIMITED + ', caller!=""'), "{{caller}}"),
               empty="when nothing is limited, or metrics.callers is off"),
+        lines("Partial verdicts by reason", "A second, on requests of which not all was known that a rule asks for: "
+              "too_large to be held, an encoding or serialization that is not read, a batch or an Expect that cannot "
+              "wait.", "short",
+              (f"sum by (reason) (rate(weir_verdicts_partial_total{{{SCRAPED}}}[$__rate_interval]))", "{{reason}}"),
+              steps=[(0.001, YELLOW)]),
     ]
     drain = [
         lines("Stage", "Of each Weir's drain: serving, grace, reject, ended.", "short",

@@ -171,10 +171,11 @@ public final class Sampler: Sendable {
 }
 
 extension Outcome {
-    /// Whether the service, or Weir in its place, failed the caller; a business error is an answer.
+    /// Whether the service, or Weir in its place, failed the caller; a business error is an answer, and so is a reply
+    /// that cannot be read.
     public var isFailure: Bool {
         switch self {
-        case .ok, .oneway, .cancelled, .businessError: false
+        case .ok, .oneway, .cancelled, .businessError, .unknown: false
         default: true
         }
     }

@@ -45,6 +45,8 @@ enum SummaryTable {
         if readonly > 0 { lines.append("read-only events \(readonly)") }
         let late = snapshot.operations.reduce(0) { $0 + $1.lateReplies }
         if late > 0 { lines.append("late replies \(late)") }
+        let unknown = snapshot.operations.flatMap(\.results).reduce(0) { $0 + ($1.outcome == .unknown ? $1.count : 0) }
+        if unknown > 0 { lines.append("replies that could not be read \(unknown)") }
         for error in snapshot.decodeErrors where error.count > 0 {
             lines.append("decode errors (\(error.reason)) \(error.count)")
         }

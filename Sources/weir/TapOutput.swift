@@ -97,7 +97,7 @@ struct TapView {
     private static func colour(of outcome: String) -> Colour {
         switch outcome {
         case "ok": .green
-        case "oneway", "cancelled": .faint
+        case "oneway", "cancelled", "unknown": .faint
         case "business_error", "client_error", "limited", "drained": .yellow
         default: .red
         }

@@ -113,6 +113,13 @@ private final class Sieving: CallObserver {
         }
     }
 
+    @Test("a reply that could not be read is no error, and can be asked for")
+    func unknown() throws {
+        let error = try CallFilter(parameters: [(name: "outcome", value: "error")])
+        #expect(error.outcomes?.isEmpty == false && error.outcomes?.contains(.unknown) == false)
+        #expect(try CallFilter(parameters: [(name: "outcome", value: "unknown")]).outcomes == [.unknown])
+    }
+
     @Test("a long name is not repeated as a whole")
     func longName() {
         let name = String(repeating: "n", count: 5000)
