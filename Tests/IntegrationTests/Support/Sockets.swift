@@ -159,7 +159,7 @@ final class Connection: @unchecked Sendable {
     func write(_ bytes: [UInt8]) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
-            guard isReady(POLLOUT, milliseconds: 20_000) else { throw Failure("cannot write for 20 s") }
+            guard isReady(POLLOUT, milliseconds: Int32(patience * 1000)) else { throw Failure("cannot write") }
             rest = rest.dropFirst(try writeSome(rest))
         }
     }
