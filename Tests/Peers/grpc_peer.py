@@ -267,7 +267,7 @@ class Client:
 
     def unary(self, path, request, want=None, code=grpc.StatusCode.OK, message=None, channel=0, **more):
         try:
-            reply, call = self.method(path, channel=channel).with_call(request, **{"timeout": 30, **more})
+            reply, call = self.method(path, channel=channel).with_call(request, **{"timeout": 120, **more})
             got, replies = call.code(), [reply]
         except grpc.RpcError as error:
             call, got, replies = error, error.code(), []
@@ -281,7 +281,7 @@ class Client:
 
     def stream(self, path, request, kind, want, code=grpc.StatusCode.OK, requests=1, **more):
         replies = []
-        call = self.method(path, kind)(request, **{"timeout": 30, **more})
+        call = self.method(path, kind)(request, **{"timeout": 120, **more})
         try:
             for reply in call:
                 replies.append(reply)
@@ -338,7 +338,7 @@ class Client:
         for count, size in ((0, 0), (1, 10), (100, 50), (20, 40_000)):
             messages = [pattern(size, n) for n in range(count)]
             digest = hashlib.sha256(b"".join(messages)).hexdigest()
-            call = self.method(f"{ECHO}/Collect", "stream_unary").future(iter(messages), timeout=30)
+            call = self.method(f"{ECHO}/Collect", "stream_unary").future(iter(messages), timeout=120)
             reply = call.result()
             self.note(f"{ECHO}/Collect", call.code(), [reply], count)
             self.check("collected", json.loads(reply), [count, count * size, digest])
@@ -357,13 +357,14 @@ class Client:
     def step_deadlines(self):
         late = grpc.StatusCode.DEADLINE_EXCEEDED
         for _ in range(3):
-            self.unary(f"{ECHO}/Sleep", b"3000", code=late, timeout=0.2)
-        self.unary(f"{ECHO}/Sleep", b"20", b"slept", timeout=5)
+            self.unary(f"{ECHO}/Sleep", b"30000", code=late, timeout=1)
+        self.unary(f"{ECHO}/Sleep", b"20", b"slept", timeout=60)
 
     def step_cancel(self):
         for _ in range(3):
-            call = self.method(f"{ECHO}/Sleep").future(b"3000", timeout=30)
-            time.sleep(0.1)
+            call = self.method(f"{ECHO}/Sleep").future(b"30000", timeout=60)
+            # Long enough for it to have been sent.
+            time.sleep(0.5)
             call.cancel()
             # A cancelled future says so without an exception of gRPC's own.
             self.note(f"{ECHO}/Sleep", call.code(), [])
@@ -373,9 +374,9 @@ class Client:
         def messages():
             yield b"one"
             yield b"two"
-            go_on.wait(10)
+            go_on.wait(60)
 
-        call = self.method(f"{ECHO}/Chat", "stream_stream")(messages(), timeout=30)
+        call = self.method(f"{ECHO}/Chat", "stream_stream")(messages(), timeout=120)
         replies = [next(call), next(call)]
         call.cancel()
         go_on.set()
@@ -409,7 +410,7 @@ class Client:
         for number in range(self.options.streams):
             for channel in range(len(self.channels)):
                 request = pattern(number % 7 * 300, number)
-                calls.append((request, self.method(f"{ECHO}/Echo", channel=channel).future(request, timeout=60)))
+                calls.append((request, self.method(f"{ECHO}/Echo", channel=channel).future(request, timeout=120)))
         for request, call in calls:
             try:
                 reply = call.result()
