@@ -47,6 +47,8 @@ public struct FinishedCall: BitwiseCopyable, Sendable {
 public enum ResultCode {
     /// No code: the call has none of its own (unanswered, oneway, lost).
     public static let none: Int32 = .min
+    /// gRPC's code of a call that its caller has given up.
+    public static let cancelled: Int32 = 1
 
     /// The name the protocol gives a code; empty for ``none``, a number where it has no name.
     ///
@@ -62,6 +64,21 @@ public enum ResultCode {
         case .dubbo: return dubbo[code] ?? String(code)
         case .triple: return Int(code) >= 0 && Int(code) < grpc.count ? grpc[Int(code)] : String(code)
         case .jsonrpc: return code == 0 ? "OK" : String(code)
+        }
+    }
+
+    /// Whether a code is one that the protocol itself defines.
+    ///
+    /// - Parameters:
+    ///   - code: A code, or ``none``.
+    ///   - callProtocol: The protocol.
+    /// - Returns: Whether it has a name there; JSON-RPC's are −32700 and −32603 to −32600.
+    public static func isOwn(_ code: Int32, of callProtocol: CallProtocol) -> Bool {
+        if code == none { return true }
+        switch callProtocol {
+        case .dubbo: return dubbo[code] != nil
+        case .triple: return Int(code) >= 0 && Int(code) < grpc.count
+        case .jsonrpc: return code == -32700 || (code >= -32603 && code <= -32600)
         }
     }
 

@@ -139,7 +139,7 @@ extension SpanConventions {
         Self.addSeconds("weir.time.response_transfer", from: facts.replyStart, to: subject.end, &list)
         if facts.behindBytes > 0 { list.add("weir.behind_bytes", facts.behindBytes) }
         if subject.operation.callProtocol == .triple { list.add("weir.stream_id", facts.requestID) }
-        if facts.marks.contains(.isStream) {
+        if facts.marks.contains(.isStream) || facts.streamedRequests > 0 {
             list.add("weir.stream.requests", facts.streamedRequests)
             list.add("weir.stream.responses", facts.streamedResponses)
         }

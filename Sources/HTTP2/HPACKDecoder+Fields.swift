@@ -5,6 +5,7 @@ extension HPACKDecoder {
     @usableFromInline
     mutating func begin(_ block: RawSpan) throws(HPACKError) -> HPACKStep {
         sizeUpdates = HPACKSizeUpdates()
+        hasUnknown = false
         guard block.byteCount <= limits.maxBlockBytes else { throw .listTooLarge(limitBytes: limits.maxListBytes) }
         var step = HPACKStep()
         var count = 0
@@ -44,6 +45,7 @@ extension HPACKDecoder {
         if lead & 0x80 != 0 {
             step.form = .indexed
             try find(try step.integer(block, mask: 0x7f), &step)
+            if step.isUnknown { hasUnknown = true }
             try step.count(step.name.range.count, limits)
             return try step.count(step.value.range.count + HPACKTable.entryOverhead, limits)
         }
@@ -56,6 +58,7 @@ extension HPACKDecoder {
             step.nameID = names.table.id(of: step.name.text(block, scratch.bytes, RawSpan(), RawSpan()))
         } else {
             try find(index, &step)
+            if step.isUnknown { hasUnknown = true }
             if step.form == .inserted, step.name.place == .table {
                 // Its entry may be one that the new entry evicts.
                 let copy = scratch.append(table.bytes.slice(step.name.range))

@@ -35,6 +35,9 @@ public struct HPACKDecoder: ~Copyable {
     var dueBytes: UInt32?
     /// The size updates of the block decoded last.
     public internal(set) var sizeUpdates = HPACKSizeUpdates()
+    /// Whether the block decoded last had a field that could not be told, because its name, or all of it, was said
+    /// before the decoder joined the connection.
+    public internal(set) var hasUnknown = false
 
     /// A decoder with an empty table.
     ///

@@ -14,6 +14,14 @@ final class CallTable {
         case call
         case heartbeat
         case tombstone
+        /// A call that its caller gave up at its deadline; its trailers may still come.
+        case timedOut
+        /// A call that its caller gave up before; its trailers may still come.
+        case cancelled
+
+        /// Whether its caller has given it up, and it waits for trailers.
+        @inline(__always)
+        var isGivenUp: Bool { self == .timedOut || self == .cancelled }
     }
 
     struct Entry: BitwiseCopyable {
@@ -39,6 +47,8 @@ final class CallTable {
     /// The wheel's slots: 512 of 2²⁷ ns (134 ms); a deadline further away is met again each time round.
     static let slotShift: UInt64 = 27
     private static let slotCount = 512
+    /// The most calls that their callers have given up and whose trailers are waited for; more end at once.
+    static let maxGivenUp = 4096
 
     private var entries = FlatTable<Entry>(repeating: Entry.blank, count: 0)
     private var firstFree = CallTable.none
@@ -51,6 +61,8 @@ final class CallTable {
 
     /// The entries that are no tombstones.
     private(set) var count = 0
+    /// Those of them that their callers have given up.
+    private var givenUp = 0
     /// All entries.
     var entryCount: Int { count + tombstones }
     /// The most calls and the most tombstones.
@@ -64,8 +76,10 @@ final class CallTable {
         seed = ByteHash.processSeed
     }
 
-    var isFull: Bool { count >= maxCalls }
+    var isFull: Bool { count &- givenUp >= maxCalls }
     var isEmpty: Bool { count == 0 }
+    /// The calls that somebody waits for.
+    var inFlight: Int { count - givenUp }
 
     subscript(index: Int32) -> Entry { entries[Int(index)] }
 
@@ -162,6 +176,7 @@ final class CallTable {
         } else {
             unlinkInTime(index)
             count &-= 1
+            if entries[place].kind.isGivenUp { givenUp &-= 1 }
         }
         unlinkInBucket(index)
         let previous = entries[place].previousInSession
@@ -171,6 +186,21 @@ final class CallTable {
         entries[place].kind = .free
         entries[place].nextInBucket = firstFree
         firstFree = index
+    }
+
+    /// Makes a call one that its caller has given up.
+    ///
+    /// - Parameters:
+    ///   - index: The call.
+    ///   - kind: As what it ends unless its trailers come.
+    ///   - deadline: How long they are waited for.
+    /// - Returns: Whether there was room for one more.
+    func giveUp(_ index: Int32, as kind: Kind, until deadline: UInt64) -> Bool {
+        guard givenUp < Self.maxGivenUp else { return false }
+        givenUp += 1
+        entries[Int(index)].kind = kind
+        setDeadline(index, deadline)
+        return true
     }
 
     /// Makes a call a tombstone.

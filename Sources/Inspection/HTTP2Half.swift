@@ -42,8 +42,8 @@ final class HTTP2Half {
     /// The bytes of the frames of the block.
     var blockBytes: UInt64 = 0
     var decoder: HPACKDecoder
-    /// Table sizes that this direction's receiver has set and its sender has not acknowledged.
-    var pendingTableSizes: [UInt32?] = []
+    /// What this direction's receiver has set and its sender has not acknowledged.
+    var pendingSettings = PendingSettings()
     /// The table size that the decoder was told last.
     var tableBytes = HTTP2Default.headerTableBytes
     /// What this direction's receiver takes at most.
@@ -157,5 +157,49 @@ final class HTTP2Half {
     func forgetHeader() {
         headerHas = 0
         first = 0
+    }
+}
+
+/// SETTINGS of one peer that the other has not acknowledged, as far as they change a header table's size.
+///
+/// Only those that change it take memory, at most ``maxCount`` of them; any number of others may wait.
+struct PendingSettings {
+    /// The most that change the table's size.
+    static let maxCount = 1000
+
+    /// For each that changes it: how many others came before, behind the one in front of it.
+    private var sizes: [(others: UInt64, bytes: UInt32)] = []
+    /// How many others came behind the last of them.
+    private var others: UInt64 = 0
+
+    /// One more came.
+    ///
+    /// - Parameter bytes: The table's size that it names, if it does.
+    /// - Returns: Whether there was room.
+    mutating func append(_ bytes: UInt32?) -> Bool {
+        guard let bytes else {
+            others &+= 1
+            return true
+        }
+        guard sizes.count < Self.maxCount else { return false }
+        sizes.append((others, bytes))
+        others = 0
+        return true
+    }
+
+    /// The first of them is acknowledged.
+    ///
+    /// - Returns: The table's size from here on, if it named one.
+    mutating func acknowledge() -> UInt32? {
+        guard let first = sizes.first else {
+            if others > 0 { others -= 1 }
+            return nil
+        }
+        guard first.others == 0 else {
+            sizes[0].others -= 1
+            return nil
+        }
+        sizes.removeFirst()
+        return first.bytes
     }
 }

@@ -68,6 +68,7 @@ extension HTTP2Session {
         } catch {
             return goBlind(context, reason: error.label)
         }
+        if half.decoder.hasUnknown { headers.reply.hasUnknown = true }
         if half.isRewriting {
             swap(&half.rewritten, &headers.rewritten)
             swap(&half.rewrittenTraces, &headers.rewrittenTraces)

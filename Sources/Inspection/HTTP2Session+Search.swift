@@ -99,7 +99,7 @@ extension HTTP2Session {
         half.decoder = HPACKDecoder(names: HTTP2Half.names, isMidstream: true)
         // So may SETTINGS that allow the other direction a larger table.
         let other = self.half(direction.opposite)
-        other.pendingTableSizes = []
+        other.pendingSettings = PendingSettings()
         if other.tableBytes < HPACKLimits.maxTableBytes { other.setTableSize(HPACKLimits.maxTableBytes) }
     }
 

@@ -122,7 +122,7 @@ extension HTTP2Session {
     }
 
     /// Adds what was seen of a request to its call, as soon as it is complete: it may never be answered.
-    private func creditRequest(_ place: Int, _ context: InspectedBytes) {
+    func creditRequest(_ place: Int, _ context: InspectedBytes) {
         guard isOpenCall(place, context) else { return }
         context.inspector.calls.addRequestBytes(streams[place].call, streams[place].requestBytes)
         streams[place].requestBytes = 0
@@ -181,25 +181,40 @@ extension HTTP2Session {
                 isRequest
                 ? streams[place].requests.next(piece, &at) : streams[place].replies.next(piece, &at)
             guard let part = found else { break }
+            if part.lengthBytes == 0, part.isEnd, isRequest, streams[place].requests.messageCount == 2 {
+                streams[place].marks.insert(.endsEmpty)
+            }
             if !halves.isEmpty, part.isStart { noteMessage(id, part.lengthBytes, isRequest: isRequest) }
             if !captures.isEmpty { keep(part, piece, id, isRequest: isRequest, context) }
         }
         guard !streams[place].marks.contains(.streams) else { return }
         // A unary call has one message each way, and nothing comes behind the reply's but its trailers.
-        if streams[place].requests.messageCount > 1 || streams[place].replies.messageCount > 1 {
+        if streams[place].hasMoreMessages, !(isRequest && half.frame.has(HTTP2Flag.endStream) && streams[place].isUnary)
+        {
             streams[place].marks.insert(.streams)
             liftDeadline(place, context)
         }
     }
 
     private func liftDeadline(_ place: Int, _ context: InspectedBytes) {
+        setDeadline(Self.noDeadline, place, context)
+    }
+
+    /// What looked like a stream was a unary request with an empty message behind it: the usual deadline holds.
+    private func restoreDeadline(_ place: Int, _ context: InspectedBytes) {
+        guard streams[place].marks.contains(.streams), streams[place].isUnary else { return }
+        streams[place].marks.remove(.streams)
+        setDeadline(streams[place].deadline, place, context)
+    }
+
+    private func setDeadline(_ deadline: UInt64, _ place: Int, _ context: InspectedBytes) {
         guard streams[place].marks.isDisjoint(with: .hasDeadline), streams[place].marks.contains(.isCounted) else {
             return
         }
         let calls = context.inspector.calls
         let id = UInt64(streams[place].id)
         let index = calls.find(session: context.session.number, direction: requests, id: id)
-        if index >= 0, calls.kind(index) == .call { calls.setDeadline(index, Self.noDeadline) }
+        if index >= 0, calls.kind(index) == .call { calls.setDeadline(index, deadline) }
     }
 
     // MARK: Ends
@@ -212,6 +227,7 @@ extension HTTP2Session {
         streams[place].marks.insert(.replyEnded)
         if !watches.isEmpty { endWatch(id) }
         let stream = streams[place]
+        if stream.marks.contains(.isGivenUp), !hasTrailers(stream, context) { return endGivenUp(id, context) }
         finishReply(stream, TripleResult(reply: stream.reply, form: stream.form), context)
         if stream.isOver { remove(id) }
     }
@@ -222,6 +238,7 @@ extension HTTP2Session {
         guard place >= 0 else { return }
         if captures[id]?.purpose == .method { resolveMethod(id, context) }
         streams[place].marks.insert(.requestEnded)
+        if streams[place].marks.contains(.endsEmpty) { restoreDeadline(place, context) }
         creditRequest(place, context)
         if context.inspector.isTraced, isOpenCall(place, context) {
             let replies = context.session.replyBytes
@@ -234,7 +251,13 @@ extension HTTP2Session {
     }
 
     /// Ends the call of a stream.
-    private func finishReply(_ stream: TripleStream, _ result: TripleResult, _ context: InspectedBytes) {
+    ///
+    /// - Parameters:
+    ///   - stream: The stream.
+    ///   - result: What it came to.
+    ///   - end: When, if not now.
+    ///   - context: Whom it belongs to.
+    func finishReply(_ stream: TripleStream, _ result: TripleResult, at end: UInt64? = nil, _ context: InspectedBytes) {
         if captures[stream.id]?.purpose == .method { resolveMethod(stream.id, context) }
         let exception = takeException(stream.id)
         if var observed = halves[stream.id], stream.marks.contains(.replyEnded),
@@ -247,10 +270,9 @@ extension HTTP2Session {
         guard place >= 0, streams[place].marks.contains(.isCounted) else { return }
         streams[place].marks.remove(.isCounted)
         let inspector = context.inspector
-        let index = inspector.callToAnswer(context.session, requests, UInt64(stream.id), context.now)
+        let end = end ?? context.now
+        let index = inspector.callToAnswer(context.session, requests, UInt64(stream.id), end)
         guard index >= 0 else { return }
-        let (requests, replies) = (stream.requests.messageCount, stream.replies.messageCount)
-        let isStream = requests > 1 || replies > 1
         inspector.calls.addRequestBytes(index, streams[place].requestBytes)
         if !exception.isEmpty {
             let bytes = Array(exception.utf8)
@@ -265,61 +287,11 @@ extension HTTP2Session {
             context.session,
             result.outcome,
             result.code,
-            end: context.now,
+            end: end,
             responseBytes: stream.replyBytes,
-            stream: isStream ? StreamMessages(requests: UInt64(requests), responses: UInt64(replies)) : nil,
+            stream: stream.messages,
             exception: exception
         )
-    }
-
-    /// A stream was reset.
-    func reset(_ id: UInt32, _ code: UInt32, _ direction: Direction, _ context: InspectedBytes) {
-        let place = streams.place(of: id)
-        guard place >= 0 else { return }
-        let stream = streams[place]
-        if stream.marks.contains(.isCall), !stream.marks.contains(.replyEnded) {
-            if direction == requests { giveUp(id, place, context) }
-            let result = TripleResult(
-                reset: code,
-                by: direction == requests ? .caller : .callee,
-                head: stream.reply,
-                form: stream.form,
-                isReplyComplete: false
-            )
-            finishReply(stream, result, context)
-        }
-        remove(id)
-    }
-
-    /// The caller does not wait any longer; if its time was over that is no cancellation, and no late reply either.
-    private func giveUp(_ id: UInt32, _ place: Int, _ context: InspectedBytes) {
-        if captures[id]?.purpose == .method { resolveMethod(id, context) }
-        let (inspector, session) = (context.inspector, context.session)
-        let index = inspector.calls.find(session: session.number, direction: requests, id: UInt64(id))
-        guard index >= 0, streams[place].marks.contains(.isCounted) else { return }
-        if inspector.calls.kind(index) == .call {
-            guard context.now > inspector.calls.deadline(index) else { return }
-            creditRequest(place, context)
-            inspector.expire(index, session)
-        }
-        streams[place].marks.remove(.isCounted)
-        if inspector.calls.kind(index) == .tombstone { inspector.calls.remove(index, first: &session.firstCall) }
-    }
-
-    /// A peer looks at no stream above `last`: calls there will not be answered.
-    func goAway(_ last: UInt32, _ direction: Direction, _ context: InspectedBytes) {
-        guard direction != requests, last < lastStream else { return }
-        var ended: [UInt32] = []
-        for place in 0..<streams.placeCount where streams[place].id > last { ended.append(streams[place].id) }
-        for id in ended {
-            if captures[id]?.purpose == .method { resolveMethod(id, context) }
-            let place = streams.place(of: id)
-            if streams[place].marks.contains(.isCounted) {
-                creditRequest(place, context)
-                context.inspector.retire(context.session, requests, UInt64(id), context.now)
-            }
-            remove(id)
-        }
     }
 
     func remove(_ id: UInt32) {

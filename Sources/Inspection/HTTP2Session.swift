@@ -10,17 +10,10 @@ internal import Wire
 /// Both directions' header tables are followed; frames are forwarded untouched unless something decides about
 /// requests. What cannot be followed makes the connection blind, never broken.
 final class HTTP2Session: ProtocolSession {
-    /// Frames in a second that bring no message further, from which on they are a flood.
-    static let maxIdleFrames = 20_000
     /// The most bytes of a header block.
     static let maxBlockBytes = 262_144
     /// The most bytes of a SETTINGS frame that are looked at.
     static let maxSettingsBytes = 4096
-    /// The most SETTINGS of one peer that wait for their acknowledgement.
-    private static let maxPendingSettings = 1000
-    /// How many frames that bring no message further one that does makes up for: updates of windows, pings and resets
-    /// are a part of ordinary traffic.
-    private static let idleFramesPerMessageFrame = 8
 
     let up: HTTP2Half
     let down: HTTP2Half
@@ -35,8 +28,8 @@ final class HTTP2Session: ProtocolSession {
     var captures: [UInt32: MessageCapture] = [:]
     /// Calls that wait for the name of their method.
     var pending: [UInt32: PendingCall] = [:]
-    private var idleFrames = 0
-    private var idleSince: UInt64 = 0
+    /// What the server's last GOAWAY named, and which stream was the last one then.
+    var farewell: (last: UInt32, lastStream: UInt32) = (.max, 0)
     /// What the client still takes of DATA on the connection.
     var connectionWindow = FlowWindow()
     /// What it takes on a stream at first.
@@ -237,31 +230,7 @@ final class HTTP2Session: ProtocolSession {
             half.content = .empty
         default: break
         }
-        if !isIdle(frame) {
-            idleFrames = max(0, idleFrames &- Self.idleFramesPerMessageFrame)
-        } else if isFlooded(context.now) {
-            return goBlind(context, reason: "flood")
-        }
         if walk.isEdited { decideFrame(half, at, context, &walk, &plan) }
-    }
-
-    /// Whether a frame brings no message further; many of them are a flood.
-    private func isIdle(_ frame: HTTP2FrameHeader) -> Bool {
-        switch frame.type {
-        case HTTP2FrameType.data: frame.payloadBytes == 0 && !frame.has(HTTP2Flag.endStream)
-        case HTTP2FrameType.continuation: frame.payloadBytes == 0
-        case HTTP2FrameType.headers: false
-        default: true
-        }
-    }
-
-    private func isFlooded(_ now: UInt64) -> Bool {
-        if now > idleSince &+ 1_000_000_000 {
-            idleSince = now
-            idleFrames = 0
-        }
-        idleFrames += 1
-        return idleFrames > Self.maxIdleFrames
     }
 
     /// How much of a frame's payload is wanted whole; of DATA nothing is.
@@ -368,8 +337,7 @@ final class HTTP2Session: ProtocolSession {
         }
         if half.frame.has(HTTP2Flag.ack) {
             // What this direction's receiver had set binds its sender from here on.
-            guard !half.pendingTableSizes.isEmpty else { return }
-            if let size = half.pendingTableSizes.removeFirst() { half.setTableSize(size) }
+            if let size = half.pendingSettings.acknowledge() { half.setTableSize(size) }
             return
         }
         var tableSize: UInt32?
@@ -392,10 +360,7 @@ final class HTTP2Session: ProtocolSession {
         }
         // Who joined in the middle may miss acknowledgements, and needs none.
         guard !other.decoder.isMidstream else { return }
-        guard other.pendingTableSizes.count < Self.maxPendingSettings else {
-            return goBlind(context, reason: "settings_flood")
-        }
-        other.pendingTableSizes.append(tableSize)
+        guard other.pendingSettings.append(tableSize) else { return goBlind(context, reason: "settings_flood") }
     }
 
     // MARK: Ends
@@ -408,6 +373,7 @@ final class HTTP2Session: ProtocolSession {
     }
 
     func close(_ context: InspectedBytes) {
+        endAllGivenUp(context)
         reportOpenRequests(context)
         // HTTP/2 it was, though nothing was asked.
         let session = context.session
@@ -432,6 +398,7 @@ final class HTTP2Session: ProtocolSession {
     func goBlind(_ context: InspectedBytes, reason: StaticString) {
         if context.session.connectionProtocol == .silent { context.inspector.identify(context.session, .http) }
         isLost = true
+        endAllGivenUp(context)
         dropPending(context)
         context.inspector.recorder.decodeError(.triple, reason: reason)
         if up.isRewriting || down.isRewriting {

@@ -45,8 +45,6 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     var rewritten: [UInt8] = []
     /// Which part of it is a trace context.
     var rewrittenTraces: [RewrittenTrace] = []
-    /// Whether a field could not be told because the connection's beginning was not seen.
-    var hasUnknown = false
     /// Whether there was a `:status`, which only a reply has.
     var isReply: Bool { reply.httpStatus != 0 }
     /// Whether there was a `:path`, which only a request has.
@@ -83,7 +81,6 @@ struct HeaderTexts: HeaderSink, ~Copyable {
         wantsLimited = limitNames != nil && isRequest
         if wantsLimited { self.limitNames = limitNames }
         if !limited.isEmpty { limited.removeAll(keepingCapacity: true) }
-        hasUnknown = false
         isRewriting = false
     }
 
@@ -99,7 +96,6 @@ struct HeaderTexts: HeaderSink, ~Copyable {
 
     @inline(__always)
     mutating func field(_ field: borrowing HeaderField) {
-        if field.isUnknown || field.isValueUnknown { hasUnknown = true }
         if field.nameID != NameTable.unwanted { take(field.nameID, field.value) }
         if wantsTraces { takeTrace(field) }
         if wantsLimited { takeLimited(field) }

@@ -69,7 +69,7 @@ extension Inspector {
     func retire(_ session: Session, _ direction: Direction, _ id: UInt64, _ now: UInt64) {
         let old = calls.find(session: session.number, direction: direction, id: id)
         guard old >= 0 else { return }
-        if calls[old].kind == .call { finish(old, session, .unanswered, ResultCode.none, end: now, responseBytes: 0) }
+        abandon(old, session, as: .unanswered, now: now)
         calls.remove(old, first: &session.firstCall)
     }
 
@@ -95,9 +95,11 @@ extension Inspector {
             if countsUnknown { recorder.lateReply(unknownOperation, side: session.side(of: direction)) }
             return CallTable.none
         }
-        if calls.kind(index) == .call, now > calls.deadline(index) { expire(index, session) }
+        if calls.kind(index) == .call || calls.kind(index).isGivenUp, now > calls.deadline(index) {
+            expire(index, session)
+        }
         switch calls.kind(index) {
-        case .call: return index
+        case .call, .timedOut, .cancelled: return index
         case .tombstone:
             recorder.lateReply(calls[index].operation, side: calls[index].side)
             if isTraced { tracer?.lateReply(index, now: now) }
@@ -137,6 +139,7 @@ extension Inspector {
         let entry = calls[index]
         guard entry.kind == .call else {
             // A heartbeat without an answer: its connection has other ways to die.
+            abandon(index, session, as: .timeout, now: entry.deadline)
             calls.remove(index, first: &session.firstCall)
             return
         }
@@ -171,14 +174,60 @@ extension Inspector {
             responseBytes: responseBytes,
             caller: entry.caller
         )
-        recorder.callFinished(call, wasInFlight: true, isStream: stream != nil)
-        if let stream { recorder.streamFinished(call, requests: stream.requests, responses: stream.responses) }
-        session.inFlight -= 1
+        let isGivenUp = entry.kind.isGivenUp
+        recorder.callFinished(call, wasInFlight: !isGivenUp, isStream: stream?.isStream == true)
+        if let stream { count(stream, of: call) }
+        if !isGivenUp { session.inFlight -= 1 }
         if tokens.count > 0 { releaseToken(of: index) }
         session.finishedCalls &+= 1
         if isTraced { endSpan(index, call, entry.id, session, stream, mayBeLate) }
         let texts = callTexts.isEmpty ? nil : callTexts.removeValue(forKey: index)
         if let callObserver { report(call, entry.id, session, exception, texts, to: callObserver) }
+    }
+
+    private func count(_ stream: StreamMessages, of call: FinishedCall) {
+        if stream.isStream {
+            recorder.streamFinished(call, requests: stream.requests, responses: stream.responses)
+        } else {
+            recorder.messages(call, requests: stream.requests, responses: stream.responses)
+        }
+    }
+
+    // MARK: Given up
+
+    /// So long trailers are waited for after the caller has given a call up.
+    static let trailerNanoseconds: UInt64 = 500_000_000
+
+    /// The caller of a call does not wait any longer, but trailers may be on their way: what its limits gave it goes
+    /// back now, and it is in flight no more; it is counted when they are there, or will not come.
+    ///
+    /// - Parameters:
+    ///   - index: The call's place in the table.
+    ///   - session: Its connection's session.
+    ///   - kind: As what it ends without trailers.
+    ///   - now: The time, in nanoseconds.
+    /// - Returns: Whether they are waited for: not when too many calls wait for theirs.
+    func giveUp(_ index: Int32, _ session: Session, as kind: CallTable.Kind, now: UInt64) -> Bool {
+        guard calls.giveUp(index, as: kind, until: now &+ Self.trailerNanoseconds) else { return false }
+        let entry = calls[index]
+        recorder.callGivenUp(entry.operation, side: entry.side)
+        session.inFlight -= 1
+        if tokens.count > 0 { releaseToken(of: index) }
+        return true
+    }
+
+    /// Counts the end of a call that will not be answered; one that its caller has given up ends as that says.
+    ///
+    /// The entry stays for the caller to take out.
+    private func abandon(_ index: Int32, _ session: Session, as outcome: Outcome, now: UInt64) {
+        let kind = calls.kind(index)
+        if kind == .call {
+            finish(index, session, outcome, ResultCode.none, end: now, responseBytes: 0)
+        } else if kind.isGivenUp {
+            let result = kind.result
+            let end = calls.deadline(index) &- Self.trailerNanoseconds
+            finish(index, session, result.outcome, result.code, end: end, responseBytes: 0)
+        }
     }
 
     private func endSpan(
@@ -193,7 +242,7 @@ extension Inspector {
             let start = tracer.end(index, call, id: id, session, stream: stream, mayBeLate: mayBeLate),
             tracer.options.givesExemplars
         else { return }
-        recorder.exemplar(call, traceID: start.traceID, spanID: start.spanID, isStream: stream != nil)
+        recorder.exemplar(call, traceID: start.traceID, spanID: start.spanID, isStream: stream?.isStream == true)
     }
 
     /// Who calls, if calls are counted by caller.
@@ -235,18 +284,25 @@ extension Inspector {
     func endCalls(of session: Session, as outcome: Outcome, now: UInt64) {
         while session.firstCall >= 0 {
             let index = session.firstCall
-            if calls[index].kind == .call {
-                finish(index, session, outcome, ResultCode.none, end: now, responseBytes: 0)
-            }
+            abandon(index, session, as: outcome, now: now)
             calls.remove(index, first: &session.firstCall)
         }
     }
 }
 
-/// How many messages a call that was a stream carried.
+/// How many messages a call carried, of which one way carried more than one.
 struct StreamMessages: BitwiseCopyable {
     var requests: UInt64
     var responses: UInt64
+    /// Whether it is a stream: its duration says nothing of the service.
+    var isStream = true
+}
+
+extension CallTable.Kind {
+    /// As what a call that its caller has given up ends without trailers.
+    var result: (outcome: Outcome, code: Int32) {
+        self == .timedOut ? (.timeout, ResultCode.none) : (.cancelled, ResultCode.cancelled)
+    }
 }
 
 /// A worker's callers, where a class can hold them.

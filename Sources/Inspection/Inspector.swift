@@ -164,6 +164,7 @@ public final class Inspector {
     ///   - limits: The bounds.
     public init(registry: OperationRegistry, recorder: Recorder, limits: Limits = Limits()) {
         self.recorder = recorder
+        recorder.operations = registry
         self.registry = registry
         self.limits = limits
         operations = OperationCache(registry: registry)
@@ -376,7 +377,11 @@ public final class Inspector {
         for index in due {
             let entry = calls[index]
             guard let session = sessions[Int(entry.session)] else { continue }
-            expire(index, session)
+            if entry.kind.isGivenUp, case .other(let decoder) = session.decoder {
+                decoder.trailersFailed(entry.id, InspectedBytes(self, session, now))
+            } else {
+                expire(index, session)
+            }
         }
         reportedEntries = calls.entryCount
         recorder.setCallTableEntries(reportedEntries)
@@ -392,7 +397,7 @@ public final class Inspector {
     }
 
     /// The calls in flight of all sessions.
-    public var callsInFlight: Int { calls.count }
+    public var callsInFlight: Int { calls.inFlight }
 
     func countUninspected(_ session: Session, _ count: Int) {
         let reason: UninspectedReason

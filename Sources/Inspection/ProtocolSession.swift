@@ -41,11 +41,17 @@ protocol ProtocolSession: AnyObject {
     /// ``Inspector/signalDrains(_:now:plan:)``.
     func drainsChanged(_ context: InspectedBytes, _ plan: inout Plan)
 
+    /// A call that its caller had given up got no trailers in time; see ``Inspector/giveUp(_:_:as:now:)``.
+    func trailersFailed(_ id: UInt64, _ context: InspectedBytes)
+
     /// The connection has ended; its calls still open are ended as unanswered afterwards.
     func close(_ context: InspectedBytes)
 }
 
 extension ProtocolSession {
+    /// There are no trailers in the protocol.
+    func trailersFailed(_ id: UInt64, _ context: InspectedBytes) {}
+
     /// Nothing can be told in the protocol.
     func drainsChanged(_ context: InspectedBytes, _ plan: inout Plan) {}
 }

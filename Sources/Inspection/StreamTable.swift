@@ -30,6 +30,10 @@ struct TripleStream: BitwiseCopyable {
         static let isDamaged = Marks(rawValue: 512)
         /// It stays open as long as the peers are connected, or is a tool's.
         static let isStanding = Marks(rawValue: 1024)
+        /// Its caller has reset it; the trailers of its reply may still come.
+        static let isGivenUp = Marks(rawValue: 2048)
+        /// The second message of its request was empty.
+        static let endsEmpty = Marks(rawValue: 4096)
     }
 
     /// The stream's id; 0 marks a free slot.
@@ -49,7 +53,28 @@ struct TripleStream: BitwiseCopyable {
     var replies = GRPCMessageReader()
 
     /// Whether nothing more is to come of it.
-    var isOver: Bool { marks.isSuperset(of: [.requestEnded, .replyEnded]) }
+    var isOver: Bool {
+        marks.contains(.replyEnded) && !marks.isDisjoint(with: [.requestEnded, .isGivenUp])
+    }
+
+    /// Whether either way carried more than one message.
+    var hasMoreMessages: Bool { requests.messageCount > 1 || replies.messageCount > 1 }
+
+    /// Whether the request was one message or, as dubbo-python ends it, one and an empty one, and the reply one.
+    var isUnary: Bool {
+        let asked = requests.messageCount
+        return replies.messageCount <= 1 && (asked <= 1 || (asked == 2 && marks.contains(.endsEmpty)))
+    }
+
+    /// What is counted of its messages; `nil` when neither way carried more than one.
+    var messages: StreamMessages? {
+        guard hasMoreMessages else { return nil }
+        return StreamMessages(
+            requests: UInt64(requests.messageCount),
+            responses: UInt64(replies.messageCount),
+            isStream: !(isUnary && marks.contains(.requestEnded))
+        )
+    }
 }
 
 /// The open streams of a connection, found by id: open addressing over ids, which rise, so that neighbours lie side by
@@ -65,11 +90,12 @@ struct StreamTable: ~Copyable {
     /// How many places there are; each is free when its stream's id is 0.
     var placeCount: Int { slots.count }
 
-    /// Whether any stream is open but those that stay so as long as the peers are connected.
+    /// Whether any stream is open but those that stay so as long as the peers are connected, and those that their
+    /// callers have given up.
     var hasRequests: Bool {
         guard count > 0 else { return false }
         for place in 0..<slots.count where slots[place].id != 0 {
-            if !slots[place].marks.contains(.isStanding) { return true }
+            if slots[place].marks.isDisjoint(with: [.isStanding, .isGivenUp]) { return true }
         }
         return false
     }

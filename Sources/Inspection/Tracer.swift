@@ -424,7 +424,7 @@ public final class Tracer {
         if !draft.start.isSampled { span.marks.insert(.isKept) }
         if call.outcome == .limited || call.outcome == .drained { span.marks.insert(.isRejected) }
         if let stream {
-            span.marks.insert(.isStream)
+            if stream.isStream { span.marks.insert(.isStream) }
             span.streamedRequests = UInt32(clamping: stream.requests)
             span.streamedResponses = UInt32(clamping: stream.responses)
         }

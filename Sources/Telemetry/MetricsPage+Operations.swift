@@ -65,12 +65,13 @@ extension ExpositionWriter {
 
     /// What is known of streams.
     mutating func writeStreams(_ reports: [OperationReport], _ kept: inout OperationLabels) {
-        let help = "How long calls that were streams were open, however they ended."
+        var help = "How long calls that were streams were open, however they ended."
         begin(MetricFamily(name: "weir_stream_duration_seconds", kind: .histogram, unit: "seconds", help: help))
         writeHistograms(reports, { $0.streams }, &kept)
-        begin(MetricFamily(name: "weir_stream_messages", kind: .counter, help: "Messages of calls that were streams."))
+        help = "Messages of calls that carried more than one of them one way."
+        begin(MetricFamily(name: "weir_stream_messages", kind: .counter, help: help))
         let (request, response) = (kept.direction("request"), kept.direction("response"))
-        for at in reports.indices where reports[at].streams.count > 0 {
+        for at in reports.indices where reports[at].streams.count > 0 || reports[at].streamedRequests > 0 {
             let labels = kept.full(reports[at])
             sample(labels, more: request, reports[at].streamedRequests)
             sample(labels, more: response, reports[at].streamedResponses)

@@ -6,7 +6,7 @@ public struct OperationReport: Sendable {
     public struct Result: Sendable {
         /// What became of them.
         public let outcome: Outcome
-        /// The protocol's name of the code, empty for none, `other` past ``SeriesLabels/limit``.
+        /// The protocol's name of the code, empty for none, `other` for those not told apart; see ``SeriesLabels``.
         public let code: String
         /// How many.
         public let count: UInt64

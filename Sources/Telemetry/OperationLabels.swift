@@ -56,7 +56,7 @@ struct OperationLabels {
             callProtocol: callProtocol,
             outcome: result.outcome,
             value: result.value,
-            isOther: result.place == SeriesLabels.limit,
+            isOther: result.place == SeriesLabels.otherCode,
             caller: callers == nil ? -1 : Int16(result.caller)
         )
         if let known = results[key] { return known }

@@ -22,6 +22,8 @@ public final class Recorder {
     let loopLag: HistogramID
     let heartbeatRoundTrips: (provider: HistogramID, consumer: HistogramID)
     private let scale = HistogramScale.shared
+    /// What operations stand for, so that each protocol's own codes are all told apart; `nil` if that is not known.
+    public var operations: OperationRegistry?
 
     /// A recorder that has counted nothing.
     ///
@@ -127,9 +129,29 @@ public final class Recorder {
                 return 0
             }
         }
+        messages(call, requests: requests, responses: responses)
+        if let streams = index.rows[at].streams { record(call.durationNanoseconds, in: streams) }
+    }
+
+    /// A call carried more than one message one way, whether it counts as a stream or not.
+    ///
+    /// - Parameters:
+    ///   - call: What is known of it.
+    ///   - requests: The messages it carried to the service.
+    ///   - responses: The messages it carried back.
+    public func messages(_ call: FinishedCall, requests: UInt64, responses: UInt64) {
+        let row = row(call.operation, call.side).row
         add(requests, at: row.words &+ RecorderIndex.RowWord.streamedRequests)
         add(responses, at: row.words &+ RecorderIndex.RowWord.streamedResponses)
-        if let streams = index.rows[at].streams { record(call.durationNanoseconds, in: streams) }
+    }
+
+    /// A call's caller waits no longer for it, though it has not ended yet: it is in flight no more.
+    ///
+    /// - Parameters:
+    ///   - operation: What is called.
+    ///   - side: Where Weir stands.
+    public func callGivenUp(_ operation: OperationID, side: Side) {
+        add(.max, at: row(operation, side).row.words &+ RecorderIndex.RowWord.inFlight)
     }
 
     /// A reply came to a call that had been given up.
@@ -270,16 +292,7 @@ public final class Recorder {
         let all = index.allCodes[row]
         var place = 0
         while place < all.count, all[place] != call.code { place &+= 1 }
-        if all.isEmpty {
-            let known = labels.place(ofCode: call.code, of: call.operation)
-            place = known.place
-            if let all = known.all {
-                _ = grow { index, _ in
-                    index.allCodes[row] = all
-                    return 0
-                }
-            }
-        }
+        if place == all.count { place = newPlace(call, row: row, areOthersKnown: !all.isEmpty) }
         let result = RecorderIndex.Result(
             key: RecorderIndex.Result.key(call),
             place: UInt8(place),
@@ -287,6 +300,32 @@ public final class Recorder {
             words: 0
         )
         return grow { index, words in index.position(result, row: row, &words) }
+    }
+
+    /// The place of a code that this row does not know; asked for only where it may be told apart.
+    private func newPlace(_ call: FinishedCall, row: Int, areOthersKnown: Bool) -> Int {
+        let callProtocol = index.protocols[row] ?? learnProtocol(call.operation, row: row)
+        if areOthersKnown {
+            guard let callProtocol, ResultCode.isOwn(call.code, of: callProtocol) else { return SeriesLabels.otherCode }
+        }
+        let known = labels.place(ofCode: call.code, of: call.operation, in: callProtocol)
+        if !areOthersKnown, let all = known.all {
+            _ = grow { index, _ in
+                index.allCodes[row] = all
+                return 0
+            }
+        }
+        return known.place
+    }
+
+    private func learnProtocol(_ operation: OperationID, row: Int) -> CallProtocol? {
+        guard let operations else { return nil }
+        let callProtocol = operations[operation].callProtocol
+        _ = grow { index, _ in
+            index.protocols[row] = callProtocol
+            return 0
+        }
+        return callProtocol
     }
 
     /// Where an exception class is counted, or `nil` when this row has not seen it and others may still be told apart.

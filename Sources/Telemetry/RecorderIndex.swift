@@ -116,8 +116,10 @@ struct RecorderIndex: Sendable {
     /// How many results have a caller.
     var callerResultCount = 0
     var exceptions: [Exception] = []
-    /// By row: all codes of the operation, once no further one is told apart; empty before.
+    /// By row: all codes of the operation, once no further one is told apart but its protocol's own; empty before.
     var allCodes: [[Int32]] = []
+    /// By row: the operation's protocol; `nil` before it was asked for.
+    var protocols: [CallProtocol?] = []
     /// Where decode errors are counted.
     var decodeErrors: [DecodeReason: Int] = [:]
 
@@ -144,6 +146,7 @@ struct RecorderIndex: Sendable {
         let first = words.allocate(RowWord.total)
         rows.append(Row(words: first, duration: makeHistogram(&words)))
         allCodes.append([])
+        protocols.append(nil)
         rowOf[key] = UInt32(rows.count)
         return rows.count - 1
     }

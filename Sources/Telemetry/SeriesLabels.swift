@@ -3,12 +3,16 @@ internal import Synchronization
 
 /// The codes and exception classes that are told apart per operation: one table for the process, shared by all workers.
 ///
-/// It is what keeps the number of series bounded: at most ``limit`` different codes and ``limit`` exception classes
-/// an operation, the rest together as `other`. Places are given in order of first sight and never taken back, so all
-/// workers agree and no series changes its meaning. Workers ask only at the first sight of a value.
+/// It is what keeps the number of series bounded: the codes that an operation's protocol has itself, a few others (see
+/// ``maxOtherCodes(in:)``) and ``limit`` exception classes an operation, the rest together as `other`. Places are given
+/// in order of first sight and never taken back, so all workers agree and no series changes its meaning. Workers ask
+/// only at the first sight of a value.
 public final class SeriesLabels: Sendable {
-    /// How many codes, and how many exception classes, an operation may have; also the place of `other`.
+    /// How many exception classes an operation may have, and how many codes that are not its protocol's own; also the
+    /// place of `other` among the classes.
     public static let limit = 16
+    /// The place of `other` among codes.
+    public static let otherCode = 255
     /// The longest exception class that is kept, in bytes; what is longer is cut.
     public static let maxClassNameBytes = 256
 
@@ -28,18 +32,34 @@ public final class SeriesLabels: Sendable {
     /// Everything known, by operation index; operations without an entry at the end may be missing.
     public var contents: [Entry] { entries.withLock { $0 } }
 
+    /// How many codes are told apart that are not the protocol's own: those of Triple's plain form are HTTP's, of which
+    /// 63 are registered.
+    ///
+    /// - Parameter callProtocol: The protocol; `nil` if it is not known.
+    /// - Returns: ``limit``, or 64 for Triple.
+    static func maxOtherCodes(in callProtocol: CallProtocol?) -> Int { callProtocol == .triple ? 64 : limit }
+
     /// The place of a code, given now if it is new.
     ///
     /// - Parameters:
-    ///   - code: The protocol's own code.
+    ///   - code: The code.
     ///   - operation: Whose code it is.
-    /// - Returns: The place, ``limit`` for `other`, and all codes of the operation once no place is left.
-    func place(ofCode code: Int32, of operation: OperationID) -> (place: Int, all: [Int32]?) {
-        entries.withLock { entries in
+    ///   - callProtocol: Its protocol; `nil` if it is not known, and then no code is its own.
+    /// - Returns: The place, ``otherCode`` for `other`, and all codes of the operation once no place is left but for
+    ///   the protocol's own.
+    func place(
+        ofCode code: Int32,
+        of operation: OperationID,
+        in callProtocol: CallProtocol?
+    ) -> (place: Int, all: [Int32]?) {
+        func isOwn(_ code: Int32) -> Bool { callProtocol.map { ResultCode.isOwn(code, of: $0) } == true }
+        return entries.withLock { entries in
             Self.grow(&entries, to: operation)
             let known = entries[operation.index].codes
-            if let place = known.firstIndex(of: code) { return (place, known.count == Self.limit ? known : nil) }
-            guard known.count < Self.limit else { return (Self.limit, known) }
+            let others = known.count { !isOwn($0) }
+            let all = others < Self.maxOtherCodes(in: callProtocol) ? nil : known
+            if let place = known.firstIndex(of: code) { return (place, all) }
+            guard all == nil || isOwn(code) else { return (Self.otherCode, all) }
             entries[operation.index].codes.append(code)
             return (known.count, nil)
         }

@@ -15,6 +15,8 @@ public struct TripleResponseHead: BitwiseCopyable, Equatable, Sendable {
     public var grpcStatus = Self.noStatus
     /// Whether `tri-exception-code` was seen: the message is an exception of the application.
     public var hasExceptionCode = false
+    /// Whether a field could not be told: its name or value was in a header table's entry that was not seen.
+    public var hasUnknown = false
     /// What `content-type` says.
     public var contentType = TripleContentType.none
     /// Where the last `grpc-message` lies, encoded, in the texts it was kept in; see ``GRPCMessageText``.

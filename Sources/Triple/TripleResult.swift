@@ -28,7 +28,8 @@ public struct TripleResult: BitwiseCopyable, Equatable, Sendable {
     /// The result that a complete reply gives.
     ///
     /// `grpc-status` wins over the HTTP status wherever it was seen. A gRPC reply that ends without one counts as
-    /// `UNKNOWN`, as its caller's library takes it; with another HTTP status than 2xx as that one.
+    /// `UNKNOWN`, as its caller's library takes it; with another HTTP status than 2xx as that one. If what may have
+    /// been its status could not be told, its outcome is `unknown`.
     ///
     /// - Parameters:
     ///   - head: What the headers and trailers said.
@@ -42,6 +43,8 @@ public struct TripleResult: BitwiseCopyable, Equatable, Sendable {
         switch head.httpStatus {
         case 200..<300 where form == .http:
             self.init(outcome: head.hasExceptionCode ? .businessError : .ok, code: Int32(head.httpStatus))
+        case 0 where head.hasUnknown, 200..<300 where head.hasUnknown:
+            self.init(outcome: .unknown, code: ResultCode.none)
         case 0, 200..<300: self.init(grpcStatus: TripleResponseHead.unknownStatus)
         case 400..<500: self.init(outcome: .clientError, code: Int32(head.httpStatus))
         default: self.init(outcome: .serverError, code: Int32(head.httpStatus))

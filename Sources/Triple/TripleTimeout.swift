@@ -67,6 +67,22 @@ public enum TripleTimeout {
         product(try number(value, maxDigits: maxMillisecondDigits), 1_000_000)
     }
 
+    /// Whether a caller that gave a call up did so because its time was over.
+    ///
+    /// grpcio rounds what it writes into `grpc-timeout` up by as much as 1 %, and gives up at its own, true deadline.
+    /// The header may also have been under way for some milliseconds when the call is first seen.
+    ///
+    /// - Parameters:
+    ///   - elapsed: How long after the call was first seen it was given up, in nanoseconds.
+    ///   - timeout: How long its caller said that it waits.
+    /// - Returns: Whether the deadline was reached or less than 1 % and 10 ms away; of short times a quarter at most.
+    ///
+    /// Source: gRPC C-core `timeout_encoding.cc`, seen with grpcio 1.85.3.
+    public static func isOver(after elapsed: UInt64, of timeout: UInt64) -> Bool {
+        let tolerance = min(timeout / 100 + 10_000_000, timeout / 4)
+        return elapsed >= timeout - tolerance
+    }
+
     private static func number(_ digits: RawSpan, maxDigits: Int) throws(TripleTimeoutError) -> UInt64 {
         guard digits.byteCount > 0 else { throw .empty }
         guard digits.byteCount <= maxDigits else { throw .tooManyDigits(count: digits.byteCount) }

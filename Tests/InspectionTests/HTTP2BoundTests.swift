@@ -1,6 +1,7 @@
 import Calls
 import HTTP2
 import Inspection
+import PlanModel
 import Telemetry
 import TestSupport
 import Testing
@@ -10,7 +11,7 @@ import Testing
     @Test(
         "what cannot be followed makes the connection blind, and everything passes",
         arguments: [
-            "continuation", "header_block_size", "flood", "hpack_list_size", "hpack_index", "settings_flood", "preface",
+            "continuation", "header_block_size", "hpack_list_size", "hpack_index", "settings_flood", "preface",
         ]
     )
     func blind(reason: String) {
@@ -21,14 +22,12 @@ import Testing
         case "header_block_size":
             http2.up(H2.frame(1, 0, 3, [0x88]))
             for _ in 0..<30_000 { http2.up(H2.frame(9, 0, 3, [0x88])) }
-        case "flood":
-            for _ in 0..<2500 { http2.up((0..<9).flatMap { _ in H2.frame(6, 0, 0, [UInt8](repeating: 1, count: 8)) }) }
         case "hpack_list_size":
             // One entry of 4,000 bytes, named again and again.
             let block = http2.client.encoder.block([("bomb", String(repeating: "b", count: 900))])
             http2.up(H2.headers(3, block + [UInt8](repeating: 0xbe, count: 15_000), end: true))
         case "hpack_index": http2.up(H2.headers(3, [0xff, 0x20], end: true))
-        case "settings_flood": for _ in 0..<1001 { http2.up(H2.settings()) }
+        case "settings_flood": for _ in 0..<1001 { http2.up(H2.settings([(1, 4000)])) }
         default:
             for byte in Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r_".utf8) { http2.up([byte]) }
         }
@@ -40,19 +39,62 @@ import Testing
     }
 
     @Test(
-        "frames of every kind that bring nothing further are a flood, once there are too many in a second",
-        arguments: [0, 2, 3, 4, 6, 7, 8, 0x77] as [UInt8]
+        "frames that bring nothing further are read on, however many come at once",
+        arguments: [0, 2, 3, 4, 6, 7, 8, 0x77] as [UInt8],
+        [false, true]
     )
-    func floods(type: UInt8) {
+    func idleFrames(type: UInt8, isGoverned: Bool) {
+        let ends = GovernedHTTP2()
+        ends.greet()
+        ends.moveAll()
+        if !isGoverned { ends.governed.bench.inspector.governor = nil }
+        ends.client.open(1)
+        ends.upQueue = ends.fromClient.request(1, "/com.x.Shop/yes")
+        ends.moveAll()
+        let payload = [UInt8](repeating: 0, count: [0, 4].contains(type) ? 0 : [3, 8].contains(type) ? 4 : 8)
+        let isConnection = [4, 6, 7].contains(type)
+        // A stream that has ended may be reset as often as its peer likes.
+        let frame = H2.frame(type, 0, isConnection ? 0 : type == 3 ? 99 : 1, type == 8 ? [0, 0, 0, 1] : payload)
+        for _ in 0..<25 { ends.governed.give(ArraySlice((0..<1000).flatMap { _ in frame }), .toUpstream) }
+        #expect(ends.governed.bench.decodeErrors.isEmpty)
+        let before = ends.governed.up.output.count
+        ends.governed.give(ArraySlice(ends.fromClient.call(3, "/com.x.Shop/no")), .toUpstream)
+        ends.governed.give(ArraySlice(ends.fromClient.call(5, "/com.x.Shop/yes")), .toUpstream)
+        #expect(ends.governed.session.inFlight == (isGoverned ? 2 : 3) && ends.governed.up.output.count > before)
+        let counts = ends.governed.bench.counts()
+        #expect(counts == (isGoverned ? ["com.x.Shop.no limited RESOURCE_EXHAUSTED 1"] : []))
+    }
+
+    @Test("the header table's size is found among any number of other SETTINGS")
+    func pendingSettings() {
         let http2 = HTTP2Bench(.nothing)
-        let payload = [UInt8](repeating: 0, count: type == 4 || type == 0 ? 0 : type == 3 || type == 8 ? 4 : 8)
-        let many = (0..<1000).flatMap { _ in H2.frame(type, type == 4 ? 1 : 0, type == 4 ? 0 : 1, payload) }
-        for second in 1...5 {
-            for _ in 0..<19 { http2.up(many, now: UInt64(second) * 1_100_000_000) }
-        }
-        #expect(http2.bench.decodeErrors.isEmpty)
-        for _ in 0..<2 { http2.up(many, now: 5_500_000_001) }
-        #expect(http2.bench.decodeErrors == ["flood": 1])
+        func settings(_ count: Int) { for _ in 0..<count { http2.up(H2.settings([(3, 7)])) } }
+        settings(1500)
+        http2.up(H2.settings([(1, 100)]))
+        settings(2)
+        http2.up(H2.settings([(1, 0)]))
+        func acknowledge(_ count: Int) { for _ in 0..<count { http2.down(H2.ack) } }
+        http2.up(http2.client.call(1) + http2.client.call(3) + http2.client.call(5))
+        acknowledge(1500)
+        http2.down(http2.server.reply(1))
+        acknowledge(1)
+        http2.server.encoder.resize(to: 100)
+        http2.down(http2.server.reply(3))
+        acknowledge(3)
+        http2.server.encoder.resize(to: 0)
+        http2.down(http2.server.reply(5) + H2.ack)
+        #expect(http2.counts == ["com.x.Shop.buy ok OK 3"] && http2.bench.decodeErrors.isEmpty)
+    }
+
+    @Test("GOAWAYs without end cost no search each")
+    func manyGoAways() {
+        let http2 = HTTP2Bench(.nothing)
+        for id in 0..<200 { http2.up(http2.client.call(UInt32(id) * 2 + 1)) }
+        for last in [301, 301, 299, 301] as [UInt32] { http2.down(H2.goAway(last)) }
+        #expect(http2.session.inFlight == 150)
+        http2.up(http2.client.call(401))
+        http2.down(H2.goAway(299))
+        #expect(http2.counts == ["com.x.Shop.buy unanswered  51"])
     }
 
     @Test("an ordinary connection at full speed is no flood")

@@ -193,8 +193,13 @@ final class HTTP2Bench {
     var client = HTTP2Speaker()
     var server = HTTP2Speaker()
 
-    init(_ watching: Watching = .messages, isGreeted: Bool = true, isMidstream: Bool = false) {
-        bench = Bench(watching)
+    init(
+        _ watching: Watching = .messages,
+        isGreeted: Bool = true,
+        isMidstream: Bool = false,
+        limits: Inspector.Limits = Inspector.Limits()
+    ) {
+        bench = Bench(watching, limits: limits)
         session = bench.open(isMidstream: isMidstream, isClientUnknown: isMidstream)
         guard isGreeted else { return }
         up(H2.preface + H2.settings([(2, 0)]))

@@ -99,38 +99,6 @@ import Testing
         #expect(http2.session.inFlight == 1)
     }
 
-    @Test("a caller that gives up at its deadline was not answered in time")
-    func resetAtDeadline() {
-        let http2 = HTTP2Bench()
-        http2.up(http2.client.call(1, "/com.x.Shop/buy", [("grpc-timeout", "1m")]))
-        http2.up(http2.client.call(3, "/com.x.Shop/buy", [("grpc-timeout", "1m")]))
-        http2.up(H2.reset(1, 8), now: 1_500_000)
-        http2.up(H2.reset(3, 8), now: 900_000)
-        #expect(http2.counts == ["com.x.Shop.buy cancelled CANCELLED 1", "com.x.Shop.buy timeout  1"])
-        #expect(http2.bench.snapshot.report("buy")?.lateReplies == 0 && http2.bench.inspector.callsInFlight == 0)
-    }
-
-    @Test(
-        "a stream that is reset ends as the code and its sender say",
-        arguments: [
-            (true, 8, "cancelled CANCELLED"), (true, 2, "cancelled CANCELLED"), (false, 8, "cancelled CANCELLED"),
-            (false, 7, "server_error UNAVAILABLE"), (false, 11, "server_error RESOURCE_EXHAUSTED"),
-            (false, 0, "server_error INTERNAL"),
-        ] as [(Bool, UInt32, String)]
-    )
-    func resets(_ isCaller: Bool, _ code: UInt32, _ expected: String) {
-        let http2 = HTTP2Bench()
-        http2.up(http2.client.call(1))
-        if isCaller { http2.up(H2.reset(1, code)) } else { http2.down(H2.reset(1, code)) }
-        #expect(http2.counts == ["com.x.Shop.buy \(expected) 1"])
-        // Behind a complete reply it changes nothing.
-        http2.up(http2.client.request(3) + H2.data(3, H2.message([1]), end: false))
-        http2.down(http2.server.reply(3) + H2.reset(3, 0))
-        #expect(http2.counts.contains("com.x.Shop.buy ok OK 1") && http2.session.inFlight == 0)
-        http2.down(http2.server.reply(3))
-        #expect(http2.counts.count == 2)
-    }
-
     @Test("streams above the last one that a GOAWAY names go unanswered, those below it on")
     func goAway() {
         let http2 = HTTP2Bench()

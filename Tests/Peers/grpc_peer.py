@@ -358,6 +358,11 @@ class Client:
         late = grpc.StatusCode.DEADLINE_EXCEEDED
         for _ in range(3):
             self.unary(f"{ECHO}/Sleep", b"30000", code=late, timeout=1)
+        # From a second on the library rounds what it tells the server up by as much as 1 %, and waits no longer itself.
+        calls = [self.method(f"{ECHO}/Sleep").future(b"30000", timeout=t) for t in (0.75, 1.001, 1.505, 2.001, 2.5)]
+        for call in calls:
+            self.check("deadline", call.code(), late)
+            self.note(f"{ECHO}/Sleep", call.code(), [])
         self.unary(f"{ECHO}/Sleep", b"20", b"slept", timeout=60)
 
     def step_cancel(self):

@@ -71,6 +71,36 @@ import Testing
         #expect(results.reduce(0) { $0 + $1.count } == 160)
     }
 
+    @Test(
+        "each protocol's own codes are all told apart, however many others came before",
+        arguments: CallProtocol.allCases
+    )
+    func ownCodes(callProtocol: CallProtocol) {
+        let bench = Bench(workers: 2)
+        for recorder in bench.recorders { recorder.operations = bench.registry }
+        let operation = bench.operation("m", in: callProtocol)
+        let own: [Int32] =
+            switch callProtocol {
+            case .dubbo: [20, 25, 30, 31, 35, 40, 50, 60, 70, 80, 90, 100]
+            case .triple: Array(0...17)
+            case .jsonrpc: [-32700, -32600, -32601, -32602, -32603]
+            }
+        let others = Array(Int32(1000)..<1100)
+        for code in others + own + [ResultCode.none] {
+            for recorder in bench.recorders {
+                recorder.callFinished(call(operation, .serverError, code: code), wasInFlight: false)
+            }
+        }
+        let results = bench.snapshot().operations[0].results
+        let room = callProtocol == .triple ? 64 : 16
+        #expect(results.count == room + own.count + 2)
+        for code in own + [ResultCode.none] {
+            let name = ResultCode.name(of: code, in: callProtocol)
+            #expect(results.filter { $0.code == name }.map(\.count) == [2], "\(name)")
+        }
+        #expect(results.filter { $0.code == "other" }.map(\.count) == [UInt64(others.count - room) * 2])
+    }
+
     @Test("16 exception classes are told apart, the rest is other") func exceptions() {
         let bench = Bench(workers: 2)
         let operation = bench.operation("m")

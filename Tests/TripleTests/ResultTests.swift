@@ -55,6 +55,22 @@ import Wire
         #expect(TripleResult(reply: head(http: status), form: form) == TripleResult(outcome: outcome, code: code))
     }
 
+    @Test("a field that could not be told may have been the status, unless another says it")
+    func untold() {
+        func result(_ change: (inout TripleResponseHead) -> Void, _ form: TripleForm = .grpc) -> TripleResult {
+            var head = head()
+            head.hasUnknown = true
+            change(&head)
+            return TripleResult(reply: head, form: form)
+        }
+        let unknown = TripleResult(outcome: .unknown, code: ResultCode.none)
+        #expect(result { _ in } == unknown && result { $0.httpStatus = 0 } == unknown)
+        #expect(result({ $0.httpStatus = 0 }, .http) == unknown)
+        #expect(result { $0.grpcStatus = 14 } == TripleResult(outcome: .serverError, code: 14))
+        #expect(result { $0.httpStatus = 404 } == TripleResult(outcome: .clientError, code: 404))
+        #expect(result({ _ in }, .http) == TripleResult(outcome: .ok, code: 200))
+    }
+
     @Test("a reset before the reply: by the caller he gave up, by the callee its code is gRPC's")
     func resets() {
         func result(_ code: UInt32, _ by: TripleResetter) -> TripleResult {
