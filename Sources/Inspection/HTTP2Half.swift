@@ -14,6 +14,8 @@ final class HTTP2Half {
         case searching
         /// A frame has begun that must wait.
         case stalled
+        /// A generic request's headers wait for its first message; see HTTP2Session+Generic.
+        case waiting
     }
 
     let direction: Direction
@@ -104,7 +106,7 @@ final class HTTP2Half {
     static let names = HPACKNames(TripleHeaderName.table)
 
     /// Whether a frame has just ended, so that others may be put in.
-    var isAtBoundary: Bool { phase == .header && headerHas == 0 && blockStream == 0 }
+    var isAtBoundary: Bool { (phase == .header || phase == .waiting) && headerHas == 0 && blockStream == 0 }
 
     /// Takes bytes of a header that arrives in pieces.
     ///

@@ -73,7 +73,7 @@ extension HTTP2Session {
             swap(&half.rewritten, &headers.rewritten)
             swap(&half.rewrittenTraces, &headers.rewrittenTraces)
         }
-        take(headers, half, place, context)
+        if take(headers, half, place, context) { holdGeneric(half, &headers, context) }
     }
 
     /// Who is the client is told by the first block, if it was not seen who opened the connection.
@@ -91,15 +91,17 @@ extension HTTP2Session {
     }
 
     /// The fields of a block are known.
+    ///
+    /// - Returns: Whether they wait for the request's first message.
     private func take(
         _ headers: borrowing HeaderTexts,
         _ half: HTTP2Half,
         _ place: Int,
         _ context: InspectedBytes
-    ) {
+    ) -> Bool {
         let frame = half.blockFrame
         guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, !half.isBlockWithheld else {
-            return
+            return false
         }
         learnClient(headers, half.direction, context)
         let endsStream = frame.has(HTTP2Flag.endStream)
@@ -109,11 +111,23 @@ extension HTTP2Session {
                 if endsStream { endHalf(half, frame.streamID, context) }
             } else if frame.streamID & 1 == 1, frame.streamID > lastStream || headers.isRequest {
                 lastStream = max(lastStream, frame.streamID)
+                if isHeld(half, headers, endsStream: endsStream, context) { return true }
                 open(half, headers, endsStream: endsStream, context)
             }
-            return
+            return false
         }
-        guard place >= 0 else { return }
+        if place >= 0 { takeReply(headers, half, place, endsStream: endsStream, context) }
+        return false
+    }
+
+    private func takeReply(
+        _ headers: borrowing HeaderTexts,
+        _ half: HTTP2Half,
+        _ place: Int,
+        endsStream: Bool,
+        _ context: InspectedBytes
+    ) {
+        let frame = half.blockFrame
         streams[place].replyBytes &+= half.blockBytes
         if context.inspector.isTraced { traceReply(half, place, context) }
         let reply = headers.reply
@@ -173,9 +187,16 @@ struct MessageCapture {
     }
 
     static let maxBytes = 512
+    /// The most bytes that are looked through for a method, while no more than ``maxLarge`` messages are.
+    static let maxMethodBytes = 60_000
+    static let maxLarge = 16
 
     let purpose: Purpose
     var bytes: [UInt8] = []
+    /// Looks for the method.
+    var search = MethodSearch()
+    /// The method, once it was found.
+    var method: [UInt8]?
     /// Whether nothing more is to be added.
     var isComplete = false
 }

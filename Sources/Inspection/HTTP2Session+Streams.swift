@@ -12,10 +12,20 @@ extension HTTP2Session {
     private static let noDeadline: UInt64 = .max >> 1
 
     /// A request begins.
+    ///
+    /// - Parameters:
+    ///   - half: The requests' direction.
+    ///   - headers: Its headers.
+    ///   - endsStream: Whether nothing follows them.
+    ///   - method: The method that a generic call names, if its headers have waited for it.
+    ///   - failure: Why it is not known, if it is not.
+    ///   - context: Whom it belongs to.
     func open(
         _ half: HTTP2Half,
         _ headers: borrowing HeaderTexts,
         endsStream: Bool,
+        method: [UInt8]? = nil,
+        failure: PartialVerdictReason = .serialization,
         _ context: InspectedBytes
     ) {
         let inspector = context.inspector
@@ -49,9 +59,9 @@ extension HTTP2Session {
         stream.form = form
         stream.marks.insert(.isCall)
         let isGeneric = form == .grpc && names.isGeneric(in: path)
-        if isGeneric, !endsStream { stream.marks.insert(.isGeneric) }
+        if isGeneric, !endsStream, method == nil { stream.marks.insert(.isGeneric) }
         if inspector.messageObserver != nil { observe(stream, headers) }
-        let operation = headers.operation(names, inspector)
+        let operation = headers.operation(names, method: method, inspector)
         let bytes = headers.texts.bytes
         let caller = inspector.wantsCallers ? inspector.caller(head.caller, in: bytes, context.session) : 0
         if inspector.isTraced {
@@ -59,7 +69,7 @@ extension HTTP2Session {
             inspector.prepareSpan(operation, headers, .triple, isGeneric: isGeneric, side: side, context.now)
         }
         if context.isGoverned, names.kind(in: path).isBusiness, !half.isBlockPassed {
-            if isRefused(stream, operation, headers, context) { return }
+            if isRefused(stream, operation, headers, failure, context) { return }
             if let injection = inspector.tracer?.injection(.triple), !injection.isEmpty {
                 insertion += injection
                 inspector.tracer?.noteInjection(.injected)
@@ -69,7 +79,7 @@ extension HTTP2Session {
             inspector.dropToken()
             return overflow(id, context)
         }
-        if isGeneric, !endsStream {
+        if stream.marks.contains(.isGeneric) {
             // Counted once its first message has named the method.
             capture(id, .method)
             pending[id] = PendingCall(
@@ -319,11 +329,20 @@ extension HTTP2Session {
     ) {
         guard var capture = captures[id], (capture.purpose == .method) == isRequest, !capture.isComplete else { return }
         captures[id] = nil
-        let room = MessageCapture.maxBytes - capture.bytes.count
+        let isLarge = isRequest && captures.count < MessageCapture.maxLarge
+        let most = isLarge ? MessageCapture.maxMethodBytes : MessageCapture.maxBytes
+        let kept = isRequest ? capture.search.bytes.count : capture.bytes.count
+        let room = max(0, most - kept)
+        let isLast = part.isEnd || Int(part.payload.count) >= room
         if !part.isCompressed {
-            capture.bytes.append(contentsOf: piece.slice(part.payload).extracting(first: room).array)
+            let payload = piece.slice(part.payload).extracting(first: room)
+            if isRequest {
+                capture.method = capture.search.take(payload, isEnd: isLast)
+            } else {
+                capture.bytes.append(contentsOf: payload.array)
+            }
         }
-        capture.isComplete = part.isEnd || capture.bytes.count >= MessageCapture.maxBytes
+        capture.isComplete = isLast || capture.method != nil
         captures[id] = capture
         if isRequest, capture.isComplete { resolveMethod(id, context) }
     }
@@ -331,19 +350,17 @@ extension HTTP2Session {
     /// Counts a generic call, now that as much of its first message is known as will be.
     func resolveMethod(_ id: UInt32, _ context: InspectedBytes) {
         guard let capture = captures.removeValue(forKey: id), let call = pending.removeValue(forKey: id) else { return }
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let message = unsafe capture.bytes.span.bytes
         var operation = call.operation
-        if let wrapper = TripleRequestWrapper(message), let method = wrapper.genericMethod(in: message) {
+        if let method = capture.method {
             let (interface, version, group) = (
                 Array(call.interface.utf8), Array(call.version.utf8), Array(call.group.utf8)
             )
-            // SAFETY: as above.
+            // SAFETY: the arrays' bytes are initialised and outlive the spans.
             operation = unsafe context.inspector.operations.operation(
                 .triple,
                 interface: interface.span.bytes,
                 version: version.span.bytes,
-                method: message.slice(method),
+                method: method.span.bytes,
                 group: group.span.bytes
             )
         }

@@ -22,12 +22,12 @@ extension HTTP2Session {
         _ stream: TripleStream,
         _ operation: OperationID,
         _ headers: borrowing HeaderTexts,
+        _ failure: PartialVerdictReason,
         _ context: InspectedBytes
     ) -> Bool {
         let inspector = context.inspector
         guard inspector.governor != nil || inspector.isLimited else { return false }
-        // The method that a generic call names comes with its first message, too late to hold its headers for.
-        if stream.marks.contains(.isGeneric) { inspector.recorder.verdictPartial(.serialization) }
+        if stream.marks.contains(.isGeneric) { inspector.recorder.verdictPartial(failure) }
         let side = context.session.side(of: requests)
         let isRefusable = !hasUntracked && answers.count < Self.maxAnswers
         switch inspector.governor?.verdict(on: RequestFacts(operation: operation, side: side)) {

@@ -28,6 +28,8 @@ final class HTTP2Session: ProtocolSession {
     var captures: [UInt32: MessageCapture] = [:]
     /// Calls that wait for the name of their method.
     var pending: [UInt32: PendingCall] = [:]
+    /// The generic request whose headers wait; see HTTP2Session+Generic.
+    var hold: GenericHold?
     /// What the server's last GOAWAY named, and which stream was the last one then.
     var farewell: (last: UInt32, lastStream: UInt32) = (.max, 0)
     /// What the client still takes of DATA on the connection.
@@ -101,7 +103,9 @@ final class HTTP2Session: ProtocolSession {
 
     func half(_ direction: Direction) -> HTTP2Half { direction == .toUpstream ? up : down }
 
-    var isQuiet: Bool { up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && backlog.isEmpty }
+    var isQuiet: Bool {
+        up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && backlog.isEmpty && hold == nil
+    }
 
     // MARK: Bytes
 
@@ -110,6 +114,7 @@ final class HTTP2Session: ProtocolSession {
         if isTurnedAway, direction == requests || isGoodbyeSaid {
             return turnAway(half, bytes.byteCount, context, &plan)
         }
+        if let hold, direction == requests { return receiveHeld(hold, half, bytes, context, &plan) }
         let isEdited = direction == requests ? context.isGoverned || isEditing : isEditingReplies
         guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
             half.wasForwarded = true
@@ -131,6 +136,7 @@ final class HTTP2Session: ProtocolSession {
         if passed > 0 { walk.forward(to: passed, &plan) }
         let end = follow(half, bytes, context, &walk, &plan)
         if direction == requests {
+            if hold != nil { lookAhead(half, bytes, from: end, context, &walk, &plan) }
             finishPlan(half, bytes.byteCount, context, &walk, &plan)
         } else {
             finishReplies(half, bytes, from: end, context, &walk, &plan)
@@ -139,15 +145,16 @@ final class HTTP2Session: ProtocolSession {
 
     /// Reads frames.
     ///
-    /// - Returns: Where it stopped: at the end, unless the connection can no longer be followed.
+    /// - Returns: Where it stopped: at the end, unless the connection can no longer be followed, or something waits.
     func follow(
         _ half: HTTP2Half,
         _ bytes: RawSpan,
+        from start: Int = 0,
         _ context: InspectedBytes,
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) -> Int {
-        var at = 0
+        var at = start
         while at < bytes.byteCount, !isAbandoned {
             switch half.phase {
             case .preface: skipPreface(half, bytes, &at, context)
@@ -159,7 +166,7 @@ final class HTTP2Session: ProtocolSession {
                 readPayload(half, bytes, &at, context)
                 if walk.isEdited { decideRead(half, bytes, at, &walk, &plan) }
             case .searching: search(half, bytes, &at, context)
-            case .stalled: return at
+            case .stalled, .waiting: return at
             }
             if !isLost, half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
                 endFrame(half, bytes, at, context, &walk, &plan)
@@ -297,7 +304,8 @@ final class HTTP2Session: ProtocolSession {
             gathered.removeAll(keepingCapacity: gathered.capacity <= 1024)
             swap(&gathered, &half.gathered)
         }
-        if walk.isEdited, half.direction == requests { decideBlock(half, at, context, &walk, &plan) }
+        guard walk.isEdited, half.direction == requests, half.phase != .waiting else { return }
+        decideBlock(half, at, context, &walk, &plan)
     }
 
     /// A frame is complete.
@@ -366,6 +374,7 @@ final class HTTP2Session: ProtocolSession {
     // MARK: Ends
 
     func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
+        if direction == requests, let hold { return endHeld(hold, context, &plan) }
         // Half a block in the sender's own coding would mean something else to the receiver.
         guard !half(direction).isRewriting else { return }
         if direction != requests, !backlog.isEmpty { return endStalled(context, &plan) }
@@ -380,6 +389,7 @@ final class HTTP2Session: ProtocolSession {
         if session.connectionProtocol == .silent { context.inspector.identify(session, .http) }
         halves = [:]
         captures = [:]
+        hold = nil
         dropPending(context)
     }
 

@@ -13,6 +13,20 @@ extension HeaderTexts {
         )
     }
 
+    /// The operation that a Triple path and the headers beside it name, with the method that a generic call names.
+    func operation(_ names: TriplePath, method: [UInt8]?, _ inspector: Inspector) -> OperationID {
+        guard let method else { return operation(names, inspector) }
+        let path = texts.bytes.slice(request.path)
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        return unsafe inspector.operations.operation(
+            .triple,
+            interface: path.slice(names.interface),
+            version: texts.bytes.slice(request.version),
+            method: method.span.bytes,
+            group: texts.bytes.slice(request.group)
+        )
+    }
+
     /// The operation that a Triple path and the headers beside it name.
     func operation(_ names: TriplePath, _ inspector: Inspector) -> OperationID {
         let path = texts.bytes.slice(request.path)

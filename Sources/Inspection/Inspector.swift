@@ -51,6 +51,9 @@ public final class Inspector {
     var spareBoxes: [BodyReaderBox] = []
     private var due: [Int32] = []
     private var reportedEntries = 0
+    /// How many sessions hold requests back that more bytes may never follow, and when the first is to be released.
+    var heldSessions = 0
+    var nextRelease = UInt64.max
     var callTexts: [Int32: CallTexts] = [:]
 
     /// Decides about requests; `nil` costs nothing, and requests are passed on before they are understood.
@@ -255,6 +258,7 @@ public final class Inspector {
         case .detecting: endDetection(session)
         case .opaque, .blind, .external: break
         }
+        endHold(session)
         endCalls(of: session, as: .unanswered, now: now)
         recorder.connectionClosed(side: session.side, connectionProtocol: session.connectionProtocol)
         sessions[Int(session.number)] = nil

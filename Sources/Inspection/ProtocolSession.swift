@@ -44,11 +44,18 @@ protocol ProtocolSession: AnyObject {
     /// A call that its caller had given up got no trailers in time; see ``Inspector/giveUp(_:_:as:now:)``.
     func trailersFailed(_ id: UInt64, _ context: InspectedBytes)
 
+    /// What is held back and may never be followed by more has waited long enough; see
+    /// ``Inspector/release(_:now:plan:)``.
+    func releaseHeld(_ context: InspectedBytes, _ plan: inout Plan)
+
     /// The connection has ended; its calls still open are ended as unanswered afterwards.
     func close(_ context: InspectedBytes)
 }
 
 extension ProtocolSession {
+    /// Nothing waits for a time.
+    func releaseHeld(_ context: InspectedBytes, _ plan: inout Plan) {}
+
     /// There are no trailers in the protocol.
     func trailersFailed(_ id: UInt64, _ context: InspectedBytes) {}
 

@@ -32,6 +32,8 @@ public final class Session {
     var decoder = Decoder.detecting
     /// What the connection was seen to speak.
     public internal(set) var connectionProtocol = ConnectionProtocol.silent
+    /// Until when requests are held back that more bytes may never follow; `nil` while none are.
+    var heldUntil: UInt64?
     /// The head of the connection's list in the call table.
     var firstCall: Int32 = -1
     /// The calls waiting for a reply.

@@ -87,6 +87,20 @@ extension Worker {
         settle(pair, direction)
     }
 
+    /// Lets sessions decide about requests that they have held back for long enough.
+    func releaseHeld(_ now: UInt64) {
+        inspector.beginReleases()
+        let nothing: [UInt8] = []
+        for pair in pairs {
+            guard let pair, pair.phase == .established else { continue }
+            plan.removeAll()
+            guard inspector.release(pair.session, now: now, plan: &plan) else { continue }
+            // SAFETY: the span is empty.
+            if !pair.up.carryOut(plan, unsafe nothing.span.bytes) { isOverrun = true }
+            finishPassing(pair, .toUpstream)
+        }
+    }
+
     // MARK: Ends
 
     /// The source of a direction has said its last: what is held is decided, and then the sink is told.

@@ -123,12 +123,14 @@ final class Worker {
     }
 
     private var needsTicks: Bool {
-        inspector.needsTicks || !waitingPairs.isEmpty || drainDeadline != nil || isAcceptPaused || inspector.isDraining
+        inspector.needsTicks || inspector.holdsRequests || !waitingPairs.isEmpty || drainDeadline != nil
+            || isAcceptPaused || inspector.isDraining
     }
 
     private func tick(_ now: UInt64) {
         nextTick = now + (needsShortTicks ? Self.shortTickNanoseconds : Self.tickNanoseconds)
         inspector.tick(now: now)
+        if inspector.isReleaseDue(now: now) { releaseHeld(now) }
         for slot in waitingPairs {
             guard let pair = pairs[slot], now >= pair.deadline || pair.phase == .aborting else { continue }
             switch pair.phase {

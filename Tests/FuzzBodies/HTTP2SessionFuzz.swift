@@ -11,7 +11,7 @@ internal import Wire
 /// The first byte seeds the chunking, the second says who watches and how the connection begins. Then come steps: a byte
 /// with the direction in its highest bit and a length below it, and so many bytes; or, without a length, a tick. Facts
 /// must not depend on the pieces. Where requests are refused, what reaches either peer is whole frames with blocks that
-/// can be decoded, whatever comes; ticks start and undo drains there, if the seed is even.
+/// can be decoded, whatever comes; ticks start and undo drains there, if the seed is even, and release what waits.
 ///
 /// - Parameter bytes: Any bytes.
 public func fuzzHTTP2Session(_ bytes: UnsafeRawBufferPointer) {
@@ -134,6 +134,17 @@ private final class HTTP2Stand: CallObserver {
         inspector.tick(now: now)
     }
 
+    /// What has waited long enough is decided about; whether the bound of held bytes was kept.
+    func release(_ up: inout PlanModel, _ down: inout PlanModel) -> Bool {
+        plan.removeAll()
+        guard inspector.isReleaseDue(now: now) else { return true }
+        inspector.beginReleases()
+        guard inspector.release(session, now: now, plan: &plan) else { return true }
+        precondition(!inspector.holdsRequests, "what was released waits on")
+        down.addReplies(plan.reply)
+        return up.take([], plan)
+    }
+
     func receive(_ bytes: [UInt8], _ direction: Direction) {
         inspector.receive(session, bytes.span.bytes, direction, now: now, plan: &plan)
         precondition(inspector.callsInFlight <= Self.limits.maxCalls, "more calls than the bound")
@@ -245,6 +256,8 @@ private struct GovernedHTTP2Run {
             guard !isOver else { return }
             guard !bytes.isEmpty else {
                 stand.tick()
+                precondition(stand.release(&up, &down), "too much is held")
+                isOver = stand.plan.closes
                 guard drains != nil else { return }
                 drains?.change(stand)
                 down.addReplies(stand.plan.reply)

@@ -109,6 +109,10 @@ extension MetricsSnapshot {
         Dictionary(uniqueKeysWithValues: events.filter { $0.side == side && $0.count > 0 }.map { ($0.event, $0.count) })
     }
 
+    func partial(_ reason: PartialVerdictReason) -> UInt64 {
+        partialVerdicts.first { $0.reason == reason }?.count ?? 0
+    }
+
     func report(_ method: String, side: Side = .provider) -> OperationReport? {
         operations.first { $0.operation.method == method && $0.side == side }
     }

@@ -278,6 +278,31 @@ final class GovernedHTTP2 {
         deliver()
     }
 
+    /// So long nothing more has come that what is held back is released.
+    func release(now: UInt64) {
+        let inspector = governed.bench.inspector
+        guard inspector.isReleaseDue(now: now) else { return }
+        inspector.beginReleases()
+        governed.bench.plan.removeAll()
+        guard inspector.release(session, now: now, plan: &governed.bench.plan) else { return }
+        carryOutUp()
+    }
+
+    /// The client says no more.
+    func endUp() {
+        governed.bench.plan.removeAll()
+        governed.bench.inspector.ended(session, .toUpstream, now: 1000, plan: &governed.bench.plan)
+        carryOutUp()
+    }
+
+    private func carryOutUp() {
+        let isWithin = governed.up.take([], governed.bench.plan)
+        #expect(isWithin)
+        governed.down.addReplies(governed.bench.plan.reply)
+        isClosed = isClosed || governed.bench.plan.closes
+        deliver()
+    }
+
     /// Only drains decide about requests.
     func decidesByDrains() {
         governed.bench.inspector.governor = nil

@@ -13,7 +13,7 @@ import Testing
         _ = http2.server.reply(1)
         _ = http2.server.head(1, [("grpc-status", "14")], end: true)
         for id: UInt32 in [3, 5, 7, 9] { http2.up(http2.client.call(id)) }
-        for byte in http2.server.reply(3) { http2.down([byte]) }
+        http2.down(http2.server.reply(3))
         http2.down(http2.server.reply(5, "13"))
         http2.down(http2.server.head(7, [("grpc-status", "14")], end: true))
         http2.down(H2.headers(9, http2.server.encoder.block([(":status", "503")]), end: true))

@@ -1,0 +1,139 @@
+internal import HTTP2
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// The headers of a generic call that wait for the message which names the call's method.
+///
+/// Nothing behind the headers is read meanwhile: what is kept here is a copy of what the relay holds.
+final class GenericHold {
+    /// The request's headers.
+    let headers: HeaderTextsBox
+    /// What came behind the header block; at most ``HTTP2Session/maxHeldBytes`` with it.
+    var bytes: [UInt8] = []
+    /// Looks for the message in them.
+    var message: FirstMessage
+
+    init(_ headers: HeaderTextsBox, streamID: UInt32) {
+        self.headers = headers
+        message = FirstMessage(streamID: streamID)
+    }
+}
+
+/// Looks ahead, in frames that are not read yet, for the method that a stream's first message names.
+///
+/// Bytes may come in pieces of any size; each is looked at once. It keeps the message's beginning, which its owner
+/// bounds by giving it no more bytes than that.
+struct FirstMessage {
+    private let streamID: UInt32
+    /// The bytes of a frame's header that has begun.
+    private var header: [UInt8] = []
+    private var frame: HTTP2FrameHeader?
+    /// How many bytes of the frame's payload are to come, and how many of its content.
+    private var payloadLeft = 0
+    private var contentLeft = 0
+    /// Whether the padding's length is to come.
+    private var isPaddingDue = false
+    private var reader = GRPCMessageReader()
+    private var search = MethodSearch()
+    /// Whether no more bytes will tell more.
+    private(set) var isOver = false
+    /// The method; `nil` while it is not found.
+    private(set) var method: [UInt8]?
+    /// Whether the message is compressed.
+    private(set) var isCompressed = false
+
+    init(streamID: UInt32) { self.streamID = streamID }
+
+    /// Takes more of what follows the header block.
+    mutating func take(_ bytes: RawSpan) {
+        var at = 0
+        while at < bytes.byteCount, !isOver {
+            guard let frame else {
+                let count = min(HTTP2FrameHeader.byteCount - header.count, bytes.byteCount - at)
+                header += bytes.extracting(at..<at + count).array
+                at += count
+                if header.count == HTTP2FrameHeader.byteCount { begin() }
+                continue
+            }
+            let count = min(payloadLeft, bytes.byteCount - at)
+            if isOurData(frame) { take(content: bytes.extracting(at..<at + count)) }
+            at += count
+            payloadLeft -= count
+            if payloadLeft == 0 { end(frame) }
+        }
+    }
+
+    private func isOurData(_ frame: HTTP2FrameHeader) -> Bool {
+        frame.type == HTTP2FrameType.data && frame.streamID == streamID
+    }
+
+    private mutating func begin() {
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        let frame = HTTP2FrameHeader(unsafe header.span.bytes, at: 0)
+        header = []
+        self.frame = frame
+        payloadLeft = Int(frame.payloadBytes)
+        contentLeft = payloadLeft
+        isPaddingDue = frame.has(HTTP2Flag.padded)
+        if payloadLeft == 0 { end(frame) }
+    }
+
+    private mutating func end(_ frame: HTTP2FrameHeader) {
+        self.frame = nil
+        guard frame.streamID == streamID else { return }
+        switch frame.type {
+        case HTTP2FrameType.data, HTTP2FrameType.headers: if frame.has(HTTP2Flag.endStream) { isOver = true }
+        case HTTP2FrameType.resetStream: isOver = true
+        default: break
+        }
+    }
+
+    /// Bytes of a DATA frame's payload.
+    private mutating func take(content piece: RawSpan) {
+        var piece = piece
+        if isPaddingDue, piece.byteCount > 0 {
+            isPaddingDue = false
+            contentLeft = max(0, payloadLeft - 1 - Int(piece.byte(at: 0)))
+            piece = piece.extracting(1..<piece.byteCount)
+        }
+        piece = piece.extracting(first: contentLeft)
+        contentLeft -= piece.byteCount
+        var at = 0
+        while !isOver, let part = reader.next(piece, &at) {
+            isCompressed = part.isCompressed
+            guard !part.isCompressed else {
+                isOver = true
+                return
+            }
+            method = search.take(piece.slice(part.payload), isEnd: part.isEnd)
+            isOver = part.isEnd || method != nil
+        }
+        if reader.isDamaged { isOver = true }
+    }
+}
+
+/// Looks for a generic call's method in its message as that comes.
+struct MethodSearch {
+    /// The message's beginning.
+    private(set) var bytes: [UInt8] = []
+    /// With so many bytes it is looked for again.
+    private var nextBytes = 0
+
+    /// Takes more of the message.
+    ///
+    /// - Parameters:
+    ///   - piece: What comes next.
+    ///   - isEnd: Whether that is the last of it.
+    /// - Returns: The method, once it is there.
+    mutating func take(_ piece: RawSpan, isEnd: Bool) -> [UInt8]? {
+        bytes += piece.array
+        guard isEnd || bytes.count >= nextBytes else { return nil }
+        // Seldom, once there is much to look through.
+        nextBytes = bytes.count < 1024 ? 0 : bytes.count * 2
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        let message = unsafe bytes.span.bytes
+        guard let method = TripleRequestWrapper(message)?.genericMethod(in: message) else { return nil }
+        return message.slice(method).array
+    }
+}
