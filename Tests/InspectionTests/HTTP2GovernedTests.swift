@@ -26,6 +26,10 @@ private struct RandomTalk: ~Copyable {
         ends = GovernedHTTP2(watching)
         ends.client.countsCredit = true
         ends.greet()
+        // DATA may come in frames larger than a read.
+        ends.server.maxFrameBytes = 1 << 17
+        ends.downQueue += H2.settings([(5, 1 << 17)])
+        ends.server.sent(tableSize: nil)
     }
 
     mutating func chance(_ one: Int) -> Bool { Int.random(in: 0..<one, using: &random) == 0 }
@@ -47,7 +51,10 @@ private struct RandomTalk: ~Copyable {
         ends.upQueue += ends.fromClient.request(id, "/com.x.Shop/\(method)", fields, end: isEmpty, piece: piece)
         if !isEmpty {
             sending[id] = H2.message(
-                [UInt8](repeating: UInt8(id & 255), count: Int.random(in: 0..<600, using: &random))
+                [UInt8](
+                    repeating: UInt8(id & 255),
+                    count: Int.random(in: 0..<(chance(25) ? 200_000 : 600), using: &random)
+                )
             )
         }
     }
@@ -79,13 +86,16 @@ private struct RandomTalk: ~Copyable {
             cancelled.insert(id)
             return
         }
-        let count = Int.random(in: 0...rest.count, using: &random)
+        let room = max(0, ends.client.sendWindow - 60)
+        let count = min(Int.random(in: 0...rest.count, using: &random), rest.count > 1000 ? room : rest.count)
         let padding = chance(3) ? Int.random(in: 0..<50, using: &random) : 0
         guard ends.client.sendWindow >= count + padding + 1 else { return }
         let isEnd = count == rest.count
         let piece = Array(rest.prefix(count))
-        let frame = padding > 0 ? H2.padded(id, piece, padding, end: isEnd) : H2.data(id, piece, end: isEnd)
-        ends.client.sendWindow -= frame.count - 9
+        let most: UInt32 = chance(2) ? 1 << 17 : 16_384
+        let frame =
+            padding > 0 ? H2.padded(id, piece, padding, end: isEnd) : H2.data(id, piece, end: isEnd, piece: most)
+        ends.client.sendWindow -= count + (padding > 0 ? padding + 1 : 0)
         ends.upQueue += frame
         if chance(8) { ends.upQueue += H2.update(id, 100) + H2.frame(2, 0, id, [0, 0, 0, 0, 1]) }
         sending[id] = isEnd ? nil : Array(rest.dropFirst(count))
@@ -146,7 +156,7 @@ private struct RandomTalk: ~Copyable {
     }
 
     mutating func move() {
-        let most = [1, 9, 30, 300, 5000].randomElement(using: &random) ?? 1
+        let most = [1, 9, 30, 300, 5000, 70_000].randomElement(using: &random) ?? 1
         if chance(2) {
             ends.moveUp(Int.random(in: 1...most, using: &random))
         } else {
