@@ -38,6 +38,8 @@ final class HTTP1Session: ProtocolSession {
     var responses = Half()
     /// The direction of requests.
     let requestDirection: Direction
+    /// Which directions wait for a message's beginning; see HTTP1Session+Search.
+    var search = Search()
     /// Waiting requests, the oldest first.
     var exchanges: [Exchange] = []
     var firstExchange = 0
@@ -92,6 +94,9 @@ final class HTTP1Session: ProtocolSession {
     // MARK: Bytes
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
+        if search.isGoingOn, !isFollowed(direction, bytes, context) {
+            return plan.forwardAll(endsAtBoundary: false)
+        }
         if direction == requestDirection {
             receiveRequests(bytes, context, &plan)
         } else {
@@ -223,9 +228,7 @@ final class HTTP1Session: ProtocolSession {
         }
     }
 
-    func missed(_ count: UInt64, _ direction: Direction, _ context: InspectedBytes) {
-        context.inspector.goBlind(context.session, context.now)
-    }
+    func missed(_ count: UInt64, _ direction: Direction, _ context: InspectedBytes) { searchAgain(context) }
 
     func close(_ context: InspectedBytes) {
         abandonEvents(context)

@@ -131,9 +131,17 @@ extension Inspector {
     private func decideMidstream(_ session: Session, _ bytes: RawSpan, _ direction: Direction, _ now: UInt64) {
         var unused = Plan()
         let sight = Self.firstSight(of: bytes, direction)
-        if sight == .triple || (sight == .jsonrpc && RPCReader.beginsWithMessage(bytes)) {
+        if sight == .triple {
             session.isMidstream = false
             return decide(session, bytes, direction, now, &unused)
+        }
+        if sight == .jsonrpc, RPCReader.beginsWithMessage(bytes) {
+            become(JSONStreamSession(isJoined: true), session, direction, now)
+            return receive(session, bytes, direction, now: now, plan: &unused)
+        }
+        if let http = joinHTTP1(session, bytes, direction) {
+            become(http, session, direction, now)
+            return receive(session, bytes, direction, now: now, plan: &unused)
         }
         let next = Self.nextHeader(in: bytes, from: 0)
         if next.isWhole {

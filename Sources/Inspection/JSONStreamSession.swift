@@ -31,6 +31,10 @@ final class JSONStreamSession: ProtocolSession {
     private let down = Half()
     private var isIdentified = false
     private var replies: [UInt8] = []
+    /// Whether the connection's beginning was not seen, so that the first value may have been a body of HTTP/1.
+    private let isJoined: Bool
+
+    init(isJoined: Bool = false) { self.isJoined = isJoined }
 
     var isQuiet: Bool { !up.isMidway && !down.isMidway }
 
@@ -112,6 +116,7 @@ final class JSONStreamSession: ProtocolSession {
                 }
             }
         } catch {
+            if isJoined, context.inspector.joinHTTP1(insteadOf: self, bytes, direction, context) { return false }
             if isIdentified { context.inspector.recorder.decodeError(.jsonrpc, reason: error.label) }
             if half.dropsSpace { dropSpace(bytes.extracting(0..<at), &walk, &plan) }
             lose(bytes.byteCount - at, context)
@@ -347,8 +352,12 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     func missed(_ count: UInt64, _ direction: Direction, _ context: InspectedBytes) {
-        // Where a value begins cannot be told from inside one.
-        lose(0, context)
+        guard isIdentified else { return lose(0, context) }
+        // Where a value begins cannot be told from inside one: the connection is joined in the middle again.
+        close(context)
+        context.inspector.endCalls(of: context.session, as: .lost, now: context.now)
+        context.session.isMidstream = true
+        context.session.decoder = .detecting
     }
 
     func close(_ context: InspectedBytes) {
