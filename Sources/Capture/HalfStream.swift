@@ -12,6 +12,8 @@ struct HeldSegment {
     var time: UInt64
     /// The number of its packet.
     var packet: UInt64
+    /// Up to where its sender had received the other stream, if it says so.
+    var acknowledgment: UInt32?
 
     /// What it counts against the limits.
     var chargeBytes: Int { bytes.count + ReassemblyLimits.heldSegmentChargeBytes }
@@ -39,6 +41,14 @@ struct HalfStream {
     var finSeen = false
     /// Whether `acknowledged` says something.
     var hasAcknowledged = false
+    /// Whether a segment of this end's carried data.
+    var hasData = false
+    /// Whether what is kept waits for the other stream to come up to `gate`; see Reassembler+Gates.
+    var isGated = false
+    /// A sequence number of the other stream, with `isGated`.
+    var gate: UInt32 = 0
+    /// The number of the packet that began the wait, with `isGated`.
+    var gatePacket: UInt64 = 0
     /// Segments in a row that were too far from the stream.
     var strays: UInt8 = 0
     /// The sequence number of the next byte to be delivered.
@@ -102,8 +112,16 @@ struct HalfStream {
     ///   - payload: The captured bytes.
     ///   - time: When they were captured.
     ///   - packet: The number of their packet.
+    ///   - acknowledgment: Up to where their sender had received the other stream, if it says so.
     /// - Returns: How many of the bytes were kept already.
-    mutating func hold(sequence: UInt32, lengthBytes: Int, payload: RawSpan, time: UInt64, packet: UInt64) -> Int {
+    mutating func hold(
+        sequence: UInt32,
+        lengthBytes: Int,
+        payload: RawSpan,
+        time: UInt64,
+        packet: UInt64,
+        acknowledgment: UInt32?
+    ) -> Int {
         // Everything is counted from `next`, so that nothing wraps: what is held lies ahead of it.
         let base = Int(sequence &- next)
         let end = base + lengthBytes
@@ -130,7 +148,8 @@ struct HalfStream {
                 lengthBytes: UInt32(pieceEnd - cursor),
                 bytes: payload.extracting(from..<upTo).array,
                 time: time,
-                packet: packet
+                packet: packet,
+                acknowledgment: acknowledgment
             )
             heldCharge += piece.chargeBytes
             held.insert(piece, at: index)
@@ -140,11 +159,33 @@ struct HalfStream {
         return known
     }
 
+    /// Whether data that acknowledges `number` of this stream acknowledges bytes that have not come.
+    ///
+    /// A single one may be a FIN that was not captured, and without any data before the capture has one direction only.
+    ///
+    /// - Parameter number: A sequence number of this stream.
+    /// - Returns: Whether that data has to wait.
+    @inline(__always)
+    func lacks(_ number: UInt32) -> Bool {
+        let gap = distance(to: number)
+        return gap > 1 && gap <= ReassemblyLimits.nearBytes && state == .open && hasData
+    }
+
     /// Gives away the kept segments that follow on the stream without a gap, in order.
-    mutating func takeReady() -> [HeldSegment] {
+    ///
+    /// - Parameter other: The other end's stream; `nil` to take all. What acknowledges bytes that it lacks stays, and
+    ///   this stream is gated.
+    /// - Returns: The segments.
+    mutating func takeReady(_ other: HalfStream?) -> [HeldSegment] {
         var ready = 0
         var at = next
         while ready < held.count, held[ready].sequence == at {
+            if let number = held[ready].acknowledgment, let other, other.lacks(number) {
+                isGated = true
+                gate = number
+                gatePacket = held[ready].packet
+                break
+            }
             at &+= held[ready].lengthBytes
             heldCharge -= held[ready].chargeBytes
             ready += 1

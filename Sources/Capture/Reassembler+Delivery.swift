@@ -42,8 +42,12 @@ extension Reassembler {
     ///   - role: Whose stream.
     func deliverReady(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
+        guard !table.halves[own].isGated else { return table.setHolder(slot, true) }
         let before = table.halves[own].heldCharge
-        let ready = table.halves[own].takeReady()
+        // Of two streams one waits at most.
+        let isFree = table.halves[own ^ 1].isGated
+        let ready = table.halves[own].takeReady(isFree ? nil : table.halves[own ^ 1])
+        if table.halves[own].isGated { closeGate(slot, role) }
         heldBytes -= before - table.halves[own].heldCharge
         table.setHolder(slot, !(table.halves[own].held.isEmpty && table.halves[own ^ 1].held.isEmpty))
         for segment in ready {
@@ -54,13 +58,14 @@ extension Reassembler {
         }
     }
 
-    /// Passes over the gap in front of the first kept segment, and delivers what follows.
+    /// Passes over the gap in front of the first kept segment, or over what it waits for, and delivers what follows.
     ///
     /// - Parameters:
     ///   - slot: The connection.
     ///   - role: Whose stream.
     func giveUpHole(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
+        guard !table.halves[own].isGated else { return openGate(slot, role) }
         guard let first = table.halves[own].held.first else { return }
         skip(to: first.sequence, slot, role)
         deliverReady(slot, role)
@@ -90,6 +95,7 @@ extension Reassembler {
     func releaseAcknowledged(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         guard table.halves[own ^ 1].hasAcknowledged, table.halves[own].state == .open else { return }
+        guard !table.halves[own].isGated else { return }
         if table.halves[own].held.isEmpty, !table.halves[own].finSeen { return }
         let acknowledged = table.halves[own ^ 1].acknowledged
         while let first = table.halves[own].held.first {
@@ -119,6 +125,7 @@ extension Reassembler {
         // Data behind the FIN is none.
         heldBytes -= table.halves[own].heldCharge
         table.halves[own].dropHeld()
+        table.halves[own].isGated = false
         table.setHolder(slot, !table.halves[own ^ 1].held.isEmpty)
         consumer.ended(slot, from: role, time: now)
     }

@@ -24,8 +24,11 @@ extension Reassembler {
         if segment.flags.contains(.ack) {
             acknowledge(segment, slot, role)
         }
+        let peer = 2 * slot + Int(role.opposite.rawValue)
+        if table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
         if segment.declaredBytes > 0 {
             data(segment, at: sequence, payload, slot, role)
+            if table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
         } else if segment.flags.isDisjoint(with: [.syn, .fin]) {
             withoutData(sequence, own)
         }
@@ -130,6 +133,7 @@ extension Reassembler {
             return
         }
         table.halves[own].strays = 0
+        table.halves[own].hasData = true
         let known = max(-distance, 0)
         guard known < declared else {
             nothingNew(segment, declared, distance)
@@ -139,13 +143,15 @@ extension Reassembler {
         let captured = min(payload.byteCount, declared)
         let fresh = payload.extracting(min(known, captured)..<captured)
         if table.halves[own].isBehindHeld(distance) { counters.outOfOrderSegments &+= 1 }
-        if distance <= 0, firstHeldDistance(own) >= declared - known {
+        let isFree = !table.halves[own].isGated && !waits(segment, slot, role)
+        if distance <= 0, isFree, firstHeldDistance(own) >= declared - known {
             deliver(fresh, lengthBytes: declared - known, time: now, packet: counters.packets, slot, role)
             if !table.halves[own].held.isEmpty { deliverReady(slot, role) }
             endIfComplete(slot, role)
             return
         }
-        hold(fresh, lengthBytes: declared - known, at: sequence &+ UInt32(known), slot, role)
+        let number = segment.flags.contains(.ack) ? segment.acknowledgment : nil
+        hold(fresh, lengthBytes: declared - known, at: sequence &+ UInt32(known), acknowledging: number, slot, role)
     }
 
     /// Begins a stream at its first data when no handshake was seen.
@@ -207,7 +213,14 @@ extension Reassembler {
         return Int(first.sequence &- table.halves[own].next)
     }
 
-    private func hold(_ payload: RawSpan, lengthBytes: Int, at sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
+    private func hold(
+        _ payload: RawSpan,
+        lengthBytes: Int,
+        at sequence: UInt32,
+        acknowledging number: UInt32?,
+        _ slot: Int,
+        _ role: EndpointRole
+    ) {
         let own = 2 * slot + Int(role.rawValue)
         let before = table.halves[own].heldCharge
         let known = table.halves[own].hold(
@@ -215,7 +228,8 @@ extension Reassembler {
             lengthBytes: lengthBytes,
             payload: payload,
             time: now,
-            packet: counters.packets
+            packet: counters.packets,
+            acknowledgment: number
         )
         heldBytes += table.halves[own].heldCharge - before
         counters.retransmittedBytes &+= UInt64(known)

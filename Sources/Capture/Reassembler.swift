@@ -16,6 +16,9 @@ public final class Reassembler {
 
     let consumer: any StreamConsumer
     var table = FlowTable()
+    /// Streams that wait for the other one of their connection, the oldest first, from `firstGate` on.
+    var gates: [Gate] = []
+    var firstGate = 0
     /// The time of the last packet.
     var now: UInt64 = 0
 
@@ -43,6 +46,7 @@ public final class Reassembler {
         counters.packets &+= 1
         counters.bytes &+= UInt64(bytes.byteCount)
         now = time
+        if !gates.isEmpty { expireGates() }
         var decoder = PacketDecoder(bytes, originalLength: originalLength)
         var isTruncated = bytes.byteCount < originalLength
         switch decoder.decode(linkType) {

@@ -18,6 +18,14 @@ public struct ReassemblyLimits: Sendable {
     static let windowBytes = 1 << 30
     /// How many segments in a row must lie outside the window before the stream is taken up where they are.
     static let strayRun: UInt8 = 8
+    /// How long data waits for bytes that it acknowledges, by the capture's clock, in nanoseconds.
+    ///
+    /// Longer than a delayed acknowledgment, which usually shows that they are missing.
+    static let gateNanoseconds: UInt64 = 500_000_000
+    /// How long it waits, in packets of the capture.
+    static let gatePackets: UInt64 = 10_000
+    /// How many streams wait so at a time.
+    static let gates = 1024
     /// How near to the stream a reset, or a segment of an ended connection, must be to belong to it.
     static let nearBytes = 1 << 24
 

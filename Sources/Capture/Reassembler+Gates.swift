@@ -1,0 +1,119 @@
+internal import Wire
+
+/// Data that acknowledges bytes of the other end's which are not there.
+///
+/// The receiver had them, so the capture either lacks them or has them further on: packets of two interfaces, or of
+/// two files that were merged, come in the wrong order. A reply must not be delivered before the end of its request
+/// that is still to come, nor wait for one that never will. So it is kept, and delivered as soon as
+///
+/// - the bytes are there, or
+/// - a segment from behind them shows that they are missing: within one direction they would have come before it, or
+/// - half a second of the capture, or 10,000 packets, have passed, or 1,024 other streams wait, or the limits are
+///   passed.
+///
+/// What is missing then is a hole, of which the consumer hears before it gets the reply. Acknowledgments alone deliver
+/// nothing and make no hole, and what acknowledges a stream of which no data was captured does not wait: the capture
+/// has one direction only.
+extension Reassembler {
+    /// A stream that waits for the other one of its connection.
+    struct Gate: BitwiseCopyable {
+        var slot: Int32
+        var role: EndpointRole
+        /// The packet that began the wait; its number tells whether it is still the same.
+        var packet: UInt64
+        var time: UInt64
+    }
+
+    /// Whether data has to wait for bytes of the other stream.
+    ///
+    /// - Parameters:
+    ///   - segment: A segment of an open connection that carries data.
+    ///   - slot: The connection.
+    ///   - role: Who sent it.
+    /// - Returns: Whether it acknowledges bytes that have not come.
+    @inline(__always)
+    func waits(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) -> Bool {
+        let peer = 2 * slot + Int(role.opposite.rawValue)
+        guard segment.flags.contains(.ack) else { return false }
+        return table.halves[peer].lacks(segment.acknowledgment) && !table.halves[peer].isGated
+    }
+
+    /// Notes that a stream began to wait.
+    ///
+    /// - Parameters:
+    ///   - slot: The connection.
+    ///   - role: Whose stream.
+    func closeGate(_ slot: Int, _ role: EndpointRole) {
+        let half = table.halves[2 * slot + Int(role.rawValue)]
+        let time = half.held.first?.time ?? now
+        gates.append(Gate(slot: Int32(slot), role: role, packet: half.gatePacket, time: time))
+    }
+
+    /// Delivers what waited; what the other stream lacks of what it waited for is a hole.
+    ///
+    /// - Parameters:
+    ///   - slot: The connection.
+    ///   - role: Whose stream.
+    func openGate(_ slot: Int, _ role: EndpointRole) {
+        let own = 2 * slot + Int(role.rawValue)
+        let peer = 2 * slot + Int(role.opposite.rawValue)
+        guard table.halves[own].isGated else { return }
+        // Behind what comes free there may be more that waits, for bytes that are there meanwhile.
+        repeat {
+            table.halves[own].isGated = false
+            passOver(to: table.halves[own].gate, slot, role.opposite)
+            deliverReady(slot, role)
+            endIfComplete(slot, role)
+            releaseAcknowledged(slot, role)
+            deliverReady(slot, role.opposite)
+            endIfComplete(slot, role.opposite)
+        } while table.halves[own].isGated && table.halves[peer].distance(to: table.halves[own].gate) <= 0
+    }
+
+    /// Sees whether the other end's stream waits for a segment, or for what is before it.
+    ///
+    /// - Parameters:
+    ///   - sequence: The segment's sequence number.
+    ///   - slot: The connection.
+    ///   - role: Who sent it.
+    func openGate(behind sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
+        let peer = 2 * slot + Int(role.opposite.rawValue)
+        let own = 2 * slot + Int(role.rawValue)
+        while table.halves[peer].isGated {
+            let isBehind = Int32(bitPattern: sequence &- table.halves[peer].gate) >= 0
+            guard isBehind || table.halves[own].distance(to: table.halves[peer].gate) <= 0 else { return }
+            openGate(slot, role.opposite)
+        }
+    }
+
+    /// Ends waits that have lasted long enough.
+    func expireGates() {
+        while firstGate < gates.count {
+            let gate = gates[firstGate]
+            let isOld = now > gate.time && now - gate.time >= ReassemblyLimits.gateNanoseconds
+            let isFar = counters.packets - gate.packet >= ReassemblyLimits.gatePackets
+            guard isOld || isFar || gates.count - firstGate > ReassemblyLimits.gates else { break }
+            firstGate += 1
+            let slot = Int(gate.slot)
+            let half = table.halves[2 * slot + Int(gate.role.rawValue)]
+            guard half.isGated, half.gatePacket == gate.packet else { continue }
+            openGate(slot, gate.role)
+            closeIfEnded(slot)
+        }
+        guard firstGate == gates.count || firstGate > ReassemblyLimits.gates else { return }
+        gates.removeFirst(firstGate)
+        firstGate = 0
+    }
+
+    /// Delivers what is kept of a stream before `sequence`, with holes, and passes over the rest.
+    private func passOver(to sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
+        let own = 2 * slot + Int(role.rawValue)
+        while let first = table.halves[own].held.first, Int32(bitPattern: first.sequence &- sequence) < 0 {
+            giveUpHole(slot, role)
+        }
+        guard table.halves[own].state == .open else { return }
+        var end = table.halves[own].distance(to: sequence)
+        if table.halves[own].finSeen { end = min(end, table.halves[own].distance(to: table.halves[own].fin)) }
+        if end > 0 { skip(to: table.halves[own].next &+ UInt32(end), slot, role) }
+    }
+}
