@@ -66,8 +66,8 @@ struct DemoView {
         // Calls with streams of messages are timed apart.
         let times = report.duration.count > 0 ? report.duration : report.streams
         return DemoTable.Row(
-            interface: report.name,
-            method: report.operation.method,
+            interface: TerminalText.printable(report.name),
+            method: TerminalText.printable(report.operation.method),
             callProtocol: report.operation.callProtocol,
             callsPerSecond: elapsed > 0 ? Double(calls) / elapsed : nil,
             errorsPerSecond: elapsed > 0 ? Double(errors) / elapsed : nil,

@@ -161,7 +161,7 @@ struct DrainClient {
     }
 
     private static func drain(_ line: TapLine) -> String {
-        func field(_ name: String) -> String { line[name] ?? "" }
+        func field(_ name: String) -> String { TerminalText.printable(line[name] ?? "") }
         let method = field("method").isEmpty ? "" : "." + field("method")
         let target = field("interface").isEmpty ? "the service" : field("interface") + method
         var text = "\(target): \(field("stage")) after \(field("age_seconds")) s"
@@ -174,7 +174,7 @@ struct DrainClient {
     }
 
     private static func connection(_ line: TapLine) -> String {
-        func field(_ name: String) -> String { line[name] ?? "" }
+        func field(_ name: String) -> String { TerminalText.printable(line[name] ?? "") }
         let consumer = field("consumer").isEmpty ? "" : " " + field("consumer")
         let signals = field("signals").isEmpty ? "told nothing" : field("signals")
         let late = field("late_calls") == "0" ? "" : ", still sends: \(field("late_calls")) calls"

@@ -33,7 +33,8 @@ enum SummaryTable {
     private static func row(_ report: OperationReport) -> [String] {
         let quantiles = [0.5, 0.9, 0.99].map { report.duration.quantile($0).map(duration) ?? "-" }
         let longest = report.duration.count > 0 ? duration(Double(report.duration.maxNanoseconds) / 1e9) : "-"
-        return [report.name, report.operation.method, String(report.calls), String(report.errors)] + quantiles
+        let names = [report.name, report.operation.method].map(TerminalText.printable)
+        return names + [String(report.calls), String(report.errors)] + quantiles
             + [longest, bytes(report.requestBytes), bytes(report.responseBytes)]
     }
 

@@ -65,10 +65,11 @@ struct TapView {
     /// A call's line; `nil` for what is no call.
     mutating func line(_ fields: TapLine) -> String? {
         if let dropped = fields["dropped"] {
-            return coloured("… \(Self.printable(dropped)) calls are missing here: they came too fast", .faint) + "\n"
+            let count = TerminalText.printable(dropped)
+            return coloured("… \(count) calls are missing here: they came too fast", .faint) + "\n"
         }
         guard let outcome = fields["outcome"] else { return nil }
-        func field(_ name: String) -> String { Self.printable(fields[name] ?? "") }
+        func field(_ name: String) -> String { TerminalText.printable(fields[name] ?? "") }
         let name = "\(field("interface")).\(field("method"))"
         let code = field("code")
         // «ok» says all there is to say about the code OK.
@@ -119,20 +120,5 @@ struct TapView {
 
     private static func padded(_ text: String, _ width: Int) -> String {
         text + String(repeating: " ", count: max(0, width - text.count))
-    }
-
-    /// The text without what a terminal would obey: names come from the wire.
-    private static func printable(_ text: String) -> String {
-        guard text.unicodeScalars.contains(where: isHarmful) else { return text }
-        var result = String.UnicodeScalarView()
-        for scalar in text.unicodeScalars { result.append(isHarmful(scalar) ? "?" : scalar) }
-        return String(result)
-    }
-
-    private static func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: true
-        default: false
-        }
     }
 }
