@@ -94,7 +94,11 @@ let package = Package(
             dependencies: ["Wire", "Calls", "Inspection", "Telemetry", "Policy", "CLinux"],
             swiftSettings: hot
         ),
-        .target(name: "Capture", dependencies: ["Wire", "Calls", "Inspection", "CPcap"], swiftSettings: hot),
+        .target(
+            name: "Capture",
+            dependencies: ["Wire", "Calls", "Inspection", "CPcap", "CLinux"],
+            swiftSettings: hot
+        ),
         .target(name: "Settings", dependencies: ["Calls", "Policy", "CYaml"], swiftSettings: house),
         .target(
             name: "Admin",
@@ -140,7 +144,7 @@ let package = Package(
             name: "weir",
             dependencies: [
                 "Wire", "Calls", "Dubbo", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings",
-                "Admin", "Export", "Demo",
+                "Admin", "Export", "Demo", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

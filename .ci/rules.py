@@ -29,7 +29,7 @@ ARROWS = {
         "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy",
     },
     "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "Policy", "CLinux", "Glibc", "Synchronization"},
-    "Capture": {"Wire", "Calls", "Inspection", "CPcap", "Glibc"},
+    "Capture": {"Wire", "Calls", "Inspection", "CPcap", "CLinux", "Glibc"},
     "Settings": {"Calls", "Policy", "CYaml", "Glibc"},
     "Demo": {
         "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux", "Glibc", "Synchronization",
@@ -47,7 +47,7 @@ ARROWS = {
     },
     "weir": {
         "Wire", "Calls", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings", "Admin", "Export",
-        "Demo", "ArgumentParser",
+        "Demo", "CLinux", "ArgumentParser",
         "Glibc", "Logging", "ServiceLifecycle", "Synchronization", "UnixSignals",
     },
 }

@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -271,3 +272,31 @@ int weir_start_thread(void *(*body)(void *), void *context) {
 }
 
 void weir_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
+
+FILE *weir_open_reader(ssize_t (*read)(void *context, char *to, size_t n), void *context) {
+  FILE *f = fopencookie(context, "rb", (cookie_io_functions_t){.read = read});
+  if (f) setvbuf(f, NULL, _IOFBF, 1 << 16);
+  return f;
+}
+
+static volatile int stop_event = -1;
+
+static void stop(int number) {
+  (void)number;
+  int kept = errno;
+  weir_eventfd_signal(stop_event);
+  errno = kept;
+}
+
+int weir_stop_on_signals(void) {
+  static const int numbers[] = {SIGINT, SIGTERM};
+  if (stop_event >= 0) return stop_event;
+  int event = weir_eventfd();
+  if (event < 0) return event;
+  stop_event = event;
+  for (int i = 0; i < 2; i++) {
+    struct sigaction old, new = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND};
+    if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(numbers[i], &new, NULL);
+  }
+  return event;
+}

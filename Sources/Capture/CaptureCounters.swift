@@ -26,6 +26,22 @@ public enum MalformedReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
+/// What is known by name, and not read.
+public enum UnsupportedKind: UInt8, BitwiseCopyable, CaseIterable, Sendable {
+    /// Tunnels of mobile networks, in UDP to port 2152.
+    case gtp
+    /// Messages of Linux' netlink sockets, which carry no network traffic.
+    case netlink
+
+    /// The name in reports.
+    public var label: StaticString {
+        switch self {
+        case .gtp: "GTP-U"
+        case .netlink: "Linux netlink"
+        }
+    }
+}
+
 /// What was met while reading a capture.
 public struct CaptureCounters: Sendable {
     /// Packets seen, whatever they were.
@@ -65,7 +81,13 @@ public struct CaptureCounters: Sendable {
     /// Open connections forgotten to make room for others.
     public internal(set) var evictedConnections: UInt64 = 0
 
+    /// Link types that are not read, in the order they came; the first eight.
+    public private(set) var unknownLinkTypes: [LinkType] = []
+
     private var malformedCounts: InlineArray<6, UInt64> = .init(repeating: 0)
+    private var unsupportedCounts: InlineArray<2, UInt64> = .init(repeating: 0)
+    /// Packets whose link type is not read.
+    public private(set) var ofUnknownLinkType: UInt64 = 0
 
     /// Nothing seen yet.
     public init() {}
@@ -81,5 +103,20 @@ public struct CaptureCounters: Sendable {
         MalformedReason.allCases.reduce(0) { $0 + malformed($1) }
     }
 
+    /// Packets that were not read because they are of `kind`.
+    ///
+    /// - Parameter kind: Any of them.
+    /// - Returns: How many.
+    public func unsupported(_ kind: UnsupportedKind) -> UInt64 { unsupportedCounts[Int(kind.rawValue)] }
+
     mutating func count(malformed reason: MalformedReason) { malformedCounts[Int(reason.rawValue)] &+= 1 }
+
+    mutating func count(unsupported kind: UnsupportedKind) { unsupportedCounts[Int(kind.rawValue)] &+= 1 }
+
+    /// Takes note of a packet whose link type is not read.
+    mutating func count(unknown linkType: LinkType) {
+        ofUnknownLinkType &+= 1
+        guard unknownLinkTypes.count < 8, !unknownLinkTypes.contains(linkType) else { return }
+        unknownLinkTypes.append(linkType)
+    }
 }

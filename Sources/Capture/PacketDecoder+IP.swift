@@ -77,25 +77,9 @@ extension PacketDecoder {
         case 17: return udp()
         case 4: return tunnel(.ipv4)
         case 41: return tunnel(.ipv6)
+        case 47: return gre()
         default: return .found(.nonTCP)
         }
-    }
-
-    private mutating func tunnel(_ inner: Layer) -> Layer {
-        tunnels += 1
-        return tunnels <= Self.maxTunnels ? inner : .found(.malformed(.nesting))
-    }
-
-    /// UDP is of interest only as VXLAN: to port 4789, or 8472, which Linux used before the port was assigned.
-    private mutating func udp() -> Layer {
-        guard has(4) else { return short(.linkHeader) }
-        let port = bytes.uint16(at: offset + 2)
-        guard port == 4789 || port == 8472 else { return .found(.nonTCP) }
-        guard has(16) else { return short(.linkHeader) }
-        // The I flag: there is a network identifier, as there must be.
-        guard bytes.byte(at: offset + 8) & 0x08 != 0 else { return .found(.nonTCP) }
-        offset += 16
-        return tunnel(.ethernet)
     }
 
     private func tcp(_ addresses: AddressPair) -> Layer {

@@ -6,12 +6,13 @@ internal import Wire
 /// not the captured bytes: what lies behind (Ethernet padding, trailers) is passed over, and what was cut off by the
 /// snap length is known to be missing. Checksums are not looked at: with offloading they are often wrong.
 ///
-/// Layouts: IEEE 802.3 and 802.1Q; RFC 791, 8200, 9293, 7348 (VXLAN), 2516 (PPPoE), 3032 (MPLS); libpcap's
-/// LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2.
+/// Layouts: IEEE 802.3 and 802.1Q; RFC 791, 8200, 9293, 3032 (MPLS), and what the other files of this type name;
+/// libpcap's LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2.
 struct PacketDecoder: ~Escapable {
     /// What comes next in the packet.
     enum Layer: BitwiseCopyable {
         case ethernet
+        case ppp
         case etherType(UInt16)
         /// IP of the version that its first byte says.
         case ip
@@ -54,6 +55,7 @@ struct PacketDecoder: ~Escapable {
         for _ in 0..<Self.maxLayers {
             switch layer {
             case .ethernet: layer = ethernet()
+            case .ppp: layer = ppp()
             case .etherType(let type): layer = payload(ofType: type)
             case .ip: layer = ip()
             case .ipv4: layer = ipv4()
@@ -77,11 +79,18 @@ struct PacketDecoder: ~Escapable {
         switch type.rawValue {
         case LinkType.ethernet.rawValue: return .ethernet
         case LinkType.null.rawValue, LinkType.loop.rawValue: return loopback()
-        case LinkType.linuxCooked.rawValue: return cooked(headerBytes: 16, typeAt: 14)
-        case LinkType.linuxCooked2.rawValue: return cooked(headerBytes: 20, typeAt: 0)
+        case LinkType.linuxCooked.rawValue: return cooked(headerBytes: 16, typeAt: 14, hardwareAt: 2)
+        case LinkType.linuxCooked2.rawValue: return cooked(headerBytes: 20, typeAt: 0, hardwareAt: 8)
         case LinkType.raw.rawValue, 14, 101: return .ip
         case LinkType.ipv4.rawValue: return .ipv4
         case LinkType.ipv6.rawValue: return .ipv6
+        case LinkType.ppp.rawValue: return .ppp
+        case LinkType.pppSerial.rawValue: return serial()
+        case LinkType.pppEthernet.rawValue: return pppoe()
+        case LinkType.pppWithDirection.rawValue: return behindDirection()
+        case LinkType.ciscoHDLC.rawValue: return ciscoHDLC()
+        case LinkType.nflog.rawValue: return nflog()
+        case LinkType.netlink.rawValue: return .found(.unsupported(.netlink))
         default: return .found(.malformed(.unknownLinkType))
         }
     }
@@ -92,8 +101,10 @@ struct PacketDecoder: ~Escapable {
         return .etherType(bytes.uint16(at: offset + 12))
     }
 
-    private mutating func cooked(headerBytes: Int, typeAt: Int) -> Layer {
+    private mutating func cooked(headerBytes: Int, typeAt: Int, hardwareAt: Int) -> Layer {
         guard has(headerBytes) else { return short(.linkHeader) }
+        // ARPHRD_NETLINK: what stands for the type is a family of netlink's.
+        guard bytes.uint16(at: offset + hardwareAt) != 824 else { return .found(.unsupported(.netlink)) }
         defer { offset += headerBytes }
         return .etherType(bytes.uint16(at: offset + typeAt))
     }
@@ -120,16 +131,6 @@ struct PacketDecoder: ~Escapable {
             return .etherType(bytes.uint16(at: offset + 2))
         case 0x8864: return pppoe()
         case 0x8847, 0x8848: return mpls(type)
-        default: return .found(.nonIP)
-        }
-    }
-
-    private mutating func pppoe() -> Layer {
-        guard has(8) else { return short(.linkHeader) }
-        defer { offset += 8 }
-        switch bytes.uint16(at: offset + 6) {
-        case 0x0021: return .ipv4
-        case 0x0057: return .ipv6
         default: return .found(.nonIP)
         }
     }

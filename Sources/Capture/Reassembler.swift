@@ -59,7 +59,12 @@ public final class Reassembler {
         case .nonTCP: counters.nonTCP &+= 1
         case .fragment: counters.fragments &+= 1
         case .headersCut: isTruncated = true
-        case .malformed(let reason): counters.count(malformed: reason)
+        case .unsupported(let kind):
+            counters.count(unsupported: kind)
+            if linkType == .netlink { counters.count(unknown: linkType) }
+        case .malformed(let reason):
+            counters.count(malformed: reason)
+            if reason == .unknownLinkType { counters.count(unknown: linkType) }
         }
         if isTruncated { counters.truncated &+= 1 }
     }
@@ -80,9 +85,8 @@ public final class Reassembler {
     ///   and the capture ended.
     public func read(_ file: inout CaptureFile) throws(CaptureError) {
         defer { finish() }
-        let linkType = file.linkType
         while let next = try file.next() {
-            packet(next.bytes, linkType: linkType, time: next.time, originalLength: next.originalLength)
+            packet(next.bytes, linkType: next.linkType, time: next.time, originalLength: next.originalLength)
         }
     }
 

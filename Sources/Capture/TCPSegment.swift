@@ -37,5 +37,7 @@ enum PacketVerdict: BitwiseCopyable {
     case fragment
     /// The snap length cut it before the end of its headers.
     case headersCut
+    /// Something that is known by name and not read.
+    case unsupported(UnsupportedKind)
     case malformed(MalformedReason)
 }

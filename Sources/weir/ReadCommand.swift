@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CLinux
 internal import Calls
 internal import Capture
 internal import Glibc
@@ -10,7 +11,10 @@ struct ReadCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "read",
         abstract: "Reads capture files (pcap, pcapng) and prints the calls in them.",
-        discussion: "A damaged or truncated file is read as far as it goes; then the exit code is 65."
+        discussion: """
+            A damaged or truncated file is read as far as it goes; then the exit code is 65. What comes through a pipe
+            may have no end: lines are printed as packets come, and SIGINT and SIGTERM end it as the end of a file does.
+            """
     )
 
     enum Form: String, ExpressibleByArgument, CaseIterable {
@@ -55,6 +59,7 @@ struct ReadCommand: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let reading = CaptureReading(
             form: output ?? (Output.isTerminal ? .summary : .calls),
+            stop: weir_stop_on_signals(),
             side: side.side,
             callTimeoutNanoseconds: UInt64(callTimeout * 1e9),
             redacted: redact.split(separator: ",").map(String.init)
@@ -62,12 +67,12 @@ struct ReadCommand: ParsableCommand {
         var worst: ExitCode?
         for file in files {
             do throws(CaptureError) {
-                try reading.read(file, filter: filter)
+                if try reading.read(file, filter: filter) == .unreadable { worst = Self.worse(worst, ExitStatus.data) }
             } catch {
                 Output.error(error.message)
                 worst = Self.worse(worst, Self.status(of: error))
             }
-            if reading.isReaderGone { break }
+            if reading.isOver { break }
         }
         reading.finish()
         if let worst { throw worst }
@@ -98,11 +103,23 @@ private final class CaptureReading {
     private let progress = Progress()
     private var messages: MessageLines?
     private var calls: CallLines?
-    private(set) var isReaderGone = false
+    private let stop: Int32
+    private var isReaderGone = false
+    private var isStopped = false
+    /// Whether nothing more is to be read: nobody takes it, or a signal came.
+    var isOver: Bool { isReaderGone || isStopped }
     private var remarks: [String] = []
 
-    init(form: ReadCommand.Form, side: Side, callTimeoutNanoseconds: UInt64, redacted: [String]) {
+    /// What a file turned out to be.
+    enum Result {
+        case read
+        /// All its packets are of link types that are not read.
+        case unreadable
+    }
+
+    init(form: ReadCommand.Form, stop: Int32, side: Side, callTimeoutNanoseconds: UInt64, redacted: [String]) {
         self.form = form
+        self.stop = stop
         self.side = side
         recorder = Recorder(labels: labels)
         inspector = Inspector(
@@ -127,25 +144,42 @@ private final class CaptureReading {
         }
     }
 
-    func read(_ path: String, filter: String) throws(CaptureError) {
-        var file = try CaptureFile(path: path, filter: filter)
+    func read(_ path: String, filter: String) throws(CaptureError) -> Result {
+        let waits = CaptureWaits(stop: stop) { [unowned self] in flush() }
+        var file = try CaptureFile(path: path, filter: filter, waits: waits)
         let reassembler = Reassembler(consumer: CaptureInspector(inspector: inspector, side: side))
         progress.begin(path)
         defer {
             reassembler.finish()
             progress.end()
             remarks += Self.remarks(reassembler.counters)
+            isStopped = file.isStopped
         }
-        let linkType = file.linkType
-        while !isReaderGone, let packet = try file.next() {
-            reassembler.packet(
-                packet.bytes,
-                linkType: linkType,
-                time: packet.time,
-                originalLength: packet.originalLength
-            )
-            progress.add(packet.bytes.byteCount)
+        do throws(CaptureError) {
+            while !isReaderGone, let packet = try file.next() {
+                reassembler.packet(
+                    packet.bytes,
+                    linkType: packet.linkType,
+                    time: packet.time,
+                    originalLength: packet.originalLength
+                )
+                progress.add(packet.bytes.byteCount)
+            }
+        } catch {
+            _ = note(path, reassembler, file.counts)
+            throw error
         }
+        return note(path, reassembler, file.counts)
+    }
+
+    /// Says on standard error what was not read.
+    private func note(_ path: String, _ reassembler: Reassembler, _ filter: FilterCounts) -> Result {
+        let name = path == "-" ? "standard input" : path
+        let notes = ReadNotes(name: name, counters: reassembler.counters, filter: filter)
+        if !isReaderGone {
+            for line in notes.lines { Output.error(line) }
+        }
+        return notes.isUnreadable ? .unreadable : .read
     }
 
     func flush() {

@@ -11,6 +11,20 @@ import TestSupport
     /// Linux cooked headers.
     static func sll(_ type: Int) -> [UInt8] { [0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0] + be16(type) }
     static func sll2(_ type: Int) -> [UInt8] { be16(type) + [0, 0, 0, 0, 0, 3, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0] }
+    static func gre(_ flags: Int, _ type: Int, _ payload: [UInt8]) -> [UInt8] {
+        ipv4(.client, .server, protocol: 47, be16(flags) + be16(type) + payload)
+    }
+    static func erspan3(kind: UInt8, isLong: Bool = false) -> [UInt8] {
+        [0x20, 7, 0, 9, 1, 2, 3, 4, 0, 0, 0x80 | kind << 2, isLong ? 1 : 0]
+            + [UInt8](repeating: 6, count: isLong ? 8 : 0)
+    }
+    /// The header, an attribute of 6 bytes (padded to 8), one of 8, and the packet.
+    static func nflog(_ family: UInt8, isBig: Bool, _ packet: [UInt8]) -> [UInt8] {
+        func half(_ value: Int) -> [UInt8] { isBig ? be16(value) : be16(value).reversed() }
+        return [family, 0, 0, 5] + half(6) + half(10) + [65, 0, 0, 0] + half(8) + half(5) + [0, 0, 0, 2]
+            + half(4 + packet.count) + half(9) + packet
+    }
+    static let longOptions = [UInt8](repeating: 4, count: 63 * 4)
 
     struct Case: CustomTestStringConvertible, Sendable {
         let name: String
@@ -77,6 +91,43 @@ import TestSupport
         Case("VXLAN", .ethernet, vxlan(ethernet(0x0800, packet4))),
         Case("VXLAN on Linux's port", .ethernet, vxlan(port: 8472, ethernet(0x8100, [0, 1] + be16(0x86dd) + packet6))),
         Case("VXLAN in VXLAN", .ethernet, vxlan(vxlan(ethernet(0x0800, packet4)))),
+        Case("VXLAN-GPE, Ethernet", .ethernet, inUDP(4790, [0x0c, 0, 0, 3, 0, 0, 7, 0] + ethernet(0x0800, packet4))),
+        Case("VXLAN-GPE, IPv6", .ethernet, inUDP(4790, [0x0c, 0, 0, 2, 0, 0, 7, 0] + packet6)),
+        Case("Geneve", .ethernet, inUDP(6081, [0, 0, 0x65, 0x58, 0, 0, 7, 0] + ethernet(0x0800, packet4))),
+        Case(
+            "Geneve with options",
+            .ethernet,
+            inUDP(
+                6081,
+                [3, 0x40, 0x86, 0xdd, 0, 0, 7, 0] + [1, 2, 0x80, 2] + [UInt8](repeating: 5, count: 8) + packet6
+            )
+        ),
+        Case("Geneve, most options", .ethernet, inUDP(6081, [0x3f, 0, 8, 0, 0, 0, 7, 0] + longOptions + packet4)),
+        Case("GRE", .raw, gre(0, 0x0800, packet4)),
+        Case("GRE with all fields", .raw, gre(0xb000, 0x86dd, [UInt8](repeating: 9, count: 12) + packet6)),
+        Case("GRE with a key", .raw, gre(0x2000, 0x0800, [0, 0, 0, 5] + packet4)),
+        Case("GRE in IPv6", .raw, ipv6(.client6, .server6, next: 47, [0, 0, 0x65, 0x58] + ethernet(packet4))),
+        Case("GRE with MPLS", .raw, gre(0, 0x8847, [0, 1, 1, 64] + packet4)),
+        Case("PPTP", .raw, gre(0x3081, 0x880b, [UInt8](repeating: 3, count: 12) + [0xff, 3, 0, 0x21] + packet4)),
+        Case("ERSPAN I", .raw, gre(0, 0x88be, ethernet(0x8100, [0, 1] + be16(0x0800) + packet4))),
+        Case("ERSPAN II", .raw, gre(0x1000, 0x88be, [0, 0, 0, 1] + [0x10, 5, 0, 9, 0, 0, 0, 1] + ethernet(packet4))),
+        Case("ERSPAN III", .raw, gre(0x1000, 0x22eb, [0, 0, 0, 1] + erspan3(kind: 0) + ethernet(0x86dd, packet6))),
+        Case(
+            "ERSPAN III of the platform's own, IP",
+            .raw,
+            gre(0x1000, 0x22eb, [0, 0, 0, 1] + erspan3(kind: 2, isLong: true) + packet4)
+        ),
+        Case("PPP", .ppp, be16(0x21) + packet4),
+        Case("PPP with address and control", .ppp, [0xff, 3] + be16(0x57) + packet6),
+        Case("PPP, compressed protocol field", .ppp, [0x21] + packet4),
+        Case("PPP with MPLS", .ppp, be16(0x281) + [0, 2, 1, 64] + packet6),
+        Case("PPP in HDLC", .pppSerial, [0xff, 3] + be16(0x21) + packet4),
+        Case("Cisco HDLC as PPP", .pppSerial, [0x0f, 0] + be16(0x0800) + packet4),
+        Case("Cisco HDLC", .ciscoHDLC, [0x8f, 0] + be16(0x86dd) + packet6),
+        Case("PPPoE alone", .pppEthernet, [0x11, 0, 0, 1] + be16(packet4.count + 2) + be16(0x21) + packet4),
+        Case("PPP with a direction", .pppWithDirection, [1, 0xff, 3] + be16(0x21) + packet4),
+        Case("NFLOG, little-endian", .nflog, nflog(2, isBig: false, packet4)),
+        Case("NFLOG, big-endian", .nflog, nflog(10, isBig: true, packet6)),
         Case("IPv4 in IPv4", .raw, ipv4(.client, .server, protocol: 4, packet4)),
         Case("IPv6 in IPv4", .raw, ipv4(.client, .server, protocol: 41, packet6)),
         Case("Ethernet padding", .ethernet, ethernet(0x0800, packet4 + [0, 0, 0, 0, 0, 0])),
@@ -124,6 +175,24 @@ import TestSupport
         }
     }
 
+    @Test("what is known and not supported is counted by its name")
+    func unsupported() {
+        let harness = Harness()
+        harness.reassembler.feed(inUDP(2152, [0x30, 0xff] + be16(Self.packet4.count) + be32(7) + Self.packet4))
+        harness.reassembler.feed([0, 4, 3, 0x38] + [UInt8](repeating: 0, count: 12) + Self.packet4, .linuxCooked)
+        harness.reassembler.feed([0, 0, 0, 0, 0, 0, 0, 3, 3, 0x38] + [UInt8](repeating: 0, count: 30), .linuxCooked2)
+        harness.reassembler.feed([UInt8](repeating: 0, count: 36), .netlink)
+        harness.reassembler.feed(Self.packet4, LinkType(rawValue: 147))
+        harness.reassembler.feed(Self.packet4, LinkType(rawValue: 147))
+        let counters = harness.reassembler.counters
+        #expect(counters.unsupported(.gtp) == 1 && counters.unsupported(.netlink) == 3 && harness.said() == [])
+        #expect(counters.ofUnknownLinkType == 3 && counters.malformedTotal == 2)
+        #expect(counters.unknownLinkTypes.map(\.name) == ["NETLINK (253)", "USER0 (147)"])
+        #expect(LinkType(rawValue: 9999).name == "9999")
+        for number in Int32(1000)..<1020 { harness.reassembler.feed([1], LinkType(rawValue: number)) }
+        #expect(harness.reassembler.counters.unknownLinkTypes.count == 8)
+    }
+
     @Test("what is not TCP is counted by kind")
     func otherKinds() {
         let harness = Harness()
@@ -131,14 +200,28 @@ import TestSupport
         reassembler.feed(ethernet(0x0806, [UInt8](repeating: 0, count: 28)))
         reassembler.feed(ethernet(46, [UInt8](repeating: 0, count: 46)))
         reassembler.feed([7, 0, 0, 0, 1, 2, 3, 4], .null)
-        #expect(reassembler.counters.nonIP == 3)
+        reassembler.feed([0xc0, 0x21, 1, 1, 0, 4], .ppp)
+        reassembler.feed([0x11, 9, 0, 0, 0, 0], .pppEthernet)
+        reassembler.feed(Self.nflog(7, isBig: false, Self.packet4), .nflog)
+        reassembler.feed([2, 0, 0, 0], .nflog)
+        reassembler.feed([2, 1, 0, 0], .nflog)
+        reassembler.feed(Self.gre(0x1000, 0x22eb, [0, 0, 0, 1] + Self.erspan3(kind: 5) + Self.packet4), .raw)
+        reassembler.feed(Self.gre(0x1000, 0x88be, [0, 0, 0, 1, 0x30, 0, 0, 0]), .raw)
+        reassembler.feed(Self.gre(0, 0, []), .raw)
+        reassembler.feed(inUDP(4790, [0x0c, 0, 0, 4, 0, 0, 7, 0] + Self.packet4))
+        #expect(reassembler.counters.nonIP == 12)
+        reassembler.feed(Self.gre(0x4000, 0x0800, Self.packet4), .raw)
+        reassembler.feed(Self.gre(2, 0x0800, Self.packet4), .raw)
+        reassembler.feed(inUDP(6081, [0x40, 0, 8, 0, 0, 0, 7, 0] + Self.packet4))
+        reassembler.feed(inUDP(4790, [0x04, 0, 0, 1, 0, 0, 7, 0] + Self.packet4))
+        #expect(reassembler.counters.nonTCP == 4)
         reassembler.feed(ethernet(0x0800, ipv4(.client, .server, protocol: 17, udp(port: 53, [1, 2, 3, 4]))))
         reassembler.feed(
             ethernet(0x0800, ipv4(.client, .server, protocol: 17, udp(port: 4789, [UInt8](repeating: 0, count: 40))))
         )
         reassembler.feed(ethernet(0x0800, ipv4(.client, .server, protocol: 1, [8, 0, 0, 0])))
         reassembler.feed(ethernet(0x86dd, ipv6(.client6, .server6, next: 58, [1, 2, 3, 4])))
-        #expect(reassembler.counters.nonTCP == 4)
+        #expect(reassembler.counters.nonTCP == 8)
         reassembler.feed(ethernet(0x0800, ipv4(.client, .server, fragment: 0x2000, Self.segment4)))
         reassembler.feed(ethernet(0x0800, ipv4(.client, .server, fragment: 0x0010, Self.segment4)))
         reassembler.feed(
@@ -156,6 +239,14 @@ import TestSupport
             (.linkHeader, .ethernet, ethernet(0x8100, [0])),
             (.linkHeader, .linuxCooked, [1, 2, 3]),
             (.linkHeader, .null, [1]),
+            (.linkHeader, .ppp, [0]),
+            (.linkHeader, .pppSerial, []),
+            (.linkHeader, .nflog, [2, 0, 0, 0, 3, 0, 1, 0]),
+            (.linkHeader, .nflog, [2, 0, 0, 0, 90, 0, 1, 0]),
+            (.linkHeader, .raw, gre(0x1000, 0x22eb, [0, 0, 0, 1, 0x20, 0])),
+            (.linkHeader, .ethernet, inUDP(6081, [0x3f, 0, 8, 0, 0, 0, 7, 0] + packet4)),
+            (.nesting, .nflog, [2, 0, 0, 0] + Array([[UInt8]](repeating: [4, 0, 1, 0], count: 70).joined())),
+            (.nesting, .raw, gre(0, 0x0800, gre(0, 0x0800, gre(0, 0x0800, gre(0, 0x0800, packet4))))),
             (.ipVersion, .raw, [0x50] + packet4.dropFirst()),
             (.ipVersion, .ipv4, packet6),
             (.ipVersion, .ipv6, packet4 + packet4),
@@ -198,7 +289,9 @@ import TestSupport
     @Test("seeded garbage behind every link type does no harm")
     func garbage() {
         var random = SeededRandom(seed: 11)
-        let links = [0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 999].map { LinkType(rawValue: $0) }
+        let links = [0, 1, 9, 12, 14, 50, 51, 101, 104, 108, 113, 204, 228, 229, 239, 253, 276, 999].map {
+            LinkType(rawValue: $0)
+        }
         let harness = Harness(
             limits: ReassemblyLimits(connections: 50, heldBytesPerConnection: 20_000, heldBytes: 50_000)
         )

@@ -76,9 +76,11 @@ func udp(port: Int, _ payload: [UInt8]) -> [UInt8] {
     be16(50_000) + be16(port) + be16(8 + payload.count) + [0, 0] + payload
 }
 
-func vxlan(port: Int = 4789, _ inner: [UInt8]) -> [UInt8] {
-    ethernet(0x0800, ipv4(.client, .server, protocol: 17, udp(port: port, [8, 0, 0, 0, 0, 0, 7, 0] + inner)))
+func inUDP(_ port: Int, _ payload: [UInt8]) -> [UInt8] {
+    ethernet(0x0800, ipv4(.client, .server, protocol: 17, udp(port: port, payload)))
 }
+
+func vxlan(port: Int = 4789, _ inner: [UInt8]) -> [UInt8] { inUDP(port, [8, 0, 0, 0, 0, 0, 7, 0] + inner) }
 
 extension Reassembler {
     /// Feeds one packet given as an array.

@@ -2,6 +2,8 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
 
 // An address and port: IPv4 in the low 32 bits of `low`, host byte order throughout.
 typedef struct {
@@ -79,3 +81,10 @@ int weir_duplicate(int fd);
 int weir_is_tcp_listener(int fd);
 // Sets what a descriptor from another process may lack.
 int weir_adopt_listener(int fd, int transparent);
+
+// A stream for a C library to read from, whose bytes come from `read` (0 at the end, -1 with errno on failure). Its end
+// does nothing to `context`.
+FILE *weir_open_reader(ssize_t (*read)(void *context, char *to, size_t n), void *context);
+// SIGINT and SIGTERM make the returned descriptor readable, once; the next of them ends the process as if nothing had
+// been set. One that is ignored stays so (nohup, a background job of a script).
+int weir_stop_on_signals(void);

@@ -1,0 +1,209 @@
+internal import CLinux
+internal import Glibc
+
+/// The bytes of a capture, from a descriptor or from memory, with a buffer from which they are read in order.
+///
+/// The buffer holds ``chunkBytes``, or as many as were asked for at once by ``fill(_:)``.
+@safe final class CaptureInput {
+    /// What is read at a time, in bytes.
+    static let chunkBytes = 1 << 18
+
+    private let descriptor: Int32
+    private let isOwned: Bool
+    private let waits: CaptureWaits
+    /// The bytes, when there is no descriptor, and how many of them come at a time.
+    private let contents: [UInt8]
+    private let pieceBytes: Int
+    private var contentsOffset = 0
+
+    private var buffer: UnsafeMutableRawPointer
+    private var capacity: Int
+    private var start = 0
+    private var end = 0
+    private var isAtEnd = false
+    /// How many bytes were consumed.
+    private(set) var position: UInt64 = 0
+    /// Whether reading was told to end.
+    private(set) var isStopped = false
+    /// Why reading failed, as `errno` says it; 0 if it did not.
+    private(set) var failure: Int32 = 0
+
+    /// The bytes of an open descriptor.
+    ///
+    /// - Parameters:
+    ///   - descriptor: Open for reading.
+    ///   - isOwned: Whether it is closed with this.
+    ///   - waits: Who is told before a read waits, and what ends it.
+    init(descriptor: Int32, isOwned: Bool, waits: CaptureWaits) {
+        self.descriptor = descriptor
+        self.isOwned = isOwned
+        self.waits = waits
+        contents = []
+        pieceBytes = 0
+        capacity = Self.chunkBytes
+        unsafe buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+    }
+
+    /// Bytes that are there.
+    ///
+    /// - Parameters:
+    ///   - contents: All of them.
+    ///   - pieceBytes: How many come at a time; at least one.
+    init(contents: [UInt8], pieceBytes: Int) {
+        descriptor = -1
+        isOwned = false
+        waits = CaptureWaits()
+        self.contents = contents
+        self.pieceBytes = max(pieceBytes, 1)
+        capacity = 64
+        unsafe buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
+    }
+
+    deinit {
+        unsafe buffer.deallocate()
+        if isOwned { close(descriptor) }
+    }
+
+    /// How many bytes are in the buffer.
+    var available: Int { end - start }
+
+    /// The first byte in the buffer; ``available`` bytes are there until the next call that reads.
+    var bytes: UnsafeRawPointer { unsafe UnsafeRawPointer(buffer + start) }
+
+    /// The 32 bits at `offset` in the buffer, in this machine's order; below ``available`` by at least 4.
+    func word(at offset: Int) -> UInt32 {
+        precondition(offset >= 0 && offset <= available - 4)
+        // SAFETY: checked above; the buffer's bytes from start to end were read into it.
+        return unsafe bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+    }
+
+    /// Reads until `count` bytes are in the buffer.
+    ///
+    /// - Parameter count: How many; the caller bounds it.
+    /// - Returns: Whether they are; not if the bytes end, fail or were told to end before.
+    func fill(_ count: Int) -> Bool {
+        if available >= count { return true }
+        makeRoom(for: count)
+        while available < count {
+            guard readMore() else { return false }
+        }
+        return true
+    }
+
+    /// Takes bytes out of the buffer.
+    ///
+    /// - Parameter count: At most ``available``.
+    func consume(_ count: Int) {
+        precondition(count >= 0 && count <= available)
+        start += count
+        position += UInt64(count)
+    }
+
+    /// Passes over bytes, whether they are in the buffer or not.
+    ///
+    /// - Parameter count: How many; nothing of them is kept.
+    /// - Returns: Whether there were as many.
+    func skip(_ count: Int) -> Bool {
+        var rest = count
+        while rest > 0 {
+            if available == 0 {
+                makeRoom(for: 1)
+                guard readMore() else { return false }
+            }
+            let step = min(rest, available)
+            consume(step)
+            rest -= step
+        }
+        return true
+    }
+
+    /// Copies bytes out of the buffer, reading when it is empty.
+    ///
+    /// - Parameters:
+    ///   - target: Where to.
+    ///   - count: At most as many.
+    /// - Returns: How many; 0 at the end, -1 when reading failed.
+    func take(_ target: UnsafeMutableRawPointer, _ count: Int) -> Int {
+        if available == 0 {
+            makeRoom(for: 1)
+            guard readMore() else { return failure == 0 ? 0 : -1 }
+        }
+        let taken = min(count, available)
+        // SAFETY: as many bytes are in the buffer, and the caller has room for `count`.
+        unsafe target.copyMemory(from: bytes, byteCount: taken)
+        consume(taken)
+        return taken
+    }
+
+    private func makeRoom(for count: Int) {
+        if start == end {
+            start = 0
+            end = 0
+        }
+        guard capacity - start < count else { return }
+        let held = available
+        if capacity >= count {
+            // SAFETY: both ranges lie in the buffer; they may overlap.
+            unsafe memmove(buffer, buffer + start, held)
+        } else {
+            let larger = max(count, min(2 * capacity, Self.chunkBytes))
+            let fresh = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 16)
+            // SAFETY: `held` bytes are in the old buffer, and the new one is larger.
+            unsafe fresh.copyMemory(from: bytes, byteCount: held)
+            unsafe buffer.deallocate()
+            unsafe buffer = fresh
+            capacity = larger
+        }
+        start = 0
+        end = held
+    }
+
+    /// Reads once into what is free of the buffer.
+    private func readMore() -> Bool {
+        guard !isAtEnd, !isStopped, failure == 0 else { return false }
+        let count = descriptor < 0 ? takePiece() : readDescriptor()
+        end += max(count, 0)
+        if count == 0 { isAtEnd = !isStopped }
+        return count > 0
+    }
+
+    private func takePiece() -> Int {
+        let count = min(pieceBytes, contents.count - contentsOffset, capacity - end)
+        // SAFETY: as many bytes are left of the contents, and free in the buffer.
+        unsafe contents.withUnsafeBytes {
+            guard let from = $0.baseAddress, count > 0 else { return }
+            unsafe (buffer + end).copyMemory(from: from + contentsOffset, byteCount: count)
+        }
+        contentsOffset += count
+        return count
+    }
+
+    private func readDescriptor() -> Int {
+        while true {
+            guard waitForBytes() else { return 0 }
+            // SAFETY: the rest of the buffer behind `end` is free.
+            let count = unsafe read(descriptor, buffer + end, capacity - end)
+            if count >= 0 { return count }
+            if errno == EINTR || errno == EAGAIN { continue }
+            failure = errno
+            return -1
+        }
+    }
+
+    /// Waits until a read will not; whether there is one to be made.
+    private func waitForBytes() -> Bool {
+        var timeout: Int32 = 0
+        while true {
+            switch weir_wait(descriptor, Int32(POLLIN), waits.stop, timeout) {
+            case 0:
+                waits.willWait()
+                timeout = -1
+            case 2:
+                isStopped = true
+                return false
+            // What poll(2) cannot wait for says so when it is read.
+            default: return true
+            }
+        }
+    }
+}

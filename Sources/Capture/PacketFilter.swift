@@ -1,0 +1,92 @@
+internal import CPcap
+
+/// A filter expression as tcpdump takes it, compiled for each link type it is asked about.
+@safe final class PacketFilter {
+    private let expression: String
+    /// The compiled filter by link type; `nil` for one that it says nothing about.
+    private var programs: [LinkType: bpf_program?] = unsafe [:]
+    /// What was asked last, as packets of one link type come in runs.
+    private var lastLinkType: LinkType?
+    private var lastProgram: bpf_program? = nil
+
+    /// A filter of which nothing is known yet.
+    ///
+    /// - Parameter expression: What tcpdump would be given.
+    init(_ expression: String) { self.expression = expression }
+
+    deinit {
+        for linkType in unsafe programs.keys {
+            guard var program = unsafe programs[linkType] ?? nil else { continue }
+            // SAFETY: each was made by pcap_compile, and is freed once.
+            unsafe pcap_freecode(&program)
+        }
+    }
+
+    /// Compiles the filter for a link type, unless that was done.
+    ///
+    /// - Parameters:
+    ///   - linkType: What packets begin with.
+    ///   - isOnly: Whether all packets of the file begin so.
+    /// - Throws: ``CaptureError/badFilter(_:)`` if it is no filter, or none for the only link type of the file. Of
+    ///   several link types those that it cannot be asked about have no packet that matches.
+    func prepare(_ linkType: LinkType, isOnly: Bool) throws(CaptureError) {
+        guard unsafe programs[linkType] == nil else { return }
+        var problem = ""
+        let program = unsafe Self.compile(expression, linkType, &problem)
+        if unsafe program == nil {
+            var other = ""
+            let control = unsafe isOnly ? nil : Self.compile(expression, .ethernet, &other)
+            guard var control = unsafe control else { throw .badFilter(problem) }
+            // SAFETY: made by pcap_compile, and freed once.
+            unsafe pcap_freecode(&control)
+        }
+        unsafe programs[linkType] = .some(program)
+    }
+
+    /// Whether the filter says anything about packets of a link type.
+    ///
+    /// - Parameter linkType: One that was prepared.
+    /// - Returns: Not if it could not be compiled for them.
+    func applies(to linkType: LinkType) -> Bool {
+        if lastLinkType != linkType {
+            lastLinkType = linkType
+            unsafe lastProgram = programs[linkType] ?? nil
+        }
+        return unsafe lastProgram != nil
+    }
+
+    /// Whether a packet passes.
+    ///
+    /// - Parameters:
+    ///   - bytes: What was captured of it.
+    ///   - originalLength: How long it was.
+    ///   - linkType: What it begins with; one that was prepared.
+    /// - Returns: Whether the filter lets it through.
+    func passes(_ bytes: UnsafeRawBufferPointer, originalLength: Int, _ linkType: LinkType) -> Bool {
+        guard applies(to: linkType), var program = unsafe lastProgram, let start = bytes.baseAddress else {
+            return false
+        }
+        var header = pcap_pkthdr()
+        header.caplen = UInt32(truncatingIfNeeded: bytes.count)
+        header.len = UInt32(truncatingIfNeeded: originalLength)
+        // SAFETY: the program was compiled by libpcap, which reads no further than `caplen` bytes.
+        return unsafe pcap_offline_filter(&program, &header, start.assumingMemoryBound(to: UInt8.self)) != 0
+    }
+
+    private static func compile(_ expression: String, _ linkType: LinkType, _ problem: inout String) -> bpf_program? {
+        // SAFETY: a handle without a file, closed below; nil when there is no memory.
+        guard let handle = unsafe pcap_open_dead(linkType.rawValue, 1 << 18) else {
+            problem = "out of memory"
+            return nil
+        }
+        defer { unsafe pcap_close(handle) }
+        var program = unsafe bpf_program()
+        // SAFETY: the handle is open; the program is its caller's to free.
+        guard unsafe pcap_compile(handle, &program, expression, 1, bpf_u_int32(PCAP_NETMASK_UNKNOWN)) == 0 else {
+            // SAFETY: pcap_geterr points into the open handle, at a terminated text.
+            problem = unsafe CaptureFile.firstLine(of: String(cString: pcap_geterr(handle)))
+            return nil
+        }
+        return unsafe program
+    }
+}

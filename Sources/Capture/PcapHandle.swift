@@ -1,0 +1,87 @@
+internal import CLinux
+internal import CPcap
+internal import Glibc
+
+/// A classic pcap file, read by libpcap from the bytes of a ``CaptureInput``.
+@safe struct PcapHandle: ~Copyable {
+    private let handle: OpaquePointer
+    /// libpcap's stream reads from it.
+    private let input: CaptureInput
+    /// What every packet begins with.
+    let linkType: LinkType
+
+    /// Reads the file's header.
+    ///
+    /// - Parameters:
+    ///   - input: The file's bytes.
+    ///   - name: What errors call it, with a colon behind; may be empty.
+    /// - Throws: ``CaptureError/notACapture(_:)``.
+    init(_ input: CaptureInput, name: String) throws(CaptureError) {
+        var errorBuffer = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
+        // SAFETY: the input outlives the stream: this value keeps it until libpcap has closed the stream.
+        let context = unsafe Unmanaged.passUnretained(input).toOpaque()
+        let stream = unsafe weir_open_reader(
+            { context, target, count in
+                guard let context = unsafe context, let target = unsafe target else { return -1 }
+                let input = unsafe Unmanaged<CaptureInput>.fromOpaque(context).takeUnretainedValue()
+                let taken = unsafe input.take(UnsafeMutableRawPointer(target), count)
+                if taken < 0 { errno = input.failure }
+                return taken
+            },
+            context
+        )
+        guard let stream = unsafe stream else { throw .notACapture(name + CaptureFile.text(of: errno)) }
+        let precision = UInt32(PCAP_TSTAMP_PRECISION_NANO)
+        // SAFETY: the stream is open, the buffer has the size that libpcap asks for.
+        let opened = unsafe pcap_fopen_offline_with_tstamp_precision(stream, precision, &errorBuffer)
+        guard let opened = unsafe opened else {
+            // SAFETY: libpcap leaves a stream that it refused to its owner.
+            unsafe fclose(stream)
+            let text = errorBuffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+            throw .notACapture(name + CaptureFile.firstLine(of: String(decoding: text, as: UTF8.self)))
+        }
+        unsafe handle = opened
+        self.input = input
+        // SAFETY: the handle is open.
+        linkType = unsafe LinkType(rawValue: pcap_datalink(opened))
+    }
+
+    deinit {
+        // SAFETY: the only owner of the handle gives it back, and with it the stream.
+        unsafe pcap_close(handle)
+    }
+
+    /// Reads the next packet.
+    ///
+    /// - Returns: The packet, whose bytes stay until the next call; `nil` at the end.
+    /// - Throws: ``CaptureError/broken(_:)`` where the structure breaks; there is nothing to be read after it.
+    func next() throws(CaptureError) -> PacketPlace? {
+        var header: UnsafeMutablePointer<pcap_pkthdr>?
+        var data: UnsafePointer<UInt8>?
+        // SAFETY: the handle is open; both pointers are set when the answer is 1.
+        let answer = unsafe pcap_next_ex(handle, &header, &data)
+        guard answer == 1, let found = unsafe header, let start = unsafe data else {
+            if answer == PCAP_ERROR_BREAK || answer == 0 || input.isStopped { return nil }
+            // SAFETY: pcap_geterr points into the open handle, at a terminated text.
+            throw unsafe .broken(CaptureFile.firstLine(of: String(cString: pcap_geterr(handle))))
+        }
+        let facts = unsafe found.pointee
+        return unsafe PacketPlace(
+            start: UnsafeRawPointer(start),
+            capturedLength: Int(facts.caplen),
+            originalLength: Int(facts.len),
+            time: Self.nanoseconds(seconds: facts.ts.tv_sec, fraction: facts.ts.tv_usec),
+            linkType: linkType
+        )
+    }
+
+    /// One number of a time stamp, without overflow whatever a broken file says.
+    ///
+    /// libpcap gives the 32-bit seconds of pcap files a sign; they have none.
+    private static func nanoseconds(seconds: Int, fraction: Int) -> UInt64 {
+        let unsigned = seconds < 0 && seconds >= Int(Int32.min) ? seconds + (1 << 32) : seconds
+        let (product, overflow) = UInt64(max(unsigned, 0)).multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, carry) = product.addingReportingOverflow(UInt64(max(fraction, 0)))
+        return overflow || carry ? .max : sum
+    }
+}
