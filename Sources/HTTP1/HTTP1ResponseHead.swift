@@ -94,8 +94,10 @@ public struct HTTP1ResponseHead: Sendable {
     }
 }
 
-/// The lines that a drain inserts into a head.
+/// What is put between and into responses.
 public enum HTTP1Lines {
+    /// The interim response that tells a client to send its body (RFC 9110 §15.2.1).
+    public static let goOn = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
     /// `Connection: close` with its CR LF, to be inserted behind a response's first line.
     public static let connectionClose = Array("Connection: close\r\n".utf8)
 }

@@ -73,7 +73,7 @@ final class EventStream {
         if !isBegun {
             isBegun = true
             eventStart = now
-            rpc.beginBody()
+            rpc.beginBody(at: .responses)
         }
         rpc.readBody(piece)
         // One that does not fit is no endpoint's.

@@ -33,6 +33,12 @@ extension HTTP1Session {
         var isRefused = false
         /// Whether that answer may go.
         var isReplyDue = false
+        /// Whether the client is to be told to send the body.
+        var isContinueDue = false
+        /// Whether it has been told, so that upstream's own word is left out.
+        var swallowsContinue = false
+        /// What stands for its path among ``RPCPaths``; 0 without a body.
+        var pathKey: UInt64 = 0
         /// What few requests have.
         var details: Details?
     }
@@ -47,6 +53,8 @@ extension HTTP1Session {
         var eventsTarget: [UInt8]?
         /// The numbers of calls whose replies come on another connection; see ``CorrelationTable``.
         var correlated: [UInt64] = []
+        /// What a body was sent to that is no JSON-RPC, and when; see HTTP1Session+Unparsed.
+        var unparsed: UnparsedRequest?
         /// For an observer of messages.
         var observed: ObservedStreamHalf?
         /// The header table that the client allows, of a request that asks for HTTP/2.
@@ -138,6 +146,7 @@ extension HTTP1Session {
     /// the rest of a refused request would be another request to upstream.
     func failRequests(_ label: StaticString, _ context: InspectedBytes) {
         count(label, context)
+        dropEarly(context)
         if judgement == .refused {
             requestReading = .drop
             closeAfterReply()

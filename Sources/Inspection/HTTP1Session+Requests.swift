@@ -2,6 +2,7 @@ internal import Calls
 internal import HTTP1
 internal import HTTP2
 internal import JSONRPC
+internal import Policy
 internal import Telemetry
 internal import Triple
 internal import Wire
@@ -44,7 +45,7 @@ struct RequestSink: HTTP1Sink, ~Copyable {
     mutating func headEnded(_ head: HTTP1Head) { session.requestHead(head, context) }
 
     mutating func body(_ piece: RawSpan) {
-        if session.current.kind != .triple { session.requestBody(piece) }
+        if session.current.kind != .triple { session.requestBody(piece, context) }
     }
 
     mutating func messageEnded() {}
@@ -67,18 +68,34 @@ extension HTTP1Session {
             traceNames: inspector.wantsTraces ? inspector.traceNames : nil,
             limitNames: inspector.wantsLimitedHeaders ? inspector.limitNames : nil
         )
-        box.texts.take(TripleHeaderName.path.rawValue, target)
+        if HTTP1Target.mayDiffer(target) {
+            let plain = HTTP1Target.plain(target)
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            box.texts.take(TripleHeaderName.path.rawValue, unsafe plain.span.bytes)
+        } else {
+            box.texts.take(TripleHeaderName.path.rawValue, target)
+        }
         requests.headers = box
+        requests.coding = .identity
+        requests.isUnreadable = false
+        requests.isJSON = false
+        passed = nil
+        isPathConfigured = false
     }
 
     func requestHeader(_ id: UInt8, _ name: RawSpan, _ value: RawSpan) {
         guard let box = requests.headers else { return }
         let field = HeaderField(nameID: id, name: name, value: value)
         box.texts.field(field)
-        if id == TripleHeaderName.http2Settings.rawValue { takeSettings(value) }
-        if id == TripleHeaderName.mcpSession.rawValue { takeMCPSession(value) }
-        if id == TripleHeaderName.accept.rawValue, current.method == .get, EventStreamReader.isAccepted(value) {
-            wantsEvents = true
+        switch id {
+        case TripleHeaderName.http2Settings.rawValue: takeSettings(value)
+        case TripleHeaderName.mcpSession.rawValue: takeMCPSession(value)
+        case TripleHeaderName.accept.rawValue where current.method == .get:
+            if EventStreamReader.isAccepted(value) { wantsEvents = true }
+        case TripleHeaderName.contentEncoding.rawValue:
+            requests.coding = requests.coding.followed(by: ContentCoding(value))
+        case TripleHeaderName.contentType.rawValue: requests.isJSON = value.namesJSON
+        default: break
         }
     }
 
@@ -92,14 +109,55 @@ extension HTTP1Session {
         } else if wantsEvents {
             noteEventsWanted(box.texts)
         } else if head.body != .none {
-            let rpc = context.inspector.takeRPCReader()
-            rpc.beginBody()
-            requests.rpc = rpc
+            openBody(box.texts, head, context)
         }
         enqueue()
     }
 
-    func requestBody(_ piece: RawSpan) { requests.rpc?.readBody(piece) }
+    /// A body begins that may be JSON-RPC.
+    private func openBody(_ headers: borrowing HeaderTexts, _ head: HTTP1Head, _ context: InspectedBytes) {
+        let inspector = context.inspector
+        let target = headers.texts.bytes.slice(headers.request.path)
+        let path = target.extracting(first: target.firstIndex(of: 0x3f) ?? target.byteCount)
+        current.pathKey = RPCPaths.key(Self.interface(path), context.session.connection?.serverEnd)
+        isPathConfigured = !inspector.limits.jsonrpcPaths.isEmpty && inspector.limits.jsonrpcPaths.matches(path)
+        let rpc = inspector.takeRPCReader()
+        rpc.beginBody(at: isPathConfigured ? .messages : .anywhere)
+        requests.rpc = rpc
+        if head.flags.contains(.isTransferCoded) { requests.coding = .other }
+        guard requests.coding != .identity else { return }
+        guard requests.coding.isReadable else {
+            requests.isUnreadable = true
+            return
+        }
+        let inflater = inspector.takeInflater()
+        requests.inflater = inflater
+        if (try? inflater.begin(requests.coding, limitBytes: Self.maxInflatedBytes)) == nil {
+            becomeUnreadable(context)
+        }
+    }
+
+    func requestBody(_ piece: RawSpan, _ context: InspectedBytes) {
+        guard let rpc = requests.rpc, !requests.isUnreadable else { return }
+        if let inflater = requests.inflater {
+            do throws(InflateError) {
+                try inflater.read(piece) { rpc.readBody($0) }
+            } catch {
+                becomeUnreadable(context)
+            }
+        } else {
+            rpc.readBody(piece)
+        }
+        // Once nothing decides about it any more, what is not remembered is counted as it comes.
+        if judgement != .held, early == nil, rpc.surplus > rpc.countedSurplus { countSurplus(rpc, nil, context) }
+    }
+
+    /// Nothing further is read of the body.
+    private func becomeUnreadable(_ context: InspectedBytes) {
+        requests.isUnreadable = true
+        if let inflater = requests.inflater { context.inspector.giveBack(inflater) }
+        requests.inflater = nil
+    }
 
     /// A request is complete.
     func finishRequest(_ context: InspectedBytes) {
@@ -107,11 +165,15 @@ extension HTTP1Session {
         current.isComplete = true
         current.isReplyDue = current.isRefused
         if let rpc = requests.rpc, current.kind == .other {
-            let role = rpc.finishBody()
+            var role = rpc.finishBody()
+            // What was read of a body whose rest cannot be is all there is.
+            if role == .neither, requests.isUnreadable, rpc.isCallSoFar { role = .request }
             switch role {
             case .request, .notification: takeCalls(rpc, context)
-            case .response: takeReplies(rpc, context)
-            case .neither: break
+            case .response:
+                takeReplies(rpc, context)
+                countRefused(context)
+            case .neither: takeOther(context)
             }
         }
         if let observed = current.details?.observed, let connection = context.session.seenConnection {
@@ -156,7 +218,12 @@ extension HTTP1Session {
         defer { swap(&headers, &box.texts) }
         let path = headers.texts.bytes.slice(headers.request.path)
         let interface = Self.interface(path)
-        let refusal = judgement == .held && context.isGoverned ? self.refusal(rpc, interface, headers, context) : nil
+        let early = self.early
+        self.early = nil
+        if let reason = passed { inspector.recorder.verdictPartial(reason) }
+        if let early { takeEarly(early, rpc, interface, headers, context) }
+        let isJudged = judgement == .held && context.isGoverned
+        let refusal = early?.refusal ?? (isJudged ? self.refusal(rpc, interface, headers, context) : nil)
         let deadline = headers.request.timeoutNanoseconds
         open(
             rpc,
@@ -191,22 +258,18 @@ extension HTTP1Session {
         let isBatch = rpc.scanner.isBatch
         var keys: [UInt64] = []
         rpc.eachCall { call in
-            let entry = CallTable.Entry(
-                kind: .call,
-                session: context.session.number,
-                direction: requestDirection,
+            var entry = rpcEntry(
+                inspector.rpcOperation(interface: interface, method: call.method),
                 id: isBatch ? Self.key(call.idKey ?? 0, current.number) : current.number,
-                side: context.session.side(of: requestDirection),
-                operation: inspector.rpcOperation(interface: interface, method: call.method),
-                start: requests.start,
-                deadline: deadline,
-                requestBytes: isBatch ? call.byteCount : requests.bytes
+                bytes: isBatch ? call.byteCount : requests.bytes,
+                context
             )
+            entry.deadline = deadline
             // Of a batch's replies that to an id too long to keep cannot be told.
             let isLost = isBatch && call.idKey == nil
             if inspector.isTraced { prepareSpan(entry.operation, call.id) }
             if refusal == nil, !call.isNotification, !isLost {
-                if isBatch { inspector.beginBatchCall(entry.operation) }
+                inspector.beginBatchCall(entry.operation)
                 inspector.startCall(entry, context.session, now: context.now) { texts(call.id) }
                 current.hasCall = true
                 if !isBatch { current.idKey = call.idKey ?? 0 }
@@ -218,7 +281,67 @@ extension HTTP1Session {
             inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) { texts(call.id) }
         }
         inspector.endBatch()
+        if rpc.surplus > rpc.countedSurplus { countSurplus(rpc, refusal, interface: interface, context) }
         if !keys.isEmpty { currentDetails.keys = keys }
+    }
+
+    /// A call that the request being read makes.
+    func rpcEntry(_ operation: OperationID, id: UInt64, bytes: UInt64, _ context: InspectedBytes) -> CallTable.Entry {
+        CallTable.Entry(
+            kind: .call,
+            session: context.session.number,
+            direction: requestDirection,
+            id: id,
+            side: context.session.side(of: requestDirection),
+            operation: operation,
+            start: requests.start,
+            deadline: context.inspector.defaultDeadline(requests.start),
+            requestBytes: bytes
+        )
+    }
+
+    /// Counts the calls of a batch that are too many to be remembered, under the last operation that is: which of them
+    /// are answered cannot be told.
+    private func countSurplus(_ rpc: RPCReader, _ refusal: Refusal?, _ context: InspectedBytes) {
+        guard let box = requests.headers else { return }
+        var headers = HeaderTexts()
+        swap(&headers, &box.texts)
+        defer { swap(&headers, &box.texts) }
+        let interface = Self.interface(headers.texts.bytes.slice(headers.request.path))
+        countSurplus(rpc, refusal, interface: interface, context)
+    }
+
+    private func countSurplus(
+        _ rpc: RPCReader,
+        _ refusal: Refusal?,
+        interface: RawSpan,
+        _ context: InspectedBytes
+    ) {
+        let inspector = context.inspector
+        var operation = inspector.unknownOperation
+        rpc.lastCall { operation = inspector.rpcOperation(interface: interface, method: $0) }
+        let entry = rpcEntry(operation, id: 0, bytes: 0, context)
+        let outcome = refusal?.outcome ?? .lost
+        let code = refusal?.jsonrpcCode ?? ResultCode.none
+        while rpc.countedSurplus < rpc.surplus {
+            rpc.countedSurplus += 1
+            inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) {
+                Inspector.CallTexts()
+            }
+        }
+    }
+
+    /// The request being read, which has a body, is no call.
+    private func takeOther(_ context: InspectedBytes) {
+        let inspector = context.inspector
+        countRefused(context)
+        let isExpected = expectsRPC(context)
+        if requests.isUnreadable {
+            if let reason = passed, isExpected { inspector.recorder.verdictPartial(reason) }
+        } else if current.pathKey != 0 {
+            inspector.rpcPaths.noteOther(current.pathKey)
+        }
+        if current.kind == .other, isExpected || requests.isJSON { noteUnparsed(context) }
     }
 
     /// The key of a batch's member in the call table.

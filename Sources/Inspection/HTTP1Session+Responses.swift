@@ -31,6 +31,7 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
     mutating func answeredMethod() -> HTTP1Method { session.oldest?.method ?? .other }
 
     mutating func headEnded(_ head: HTTP1Head) {
+        session.responses.head = head
         if head.flags.contains(.isTransferCoded) { session.responses.isCoded = true }
         if session.responses.isEventStream { session.beginEvents(head, context) }
     }
@@ -64,7 +65,7 @@ extension HTTP1Session {
             // A response whose request was not seen may be a JSON-RPC one, too, and so may one to half a request.
             guard mayAnswerRPC else { return }
             let rpc = context.inspector.takeRPCReader()
-            rpc.beginBody()
+            rpc.beginBody(at: oldest?.kind == .rpc ? .responses : .anywhere)
             responses.rpc = rpc
         }
         responses.rpc?.readBody(piece)
@@ -72,7 +73,8 @@ extension HTTP1Session {
 
     private var mayAnswerRPC: Bool {
         guard let oldest else { return true }
-        return oldest.kind == .rpc || (oldest.kind == .other && !oldest.isComplete)
+        guard oldest.kind == .other else { return oldest.kind == .rpc }
+        return !oldest.isComplete || oldest.details?.unparsed != nil
     }
 
     /// A final response is complete.
@@ -87,7 +89,10 @@ extension HTTP1Session {
         switch exchange.kind {
         case .other:
             if !exchange.isComplete { keepEarly(isRPC: isRPC) }
-        case .rpc: answerCalls(exchange, isRPC: isRPC, context)
+            if isRPC, let unparsed = exchange.details?.unparsed { countUnparsed(unparsed, exchange, context) }
+        case .rpc:
+            if isRPC { context.inspector.rpcPaths.noteAnswered(exchange.pathKey) }
+            answerCalls(exchange, isRPC: isRPC, context)
         case .triple:
             if !exchange.isComplete, exchange.hasCall { addRequestBytes(context) }
             answerTriple(exchange, context)

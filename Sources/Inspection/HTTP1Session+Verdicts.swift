@@ -19,13 +19,26 @@ extension HTTP1Session {
         _ headers: borrowing HeaderTexts,
         _ context: InspectedBytes
     ) -> Refusal? {
+        guard mayRefuse(context) else { return nil }
+        let groups = context.inspector.groups(rpc, interface)
+        return refusal(of: groups, isTogether: rpc.scanner.isBatch || groups.count > 1, headers, context)
+    }
+
+    /// Decides about a request.
+    ///
+    /// - Parameters:
+    ///   - groups: Its calls.
+    ///   - isTogether: Whether they are a batch's, or may be.
+    ///   - headers: Its headers.
+    ///   - context: The bytes being read.
+    /// - Returns: What it is answered; `nil` when it passes.
+    func refusal(
+        of groups: [LimitedGroup],
+        isTogether: Bool,
+        _ headers: borrowing HeaderTexts,
+        _ context: InspectedBytes
+    ) -> Refusal? {
         let inspector = context.inspector
-        guard inspector.governor != nil || inspector.isLimited || inspector.isDraining else { return nil }
-        guard !rpc.scanner.isBatch || rpc.batch.isComplete else {
-            inspector.recorder.verdictPartial(.batch)
-            return nil
-        }
-        let groups = inspector.groups(rpc, interface)
         guard let first = groups.first else { return nil }
         let side = context.session.side(of: requestDirection)
         if let drained = inspector.drainRefusal(groups, side, context.session, now: context.now) { return drained }
@@ -40,7 +53,7 @@ extension HTTP1Session {
             }
         }
         guard inspector.isLimited else { return nil }
-        guard rpc.scanner.isBatch else {
+        guard isTogether else {
             let isOneway = first.isOneway
             return inspector.limitRefusal(first.operation, side, headers, context.session, isOneway: isOneway)
         }
@@ -68,19 +81,26 @@ extension HTTP1Session {
             let version = rpc.scanner.facts.version
             rpc.scanner.withTexts { _, id in error.write(id: id, version: version, to: &body) }
         }
-        let answer = HTTP1ResponseHead(
-            // Notifications have no reply, but their request has.
-            status: body.isEmpty ? 204 : refusal.httpStatus,
+        refuseCurrent(answer(refusal, body), body)
+        current.isReplyDue = true
+    }
+
+    /// The head of the answer to calls that are refused.
+    ///
+    /// Notifications have no reply, but their request has: its status says that it was not done.
+    func answer(_ refusal: Refusal, _ body: [UInt8]) -> HTTP1ResponseHead {
+        let isError = refusal.httpStatus >= 400
+        return HTTP1ResponseHead(
+            status: body.isEmpty && !isError ? 429 : refusal.httpStatus,
             contentLength: body.count,
             retryAfterSeconds: refusal.retryAfterSeconds,
             persistence: HTTP1ResponseHead.Persistence(answering: requests.head)
         )
-        refuseCurrent(answer, requests.head.method == .head ? [] : body)
-        current.isReplyDue = true
     }
 
     /// Answers the request being read in upstream's place.
-    private func refuseCurrent(_ head: HTTP1ResponseHead, _ body: [UInt8]) {
+    func refuseCurrent(_ head: HTTP1ResponseHead, _ body: [UInt8]) {
+        let body = requests.head.method == .head ? [] : body
         judgement = .refused
         current.isRefused = true
         currentDetails.localReply = LocalReply(head: head, body: body)
@@ -139,7 +159,7 @@ extension HTTP1Session {
             retryAfterSeconds: refusal.retryAfterSeconds,
             persistence: HTTP1ResponseHead.Persistence(answering: head)
         )
-        refuseCurrent(reply, head.method == .head ? [] : answer.httpBody)
+        refuseCurrent(reply, answer.httpBody)
         // Whether the body follows a refusal is the client's choice: no other request may.
         if head.flags.contains(.expectsContinue) { closeAfterReply() }
         context.inspector.countUntracked(
@@ -166,11 +186,44 @@ extension HTTP1Session {
         case .admitted: walk.forward(to: at, &plan)
         case .held:
             // Triple's is judged by its head; a client that waits to be told to go on would wait for ever.
-            let mustPass = requests.head.flags.contains(.expectsContinue)
-            guard current.kind == .triple || mustPass || !context.isGoverned else { return }
-            if mustPass, current.kind != .triple { context.inspector.recorder.verdictPartial(.expect) }
+            let expects = requests.head.flags.contains(.expectsContinue)
+            guard current.kind == .triple || expects || !context.isGoverned else { return }
+            if expects, current.kind != .triple, decideExpected(at, context, &walk, &plan) { return }
             judgement = .admitted
             passHead(at, &walk, &plan)
+        }
+    }
+
+    /// The head of a request has ended whose client waits to be told to go on.
+    ///
+    /// - Returns: Whether it is not passed on.
+    private func decideExpected(
+        _ at: Int,
+        _ context: InspectedBytes,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) -> Bool {
+        switch expectation(context) {
+        case .pass:
+            if context.isGoverned { passed = .expect }
+            return false
+        case .hold:
+            current.isContinueDue = true
+            current.swallowsContinue = true
+            updateQueue()
+            sendIfNext(context)
+            return true
+        case .refuse:
+            judgeEarly(.expect, context)
+            guard judgement == .refused else { return false }
+            countRefused(context)
+            walk.drop(to: at, &plan)
+            // Whether the body follows is the client's choice: no other request may.
+            closeAfterReply()
+            current.isReplyDue = true
+            updateQueue()
+            sendIfNext(context)
+            return true
         }
     }
 
@@ -198,6 +251,11 @@ extension HTTP1Session {
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
+        if current.isContinueDue {
+            // The client did not wait for it.
+            current.isContinueDue = false
+            updateQueue()
+        }
         switch judgement {
         case .refused:
             walk.drop(to: at, &plan)
@@ -215,7 +273,9 @@ extension HTTP1Session {
     ///   - isLast: Whether no bytes of another request are known to follow.
     ///   - context: The bytes that made it due.
     func sendIfNext(isLast: Bool = false, _ context: InspectedBytes) {
+        sendContinue()
         while firstExchange < exchanges.count, exchanges[firstExchange].isReplyDue {
+            defer { sendContinue() }
             if var reply = exchanges[firstExchange].details?.localReply {
                 if isLast, context.inspector.isDraining, mayClose(context) {
                     reply.head.persistence = .close
@@ -226,6 +286,14 @@ extension HTTP1Session {
             }
             removeFirst()
         }
+    }
+
+    /// Tells a client to go on whose request is the first that waits.
+    private func sendContinue() {
+        guard firstExchange < exchanges.count, exchanges[firstExchange].isContinueDue else { return }
+        exchanges[firstExchange].isContinueDue = false
+        if exchanges[firstExchange].number == current.number { current.isContinueDue = false }
+        replies += HTTP1Lines.goOn
     }
 
     // MARK: Plans
@@ -251,9 +319,8 @@ extension HTTP1Session {
             walk.forward(to: count, &plan)
             if !isAtBoundary { judgement = .admitted }
         } else if count - walk.at > Self.maxHeldBytes {
-            judgement = .admitted
-            context.inspector.recorder.verdictPartial(.tooLarge)
-            walk.forward(to: count, &plan)
+            judgeEarly(.tooLarge, context)
+            if judgement == .refused { walk.drop(to: count, &plan) } else { walk.forward(to: count, &plan) }
         } else {
             // Empty lines in front of a request are none of it, and wait for nothing.
             let own = requestReader.isInBody ? Int(requests.bytes) : requestReader.unfinishedHeadBytes
@@ -279,9 +346,33 @@ extension HTTP1Session {
         replies.removeAll(keepingCapacity: true)
     }
 
+    /// An interim response has ended at `at`: upstream's word to a client that Weir has told to go on is left out.
+    func takeInterim(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        guard reply.httpStatus == 100, firstExchange < exchanges.count, exchanges[firstExchange].swallowsContinue else {
+            interimBytes = responses.bytes
+            return
+        }
+        exchanges[firstExchange].swallowsContinue = false
+        if exchanges[firstExchange].number == current.number { current.swallowsContinue = false }
+        responses.bytes = interimBytes
+        walk.isEdited = true
+        walk.forward(to: at - Int(responses.head.headBytes), &plan)
+        walk.drop(to: at, &plan)
+    }
+
+    /// How much of what has come of a response's head waits until it is whole.
+    func heldForContinue(_ context: InspectedBytes) -> Int {
+        guard case .other(let decoder) = context.session.decoder, decoder === self, !isResponseBlind, !isClosing,
+            firstExchange < exchanges.count, exchanges[firstExchange].swallowsContinue
+        else { return 0 }
+        heldResponseBytes = responseReader.unfinishedHeadBytes
+        return heldResponseBytes
+    }
+
     /// Passes responses on, with what was put between them.
     func forwardResponses(_ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
         let isAtBoundary = responseReader.isAtBoundary
+        if heldResponseBytes > 0 { walk.isEdited = true }
         guard walk.isEdited || (plan.isBoundaryWanted && walk.boundary != nil) else {
             return plan.forwardAll(endsAtBoundary: isAtBoundary)
         }

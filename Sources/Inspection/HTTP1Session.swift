@@ -13,6 +13,9 @@ final class HTTP1Session: ProtocolSession {
     /// The most bytes of a request that are held back for its verdict.
     static let maxHeldBytes = 60_000
 
+    /// The most bytes that a coded body of a request may hold to be read.
+    static let maxInflatedBytes = 1 << 20
+
     /// What is kept of a message that is half read.
     struct Half {
         var headers: HeaderTextsBox?
@@ -21,6 +24,14 @@ final class HTTP1Session: ProtocolSession {
         var bytes: UInt64 = 0
         /// What was read of the message's head.
         var head = HTTP1Head()
+        /// How its body is coded.
+        var coding = ContentCoding.identity
+        /// Reads a coded body.
+        var inflater: Inflater?
+        /// Whether the body, or its rest, cannot be read as it is coded.
+        var isUnreadable = false
+        /// Of a request: whether its head says that it is JSON.
+        var isJSON = false
         /// Of a response: whether its body is compressed, so that it cannot be read.
         var isCoded = false
         /// Of a response: whether it is an event stream by its head.
@@ -61,6 +72,14 @@ final class HTTP1Session: ProtocolSession {
     /// What stands of the verdict on the request being read.
     var judgement = Judgement.held
     var replies: [UInt8] = []
+    /// What was decided about the request being read before its end.
+    var early: EarlyVerdict?
+    /// Why the request being read was passed on without anything being asked; counted if it turns out to be a call.
+    var passed: PartialVerdictReason?
+    /// Whether the path of the request being read is configured to be JSON-RPC's.
+    var isPathConfigured = false
+    /// Bytes of a response's head that wait until it is known whether upstream tells the client to go on.
+    var heldResponseBytes = 0
     var insertion: [InsertedText] = []
     /// Where trace contexts stand in the head being read, whose place Weir's own may take.
     var traceLines: [(format: TraceFormat, line: Range<Int>)] = []
@@ -150,6 +169,9 @@ final class HTTP1Session: ProtocolSession {
         case .head:
             if walk.isEdited { decideHead(at, context, &walk, &plan) }
         case .message:
+            if context.isGoverned, judgement == .held, requests.isUnreadable, requests.rpc?.isCallSoFar != true {
+                judgeEarly(.encoding, context)
+            }
             finishRequest(context)
             if walk.isEdited { decideMessage(at, isLast: isLast, context, &walk, &plan) }
             if walk.boundary == nil { walk.boundary = at }
@@ -160,7 +182,8 @@ final class HTTP1Session: ProtocolSession {
     }
 
     private func receiveResponses(_ bytes: RawSpan, _ context: InspectedBytes, _ plan: inout Plan) {
-        var walk = PlanWalk(at: 0)
+        var walk = PlanWalk(at: -heldResponseBytes, isEdited: heldResponseBytes > 0)
+        heldResponseBytes = 0
         var at = 0
         var isForeign = false
         if !isResponseBlind {
@@ -172,7 +195,7 @@ final class HTTP1Session: ProtocolSession {
             }
         }
         let next = isForeign ? finishUpgrade(context) : nil
-        forwardResponses(bytes.byteCount, &walk, &plan)
+        forwardResponses(bytes.byteCount - heldForContinue(context), &walk, &plan)
         if let next { return upgrade(to: next, bytes.extracting(at..<bytes.byteCount), context) }
         guard at < bytes.byteCount else { return }
         context.inspector.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: isForeign ? .opaque : .blind)
@@ -197,7 +220,7 @@ final class HTTP1Session: ProtocolSession {
             responses.bytes &+= UInt64(at - from)
             if progress == .foreign { return true }
             guard progress == .message else {
-                if progress == .interim { interimBytes = responses.bytes }
+                if progress == .interim { takeInterim(at, &walk, &plan) }
                 continue
             }
             finishResponse(context)
@@ -232,6 +255,7 @@ final class HTTP1Session: ProtocolSession {
 
     func close(_ context: InspectedBytes) {
         abandonEvents(context)
+        dropEarly(context)
         giveBack(&requests, context.inspector)
         giveBack(&responses, context.inspector)
     }
@@ -240,6 +264,8 @@ final class HTTP1Session: ProtocolSession {
         if let rpc = half.rpc { inspector.giveBack(rpc) }
         if let headers = half.headers { inspector.giveBack(headers) }
         if let events = half.events { inspector.giveBack(events) }
+        if let inflater = half.inflater { inspector.giveBack(inflater) }
+        half.inflater = nil
         half.rpc = nil
         half.headers = nil
         half.events = nil

@@ -4,6 +4,9 @@ internal import Wire
 
 /// What a request's headers say of its call.
 extension HeaderTexts {
+    /// Gives a request's target to `body`: views of texts that are a class's property cannot leave it.
+    func withPath<Result>(_ body: (RawSpan) -> Result) -> Result { body(texts.bytes.slice(request.path)) }
+
     /// What an observer of calls wants.
     var callTexts: Inspector.CallTexts {
         let bytes = texts.bytes

@@ -8,6 +8,13 @@ extension Inspector {
     /// How many bytes of a connection joined in the middle are searched for the beginning of a message.
     static let maxSearchedBytes = 1 << 20
 
+    /// The most blanks in front of a connection's first message.
+    static let maxBlanks = 1024
+    /// The longest method, and the longest first line, by which a request of a method that is not listed is known;
+    /// servers refuse longer lines.
+    static let maxMethodBytes = 32
+    static let maxFirstLineBytes = 8192
+
     /// Tells from the first bytes of a direction what the connection speaks.
     ///
     /// Nothing waits for it, but for the few bytes of a request's beginning while verdicts are wanted.
@@ -19,19 +26,17 @@ extension Inspector {
             decide(session, bytes, direction, now, &plan)
         } else {
             let all = earlier + bytes.array
-            // What was passed on already cannot be part of a plan.
+            // SAFETY: the arrays' bytes are initialised and outlive the spans.
+            let (span, before) = unsafe (all.span.bytes, earlier.span.bytes)
+            guard direction == .toDownstream || !wereHeld else { return decide(session, span, direction, now, &plan) }
+            // What was passed on already cannot be part of a plan; what comes behind it can.
+            let sight = session.isMidstream ? nil : Self.firstSight(of: span, direction)
             var unused = Plan()
-            let isForwarded = direction == .toDownstream || !wereHeld
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            let span = unsafe all.span.bytes
-            if isForwarded {
-                isGoverned = false
-                decide(session, span, direction, now, &unused)
-                updateGoverned()
-            } else {
-                decide(session, span, direction, now, &plan)
-            }
-            if isForwarded { plan.forwardAll(endsAtBoundary: session.isQuiet) }
+            isGoverned = false
+            decide(session, sight == nil ? span : before, direction, now, &unused, as: sight)
+            updateGoverned()
+            guard sight != nil else { return plan.forwardAll(endsAtBoundary: session.isQuiet) }
+            receive(session, bytes, direction, now: now, plan: &plan)
         }
     }
 
@@ -40,15 +45,17 @@ extension Inspector {
         _ bytes: RawSpan,
         _ direction: Direction,
         _ now: UInt64,
-        _ plan: inout Plan
+        _ plan: inout Plan,
+        as known: ConnectionProtocol? = nil
     ) {
         plan.forwardAll(endsAtBoundary: false)
         if session.isMidstream { return decideMidstream(session, bytes, direction, now) }
-        switch Self.firstSight(of: bytes, direction) {
+        switch known ?? Self.firstSight(of: bytes, direction) {
         case .none:
             session.setPending(bytes.array, direction)
             guard direction == .toUpstream else { return }
-            session.isPendingHeld = isGoverned
+            // Blanks are no part of what follows them.
+            session.isPendingHeld = isGoverned && !Self.isBlank(bytes.byte(at: 0))
             if session.isPendingHeld { plan.removeAll() }
         case .dubbo:
             plan.removeAll()
@@ -208,6 +215,8 @@ extension Inspector {
         case 0x50 where bytes.byteCount >= 2 && bytes.byte(at: 1) == 0x52:
             return bytes.byteCount == 2 ? nil : bytes.byte(at: 2) == 0x49 ? .triple : .opaque
         case 0x7b, 0x5b: return .jsonrpc
+        case 0xef: return markedSight(of: bytes)
+        case 0x20, 0x09, 0x0d, 0x0a: return sight(behindBlanksOf: bytes)
         case 0x16: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0x03 ? .tls : .opaque
         default: return httpMethod(in: bytes)
         }
@@ -224,13 +233,77 @@ extension Inspector {
         return count % 6 == 0 && count <= 240 ? .triple : .opaque
     }
 
+    static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d || byte == 0x0a }
+
+    /// JSON behind a byte order mark.
+    private static func markedSight(of bytes: RawSpan) -> ConnectionProtocol? {
+        for (place, byte) in [(1, 0xbb), (2, 0xbf)] as [(Int, UInt8)] {
+            guard place < bytes.byteCount else { return nil }
+            guard bytes.byte(at: place) == byte else { return .opaque }
+        }
+        guard bytes.byteCount > 3 else { return nil }
+        let rest = bytes.extracting(3..<bytes.byteCount)
+        if isBlank(rest.byte(at: 0)) {
+            let sight = sight(behindBlanksOf: rest)
+            return sight == .http ? .opaque : sight
+        }
+        return rest.byte(at: 0) == 0x7b || rest.byte(at: 0) == 0x5b ? .jsonrpc : .opaque
+    }
+
+    /// HTTP/1 behind empty lines, which a server ignores (RFC 9112 §2.2), or JSON behind white space.
+    private static func sight(behindBlanksOf bytes: RawSpan) -> ConnectionProtocol? {
+        var at = 0
+        var areLines = true
+        while at < bytes.byteCount, isBlank(bytes.byte(at: at)) {
+            areLines = areLines && bytes.byte(at: at) <= 0x0d && bytes.byte(at: at) != 0x09
+            at += 1
+        }
+        guard at <= maxBlanks else { return .opaque }
+        guard at < bytes.byteCount else { return nil }
+        let rest = bytes.extracting(at..<bytes.byteCount)
+        switch rest.byte(at: 0) {
+        case 0x7b, 0x5b: return .jsonrpc
+        case 0xef: return markedSight(of: rest)
+        default: return areLines ? httpMethod(in: rest) : .opaque
+        }
+    }
+
     private static func httpMethod(in bytes: RawSpan) -> ConnectionProtocol? {
         for method: StaticString in ["GET ", "POST ", "PUT ", "HEAD ", "PATCH ", "DELETE ", "OPTIONS ", "TRACE "] {
             let count = min(bytes.byteCount, method.utf8CodeUnitCount)
             guard bytes.extracting(0..<count).begins(method) else { continue }
             return count == method.utf8CodeUnitCount ? .http : nil
         }
-        return .opaque
+        return otherMethod(in: bytes)
+    }
+
+    /// A request line of a method that is not listed, for methods are extensible (RFC 9110 §9.1): an upper-case token,
+    /// a blank, a target and ` HTTP/1.`.
+    private static func otherMethod(in bytes: RawSpan) -> ConnectionProtocol? {
+        let count = min(bytes.byteCount, maxFirstLineBytes)
+        let undecided: ConnectionProtocol? = bytes.byteCount < maxFirstLineBytes ? nil : .opaque
+        var at = 0
+        while at < count, isMethodCharacter(bytes.byte(at: at), isFirst: at == 0) { at += 1 }
+        guard at > 0, at <= maxMethodBytes else { return .opaque }
+        guard at < count else { return undecided }
+        guard bytes.byte(at: at) == 0x20 else { return .opaque }
+        at += 1
+        let start = at
+        while at < count, bytes.byte(at: at) > 0x20, bytes.byte(at: at) != 0x7f { at += 1 }
+        guard at < count else { return undecided }
+        guard at > start, bytes.byte(at: at) == 0x20 else { return .opaque }
+        let version: StaticString = " HTTP/1."
+        let rest = bytes.extracting(at..<min(bytes.byteCount, at + version.utf8CodeUnitCount))
+        guard rest.begins(version) else { return .opaque }
+        return rest.byteCount == version.utf8CodeUnitCount ? .http : nil
+    }
+
+    private static func isMethodCharacter(_ byte: UInt8, isFirst: Bool) -> Bool {
+        switch byte {
+        case 0x41...0x5a: true
+        case 0x30...0x39, 0x2d, 0x5f: !isFirst
+        default: false
+        }
     }
 }
 

@@ -72,13 +72,16 @@ extension Inspector {
         return Refusal(drained: order, isAnsweringEvents: session.answersEvents)
     }
 
+    /// Whether a call would be refused because it is drained; nothing is counted.
+    func isDrainRefusing(_ operation: OperationID, _ side: Side, now: UInt64) -> Bool {
+        guard let order = drainOrder(operation, side) else { return false }
+        return order.stage(at: now) >= .reject && !order.isFollowed && !isProbe(operation)
+    }
+
     /// The same of a batch, which is refused when any of its calls is.
     func drainRefusal(_ groups: [LimitedGroup], _ side: Side, _ session: Session, now: UInt64) -> Refusal? {
         guard isDraining else { return nil }
-        let refusing = groups.first { group in
-            guard let order = drainOrder(group.operation, side) else { return false }
-            return order.stage(at: now) >= .reject && !order.isFollowed && !isProbe(group.operation)
-        }
+        let refusing = groups.first { isDrainRefusing($0.operation, side, now: now) }
         guard let refusing else {
             for group in groups { _ = drainRefusal(group.operation, side, session, calls: group.calls, now: now) }
             return nil

@@ -216,6 +216,7 @@ extension Inspector {
         }
         if case .other(let decoder) = session.decoder, let http = decoder as? HTTP1Session {
             http.leaveEvents(InspectedBytes(self, session, now))
+            http.dropEarly(InspectedBytes(self, session, now))
         }
         session.decoder = .blind
         endCalls(of: session, as: .lost, now: now)

@@ -1,5 +1,6 @@
 internal import Calls
 internal import Dubbo
+internal import JSONRPC
 internal import Policy
 internal import Triple
 internal import Wire
@@ -103,6 +104,20 @@ extension Inspector {
             groups[place].calls += 1
             if !call.isNotification { groups[place].isOneway = false }
         }
+        let isBatch = reader.scanner.isBatch
+        reader.eachOtherMethod { method in
+            let operation = rpcOperation(interface: interface, method: method)
+            let place = places[operation] ?? groups.count
+            guard isBatch || place == groups.count else { return }
+            if place == groups.count {
+                groups.append(LimitedGroup(operation: operation))
+                places[operation] = place
+            }
+            groups[place].calls += 1
+        }
+        // What is not remembered may be calls of any method that was seen.
+        let surplus = reader.surplus
+        for place in groups.indices where surplus > 0 { groups[place].calls += surplus }
         return groups
     }
 
@@ -161,7 +176,7 @@ extension Inspector {
     /// The next call is one of a batch's: it holds what the batch took for its operation.
     func beginBatchCall(_ operation: OperationID) {
         guard !batchGroups.isEmpty else { return }
-        let group = batchGroups.first { $0.operation == operation || $0.others.contains(operation) }
+        let group = batchGroups.first { $0.isForAll || $0.operation == operation || $0.others.contains(operation) }
         guard let group else { return }
         tokens.share(group.token)
         pendingToken = group.token

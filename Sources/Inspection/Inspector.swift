@@ -1,5 +1,6 @@
 public import Calls
 internal import Dubbo
+internal import HTTP1
 internal import HTTP2
 public import Policy
 public import Telemetry
@@ -18,6 +19,8 @@ public final class Inspector {
         public var maxCalls: Int
         /// The most given-up calls remembered for the sake of late replies.
         public var maxTombstones: Int
+        /// The paths of HTTP requests whose bodies are JSON-RPC though they do not say so.
+        public var jsonrpcPaths = PathPatterns()
 
         /// Limits of those values.
         public init(
@@ -88,6 +91,9 @@ public final class Inspector {
     var correlated: [Int32: Correlated] = [:]
     /// The session under which they are; there once there was one.
     var correlationHome: Session?
+    var spareInflaters: [Inflater] = []
+    /// What is known of the paths of HTTP requests.
+    var rpcPaths = RPCPaths()
     /// Where header blocks are read to.
     var headers = HeaderTexts()
     var headerScratch = HPACKScratch()

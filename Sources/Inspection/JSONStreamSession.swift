@@ -20,8 +20,14 @@ final class JSONStreamSession: ProtocolSession {
         var heldBytes = 0
         /// Whether the white space behind a refused value, its line's end above all, is still to be left out.
         var dropsSpace = false
-        /// Bytes that came before it was known what they are.
+        /// Bytes that were read before it was known what they are.
         var unknownBytes = 0
+        /// What was decided about the value going on before its end.
+        var early: EarlyVerdict?
+        /// Whether the value going on was passed on too large to hold, and nothing could be asked.
+        var isUnasked = false
+        /// Whether the value going on is left out.
+        var isDropped: Bool { early?.refusal != nil }
 
         /// Whether a value is half read.
         var isMidway: Bool { reader.map { !$0.scanner.isBetweenValues } ?? false }
@@ -29,23 +35,33 @@ final class JSONStreamSession: ProtocolSession {
 
     private let up = Half()
     private let down = Half()
-    private var isIdentified = false
+    private(set) var isIdentified = false
+    /// Whether values have come that are no JSON-RPC, and none that is.
+    private var isOther = false
     private var replies: [UInt8] = []
     /// Whether the connection's beginning was not seen, so that the first value may have been a body of HTTP/1.
     private let isJoined: Bool
 
     init(isJoined: Bool = false) { self.isJoined = isJoined }
 
-    var isQuiet: Bool { !up.isMidway && !down.isMidway }
+    var isQuiet: Bool { !isOther && !up.isMidway && !down.isMidway }
 
     private func half(_ direction: Direction) -> Half { direction == .toUpstream ? up : down }
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
         let half = half(direction)
-        var walk = PlanWalk(at: -half.heldBytes, isEdited: context.isGoverned || half.heldBytes > 0)
-        if !isIdentified { half.unknownBytes += bytes.byteCount }
+        var walk = PlanWalk(
+            at: -half.heldBytes,
+            isEdited: context.isGoverned || half.heldBytes > 0 || half.isDropped || half.dropsSpace
+        )
         guard follow(half, bytes, direction, context, &walk, &plan) else {
             half.heldBytes = 0
+            if half.isDropped {
+                // What follows half a value that is left out would be another to upstream.
+                walk.drop(to: bytes.byteCount, &plan)
+                plan.close()
+                return sendReplies(&plan)
+            }
             guard walk.isEdited else { return plan.forwardAll(endsAtBoundary: false) }
             walk.forward(to: bytes.byteCount, &plan)
             return sendReplies(&plan)
@@ -58,11 +74,15 @@ final class JSONStreamSession: ProtocolSession {
             walk.forward(to: bytes.byteCount - begun, &plan)
         }
         if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > Self.maxHeldBytes {
-            // Its method may come at its very end: it is passed on as it comes.
+            // Its method may come at its very end: what is known decides.
             half.isPassed = true
-            if context.isGoverned { context.inspector.recorder.verdictPartial(.tooLarge) }
+            if context.isGoverned { judgeEarly(half, direction, context) }
         }
-        if !isMidway || half.isPassed { walk.forward(to: bytes.byteCount, &plan) }
+        if isMidway, half.isDropped {
+            walk.drop(to: bytes.byteCount, &plan)
+        } else if !isMidway || half.isPassed {
+            walk.forward(to: bytes.byteCount, &plan)
+        }
         half.heldBytes = bytes.byteCount - walk.at
         if !isMidway || half.heldBytes > 0 { plan.markBoundary() }
         sendReplies(&plan)
@@ -102,13 +122,19 @@ final class JSONStreamSession: ProtocolSession {
     ) -> Bool {
         let reader = reader(of: half, context)
         var at = 0
+        var from = 0
         do throws(JSONError) {
             while at < bytes.byteCount {
                 if reader.scanner.isBetweenValues { half.start = context.now }
-                switch try reader.scanner.read(bytes, &at) {
+                from = at
+                let progress = try reader.scanner.read(bytes, &at)
+                if !isIdentified { half.unknownBytes += at - from }
+                switch progress {
                 case .needsMore: break
                 case .lineEnd: break
-                case .batchMember: reader.batch.append(reader.scanner)
+                case .batchMember:
+                    reader.batch.append(reader.scanner)
+                    if half.isPassed, half.early == nil { countSurplus(reader, half, nil, direction, context) }
                 case .message, .batchEnd:
                     dropSpace(half, reader, at, isEnd: true, &walk, &plan)
                     guard finish(reader, half, at, direction, context, &walk, &plan) else { return false }
@@ -117,7 +143,11 @@ final class JSONStreamSession: ProtocolSession {
             }
         } catch {
             if isJoined, context.inspector.joinHTTP1(insteadOf: self, bytes, direction, context) { return false }
-            if isIdentified { context.inspector.recorder.decodeError(.jsonrpc, reason: error.label) }
+            if isIdentified {
+                context.inspector.recorder.decodeError(.jsonrpc, reason: error.label)
+            } else {
+                half.unknownBytes += at - from
+            }
             if half.dropsSpace { dropSpace(bytes.extracting(0..<at), &walk, &plan) }
             lose(bytes.byteCount - at, context)
             return false
@@ -131,8 +161,9 @@ final class JSONStreamSession: ProtocolSession {
     private func reader(of half: Half, _ context: InspectedBytes) -> RPCReader {
         if let reader = half.reader { return reader }
         let reader = context.inspector.takeRPCReader()
-        reader.scanner.begin(.stream)
+        reader.scanner.begin(.stream, at: isIdentified ? .responses : .anywhere)
         reader.batch.removeAll()
+        reader.countedSurplus = 0
         half.start = context.now
         return reader
     }
@@ -187,35 +218,58 @@ final class JSONStreamSession: ProtocolSession {
         _ plan: inout Plan
     ) -> Bool {
         defer {
+            dropEarly(half, context)
             reader.batch.removeAll()
+            reader.countedSurplus = 0
             half.isPassed = false
+            half.isUnasked = false
             // What is complete and not refused waits for nothing that follows it.
             if walk.isEdited { walk.forward(to: end, &plan) }
         }
         let role = reader.role
-        guard isIdentified || role != .neither else {
-            lose(0, context)
-            return false
-        }
         let inspector = context.inspector
         let session = context.session
-        if !isIdentified {
-            isIdentified = true
-            if session.isClientUnknown {
-                session.isClientUnknown = false
-                session.isFlipped = (role == .response) == (direction == .toUpstream)
-            }
-            inspector.identify(session, .jsonrpc)
+        if role == .neither {
+            // Log lines and whatever else is JSON passes, and a message may still follow.
+            if !isIdentified { noteOther(half, context) }
+        } else if !isIdentified {
+            identify(role, direction, context)
         }
         if let observer = inspector.messageObserver, let connection = session.seenConnection, role != .neither {
             observer.rpc(reader.observed(session.seen(direction), start: half.start), on: connection)
         }
-        if role == .response {
+        if role == .response, !half.isDropped {
             answers(reader, direction, context)
-        } else if role != .neither {
+        } else if role != .neither || half.isDropped {
             calls(reader, half, end, direction, context, &walk, &plan)
         }
         return true
+    }
+
+    /// The connection's first message has come.
+    private func identify(_ role: JSONRPCRole, _ direction: Direction, _ context: InspectedBytes) {
+        let session = context.session
+        isIdentified = true
+        isOther = false
+        for half in [up, down] {
+            half.unknownBytes = 0
+            half.reader?.scanner.place = .responses
+        }
+        if session.isClientUnknown {
+            session.isClientUnknown = false
+            session.isFlipped = (role == .response) == (direction == .toUpstream)
+        }
+        context.inspector.identify(session, .jsonrpc)
+    }
+
+    /// A value that is no message has ended before there was any.
+    private func noteOther(_ half: Half, _ context: InspectedBytes) {
+        if !isOther, context.session.connectionProtocol == .silent {
+            context.inspector.identify(context.session, .opaque)
+        }
+        isOther = true
+        context.inspector.recorder.uninspectedBytes(UInt64(half.unknownBytes), reason: .opaque)
+        half.unknownBytes = 0
     }
 
     private func calls(
@@ -228,19 +282,13 @@ final class JSONStreamSession: ProtocolSession {
         _ plan: inout Plan
     ) {
         let inspector = context.inspector
-        let refusal = context.isGoverned && !half.isPassed ? self.refusal(reader, direction, context) : nil
+        let isJudged = context.isGoverned && !half.isPassed
+        let refusal = half.early?.refusal ?? (isJudged ? self.refusal(reader, direction, context) : nil)
+        if half.isUnasked { inspector.recorder.verdictPartial(.tooLarge) }
+        takeEarly(half, reader, direction, context)
         reader.eachCall { call in
-            let entry = CallTable.Entry(
-                kind: .call,
-                session: context.session.number,
-                direction: direction,
-                id: call.idKey ?? 0,
-                side: context.session.side(of: direction),
-                operation: inspector.rpcOperation(interface: call.method.extracting(0..<0), method: call.method),
-                start: half.start,
-                deadline: inspector.defaultDeadline(half.start),
-                requestBytes: call.byteCount
-            )
+            let method = inspector.rpcOperation(interface: call.method.extracting(0..<0), method: call.method)
+            let entry = entry(method, half, direction, id: call.idKey ?? 0, bytes: call.byteCount, context)
             if inspector.isTraced { inspector.prepareSpan(entry.operation, id: call.id, side: entry.side, context.now) }
             let isTracked = refusal == nil && !call.isNotification && call.idKey != nil
             guard !isTracked else {
@@ -261,6 +309,7 @@ final class JSONStreamSession: ProtocolSession {
             }
         }
         inspector.endBatch()
+        countSurplus(reader, half, refusal, direction, context)
         if let refusal { refuse(reader, half, end, refusal, &walk, &plan) }
     }
 
@@ -281,16 +330,18 @@ final class JSONStreamSession: ProtocolSession {
         plan.markBoundary()
     }
 
+    private static let nothing: [UInt8] = []
+
     private func refusal(_ reader: RPCReader, _ direction: Direction, _ context: InspectedBytes) -> Refusal? {
         let inspector = context.inspector
         guard inspector.governor != nil || inspector.isLimited || inspector.isDraining else { return nil }
-        guard !reader.scanner.isBatch || reader.batch.isComplete else {
-            context.inspector.recorder.verdictPartial(.batch)
-            return nil
-        }
-        let nothing: [UInt8] = []
         // SAFETY: there is no byte that could be uninitialised.
-        let groups = inspector.groups(reader, unsafe nothing.span.bytes)
+        return refusal(of: inspector.groups(reader, unsafe Self.nothing.span.bytes), direction, context)
+    }
+
+    /// What a value is answered that makes those calls; `nil` when it passes.
+    func refusal(of groups: [LimitedGroup], _ direction: Direction, _ context: InspectedBytes) -> Refusal? {
+        let inspector = context.inspector
         guard let first = groups.first else { return nil }
         let side = context.session.side(of: direction)
         if let drained = inspector.drainRefusal(groups, side, context.session, now: context.now) { return drained }
@@ -310,7 +361,7 @@ final class JSONStreamSession: ProtocolSession {
         let before = replies.count
         if reader.scanner.isBatch {
             reply.write(batch: reader.batch, to: &replies)
-        } else if reader.scanner.facts.role == .request {
+        } else if reader.scanner.facts.role != .notification {
             let version = reader.scanner.facts.version
             reader.scanner.withTexts { _, id in reply.write(id: id, version: version, to: &replies) }
         }
@@ -342,13 +393,17 @@ final class JSONStreamSession: ProtocolSession {
             inspector.goBlind(context.session, context.now)
         } else {
             context.session.decoder = .opaque
-            inspector.identify(context.session, .opaque)
+            if context.session.connectionProtocol != .opaque { inspector.identify(context.session, .opaque) }
         }
-        inspector.countUninspected(context.session, isIdentified ? count : up.unknownBytes + down.unknownBytes)
+        let unknown = up.unknownBytes + down.unknownBytes
+        up.unknownBytes = 0
+        down.unknownBytes = 0
+        inspector.countUninspected(context.session, isIdentified ? count : unknown + count)
     }
 
     func ended(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
-        plan.forwardAll(endsAtBoundary: true)
+        // Half a value that was to be dropped stays dropped; nothing of it is held.
+        if !half(direction).isDropped { plan.forwardAll(endsAtBoundary: true) }
     }
 
     func missed(_ count: UInt64, _ direction: Direction, _ context: InspectedBytes) {
@@ -362,6 +417,7 @@ final class JSONStreamSession: ProtocolSession {
 
     func close(_ context: InspectedBytes) {
         for half in [up, down] {
+            dropEarly(half, context)
             if let reader = half.reader { context.inspector.giveBack(reader) }
             half.reader = nil
         }

@@ -90,4 +90,6 @@ struct LimitedGroup {
     /// Whether nobody waits for a reply to any of them.
     var isOneway = true
     var token = LimitToken.none
+    /// Whether what was taken is held by any call of the request, whatever its operation.
+    var isForAll = false
 }

@@ -1,4 +1,5 @@
 internal import Calls
+internal import HTTP1
 internal import JSONRPC
 internal import Wire
 
@@ -9,6 +10,8 @@ final class RPCReader {
     /// Whether the bytes turned out to be no JSON.
     private(set) var hasFailed = false
     private var hasMessage = false
+    /// How many of ``surplus`` were counted already.
+    var countedSurplus = 0
 
     /// Whether bytes of which nothing is known begin with a whole JSON-RPC message.
     static func beginsWithMessage(_ bytes: RawSpan) -> Bool {
@@ -27,9 +30,10 @@ final class RPCReader {
     }
 
     /// Begins with a body that holds one value.
-    func beginBody() {
-        scanner.begin(.single)
+    func beginBody(at place: JSONRPCFacts.Place = .anywhere) {
+        scanner.begin(.single, at: place)
         batch.removeAll()
+        countedSurplus = 0
         hasFailed = false
         hasMessage = false
     }
@@ -63,6 +67,15 @@ final class RPCReader {
         if batch.requestCount > 0 { return .request }
         if batch.notificationCount > 0 { return .notification }
         return batch.responseCount > 0 ? .response : .neither
+    }
+
+    /// Whether what was read so far is a call, or a batch with one, though the value has not ended.
+    var isCallSoFar: Bool { !hasFailed && (role == .request || role == .notification) }
+
+    /// How many calls of a batch are not remembered.
+    var surplus: Int {
+        guard scanner.isBatch, !batch.isComplete else { return 0 }
+        return batch.requestCount + batch.notificationCount - batch.rememberedCallCount
     }
 
     /// The value that has ended, for an observer of messages.
@@ -151,10 +164,26 @@ extension RPCReader {
                         id: id,
                         idKey: key,
                         isNotification: facts.role == .notification,
-                        byteCount: facts.endOffset - facts.startOffset
+                        // Of one that is asked about before its end there is none yet.
+                        byteCount: facts.endOffset > facts.startOffset ? facts.endOffset - facts.startOffset : 0
                     )
                 )
             }
+        }
+    }
+
+    /// Gives the method of the last call that is remembered to `body`, if there is one.
+    func lastCall(_ body: (RawSpan) -> Void) {
+        guard let last = batch.members.last(where: { $0.role == .request || $0.role == .notification }) else { return }
+        batch.withText { body($0.slice(last.method)) }
+    }
+
+    /// Gives each further method that a call of the value names to `body`: of a name that comes twice one peer takes
+    /// the first, another the last.
+    func eachOtherMethod(_ body: (RawSpan) -> Void) {
+        guard scanner.isBatch else { return scanner.eachOtherMethod(body) }
+        batch.withText { text in
+            for method in batch.otherMethods { body(text.slice(method)) }
         }
     }
 
@@ -185,6 +214,14 @@ extension Inspector {
     /// Gives a reader back.
     func giveBack(_ reader: RPCReader) {
         if spareRPCReaders.count < 16 { spareRPCReaders.append(reader) }
+    }
+
+    /// A reader of coded bodies that is spare, or a new one.
+    func takeInflater() -> Inflater { spareInflaters.popLast() ?? Inflater() }
+
+    /// Gives one back.
+    func giveBack(_ inflater: Inflater) {
+        if spareInflaters.count < 4 { spareInflaters.append(inflater) }
     }
 
     /// The operation of a JSON-RPC call.

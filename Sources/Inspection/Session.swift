@@ -61,7 +61,7 @@ public final class Session {
     var answersEvents = false
     /// Bytes of replies that have passed; counted only while calls are traced.
     var replyBytes: UInt64 = 0
-    /// The bytes of each direction while they are too few to tell, at most 15 each.
+    /// The bytes of each direction while they are too few to tell, at most 8 KiB each.
     private var pendingUp: [UInt8] = []
     private var pendingDown: [UInt8] = []
     /// Whether the relay holds the bytes of `pendingUp` back.

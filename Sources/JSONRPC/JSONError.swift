@@ -1,4 +1,4 @@
-/// Why bytes are not JSON, or not JSON within Weir's bounds.
+/// Why bytes are not JSON, or not JSON within Weir's bounds; most of it is read past (``JSONScanner/leniency``).
 ///
 /// Source: RFC 8259.
 public enum JSONError: Error, Equatable, Sendable, CaseIterable {
@@ -39,14 +39,16 @@ public enum JSONError: Error, Equatable, Sendable, CaseIterable {
 
 /// The bounds of what is read and kept of JSON.
 public enum JSONLimits {
-    /// The most arrays and objects inside each other.
+    /// The most arrays and objects inside each other that are told apart; deeper ones are counted only.
     public static let maxDepth = 512
     /// The longest method that is kept, in bytes of UTF-8; a longer one counts as too long.
     public static let maxMethodBytes = 512
+    /// The most bytes of methods that are kept besides the last one's, of a message that has several.
+    public static let maxOtherMethodBytes = 4096
     /// The longest id that is kept, in bytes as on the wire, quotes counted; a longer one counts as too long.
     public static let maxIDBytes = 256
     /// The most members of a batch that are remembered one by one.
-    public static let maxBatchMembers = 1000
+    public static let maxBatchMembers = 5000
     /// The most bytes of methods and ids that are remembered of a batch.
-    public static let maxBatchTextBytes = 65_536
+    public static let maxBatchTextBytes = 131_072
 }

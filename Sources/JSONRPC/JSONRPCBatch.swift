@@ -30,6 +30,10 @@ public struct JSONRPCBatch: ~Copyable {
 
     /// The members remembered, in order.
     public private(set) var members: [Member] = []
+    /// How many of the members that are remembered are calls.
+    public private(set) var rememberedCallCount = 0
+    /// Where the methods are in the texts that members have besides the last one.
+    public private(set) var otherMethods: [ByteRange] = []
     /// How many members there are, remembered or not.
     public private(set) var count = 0
     /// How many of them are requests.
@@ -70,8 +74,10 @@ public struct JSONRPCBatch: ~Copyable {
         } else if !members.isEmpty {
             members.removeAll(keepingCapacity: true)
         }
+        if !otherMethods.isEmpty { otherMethods = [] }
         texts.removeAll()
         count = 0
+        rememberedCallCount = 0
         requestCount = 0
         notificationCount = 0
         responseCount = 0
@@ -105,6 +111,18 @@ public struct JSONRPCBatch: ~Copyable {
                 byteCount: facts.endOffset &- facts.startOffset
             )
         )
+        guard role == .request || role == .notification else { return }
+        rememberedCallCount &+= 1
+        if facts.otherMethodCount > 0 { keepOthers(scanner) }
+    }
+
+    /// Keeps the methods that a member has besides the last one, as far as there is room for all in all.
+    private mutating func keepOthers(_ scanner: borrowing JSONScanner) {
+        var kept: [ByteRange] = []
+        scanner.eachOtherMethod { method in
+            if let range = keep(method) { kept.append(range) }
+        }
+        if otherMethods.count < JSONLimits.maxBatchMembers { otherMethods += kept }
     }
 
     private mutating func keep(_ piece: RawSpan) -> ByteRange? {

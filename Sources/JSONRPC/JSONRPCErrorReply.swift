@@ -52,8 +52,8 @@ public struct JSONRPCErrorReply: Sendable {
     /// Appends the reply to a batch: an array with one object for each request that is remembered.
     ///
     /// A member that is neither request nor notification gets one with a null id, as JSON-RPC 2.0 §6 wants; a batch
-    /// of notifications and responses gets no answer. Members that are counted only cannot be answered: ask
-    /// ``JSONRPCBatch/isComplete`` first.
+    /// of notifications and responses gets no answer. One of more members than are remembered gets a single object
+    /// with a null id.
     ///
     /// - Parameters:
     ///   - batch: The batch that is refused.
@@ -61,6 +61,11 @@ public struct JSONRPCErrorReply: Sendable {
     /// - Returns: Whether anything was written.
     @discardableResult
     public func write(batch: borrowing JSONRPCBatch, to bytes: inout [UInt8]) -> Bool {
+        guard batch.isComplete else {
+            guard batch.requestCount + batch.neitherCount > 0 else { return false }
+            write(id: batch.text.slice(.empty), to: &bytes)
+            return true
+        }
         var isFirst = true
         for member in batch.members where member.role == .request || member.role == .neither {
             bytes.append(isFirst ? 0x5b : 0x2c)

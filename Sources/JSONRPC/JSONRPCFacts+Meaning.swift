@@ -19,22 +19,35 @@ public enum JSONRPCRole: UInt8, BitwiseCopyable, Sendable {
 extension JSONRPCFacts {
     /// What the message is.
     ///
-    /// A string `method` makes it a call. It is a notification when `id` is absent or, in version 1.0 (no `jsonrpc`),
-    /// null; with an `id` that is a boolean, an array or an object it is neither. Without `method`, `result` or
-    /// `error` makes it a response.
+    /// A string `method` makes it a call if it ``saysSo``, or stands where nothing but JSON-RPC does. It is a
+    /// notification when `id` is absent or, in version 1.0 (no `jsonrpc`), null. Without `method`, `result` or `error`
+    /// makes it a response, under the same condition.
     public var role: JSONRPCRole {
         guard form == .object else { return .neither }
         switch method {
         case .notText: return .neither
-        case .absent: return result != .absent || error != .absent ? .response : .neither
+        case .absent:
+            guard result != .absent || error != .absent else { return .neither }
+            return place != .anywhere || saysSo ? .response : .neither
         case .text, .tooLong:
+            guard place == .messages || saysSo else { return .neither }
             switch id {
-            case .string, .number: return .request
             case .absent: return .notification
             case .null: return version == .absent ? .notification : .request
-            case .boolean, .object, .array: return .neither
+            case .boolean, .number, .string, .object, .array: return .request
             }
         }
+    }
+
+    /// Whether the message says itself that it is JSON-RPC: by a member `jsonrpc` of any value, since servers ask no
+    /// more, or by the whole shape of version 1.0.
+    ///
+    /// Many a REST body, log line or batch of another protocol has a `method`, and those are none of it. Version 1.0
+    /// has `method`, `params` (an array) and `id`; its responses `result`, `error` and `id`.
+    public var saysSo: Bool {
+        if version != .absent { return true }
+        if method != .absent { return params == .array && id != .absent && !hasFoldedName }
+        return result != .absent && error != .absent && id != .absent
     }
 
     /// Whether a response reports an error: its `error` is there and not null, whatever `result` says.

@@ -19,7 +19,8 @@ public enum JSONKind: UInt8, BitwiseCopyable, Sendable {
 /// What was found of one value: a message of its own or a member of a batch.
 ///
 /// Only the members of the message itself count, never those of objects inside it. Names differ by case, as
-/// JSON-RPC 2.0 §3 says, and may be written with escapes. Of a name that comes twice the last one counts.
+/// JSON-RPC 2.0 §3 says, but see ``hasFoldedName``, and may be written with escapes. Of a name that comes twice the
+/// last one counts.
 public struct JSONRPCFacts: BitwiseCopyable, Equatable, Sendable {
     /// What `jsonrpc` says.
     public enum Version: UInt8, BitwiseCopyable, Sendable {
@@ -43,12 +44,28 @@ public struct JSONRPCFacts: BitwiseCopyable, Equatable, Sendable {
         case notText
     }
 
+    /// What is known of the place that a value comes from.
+    public enum Place: UInt8, BitwiseCopyable, Sendable {
+        /// Nothing: only a value that says itself that it is JSON-RPC is a message.
+        case anywhere
+        /// Responses to JSON-RPC calls: what has a result or an error is one.
+        case responses
+        /// Nothing but JSON-RPC stands there: what has a method is a call, whatever else it has.
+        case messages
+    }
+
+    /// What is known of the place that it comes from.
+    public var place = Place.anywhere
     /// What the value itself is; only an object can be a message.
     public var form = JSONKind.absent
     /// What `jsonrpc` says.
     public var version = Version.absent
     /// What `method` is.
     public var method = Method.absent
+    /// How many methods came before the last one.
+    public var otherMethodCount = 0
+    /// Whether a name that counts is spelled in another case.
+    public var hasFoldedName = false
     /// What `id` is.
     public var id = JSONKind.absent
     /// Whether `id` is longer than ``JSONLimits/maxIDBytes``, so that its text is not kept.

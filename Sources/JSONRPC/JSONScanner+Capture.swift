@@ -22,7 +22,8 @@ extension JSONScanner {
                 code = CodeReader()
             }
         } else if depth == 0 {
-            valueStartOffset = origin &+ UInt64(at)
+            if state != .marked { valueStartOffset = origin &+ UInt64(at) }
+            if framing == .stream { leniency = nil }
             if awaitsLineEnd {
                 awaitsLineEnd = false
                 isLineDelimited = false
@@ -41,10 +42,13 @@ extension JSONScanner {
     mutating func beginMessage(_ kind: JSONKind, at: Int) {
         facts = JSONRPCFacts()
         facts.form = kind
+        facts.place = place
         facts.startOffset = origin &+ UInt64(at)
         field = .other
         isCodeNext = false
+        exactNames = 0
         methodText.removeAll(keepBytes: JSONLimits.maxMethodBytes)
+        otherMethods.removeAll(keepBytes: 0)
         idBuffer.removeAll(keepBytes: JSONLimits.maxIDBytes)
     }
 
@@ -59,6 +63,7 @@ extension JSONScanner {
             captureFrom = at &+ 1
             packed = PackedName()
         case .method:
+            if facts.method == .text { keepOtherMethod() }
             methodText.removeAll(keepBytes: JSONLimits.maxMethodBytes)
             facts.method = kind == .string ? .text : .notText
             guard kind == .string else { return }
@@ -103,7 +108,7 @@ extension JSONScanner {
         switch capture {
         case .key:
             if depth == messageDepth {
-                field = packed.field
+                nameField()
             } else {
                 isCodeNext = packed.isCode
             }
@@ -112,6 +117,32 @@ extension JSONScanner {
         case .nothing, .method, .id: break
         }
         capture = .nothing
+    }
+
+    /// Finds which member the name is that has ended.
+    ///
+    /// Go and System.Text.Json take names in any case, so that one in another case counts where no exact one has come.
+    private mutating func nameField() {
+        field = packed.field
+        guard field == .other else {
+            exactNames |= 1 &<< field.rawValue
+            return
+        }
+        let folded = packed.foldedField
+        guard folded != .other, folded == .method || exactNames &>> folded.rawValue & 1 == 0 else { return }
+        facts.hasFoldedName = true
+        field = folded
+    }
+
+    /// Keeps the method that another one follows, if there is room: the first one always has.
+    private mutating func keepOtherMethod() {
+        facts.otherMethodCount &+= 1
+        let count = methodText.count
+        guard count &+ 2 <= JSONLimits.maxOtherMethodBytes &- otherMethods.count else { return }
+        let length: [2 of UInt8] = [UInt8(truncatingIfNeeded: count &>> 8), UInt8(truncatingIfNeeded: count)]
+        // SAFETY: the inline array's bytes are initialised and outlive the span.
+        _ = unsafe otherMethods.append(length.span.bytes)
+        _ = otherMethods.append(methodText)
     }
 
     private mutating func appendText(_ piece: RawSpan) {

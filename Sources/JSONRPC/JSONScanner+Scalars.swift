@@ -20,22 +20,23 @@ extension JSONScanner {
                 }
             case .zero:
                 // A digit behind a leading zero (RFC 8259 §6).
-                guard !isDigit else { throw .badNumber }
+                guard !isDigit else { return try badNumber() }
                 guard try !leaveDigits(byte) else {
                     if capture != .nothing { flush(bytes, to: at) }
                     return endNumber(at: at)
                 }
             case .minus:
-                guard isDigit else { throw .badNumber }
+                guard isDigit else { return try badNumber() }
                 state = byte == 0x30 ? .zero : .integer
             case .point:
-                guard isDigit else { throw .badNumber }
+                guard isDigit else { return try badNumber() }
                 state = .fraction
             case .exponentMark where byte == 0x2b || byte == 0x2d: state = .exponentSign
             default:
-                guard isDigit else { throw .badNumber }
+                guard isDigit else { return try badNumber() }
                 state = .exponent
             }
+            if state == .word { return .needsMore }
             at &+= 1
         }
         return .needsMore
@@ -46,15 +47,33 @@ extension JSONScanner {
     private mutating func leaveDigits(_ byte: UInt8) throws(JSONError) -> Bool {
         switch byte {
         case 0x2e:
-            guard state == .integer || state == .zero else { throw .badNumber }
+            guard state == .integer || state == .zero else {
+                try beginWord(.badNumber)
+                return false
+            }
             state = .point
             return false
         case 0x45, 0x65:
-            guard state != .exponent else { throw .badNumber }
+            guard state != .exponent else {
+                try beginWord(.badNumber)
+                return false
+            }
             state = .exponentMark
             return false
-        default: return true
+        case 0x2c, 0x5d, 0x7d, 0x00...0x20: return true
+        default:
+            // 0x1F, 1f, 7L.
+            guard depth > 0, Self.isWord(byte) else { return true }
+            try beginWord(.badNumber)
+            return false
         }
+    }
+
+    /// The byte that comes next belongs to no number.
+    @inline(never)
+    private mutating func badNumber() throws(JSONError) -> Progress {
+        try beginWord(.badNumber)
+        return .needsMore
     }
 
     /// Notes that a number ended in front of `at`.
@@ -68,7 +87,10 @@ extension JSONScanner {
     @inline(__always)
     mutating func literal(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
         while at < bytes.byteCount {
-            guard bytes.byte(at: at) == UInt8(truncatingIfNeeded: literalRest) else { throw .badLiteral }
+            guard bytes.byte(at: at) == UInt8(truncatingIfNeeded: literalRest) else {
+                try beginWord(.badLiteral)
+                return .needsMore
+            }
             at &+= 1
             literalRest &>>= 8
             if literalRest == 0 {

@@ -4,7 +4,7 @@ internal import Wire
 extension JSONScanner {
     /// Whether the token in progress is wanted without its escapes.
     @inline(__always)
-    private var isUnescaping: Bool { capture == .key || capture == .method || capture == .version }
+    var isUnescaping: Bool { capture == .key || capture == .method || capture == .version }
 
     @inline(__always)
     mutating func beginKey(_ at: Int) {
@@ -32,14 +32,18 @@ extension JSONScanner {
                 state = .escape
                 return .needsMore
             }
-            guard byte >= 0x80 else { throw .controlInString }
+            guard byte >= 0x80 else {
+                tolerate(.controlInString)
+                at &+= 1
+                continue
+            }
             at = bytes.endOfThreeByteCharacters(from: at)
             guard at < bytes.byteCount else { return .needsMore }
             let lead = bytes.byte(at: at)
             if lead < 0x80 { continue }
-            try beginMultibyte(lead)
+            beginMultibyte(lead)
             at &+= 1
-            try multibyte(bytes, &at)
+            multibyte(bytes, &at)
             if state != .string { return .needsMore }
         }
     }
@@ -66,7 +70,7 @@ extension JSONScanner {
     // MARK: UTF-8
 
     /// Takes the first byte of a character of two to four (RFC 3629 §4: no overlong forms, no surrogates).
-    private mutating func beginMultibyte(_ lead: UInt8) throws(JSONError) {
+    private mutating func beginMultibyte(_ lead: UInt8) {
         multibyteLow = 0x80
         multibyteHigh = 0xbf
         switch lead {
@@ -79,16 +83,20 @@ extension JSONScanner {
             multibyteLeft = 3
             if lead == 0xf0 { multibyteLow = 0x90 }
             if lead == 0xf4 { multibyteHigh = 0x8f }
-        default: throw .badUTF8
+        default: return tolerate(.badUTF8)
         }
         state = .multibyte
     }
 
     /// The bytes of a character behind its first.
-    mutating func multibyte(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) {
-        while at < bytes.byteCount {
+    mutating func multibyte(_ bytes: RawSpan, _ at: inout Int) {
+        while state == .multibyte, at < bytes.byteCount {
             let byte = bytes.byte(at: at)
-            guard byte >= multibyteLow, byte <= multibyteHigh else { throw .badUTF8 }
+            guard byte >= multibyteLow, byte <= multibyteHigh else {
+                tolerate(.badUTF8)
+                state = .string
+                return
+            }
             at &+= 1
             multibyteLow = 0x80
             multibyteHigh = 0xbf
@@ -102,31 +110,41 @@ extension JSONScanner {
 
     // MARK: Escapes
 
-    /// The byte behind a backslash.
-    mutating func escape(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) {
+    /// The byte behind a backslash; one that makes no escape stands for itself.
+    mutating func escape(_ bytes: RawSpan, _ at: inout Int) {
         let byte = bytes.byte(at: at)
         if byte == 0x75 {
             hexLeft = 4
             hexUnit = 0
             state = .hex
         } else {
-            guard let character = JSONEscape.character(byte) else { throw .badEscape }
-            if isUnescaping { appendCharacter(UInt32(character)) }
-            state = .string
+            state = isLoose ? .looseString : .string
+            if let character = JSONEscape.character(byte) {
+                if isUnescaping { appendCharacter(UInt32(character)) }
+            } else {
+                if !isLoose || byte != 0x27 { tolerate(.badEscape) }
+                guard byte >= 0x20, byte < 0x80 else { return }
+                if isUnescaping { appendCharacter(UInt32(byte)) }
+            }
         }
         at &+= 1
         if isUnescaping { captureFrom = at }
     }
 
     /// The digits behind `\u`.
-    mutating func hex(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) {
+    mutating func hex(_ bytes: RawSpan, _ at: inout Int) {
         while at < bytes.byteCount {
-            guard let digit = JSONEscape.hexDigit(bytes.byte(at: at)) else { throw .badEscape }
+            guard let digit = JSONEscape.hexDigit(bytes.byte(at: at)) else {
+                tolerate(.badEscape)
+                state = isLoose ? .looseString : .string
+                if isUnescaping { appendCharacter(JSONEscape.replacement) }
+                break
+            }
             at &+= 1
             hexUnit = hexUnit &<< 4 | digit
             hexLeft &-= 1
             if hexLeft == 0 {
-                state = .string
+                state = isLoose ? .looseString : .string
                 if isUnescaping { appendUnit(hexUnit) }
                 break
             }

@@ -24,24 +24,26 @@ extension JSONScanner {
                 }
                 return .needsMore
             }
-            guard byte == (isObject ? 0x7d : 0x5d) else { throw .unexpectedByte }
+            guard byte == (isObject ? 0x7d : 0x5d) else { return try looseByte(byte, &at) }
             return close(&at)
         case .colon:
-            guard byte == 0x3a else { throw .unexpectedByte }
+            guard byte == 0x3a else { return try looseByte(byte, &at) }
             state = .value
             at &+= 1
             return .needsMore
         case .objectStart where byte == 0x7d, .arrayStart where byte == 0x5d: return close(&at)
         case .objectStart, .key:
-            guard byte == 0x22 else { throw .unexpectedByte }
+            guard byte == 0x22 else { return try looseByte(byte, &at) }
             at &+= 1
             beginKey(at)
             return .needsMore
-        case .finished: throw .trailingBytes
+        case .finished:
+            tolerate(.trailingBytes)
+            at = bytes.byteCount
+            return .needsMore
         default:
             if needsSpace { throw .unexpectedByte }
-            try beginValue(byte, &at)
-            return .needsMore
+            return try beginValue(byte, &at)
         }
     }
 
@@ -60,7 +62,10 @@ extension JSONScanner {
                 }
                 at = bytes.endOfSpaces(from: at)
             case 0x20, 0x09, 0x0d: at &+= 1
-            case 0x00..<0x20: throw .unexpectedByte
+            case 0x00..<0x20:
+                guard depth > 0 || state == .finished else { throw .unexpectedByte }
+                tolerate(.unexpectedByte)
+                at &+= 1
             default:
                 needsSpace = false
                 return .needsMore
@@ -71,7 +76,7 @@ extension JSONScanner {
     }
 
     @inline(__always)
-    private mutating func beginValue(_ byte: UInt8, _ at: inout Int) throws(JSONError) {
+    private mutating func beginValue(_ byte: UInt8, _ at: inout Int) throws(JSONError) -> Progress {
         let kind: JSONKind
         switch byte {
         case 0x22: kind = .string
@@ -80,7 +85,7 @@ extension JSONScanner {
         case 0x30...0x39, 0x2d: kind = .number
         case 0x74, 0x66: kind = .boolean
         case 0x6e: kind = .null
-        default: throw .unexpectedByte
+        default: return try looseByte(byte, &at)
         }
         if depth <= messageDepth &+ 1 { note(kind, at) }
         at &+= 1
@@ -89,19 +94,25 @@ extension JSONScanner {
             isKey = false
             highSurrogate = 0
             state = .string
-        case .object: try open(isObject: true)
-        case .array: try open(isObject: false)
+        case .object: open(isObject: true)
+        case .array: open(isObject: false)
         case .number: state = byte == 0x2d ? .minus : byte == 0x30 ? .zero : .integer
         default:
             // The letters still to come, the first lowest.
             literalRest = byte == 0x74 ? 0x65_7572 : byte == 0x66 ? 0x6573_6c61 : 0x6c_6c75
             state = .literal
         }
+        return .needsMore
     }
 
     @inline(__always)
-    private mutating func open(isObject opensObject: Bool) throws(JSONError) {
-        guard depth < JSONLimits.maxDepth else { throw .tooDeep }
+    private mutating func open(isObject opensObject: Bool) {
+        guard depth < JSONLimits.maxDepth else {
+            tolerate(.tooDeep)
+            extraDepth = 1
+            state = .deep
+            return
+        }
         let bit: UInt64 = 1 &<< UInt64(truncatingIfNeeded: depth & 63)
         let row = depth &>> 6
         if isObject { levels[row] |= bit } else { levels[row] &= ~bit }
@@ -111,7 +122,7 @@ extension JSONScanner {
     }
 
     @inline(__always)
-    private mutating func close(_ at: inout Int) -> Progress {
+    mutating func close(_ at: inout Int) -> Progress {
         at &+= 1
         if depth == messageDepth { messageDepth = 0 }
         depth &-= 1

@@ -3,8 +3,9 @@ public import Wire
 /// Finds the JSON-RPC messages in JSON that arrives in any pieces, and checks that it is JSON.
 ///
 /// A machine with an explicit stack of one bit a level: it looks at every byte once, keeps only the method and the id
-/// (bounded by ``JSONLimits``), and can stop anywhere. What it accepts is RFC 8259 exactly, strings in UTF-8 without
-/// a byte order mark; `\u` escapes of half a surrogate pair are accepted, as the grammar does, and read as U+FFFD.
+/// (bounded by ``JSONLimits``), and can stop anywhere. What it accepts is RFC 8259, strings in UTF-8, a byte order mark
+/// in front of a value; `\u` escapes of half a surrogate pair are accepted, as the grammar does, and read as U+FFFD.
+/// What is no JSON but is accepted by some peer is read all the same, and ``leniency`` says so.
 ///
 /// One value a body: ``begin(_:)`` with ``Framing/single``, ``read(_:_:)`` for each piece, ``finish()``. Raw TCP:
 /// ``Framing/stream``, where values follow each other with or without white space between them. Facts of a message
@@ -41,6 +42,11 @@ public struct JSONScanner: ~Copyable {
         case string, escape, hex, multibyte
         case minus, zero, integer, point, fraction, exponentMark, exponentSign, exponent
         case literal
+        /// A byte order mark has come, and is the value's first bytes.
+        case marked
+        // See JSONScanner+Lenient.
+        case mark, word, looseString, deep, deepString, deepEscape
+        case slash, lineComment, comment, commentStar
     }
 
     /// A member of a message that is looked at.
@@ -64,6 +70,10 @@ public struct JSONScanner: ~Copyable {
     /// Where the value's first byte is that is going on or was the last one, batches as a whole, from the beginning.
     public internal(set) var valueStartOffset: UInt64 = 0
 
+    /// What is known of the place that the values come from; of a stream it may be learnt between two values.
+    public var place = JSONRPCFacts.Place.anywhere
+    /// What is no JSON of the value that is going on or was the last one: the first thing that was read past.
+    public internal(set) var leniency: JSONError?
     var framing = Framing.single
     var state = State.outside
     var failure: JSONError?
@@ -90,8 +100,16 @@ public struct JSONScanner: ~Copyable {
     var needsSpace = false
     var awaitsLineEnd = false
 
+    // What is read loosely.
+    var isLoose = false
+    var markLeft: UInt8 = 0
+    var commented = State.outside
+    var extraDepth = 0
+
     // What is kept.
     var field = Field.other
+    /// Which names have come in their own spelling, a bit each.
+    var exactNames: UInt8 = 0
     var isCodeNext = false
     var capture = Capture.nothing
     var captureFrom = 0
@@ -99,6 +117,8 @@ public struct JSONScanner: ~Copyable {
     var code = CodeReader()
     @usableFromInline
     var methodText = PrefixBuffer(limitBytes: JSONLimits.maxMethodBytes)
+    /// The methods before the last one, of a message that has several; each behind its length in two bytes.
+    var otherMethods = PrefixBuffer(limitBytes: JSONLimits.maxOtherMethodBytes)
     @usableFromInline
     var idBuffer = PrefixBuffer(limitBytes: JSONLimits.maxIDBytes)
 
@@ -109,11 +129,16 @@ public struct JSONScanner: ~Copyable {
 
     /// Forgets everything but its memory and begins with the next byte.
     ///
-    /// - Parameter framing: What the bytes hold.
-    public mutating func begin(_ framing: Framing) {
+    /// - Parameters:
+    ///   - framing: What the bytes hold.
+    ///   - place: What is known of the place that they come from.
+    public mutating func begin(_ framing: Framing, at place: JSONRPCFacts.Place = .anywhere) {
         self.framing = framing
+        self.place = place
         state = .outside
         failure = nil
+        leniency = nil
+        isLoose = false
         consumed = 0
         depth = 0
         messageDepth = 0
@@ -135,6 +160,22 @@ public struct JSONScanner: ~Copyable {
         get { methodText.bytes }
     }
 
+    /// Gives the methods before the last one to `body`.
+    ///
+    /// Of a message that has several one peer takes the first, another the last. Of very many, those behind the first
+    /// ``JSONLimits/maxOtherMethodBytes`` are left out.
+    ///
+    /// - Parameter body: Must not read on meanwhile.
+    public func eachOtherMethod(_ body: (RawSpan) -> Void) {
+        let texts = otherMethods.bytes
+        var at = 0
+        while at &+ 2 <= texts.byteCount {
+            let count = Int(texts.uint16(at: at))
+            body(texts.extracting(at &+ 2..<at &+ 2 &+ count))
+            at &+= 2 &+ count
+        }
+    }
+
     /// The last message's id as it is on the wire, quotes and escapes included; empty unless it is a string, a number,
     /// a boolean or null, and not too long.
     public var idText: RawSpan {
@@ -153,6 +194,9 @@ public struct JSONScanner: ~Copyable {
 
     /// Whether no value is half read.
     public var isBetweenValues: Bool { state == .outside || state == .finished }
+
+    /// Whether no method is half read.
+    public var isMethodWhole: Bool { capture != .method }
 
     /// How many bytes were read since the beginning.
     public var offset: UInt64 { consumed }
@@ -206,12 +250,15 @@ public struct JSONScanner: ~Copyable {
             var progress = Progress.needsMore
             switch state {
             case .string: progress = try string(bytes, &at)
-            case .escape: try escape(bytes, &at)
-            case .hex: try hex(bytes, &at)
-            case .multibyte: try multibyte(bytes, &at)
+            case .escape: escape(bytes, &at)
+            case .hex: hex(bytes, &at)
+            case .multibyte: multibyte(bytes, &at)
             case .minus, .zero, .integer, .point, .fraction, .exponentMark, .exponentSign, .exponent:
                 progress = try number(bytes, &at)
             case .literal: progress = try literal(bytes, &at)
+            case .mark, .word, .looseString, .deep, .deepString, .deepEscape, .slash, .lineComment, .comment,
+                .commentStar:
+                progress = try loose(bytes, &at)
             default: progress = try structure(bytes, &at)
             }
             if progress != .needsMore { return progress }

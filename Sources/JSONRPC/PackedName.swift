@@ -60,6 +60,20 @@ struct PackedName: BitwiseCopyable {
         }
     }
 
+    /// Which member of a call it names if letters of both cases are one.
+    var foldedField: JSONScanner.Field {
+        guard count == 2 || count == 6 || count == 7 else { return .other }
+        var folded = self
+        folded.word |= 0x2020_2020_2020_2020 &>> UInt64(truncatingIfNeeded: (8 &- count) &* 8)
+        switch folded.field {
+        case .version: return .version
+        case .method: return .method
+        case .id: return .id
+        case .params: return .params
+        case .other, .result, .error: return .other
+        }
+    }
+
     /// Whether it is `code`.
     var isCode: Bool { count == 4 && word == 0x6564_6f63 }
 

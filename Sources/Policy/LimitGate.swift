@@ -67,6 +67,19 @@ public final class LimitGate {
         return plan(of: operation, side).needs
     }
 
+    /// Whether any limit in force could apply to a call of an operation if its method were another.
+    ///
+    /// - Parameters:
+    ///   - operation: What is called, its method aside.
+    ///   - side: Where Weir stands.
+    /// - Returns: Whether there is one.
+    public func mayLimit(_ operation: Operation, side: Side) -> Bool {
+        refresh()
+        return limits.limits.contains {
+            $0.match.matches(operation, side, scratch, $0.counters, ignoringMethod: true)
+        }
+    }
+
     /// Begins to ask about a call of which nothing further is known.
     ///
     /// - Parameters:

@@ -95,17 +95,18 @@ final class CompiledMatch: Sendable {
     /// Whether nothing but the operation and the side decides.
     var isStatic: Bool { caller == nil && peer == nil && attachments.isEmpty }
 
-    /// Whether what is known of every call of an operation fits.
+    /// Whether what is known of every call of an operation fits, or would with another method.
     func matches(
         _ operation: Operation,
         _ side: Side,
         _ scratch: borrowing PCREScratch,
-        _ counters: LimitCounters
+        _ counters: LimitCounters,
+        ignoringMethod: Bool = false
     ) -> Bool {
         if let callProtocol, callProtocol != operation.callProtocol { return false }
         if let wanted = self.side, wanted != side { return false }
         if let interface, !interface.matches(operation.interface, scratch, counters) { return false }
-        if let method, !method.matches(operation.method, scratch, counters) { return false }
+        if let method, !ignoringMethod, !method.matches(operation.method, scratch, counters) { return false }
         if let version, !version.matches(operation.version, scratch, counters) { return false }
         if let group, !group.matches(operation.group, scratch, counters) { return false }
         return true

@@ -155,6 +155,13 @@ extension SettingKey {
             .integer(0...1_000_000),
             "timed-out calls that a worker remembers for late replies"
         ),
+        .list(
+            "inspection.jsonrpc-paths",
+            \.inspection.jsonrpcPaths,
+            .pathPattern,
+            0...64,
+            "HTTP paths (* and ? stand for others) whose JSON bodies are calls though they do not say so"
+        ),
     ]
 
     private static let admin: [SettingKey] = [

@@ -235,6 +235,20 @@ extension ValueKind where Value == String {
         )
     }
 
+    /// A pattern of the paths of HTTP requests.
+    static var pathPattern: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                let isVisible = text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "#") }
+                guard 1...1024 ~= text.utf8.count, text.hasPrefix("/") || text.hasPrefix("*"), isVisible else {
+                    throw Rejection(reason: "not a path pattern: \(text.quoted); write it as /rpc or /api/*")
+                }
+                return text
+            },
+            show: singleQuoted
+        )
+    }
+
     /// An `http://` or `https://` address.
     static var url: Self {
         Self(

@@ -87,6 +87,8 @@ public struct InspectionSettings: Equatable, Sendable {
     public internal(set) var maxCalls = 100_000
     /// Timed-out calls that a worker remembers in order to recognise late replies, 0…1,000,000.
     public internal(set) var maxTombstones = 10_000
+    /// Patterns of HTTP paths under which every body with a method is a JSON-RPC call, up to 64 of 1,024 bytes.
+    public internal(set) var jsonrpcPaths: [String] = []
 }
 
 /// The admin API.

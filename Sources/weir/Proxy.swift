@@ -194,6 +194,7 @@ final class Proxy: AdminBackend {
         configuration.inspection.callTimeoutNanoseconds = settings.inspection.callTimeout.nanoseconds
         configuration.inspection.maxCalls = settings.inspection.maxCalls
         configuration.inspection.maxTombstones = settings.inspection.maxTombstones
+        configuration.inspection.jsonrpcPaths = PathPatterns(settings.inspection.jsonrpcPaths)
         return configuration
     }
 

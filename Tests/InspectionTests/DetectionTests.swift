@@ -49,7 +49,7 @@ import Testing
         arguments: [
             ("16 03 01 0200", ConnectionProtocol.tls, "tls"), ("16 02 00", .opaque, "opaque"),
             ("da bc", .opaque, "opaque"),
-            (hexText("GETX / HTTP/1.1".utf8), .opaque, "opaque"), (hexText("OPTIMIZE".utf8), .opaque, "opaque"),
+            (hexText("GETX / HTTP/2.1".utf8), .opaque, "opaque"), (hexText("OPTIMIZE".utf8), .opaque, "opaque"),
             (hexText("status\r\n".utf8), .opaque, "opaque"), ("00", .opaque, "opaque"), ("bb da", .opaque, "opaque"),
         ]
     )

@@ -3,6 +3,7 @@ import Dubbo
 import Hessian
 import Inspection
 import PlanModel
+import Policy
 import Telemetry
 import TestSupport
 import Testing
@@ -30,8 +31,10 @@ final class GovernedBench {
     var up = PlanModel()
     var down = PlanModel()
 
-    init(_ watching: Watching = .nothing) {
-        bench = Bench(watching)
+    init(_ watching: Watching = .nothing, jsonrpcPaths: [String] = []) {
+        var limits = Inspector.Limits()
+        limits.jsonrpcPaths = PathPatterns(jsonrpcPaths)
+        bench = Bench(watching, limits: limits)
         governor = TestGovernor(bench.registry)
         bench.inspector.governor = governor
         session = bench.open()

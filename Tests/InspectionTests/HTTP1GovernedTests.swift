@@ -47,10 +47,10 @@ struct GovernedRequest {
             return judged(H1.request("[" + members.joined(separator: ",") + "]", chunks: chunks), method, 200, mark)
         case 4:
             let text = RPC.batch(RPC.call(nil, method), RPC.call(nil, "ok"))
-            return judged(H1.request(text, chunks: chunks), method, 204, mark)
+            return judged(H1.request(text, chunks: chunks), method, 429, mark)
         default:
             let text = RPC.call(isNotification ? nil : "\(mark)", method, params: params)
-            return judged(H1.request(text, chunks: chunks), method, isNotification ? 204 : 200, mark)
+            return judged(H1.request(text, chunks: chunks), method, isNotification ? 429 : 200, mark)
         }
     }
 
@@ -248,10 +248,11 @@ struct StrictHTTP {
         #expect(governed.bench.counts().allSatisfy { $0.contains(" drained ") })
     }
 
-    @Test("a body too large to hold passes, counted")
+    @Test("a body too large to hold whose method comes behind passes, counted")
     func large() {
         let governed = Self.bench()
-        let big = H1.request(RPC.call("1", "no", params: "[\"" + String(repeating: "x", count: 200_000) + "\"]"))
+        let text = String(repeating: "x", count: 200_000)
+        let big = H1.request("{\"jsonrpc\":\"2.0\",\"params\":[\"\(text)\"],\"method\":\"no\",\"id\":1}")
         let small = H1.request(RPC.call("2", "no"))
         let bytes = big + small
         for start in stride(from: 0, to: bytes.count, by: 1000) {
@@ -280,10 +281,11 @@ struct StrictHTTP {
                 #expect(governed.up.output.isEmpty && messages.count == 1)
                 #expect(StrictHTTP.messages(governed.down.output, answering: ["POST"])?.count == 1)
             } else {
-                #expect(governed.up.output == Array(head))
-                governed.give(H1.head("HTTP/1.1 100 Continue")[...], .toDownstream)
+                #expect(governed.up.output == (isTriple ? Array(head) : []))
+                if isTriple { governed.give(H1.head("HTTP/1.1 100 Continue")[...], .toDownstream) }
+                #expect(governed.down.output == H1.head("HTTP/1.1 100 Continue"))
                 governed.give(request.suffix(body.utf8.count))
-                #expect(governed.up.output == request)
+                #expect(governed.up.output == (isTriple || method == "ok" ? request : []))
             }
         }
     }

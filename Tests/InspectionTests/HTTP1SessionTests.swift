@@ -201,7 +201,9 @@ import Testing
                 .up(H1.request(path: "/users/1", method: "GET")), .down(H1.response(200, "{\"result\":1}")),
                 .up(H1.request("{\"name\":\"a\",\"id\":1}")), .down(H1.response(500, "{\"error\":{\"code\":1}}")),
                 .up(H1.request("[1,2]", method: "PUT")), .down(H1.response(200, "{}")),
-                .up(H1.request("{\"method\":\"get\"} trailing")), .down(H1.response(200, "{}")),
+                .up(H1.request("{\"method\":\"get\",\"id\":1}")), .down(H1.response(200, "{}")),
+                .up(H1.request("[{\"method\":\"GET\",\"url\":\"/a\"}]")), .down(H1.response(200, "[{\"status\":200}]")),
+                .up(H1.request("{\"jsonrpc\":\"2.0\",\"method\":\"get\"")), .down(H1.response(400, "{}")),
                 .up(H1.request("{\"result\":1,\"id\":2}")), .down(H1.response(202)),
             ]
         },

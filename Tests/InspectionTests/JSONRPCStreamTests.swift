@@ -80,6 +80,22 @@ import Testing
             + bench.uninspected.map { "\($0) \($1)" }.sorted()
     }
 
+    @Test("log lines pass, and a message among them is one, as those of version 1.0 behind it are")
+    func amongOthers() {
+        let steps = [
+            Self.up("{\"message\":\"a\",\"method\":\"GET\"}\n[{\"method\":\"x\",\"id\":1}]\n"),
+            Self.down("{\"error\":\"b\"}\n"),
+            Self.up("{\"method\":\"sum\",\"params\":[1],\"id\":7}\n"), Self.down("{\"result\":1,\"id\":7}\n"),
+            Self.up("{\"method\":\"no\",\"id\":8}{\"method\":\"sum\",\"params\":[],\"id\":null}"),
+        ]
+        for piece in [1, 7, 1000] {
+            let bench = Bench()
+            let session = bench.run(steps, piece: piece)
+            #expect(bench.counts() == [".sum ok OK 1", ".sum oneway  1"])
+            #expect(session.connectionProtocol == .jsonrpc && bench.uninspected == ["opaque": 67])
+        }
+    }
+
     @Test("both peers call, with the same ids")
     func bothWays() {
         let bench = Bench()
@@ -165,6 +181,25 @@ import Testing
         }
     }
 
+    @Test(
+        "a large value whose method comes first is judged by it, left out to its end and answered",
+        arguments: [999, 70_000]
+    )
+    func largeRefused(size: Int) {
+        let governed = Self.governed()
+        let before = governed.up.output.count
+        let params = "[\"" + String(repeating: "x", count: 150_000) + "\"]"
+        let values = ["no", "ok", "no"].map { RPC.call("\"\($0)\"", $0, params: params) }
+        let bytes = Array(values.joined(separator: "\n").utf8)
+        for start in stride(from: 0, to: bytes.count, by: size) {
+            governed.give(bytes[start..<min(bytes.count, start + size)])
+        }
+        #expect(governed.up.output.count == before + values[1].utf8.count + 1)
+        let error = "{\"jsonrpc\":\"2.0\",\"error\":{\"code\":-32000,\"message\":\"m\"},\"id\":\"no\"}\n"
+        #expect(String(decoding: governed.down.output, as: UTF8.self) == error + error)
+        #expect(governed.bench.snapshot.verdictsPartial == 0 && governed.session.inFlight == 1)
+    }
+
     @Test("what is complete does not wait for what follows it")
     func notHeld() {
         let governed = Self.governed()
@@ -190,7 +225,8 @@ import Testing
     @Test("a value too large to hold passes, counted")
     func large() {
         let governed = Self.governed()
-        let big = Array(RPC.call("1", "no", params: "[\"" + String(repeating: "x", count: 150_000) + "\"]").utf8)
+        let text = String(repeating: "x", count: 150_000)
+        let big = Array("{\"jsonrpc\":2,\"id\":1,\"params\":[\"\(text)\"],\"method\":\"no\"}".utf8)
         let small = Array((RPC.call("2", "no") + "\n").utf8)
         let before = governed.up.output.count
         let bytes = big + small

@@ -22,6 +22,10 @@ struct Scan: Equatable {
     /// How many members each batch had.
     var batches: [Int] = []
     var error: JSONError?
+    /// What is no JSON and was read past.
+    var leniency: JSONError?
+    /// Why the bytes are no JSON.
+    var fault: JSONError? { leniency ?? error }
     /// Where the byte is that is wrong.
     var errorOffset: Int?
     var isLineDelimited = false
@@ -58,10 +62,12 @@ func scan(
         while at < bytes.count {
             do {
                 note(try scanner.read(bytes.span.bytes, &at), base + at, scanner)
+                scan.leniency = scan.leniency ?? scanner.leniency
                 precondition(scanner.offset == UInt64(base + at))
             } catch {
                 scan.error = error
                 scan.errorOffset = base + at
+                scan.leniency = scan.leniency ?? scanner.leniency
                 return scan
             }
         }

@@ -85,7 +85,7 @@ private struct RandomJSON {
             let text = random.space() + random.value(round % 3 == 0 ? 3 : 0) + random.space()
             let bytes = Array(text.utf8)
             let whole = scan([bytes[...]])
-            #expect(whole.error == nil, "seed \(seed) round \(round): \(text)")
+            #expect(whole.fault == nil, "seed \(seed) round \(round): \(text)")
             let size = Int.random(in: 1...20, using: &random.random)
             #expect(scan(pieces(bytes, of: size)) == whole, "seed \(seed) round \(round): \(text)")
             guard let object = isJSONForFoundation(bytes) else {
@@ -124,10 +124,10 @@ private struct RandomJSON {
             #expect(scan(pieces(bytes, of: size)) == whole, "seed \(seed) round \(round): \(hexText(bytes))")
             let stream = scan([bytes[...]], .stream)
             #expect(scan(pieces(bytes, of: size), .stream) == stream, "seed \(seed) round \(round): \(hexText(bytes))")
-            if whole.error != nil { refused += 1 }
+            if whole.fault != nil { refused += 1 }
             // Foundation takes other encodings and refuses numbers and surrogates that RFC 8259 leaves open.
             guard !bytes.isEmpty, !bytes.contains(0), !bytes.contains(where: { $0 >= 0xfe }) else { continue }
-            if whole.error != nil {
+            if whole.fault != nil {
                 #expect(isJSONForFoundation(bytes) == nil, "seed \(seed) round \(round): \(hexText(bytes))")
             }
         }
@@ -156,8 +156,7 @@ private struct RandomJSON {
                     let text = "\"" + String(repeating: "~", count: count)
                     let bytes = Array(text.utf8) + [special] + [UInt8](repeating: 0x21, count: tail)
                     let scan = scan([bytes[...]])
-                    #expect(scan.error == .controlInString)
-                    #expect(scan.errorOffset == count + 1)
+                    #expect(scan.fault == .controlInString)
                 }
             }
         }
@@ -186,7 +185,7 @@ private struct RandomJSON {
             let bytes =
                 [0x22] + [UInt8](repeating: 0x61, count: padding) + hex("e4b8ad") + hex(text) + hex("e4b8ad2261616161")
             for size in [1, 2, 3, 100] {
-                #expect(scan(pieces(bytes, of: size)).error == .badUTF8, "\(padding) \(size)")
+                #expect(scan(pieces(bytes, of: size)).fault == .badUTF8, "\(padding) \(size)")
             }
         }
     }

@@ -55,6 +55,7 @@ let fullText = """
       max-operations: 17
       max-calls: 18
       max-tombstones: 0
+      jsonrpc-paths: [/rpc, '/api/*']
     admin:
       listen: 10.0.0.1:26080
       metrics-listen: :26081

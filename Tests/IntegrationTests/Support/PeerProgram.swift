@@ -16,6 +16,8 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case drained
     /// gRPC whose calls are held until they are all there.
     case held
+    /// What looks like JSON-RPC and is none, beside gRPC and JSON-RPC.
+    case bystander
     /// A collector of spans; no peer of anybody's.
     case collector
 
@@ -25,6 +27,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     private var package: String {
         switch self {
         case .grpc, .governed, .traced, .drained, .held: "grpc"
+        case .bystander: "connectrpc, hypercorn, logstash_async"
         case .collector: "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
         case .triple: "dubbo"
         case .jsonrpc, .drain: "json"
@@ -35,6 +38,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     private var python: String? {
         switch self {
         case .grpc, .governed, .traced, .drained, .held: Self.pythonWithGRPC
+        case .bystander: Self.pythonWithConnect
         case .collector: Self.pythonWithMessages
         case .triple: Self.pythonWithDubbo
         case .jsonrpc, .drain: Self.pythonAlone
@@ -44,6 +48,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     private static let pythonWithGRPC = find(.grpc)
     private static let pythonWithDubbo = find(.triple)
     private static let pythonWithMessages = find(.collector)
+    private static let pythonWithConnect = find(.bystander)
     private static let pythonAlone = find(.jsonrpc)
 
     /// Whether it can be run here.
@@ -126,6 +131,15 @@ final class PeerServer {
         }
         guard let port = UInt16(port) else { throw Failure("no port: \(port)") }
         address = .loopback(port)
+    }
+
+    /// A further port that it has printed, in that line after the first.
+    func port(line: Int) throws -> UInt16 {
+        let text = try eventually("a line \(line)") {
+            process.outputText.split(separator: "\n", omittingEmptySubsequences: false).dropLast().dropFirst(line).first
+        }
+        guard let port = UInt16(text) else { throw Failure("no port: \(text)") }
+        return port
     }
 
     deinit { letGo() }

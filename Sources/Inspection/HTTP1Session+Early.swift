@@ -1,0 +1,170 @@
+internal import Calls
+internal import HTTP1
+internal import JSONRPC
+internal import Policy
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Requests that are decided about before their end, because they are too large to hold or cannot be read.
+///
+/// Only what is known to be JSON-RPC is: what was read of it says so, its path is configured, or its path has answered
+/// JSON-RPC before. Everything else passes.
+extension HTTP1Session {
+    /// Whether nothing but JSON-RPC is to be expected on the path of the request being read.
+    func expectsRPC(_ context: InspectedBytes) -> Bool {
+        isPathConfigured || (current.pathKey != 0 && context.inspector.rpcPaths.hasAnswered(current.pathKey))
+    }
+
+    /// Whether anything may refuse requests that upstream is sent.
+    func mayRefuse(_ context: InspectedBytes) -> Bool {
+        let inspector = context.inspector
+        return context.isGoverned && (inspector.governor != nil || inspector.isLimited || inspector.isDraining)
+    }
+
+    /// Decides about the request being read by what is known of it.
+    ///
+    /// - Parameters:
+    ///   - reason: Why its end is not waited for; counted if it turns out that something should have been asked. A
+    ///     client that waits to be told to go on is refused with an error's status, so that it sends no body.
+    ///   - context: The bytes being read.
+    func judgeEarly(_ reason: PartialVerdictReason, _ context: InspectedBytes) {
+        judgement = .admitted
+        passed = reason
+        let reading = requests.rpc.map { $0.isCallSoFar && $0.scanner.isMethodWhole } ?? false
+        guard mayRefuse(context), reading || expectsRPC(context), let box = requests.headers else { return }
+        var headers = HeaderTexts()
+        swap(&headers, &box.texts)
+        defer { swap(&headers, &box.texts) }
+        let interface = Self.interface(headers.texts.bytes.slice(headers.request.path))
+        var verdict = EarlyVerdict(asked: groups(isReading: reading, interface, context), knowsMethods: reading)
+        verdict.refusal = refusal(of: verdict.asked, isTogether: true, headers, context)
+        insertion = []
+        verdict.groups = context.inspector.takeBatchGroups()
+        early = verdict
+        if reading { passed = nil }
+        guard let refusal = verdict.refusal else { return }
+        passed = nil
+        // What is known at its end makes another of it.
+        let error = JSONRPCErrorReply(code: refusal.jsonrpcCode, message: refusal.text)
+        var body: [UInt8] = []
+        // SAFETY: there is no byte that could be uninitialised.
+        error.write(id: unsafe Self.nothing.span.bytes, to: &body)
+        var head = answer(refusal, body)
+        if reason == .expect, head.status < 400 { head.status = 429 }
+        refuseCurrent(head, body)
+        updateQueue()
+    }
+
+    private static let nothing: [UInt8] = []
+
+    private func groups(isReading: Bool, _ interface: RawSpan, _ context: InspectedBytes) -> [LimitedGroup] {
+        let inspector = context.inspector
+        if isReading, let rpc = requests.rpc {
+            var groups = inspector.groups(rpc, interface)
+            guard !rpc.scanner.isBatch else { return groups }
+            // Its id may still come.
+            for place in groups.indices {
+                groups[place].isForAll = true
+                groups[place].isOneway = false
+            }
+            return groups
+        }
+        let unknown = inspector.rpcOperation(interface: interface, method: interface.extracting(0..<0))
+        return [LimitedGroup(operation: unknown, calls: 1, isOneway: false, isForAll: true)]
+    }
+
+    /// A request that was decided about has ended as JSON-RPC: its calls hold what was taken for them, and what came
+    /// behind is charged.
+    func takeEarly(
+        _ verdict: EarlyVerdict,
+        _ rpc: RPCReader,
+        _ interface: RawSpan,
+        _ headers: borrowing HeaderTexts,
+        _ context: InspectedBytes
+    ) {
+        let inspector = context.inspector
+        inspector.giveBatchGroups(verdict.groups)
+        let side = context.session.side(of: requestDirection)
+        inspector.chargeRest(verdict, rpc, interface, side) { operation in
+            inspector.noteLimited(operation, side, headers, context.session)
+        }
+    }
+
+    /// A request that was decided about is no JSON-RPC, or will not end.
+    func dropEarly(_ context: InspectedBytes) {
+        guard let verdict = early else { return }
+        early = nil
+        context.inspector.giveBatchGroups(verdict.groups)
+        context.inspector.endBatch()
+    }
+
+    /// Nothing further will be known of a request that was decided about: if it was refused, it is a call of an unknown
+    /// method.
+    func countRefused(_ context: InspectedBytes) {
+        let refusal = early?.refusal
+        dropEarly(context)
+        guard let refusal, let box = requests.headers else { return }
+        let inspector = context.inspector
+        if let rpc = requests.rpc { inspector.giveBack(rpc) }
+        requests.rpc = nil
+        current.kind = .rpc
+        let operation = unknownMethod(box, context)
+        let entry = rpcEntry(operation, id: current.number, bytes: requests.bytes, context)
+        inspector.countUntracked(entry, refusal.outcome, code: refusal.jsonrpcCode, context.session, now: context.now) {
+            box.texts.callTexts
+        }
+    }
+
+    /// A call of an unknown method of what the path names.
+    private func unknownMethod(_ box: HeaderTextsBox, _ context: InspectedBytes) -> OperationID {
+        box.texts.withPath { path in
+            let interface = Self.interface(path)
+            return context.inspector.rpcOperation(interface: interface, method: interface.extracting(0..<0))
+        }
+    }
+
+    // MARK: Expect
+
+    /// What becomes of a request's head whose client waits to be told to go on.
+    enum Expectation {
+        /// It is passed on; upstream will say what it wants.
+        case pass
+        /// Weir says so, and holds what comes.
+        case hold
+        /// It is refused at once.
+        case refuse
+    }
+
+    /// Decides about the head of the request being read, which expects 100-continue.
+    ///
+    /// Held is what may be a JSON-RPC call that something could refuse, if it can be held until its end. Where nothing
+    /// but JSON-RPC was ever seen, what is refused whatever the method is told so before it sends its body.
+    func expectation(_ context: InspectedBytes) -> Expectation {
+        let head = requests.head
+        guard mayRefuse(context), requests.rpc != nil, !requests.isUnreadable, head.method == .post,
+            head.version == .oneOne, let box = requests.headers
+        else { return .pass }
+        let isExpected = expectsRPC(context)
+        guard isExpected || requests.isJSON else { return .pass }
+        let operation = unknownMethod(box, context)
+        guard context.inspector.mayRefuse(operation, context.session.side(of: requestDirection)) else { return .pass }
+        let isPure = isPathConfigured || context.inspector.rpcPaths.isPure(current.pathKey)
+        if isPure, isRefusedAnyway(operation, context) { return .refuse }
+        let room = Self.maxHeldBytes - Int(head.headBytes)
+        guard head.body == .chunked || head.contentLength <= UInt64(max(room, 0)) else {
+            // Too large to hold: where it is known to be JSON-RPC, what looks at no method decides.
+            return isExpected ? .refuse : .pass
+        }
+        return .hold
+    }
+
+    /// Whether a call of whatever method would be refused now; nothing is charged.
+    private func isRefusedAnyway(_ operation: OperationID, _ context: InspectedBytes) -> Bool {
+        let inspector = context.inspector
+        let side = context.session.side(of: requestDirection)
+        if inspector.isDrainRefusing(operation, side, now: context.now) { return true }
+        guard inspector.isLimited, let gate = inspector.gate, let box = requests.headers else { return false }
+        return inspector.noteLimited(operation, side, box.texts, context.session) && !gate.wouldAdmit()
+    }
+}

@@ -1,0 +1,107 @@
+internal import Calls
+internal import JSONRPC
+internal import Policy
+internal import Telemetry
+internal import Wire
+
+/// Values of a stream that are decided about before their end, because they are too large to hold, and those that are
+/// too many to be told apart.
+extension JSONStreamSession {
+    private static let nothing: [UInt8] = []
+
+    /// A call that a value makes.
+    func entry(
+        _ operation: OperationID,
+        _ half: Half,
+        _ direction: Direction,
+        id: UInt64,
+        bytes: UInt64,
+        _ context: InspectedBytes
+    ) -> CallTable.Entry {
+        CallTable.Entry(
+            kind: .call,
+            session: context.session.number,
+            direction: direction,
+            id: id,
+            side: context.session.side(of: direction),
+            operation: operation,
+            start: half.start,
+            deadline: context.inspector.defaultDeadline(half.start),
+            requestBytes: bytes
+        )
+    }
+
+    /// Decides about the value going on by what is known of it: what it says so far, or that the connection speaks
+    /// JSON-RPC.
+    func judgeEarly(_ half: Half, _ direction: Direction, _ context: InspectedBytes) {
+        let inspector = context.inspector
+        half.isUnasked = true
+        guard let reader = half.reader,
+            inspector.governor != nil || inspector.isLimited || inspector.isDraining
+        else { return }
+        let reading = reader.isCallSoFar && reader.scanner.isMethodWhole
+        // Upstream's large values are replies nearly always.
+        guard reading || (isIdentified && direction == .toUpstream) else { return }
+        // SAFETY: there is no byte that could be uninitialised.
+        let nothing = unsafe Self.nothing.span.bytes
+        var groups = [LimitedGroup(operation: inspector.rpcOperation(interface: nothing, method: nothing))]
+        groups[0].calls = 1
+        if reading { groups = inspector.groups(reader, nothing) }
+        // The id of a single one may still come.
+        for place in groups.indices where !reader.scanner.isBatch || !reading {
+            groups[place].isForAll = true
+            groups[place].isOneway = false
+        }
+        var verdict = EarlyVerdict(asked: groups, knowsMethods: reading)
+        verdict.refusal = refusal(of: groups, direction, context)
+        verdict.groups = inspector.takeBatchGroups()
+        half.early = verdict
+        half.isUnasked = !reading && verdict.refusal == nil
+    }
+
+    /// A value that was decided about has ended: its calls hold what was taken for them, and what came behind is
+    /// charged.
+    func takeEarly(_ half: Half, _ reader: RPCReader, _ direction: Direction, _ context: InspectedBytes) {
+        guard let verdict = half.early else { return }
+        let inspector = context.inspector
+        half.early = nil
+        inspector.giveBatchGroups(verdict.groups)
+        let side = context.session.side(of: direction)
+        // SAFETY: there is no byte that could be uninitialised.
+        inspector.chargeRest(verdict, reader, unsafe Self.nothing.span.bytes, side) { operation in
+            inspector.beginLimits(operation, side, context.session).isLimited
+        }
+    }
+
+    /// A value that was decided about is no call, or will not end.
+    func dropEarly(_ half: Half, _ context: InspectedBytes) {
+        guard let verdict = half.early else { return }
+        half.early = nil
+        context.inspector.giveBatchGroups(verdict.groups)
+        context.inspector.endBatch()
+    }
+
+    /// Counts the calls of a batch that are too many to be remembered, under the last operation that is: which of them
+    /// are answered cannot be told.
+    func countSurplus(
+        _ reader: RPCReader,
+        _ half: Half,
+        _ refusal: Refusal?,
+        _ direction: Direction,
+        _ context: InspectedBytes
+    ) {
+        guard reader.surplus > reader.countedSurplus else { return }
+        let inspector = context.inspector
+        var operation = inspector.unknownOperation
+        reader.lastCall { operation = inspector.rpcOperation(interface: $0.extracting(0..<0), method: $0) }
+        let entry = entry(operation, half, direction, id: 0, bytes: 0, context)
+        let outcome = refusal?.outcome ?? .lost
+        let code = refusal?.jsonrpcCode ?? ResultCode.none
+        while reader.countedSurplus < reader.surplus {
+            reader.countedSurplus += 1
+            inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) {
+                Inspector.CallTexts()
+            }
+        }
+    }
+}
