@@ -16,6 +16,11 @@ public struct OperationID: BitwiseCopyable, Hashable, Sendable {
 
 /// What a call is counted under: protocol, interface, version, group and method.
 public struct Operation: Hashable, Sendable {
+    /// How Java spells that a service has no version; its operations have none.
+    ///
+    /// Source: Dubbo `DubboCodec.java` (`encodeRequestData`), `URL.java` (`ANY_VERSION`).
+    public static let zeroVersion: StaticString = "0.0.0"
+
     /// Which protocol the call was made in.
     public let callProtocol: CallProtocol
     /// The interface's full name.

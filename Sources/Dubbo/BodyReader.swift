@@ -191,7 +191,19 @@ public struct BodyReader: ~Copyable {
         return .satisfied
     }
 
+    /// Finds what it can in the front of a body of which no more is to be waited for; a Hessian body is read as it comes.
+    ///
+    /// What is found counts until the body goes on and is read again.
+    public mutating func readFront() {
+        guard form == .foreignRequest || form == .foreignReply else { return }
+        let front = squeezer.front
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        if !front.isEmpty { finishForeign(unsafe front.span.bytes, isWhole: false) }
+    }
+
     private mutating func finishForeign(_ body: RawSpan, isWhole: Bool) {
+        // What a look at the front has found is found again.
+        if isKept { scanner.reset() }
         isKept = true
         switch form {
         case .foreignRequest:

@@ -4,6 +4,8 @@ public import Wire
 public struct CallAttachments: BitwiseCopyable, Equatable, Sendable {
     /// `group`: part of what is called.
     public var group = ByteRange.empty
+    /// `interface`: what is called, where the body's second text is only the path that it was exported under.
+    public var interface = ByteRange.empty
     /// `remote.application`, or else `application`: who calls.
     public var caller = ByteRange.empty
     /// `timeout`: how long the caller waits, in milliseconds.
@@ -38,6 +40,9 @@ public struct CallAttachments: BitwiseCopyable, Equatable, Sendable {
         case 7:
             // timeout
             if texts.uint32(at: at) == 0x7469_6d65, texts.uint32(at: at &+ 3) == 0x656f_7574 { timeout = value }
+        case 9:
+            // interface
+            if texts.uint64(at: at) == 0x696e_7465_7266_6163, texts.byte(at: at &+ 8) == 0x65 { interface = value }
         case 11:
             // application
             if texts.uint64(at: at) == 0x6170_706c_6963_6174, texts.uint32(at: at &+ 7) == 0x7469_6f6e, caller.isEmpty {

@@ -2,17 +2,26 @@ internal import Wire
 
 /// Gathers the body of a frame that is not Hessian and came in pieces, leaving out what nobody will read.
 ///
-/// At most `limitBytes` are kept. Of fastjson2's length-prefixed values the large ones are shortened to their front, so
-/// that the attachments behind a big argument are still found; of other forms the front of the body is kept.
+/// At most `limitBytes` are kept. Of fastjson2's length-prefixed values the large ones are shortened to their front, and
+/// so are the long lines of fastjson and Gson behind the first half of that, so that the attachments behind a big argument
+/// are still found; of other forms the front of the body is kept.
 struct ForeignSqueezer {
+    private enum Form {
+        case chunks
+        case lines
+        case other
+    }
+
     /// The most that is kept of one body.
     static let limitBytes = 65_536
     /// A fastjson2 value is cut to this length once the names are behind: enough for an exception's class and message.
     static let largeValueBytes = 8_192
 
     private var kept: [UInt8] = []
-    private var isChunked = false
+    private var form = Form.other
     private var valuesLeft = 0
+    /// How many bytes of a line have come.
+    private var lineBytes = 0
     private var prefixNeeds = 0
     private var prefix: UInt32 = 0
     private var valueBytes: UInt32 = 0
@@ -32,18 +41,47 @@ struct ForeignSqueezer {
         prefix = 0
         valueBytes = 0
         keepBytes = 0
+        lineBytes = 0
         if !kept.isEmpty { kept = [] }
     }
 
     /// Begins a body whose first `stringCount` values are kept whatever their length.
     mutating func begin(serialization: UInt8, stringCount: Int) {
-        isChunked = serialization == Serialization.fastjson2
+        switch serialization {
+        case Serialization.fastjson2: form = .chunks
+        case Serialization.fastjson, Serialization.gson: form = .lines
+        default: form = .other
+        }
         valuesLeft = stringCount
     }
 
     mutating func append(_ bytes: RawSpan) {
         guard !isFull else { return }
-        guard isChunked else { return keep(bytes) }
+        switch form {
+        case .chunks: appendChunks(bytes)
+        case .lines: appendLines(bytes)
+        case .other: keep(bytes)
+        }
+    }
+
+    private mutating func appendLines(_ bytes: RawSpan) {
+        var at = 0
+        while at < bytes.byteCount, !isFull {
+            let end = bytes.firstIndex(of: 0x0a, from: at)
+            let count = (end ?? bytes.byteCount) - at
+            let room = max(Self.limitBytes / 2 - kept.count, Self.largeValueBytes - lineBytes, 0)
+            keep(bytes.extracting(at..<at + (valuesLeft > 0 ? count : min(count, room))))
+            lineBytes += count
+            at += count
+            guard let end else { continue }
+            keep(bytes.extracting(end..<end + 1))
+            at += 1
+            lineBytes = 0
+            valuesLeft -= 1
+        }
+    }
+
+    private mutating func appendChunks(_ bytes: RawSpan) {
         var at = 0
         while at < bytes.byteCount, !isFull {
             if prefixNeeds > 0 {
@@ -62,6 +100,9 @@ struct ForeignSqueezer {
             if valueBytes == 0 { endValue() }
         }
     }
+
+    /// The bytes kept so far; the squeezer goes on.
+    var front: [UInt8] { kept }
 
     /// The bytes kept; the squeezer is empty afterwards.
     mutating func take() -> [UInt8] {
@@ -85,13 +126,14 @@ struct ForeignSqueezer {
         prefix = 0
     }
 
+    /// Keeps bytes up to the bound, however many come at once.
     private mutating func keep(_ bytes: RawSpan) {
-        guard kept.count + bytes.byteCount <= Self.limitBytes else {
+        let room = Self.limitBytes - kept.count
+        if bytes.byteCount > room {
             isFull = true
             hasLost = true
-            return
         }
-        unsafe bytes.withUnsafeBytes {
+        unsafe bytes.extracting(first: room).withUnsafeBytes {
             // SAFETY: the pointer is used inside the closure only.
             unsafe kept.append(contentsOf: $0)
         }

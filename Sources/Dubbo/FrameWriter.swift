@@ -35,7 +35,7 @@ public enum FrameWriter {
             encoder.string(text)
             body = encoder.bytes
         case Serialization.fastjson: body = jsonLine(text)
-        case Serialization.fastjson2: body = jsonbChunk(text)
+        case Serialization.fastjson2: body = chunk(jsonbString(text))
         default: return nil
         }
         var frame: [UInt8] = [0xda, 0xbb, request.serialization, status]
@@ -44,24 +44,42 @@ public enum FrameWriter {
         return frame + body
     }
 
-    /// A reply with an exception, which no Dubbo caller retries; in Hessian 2 only.
+    /// Whether ``exception(to:text:attachments:)`` can write in that serialization.
+    ///
+    /// - Parameter serialization: The request's serialization id.
+    /// - Returns: Whether it is Hessian 2 or fastjson 2.
+    public static func canThrow(in serialization: UInt8) -> Bool {
+        serialization == Serialization.hessian2 || serialization == Serialization.fastjson2
+    }
+
+    /// A reply with an exception, which no Dubbo Java caller retries; in Hessian 2 and fastjson 2.
     ///
     /// The class is one that every Java peer has. Of its fields only the message is written: the peer's constructor
-    /// fills in the others. Source: `DubboCodec.java` (`encodeResponseData`), hessian-lite `JavaDeserializer.java`.
+    /// fills in the others. Source: `DubboCodec.java` (`encodeResponseData`), hessian-lite `JavaDeserializer.java`,
+    /// `FastJson2ObjectInput.java` (`readThrowable`), fastjson2 `ObjectReaderException.java`.
     ///
     /// - Parameters:
     ///   - request: The header of the request that is answered.
     ///   - text: The exception's message; cut at ``maxTextBytes``.
     ///   - attachments: The reply's attachments; with none the reply has a form that peers of any age read.
-    /// - Returns: The frame, or `nil` when the request's serialization is another one.
+    /// - Returns: The frame, or `nil` when the request's serialization is neither.
     public static func exception(
         to request: FrameHeader,
         text: String,
         attachments: [(key: String, value: String)] = []
     ) -> [UInt8]? {
-        guard request.serialization == Serialization.hessian2 else { return nil }
+        guard canThrow(in: request.serialization) else { return nil }
         var text = text
         while text.utf8.count > maxTextBytes { text.removeLast() }
+        let body =
+            request.serialization == Serialization.hessian2
+            ? hessianException(text, attachments) : jsonbException(text, attachments)
+        var frame: [UInt8] = [0xda, 0xbb, request.serialization, 20]
+        append(request.requestID, to: &frame)
+        return frame + length(of: body.count) + body
+    }
+
+    private static func hessianException(_ text: String, _ attachments: [(key: String, value: String)]) -> [UInt8] {
         var encoder = HessianEncoder()
         encoder.int(attachments.isEmpty ? 0 : 3)
         encoder.beginObject(HessianClass(name: "java.lang.RuntimeException", fieldNames: ["detailMessage"]))
@@ -74,10 +92,7 @@ public enum FrameWriter {
             }
             encoder.end()
         }
-        var frame: [UInt8] = [0xda, 0xbb, request.serialization, 20]
-        append(request.requestID, to: &frame)
-        frame += length(of: encoder.bytes.count)
-        return frame + encoder.bytes
+        return encoder.bytes
     }
 
     /// An event that a provider sends its consumers.
@@ -156,8 +171,24 @@ public enum FrameWriter {
 
     private static func hex(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
 
-    /// A JSONB string in UTF-8 behind its length, as `FastJson2ObjectOutput.java` writes each value.
-    private static func jsonbChunk(_ text: String) -> [UInt8] {
+    /// The values of a reply in fastjson 2, each behind its length: the kind, the exception, the attachments.
+    ///
+    /// A type or a member's name is followed by the number that it has from then on.
+    private static func jsonbException(_ text: String, _ attachments: [(key: String, value: String)]) -> [UInt8] {
+        // fastjson2 writes the classes of `java.lang` by their short names.
+        let members = [0x7f] + jsonbString("detailMessage") + [0x01] + jsonbString(text)
+        let thrown = [0x92] + jsonbString("RuntimeException") + [0x00, 0xa6] + members + [0xa5]
+        let body = chunk([0xbd, attachments.isEmpty ? 0 : 3]) + chunk(thrown)
+        guard !attachments.isEmpty else { return body }
+        let pairs = attachments.flatMap { jsonbString($0.key) + jsonbString($0.value) }
+        return body + chunk([0xa6] + pairs + [0xa5])
+    }
+
+    /// A value behind its length, as `FastJson2ObjectOutput.java` writes each.
+    private static func chunk(_ value: [UInt8]) -> [UInt8] { length(of: value.count) + value }
+
+    /// A JSONB string in UTF-8.
+    private static func jsonbString(_ text: String) -> [UInt8] {
         let utf8 = Array(text.utf8)
         var value: [UInt8]
         if utf8.count <= 47, utf8.allSatisfy({ $0 < 0x80 }) {
@@ -169,7 +200,6 @@ public enum FrameWriter {
                 utf8.count <= 47
                 ? [UInt8(utf8.count)] : [0x38 + UInt8(utf8.count >> 8), UInt8(truncatingIfNeeded: utf8.count)]
         }
-        value += utf8
-        return length(of: value.count) + value
+        return value + utf8
     }
 }

@@ -20,4 +20,15 @@ public enum Serialization {
     public static let fastjson2: UInt8 = 23
     /// Kryo, the second registration.
     public static let kryo2: UInt8 = 25
+
+    /// Whether bodies in it are read.
+    ///
+    /// - Parameter id: A serialization's id.
+    /// - Returns: Whether it is one of the above.
+    public static func isRead(_ id: UInt8) -> Bool {
+        switch id {
+        case hessian2, java, compactedJava, fastjson, nativeJava, kryo, gson, fastjson2, kryo2: true
+        default: false
+        }
+    }
 }

@@ -76,7 +76,11 @@ extension SpanConventions {
 
     /// What Dubbo adds to a call, in whichever protocol.
     private func dubbo(_ subject: Subject, _ list: inout AttributeList) {
-        list.addIfPresent("dubbo.version", subject.operation.version)
+        let hasZeroVersion = subject.facts.marks.contains(.hasZeroVersion)
+        list.addIfPresent(
+            "dubbo.version",
+            hasZeroVersion ? Operation.zeroVersion.description : subject.operation.version
+        )
         list.addIfPresent("dubbo.group", subject.operation.group)
         if subject.operation.callProtocol == .dubbo {
             list.add("dubbo.request_id", subject.facts.requestID)

@@ -60,6 +60,8 @@ final class DubboSession {
         var headerHas: UInt8 = 0
         /// Whether the header was found by searching, so that it must be a plausible one.
         var isGuess = false
+        /// Whether the frame's header was found by searching: what cannot be read is perhaps no frame.
+        var isFound = false
         /// Whether the frame's body is read; otherwise it is only stepped over.
         var isReading = false
         /// Whether bytes of the frame were not seen, or could not be read.
@@ -140,7 +142,7 @@ extension DubboSession.Half {
     /// How many bytes of the message that has begun were received, if they are held back.
     func bytesToHold(isGoverned: Bool) -> Int {
         switch phase {
-        case .header: isGoverned && !isGuess ? Int(headerHas) : 0
+        case .header: isGoverned ? Int(headerHas) : 0
         case .body: judgement == .held || isOwnAnswer || reply != nil ? Int(header.frameBytes) - Int(bodyLeft) : 0
         case .searching: 0
         }

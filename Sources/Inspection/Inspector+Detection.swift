@@ -50,6 +50,7 @@ extension Inspector {
     ) {
         plan.forwardAll(endsAtBoundary: false)
         if session.isMidstream { return decideMidstream(session, bytes, direction, now) }
+        if session.textBytes != nil { return searchText(session, bytes, direction, now, &plan) }
         switch known ?? Self.firstSight(of: bytes, direction) {
         case .none:
             session.setPending(bytes.array, direction)
@@ -81,6 +82,9 @@ extension Inspector {
             plan.removeAll()
             become(JSONStreamSession(), session, direction, now)
             receive(session, bytes, direction, now: now, plan: &plan)
+        case .opaque where direction == .toUpstream && Self.beginsWithText(bytes):
+            beginText(session)
+            searchText(session, bytes, direction, now, &plan)
         case .some(let other): becomeOpaque(session, other, bytes.byteCount, direction)
         }
     }
@@ -90,8 +94,12 @@ extension Inspector {
         session.connectionProtocol = new
     }
 
-    private func becomeDubbo(_ session: Session, _ direction: Direction, _ now: UInt64) {
+    func becomeDubbo(_ session: Session, _ direction: Direction, _ now: UInt64) {
         let dubbo = DubboSession()
+        if session.textBytes != nil {
+            // A header was found in this direction; the other may be in the middle of text.
+            if direction == .toUpstream { dubbo.down.phase = .searching } else { dubbo.up.phase = .searching }
+        }
         if session.isMidstream {
             // Neither direction is known to stand at the beginning of a message.
             dubbo.up.phase = .searching
@@ -128,7 +136,7 @@ extension Inspector {
         isGoverned = wasGoverned
     }
 
-    private func becomeOpaque(_ session: Session, _ spoken: ConnectionProtocol, _ count: Int, _ direction: Direction) {
+    func becomeOpaque(_ session: Session, _ spoken: ConnectionProtocol, _ count: Int, _ direction: Direction) {
         session.decoder = .opaque
         identify(session, spoken)
         countUninspected(session, count + session.takePending(direction.opposite).count)

@@ -88,7 +88,7 @@ extension Inspector {
                 if frameVerdict != nil { noteEdit(header, end: start &+ count) }
             } else {
                 guard header.status != 20 || Self.isPlainReply(body.byte(at: 0)) else { return }
-                endCall(header, false, body.extracting(0..<0), session, direction, start: now, now)
+                endCall(header, .plain, body.extracting(0..<0), session, direction, start: now, now)
             }
             at = start &+ count
             if seen.firstBoundary == nil { seen.firstBoundary = at }
@@ -250,10 +250,11 @@ extension Inspector {
         half.isReading = true
         half.judgement = .none
         // What was passed on before the header was whole cannot be called back.
-        if isGoverned, header.isRequest, !header.isEvent, !half.isGuess, at - 16 >= -half.heldBytes {
+        if isGoverned, header.isRequest, !header.isEvent, at - 16 >= -half.heldBytes {
             half.judgement = .held
         }
         if isDraining || session.drainSignals != [] { beginDrained(&half, header, session, at, direction) }
+        half.isFound = half.isGuess
         half.isGuess = false
         half.phase = .body
         if session.isClientUnknown, !header.isEvent {
@@ -325,6 +326,8 @@ extension Inspector {
         }
         half.phase = .header
         judgement = half.judgement
+        // What was found by searching and has no names is perhaps no request: it is not dropped.
+        if half.isFound, !box.reader.request.known.isSuperset(of: [.interface, .method]) { judgement = .none }
         if !half.token.isNone {
             pendingToken = half.token
             half.token = .none
@@ -383,6 +386,7 @@ extension Inspector {
     ) {
         var beyond = count
         if half.phase == .body {
+            if half.isReading { half.box?.reader.readFront() }
             half.isReading = false
             half.isDamaged = true
             half.isOwnAnswer = false

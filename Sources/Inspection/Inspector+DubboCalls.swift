@@ -21,19 +21,18 @@ extension Inspector {
     ) {
         let wanted = CallAttachments(box.reader.request.attachments, in: frame.texts)
         lastRequestHasMap = frame.isWhole && box.reader.endsInMap
-        let operation = operation(of: box.reader.request, group: wanted.group, frame.texts)
+        let operation = operation(of: box.reader.request, wanted, frame.texts)
         if let messageObserver, let connection = session.seenConnection {
             messageObserver.request(frame, box.reader.request, on: connection)
         }
         let number = box.reader.timeoutMilliseconds
         if wantsTraces {
             trace(
-                box.reader.request.attachments,
+                box.reader.request,
                 operation,
                 caller: wanted.caller,
                 frame.header,
                 frame.texts,
-                isGeneric: box.reader.request.known.contains(.genericMethod),
                 side: session.side(of: direction),
                 now
             )
@@ -64,12 +63,37 @@ extension Inspector {
         } else {
             judgement = .none
         }
-        let group = body.slice(glance.attachments.group)
-        let known = glance.names.isEmpty ? nil : operations.known(.dubbo, key: body.slice(glance.names), group: group)
-        let operation = known ?? learn(glance, body, group)
+        let operation = operation(of: glance, body)
         if wantsTraces { trace(glance, operation, header, body, side: session.side(of: direction), now) }
         let needs = isLimited ? limitNeeds(glance, operation, body, session, direction) : LimitNeeds()
         beginCall(header, now, operation, glance.attachments, nil, body, needs, session, direction, now)
+    }
+
+    @inline(__always)
+    private func operation(of glance: RequestGlance, _ body: RawSpan) -> OperationID {
+        let group = body.slice(glance.attachments.group)
+        let named = body.slice(glance.attachments.interface)
+        let isPathElse = !named.isEmpty && !named.elementsEqual(body.slice(glance.interface))
+        guard !isPathElse, !glance.names.isEmpty else {
+            return spelled(isPathElse ? named : body.slice(glance.interface), glance, body, group)
+        }
+        return operations.known(.dubbo, key: body.slice(glance.names), group: group) ?? learn(glance, body, group)
+    }
+
+    /// The operation of a request whose names do not stand together in the body.
+    private func spelled(
+        _ interface: RawSpan,
+        _ glance: RequestGlance,
+        _ body: RawSpan,
+        _ group: RawSpan
+    ) -> OperationID {
+        operations.operation(
+            .dubbo,
+            interface: interface,
+            version: body.slice(glance.version),
+            method: body.slice(glance.method),
+            group: group
+        )
     }
 
     /// The operation of a request whose names, spelled so, were not met before.
@@ -77,9 +101,6 @@ extension Inspector {
         let interface = body.slice(glance.interface)
         let version = body.slice(glance.version)
         let method = body.slice(glance.method)
-        guard !glance.names.isEmpty else {
-            return operations.operation(.dubbo, interface: interface, version: version, method: method, group: group)
-        }
         return operations.learn(
             .dubbo,
             key: body.slice(glance.names),
@@ -127,19 +148,29 @@ extension Inspector {
         }
     }
 
+    /// The operation that a request names: by its attachment `interface` where it has one, as Dubbo takes it since
+    /// 2.7.8, since older consumers write the path before the attachments.
+    ///
+    /// - Parameters:
+    ///   - request: What was read of it.
+    ///   - wanted: Its attachments; none yet of one that is decided about by its front.
+    ///   - texts: What the ranges point into.
+    /// - Returns: The operation; the unknown one without interface or method.
     func operation(
         of request: borrowing RequestMetadata,
-        group: ByteRange,
+        _ wanted: CallAttachments,
         _ texts: RawSpan
     ) -> OperationID {
-        guard request.known.isSuperset(of: [.interface, .method]) else { return unknownOperation }
+        let interface = wanted.interface.isEmpty ? request.interface : wanted.interface
+        let hasInterface = !wanted.interface.isEmpty || request.known.contains(.interface)
+        guard hasInterface, request.known.contains(.method) else { return unknownOperation }
         let method = request.known.contains(.genericMethod) ? request.genericMethod : request.method
         return operations.operation(
             .dubbo,
-            interface: texts.slice(request.interface),
+            interface: texts.slice(interface),
             version: texts.slice(request.version),
             method: texts.slice(method),
-            group: texts.slice(group)
+            group: texts.slice(wanted.group)
         )
     }
 
@@ -175,15 +206,15 @@ extension Inspector {
         if let messageObserver, let connection = session.seenConnection {
             messageObserver.reply(frame, box.reader.response, on: connection)
         }
-        let isException = frame.header.status == 20 && box.reader.response.kind?.isException == true
-        let exceptionClass = frame.texts.slice(isException ? box.reader.response.exceptionClass : .empty)
-        endCall(frame.header, isException, exceptionClass, session, direction, start: frame.start, now)
+        let content = ReplyContent(box.reader.response.kind, frame.header)
+        let exceptionClass = frame.texts.slice(content == .exception ? box.reader.response.exceptionClass : .empty)
+        endCall(frame.header, content, exceptionClass, session, direction, start: frame.start, now)
     }
 
     /// A reply ends the call it answers; one to a call that was given up is late, one to no call is passed over.
     func endCall(
         _ header: FrameHeader,
-        _ isException: Bool,
+        _ content: ReplyContent,
         _ exceptionClass: RawSpan,
         _ session: Session,
         _ direction: Direction,
@@ -196,19 +227,19 @@ extension Inspector {
             session.replyBytes &+= header.frameBytes
         }
         guard index >= 0 else { return }
-        answer(index, header, isException, exceptionClass, session, now)
+        answer(index, header, content, exceptionClass, session, now)
     }
 
     private func answer(
         _ index: Int32,
         _ header: FrameHeader,
-        _ isException: Bool,
+        _ content: ReplyContent,
         _ exceptionClass: RawSpan,
         _ session: Session,
         _ now: UInt64
     ) {
         var exception = ""
-        if isException {
+        if content == .exception {
             recorder.exception(calls[index].operation, side: calls[index].side, className: exceptionClass)
             if isTraced { tracer?.noteException(exceptionClass, index) }
             if callObserver != nil {
@@ -218,8 +249,8 @@ extension Inspector {
         endCall(
             index,
             session,
-            Self.outcome(of: header.status, isException: isException),
-            Int32(header.status),
+            Self.outcome(of: header.status, content),
+            content == .unreadable ? ResultCode.none : Int32(header.status),
             end: now,
             responseBytes: header.frameBytes,
             exception: exception
@@ -227,9 +258,9 @@ extension Inspector {
     }
 
     /// What a status means for the call.
-    static func outcome(of status: UInt8, isException: Bool) -> Outcome {
+    static func outcome(of status: UInt8, _ content: ReplyContent) -> Outcome {
         switch status {
-        case 20: isException ? .businessError : .ok
+        case 20: content == .plain ? .ok : content == .exception ? .businessError : .unknown
         case 40, 90: .clientError
         case 30, 31: .timeout
         default: .serverError
@@ -287,5 +318,26 @@ extension Inspector {
         let start = calls[index].start
         recorder.heartbeatRoundTrip(side: calls[index].side, nanoseconds: now > start ? now - start : 0)
         calls.remove(index, first: &session.firstCall)
+    }
+}
+
+/// What a Dubbo reply brings, as far as its outcome goes.
+enum ReplyContent: BitwiseCopyable {
+    /// A value or null, a status that says everything, or a serialization whose exceptions cannot be told from values.
+    case plain
+    /// The exception that the application has thrown.
+    case exception
+    /// It was not seen, or could not be read, although its serialization is one that can.
+    case unreadable
+
+    /// What a reply brings whose body begins with that kind; `nil` if none was read.
+    init(_ kind: ResponseMetadata.Kind?, _ header: FrameHeader) {
+        if header.status != 20 {
+            self = .plain
+        } else if let kind {
+            self = kind.isException ? .exception : .plain
+        } else {
+            self = Serialization.isRead(header.serialization) ? .unreadable : .plain
+        }
     }
 }

@@ -69,7 +69,8 @@ extension Inspector {
     ) -> Refusal? {
         let isRefusable = FrameWriter.canReply(in: header.serialization) || !header.isTwoWay
         if isDraining, let order = drainOrder(entry.operation, entry.side) {
-            if !isRefusable {
+            // A oneway call passes where others would: its consumer could not be told to try elsewhere, and it would be lost.
+            if !FrameWriter.canReply(in: header.serialization) {
                 notePassed(order, session)
             } else if let refusal = drainRefusal(entry.operation, entry.side, session, now: now) {
                 return refusal
@@ -97,7 +98,7 @@ extension Inspector {
     /// The status of the reply that a refusal becomes in a serialization.
     private static func status(of refusal: Refusal, in serialization: UInt8) -> UInt8 {
         guard refusal.isFinal else { return refusal.dubboStatus }
-        return serialization == Serialization.hessian2 ? 20 : 100
+        return FrameWriter.canThrow(in: serialization) ? 20 : 100
     }
 
     // MARK: What limits look at
@@ -188,8 +189,9 @@ extension Inspector {
         end: Int
     ) {
         guard half.header.frameBytes > UInt64(Self.maxHeldFrameBytes), let box = half.box else { return }
-        let hasNames = box.reader.request.known.isSuperset(of: [.interface, .method]) && box.reader.isKept
         let received = Int(half.header.frameBytes) - Int(half.bodyLeft)
+        if received > Self.maxHeldFrameBytes, half.isReading { box.reader.readFront() }
+        let hasNames = box.reader.request.known.isSuperset(of: [.interface, .method]) && box.reader.isKept
         guard hasNames || received > Self.maxHeldFrameBytes else { return }
         half.judgement = .admitted
         // Its attachments come last: no caller, no group, and nothing can be inserted.
@@ -198,7 +200,7 @@ extension Inspector {
         guard hasNames, governor != nil || isLimited || isDraining else { return }
         var operation = unknownOperation
         box.reader.withKeptTexts { texts in
-            operation = self.operation(of: box.reader.request, group: .empty, texts)
+            operation = self.operation(of: box.reader.request, CallAttachments(), texts)
         }
         let side = session.side(of: direction)
         guard FrameWriter.canReply(in: half.header.serialization) || !half.header.isTwoWay,
@@ -238,7 +240,11 @@ extension Inspector {
         _ now: UInt64
     ) -> Refusal? {
         let isOneway = !half.header.isTwoWay
-        if let refusal = drainRefusal(operation, side, session, now: now) { return refusal }
+        if FrameWriter.canReply(in: half.header.serialization) {
+            if let refusal = drainRefusal(operation, side, session, now: now) { return refusal }
+        } else if let order = drainOrder(operation, side) {
+            notePassed(order, session)
+        }
         if let governor {
             let facts = RequestFacts(operation: operation, side: side, isOneway: isOneway)
             if case .refuse(let refusal) = governor.verdict(on: facts) { return refusal }

@@ -89,6 +89,8 @@ struct OperationCache: ~Copyable {
     }
 
     /// Asks the registry for the operation of those names and remembers it under a key.
+    ///
+    /// The version that stands for none becomes none, so that both spellings are one operation.
     mutating func learn(
         _ callProtocol: CallProtocol,
         key: RawSpan,
@@ -101,7 +103,8 @@ struct OperationCache: ~Copyable {
             Operation(
                 callProtocol: callProtocol,
                 interface: HessianText.string(interface, maxBytes: Self.maxNameBytes),
-                version: HessianText.string(version, maxBytes: Self.maxNameBytes),
+                version: version.equals(Operation.zeroVersion)
+                    ? "" : HessianText.string(version, maxBytes: Self.maxNameBytes),
                 group: HessianText.string(group, maxBytes: Self.maxNameBytes),
                 method: HessianText.string(method, maxBytes: Self.maxNameBytes)
             )

@@ -68,6 +68,8 @@ public final class Session {
     var isPendingHeld = false
     /// Whether the connection's beginning was not seen, so that the first bytes may be the middle of anything.
     var isMidstream: Bool
+    /// How many bytes have passed of a connection that began with text, while frames may follow; `nil` for all others.
+    var textBytes: Int?
     /// How many bytes were searched in vain for a beginning; they are not counted yet.
     var searchedBytes = 0
     /// Whether `toUpstream` turned out to be the way from the server.
@@ -100,7 +102,7 @@ public final class Session {
     /// Whether no message is half way through in either direction, as far as the protocol can tell.
     public var isQuiet: Bool {
         switch decoder {
-        case .detecting: pendingUp.isEmpty && pendingDown.isEmpty
+        case .detecting: pendingUp.isEmpty && pendingDown.isEmpty && textBytes == nil
         case .dubbo(let session): session.isQuiet && inFlight == 0
         case .other(let session): session.isQuiet && inFlight == 0
         case .opaque, .blind, .external: false

@@ -61,27 +61,30 @@ extension Inspector {
                 scan.take(body.slice(attachment.key), attachment.value, names)
             }
         }
-        let isGeneric = glance.names.isEmpty
-        prepareSpan(operation, glance.attachments.caller, header, body, isGeneric: isGeneric, side: side, now)
+        var marks: SpanFacts.Marks = glance.names.isEmpty ? .isGeneric : []
+        if body.slice(glance.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
+        prepareSpan(operation, glance.attachments.caller, header, body, marks, side: side, now)
     }
 
     /// Looks the attachments of a Dubbo request through for what they say of traces.
     func trace(
-        _ attachments: [Attachment],
+        _ request: borrowing RequestMetadata,
         _ operation: OperationID,
         caller: ByteRange,
         _ header: FrameHeader,
         _ texts: RawSpan,
-        isGeneric: Bool,
         side: Side,
         _ now: UInt64
     ) {
+        let attachments = request.attachments
         scanTraces { scan, names in
             for attachment in attachments {
                 scan.take(texts.slice(attachment.key), attachment.value, names)
             }
         }
-        prepareSpan(operation, caller, header, texts, isGeneric: isGeneric, side: side, now)
+        var marks: SpanFacts.Marks = request.known.contains(.genericMethod) ? .isGeneric : []
+        if texts.slice(request.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
+        prepareSpan(operation, caller, header, texts, marks, side: side, now)
     }
 
     @inline(__always)
@@ -99,13 +102,13 @@ extension Inspector {
         _ caller: ByteRange,
         _ header: FrameHeader,
         _ texts: RawSpan,
-        isGeneric: Bool,
+        _ marks: SpanFacts.Marks,
         side: Side,
         _ now: UInt64
     ) {
         guard let tracer else { return }
         tracer.prepare(operation, traceScan.fields, caller: caller, in: texts, .dubbo, side, now: now)
-        tracer.note(serialization: header.serialization, isGeneric ? .isGeneric : [])
+        tracer.note(serialization: header.serialization, marks)
         tracer.note(traceScan.listed, in: texts)
     }
 
@@ -130,6 +133,7 @@ extension Inspector {
             now: now
         )
         if isGeneric { tracer.note(.isGeneric) }
+        if texts.slice(headers.request.version).equals(Operation.zeroVersion) { tracer.note(.hasZeroVersion) }
         if headers.request.previousAttempts > 0 { tracer.note(previousAttempts: headers.request.previousAttempts) }
         tracer.note(headers.traces.listed, in: texts)
     }

@@ -3,7 +3,7 @@ public import Calls
 /// Which calls a limit applies to: all parts that are given must fit.
 ///
 /// A fact that is not known (no version, no such attachment) is the empty text, so that `version: ""` is for calls
-/// without one.
+/// without one. So is any pattern that fits `0.0.0`, which is how Java spells that there is none.
 public struct LimitMatch: Equatable, Sendable {
     /// An attachment or header and what its value has to look like.
     public struct Attachment: Equatable, Sendable {
@@ -107,9 +107,20 @@ final class CompiledMatch: Sendable {
         if let wanted = self.side, wanted != side { return false }
         if let interface, !interface.matches(operation.interface, scratch, counters) { return false }
         if let method, !ignoringMethod, !method.matches(operation.method, scratch, counters) { return false }
-        if let version, !version.matches(operation.version, scratch, counters) { return false }
+        if let version, !Self.fits(version, operation.version, scratch, counters) { return false }
         if let group, !group.matches(operation.group, scratch, counters) { return false }
         return true
+    }
+
+    /// Whether a version fits; none does also when its other spelling would.
+    private static func fits(
+        _ matcher: TextMatcher,
+        _ version: String,
+        _ scratch: borrowing PCREScratch,
+        _ counters: LimitCounters
+    ) -> Bool {
+        if matcher.matches(version, scratch, counters) { return true }
+        return version.isEmpty && matcher.matches(Operation.zeroVersion.description, scratch, counters)
     }
 
     /// Whether what is known of this call only fits.

@@ -30,6 +30,8 @@ public struct SpanFacts: BitwiseCopyable, Sendable {
         public static let isInjected = Marks(rawValue: 128)
         /// The ends of the connection are known.
         public static let hasEnds = Marks(rawValue: 256)
+        /// The version was written as `0.0.0`, which the operation knows as none.
+        public static let hasZeroVersion = Marks(rawValue: 512)
     }
 
     /// What ``serialization`` is where the protocol has none.

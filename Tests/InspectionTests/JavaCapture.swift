@@ -41,7 +41,7 @@ final class JavaCapture: @unchecked Sendable {
 
     private init?(_ name: String) throws {
         self.name = name
-        guard let packets = try Self.contents("\(name).pcap") else {
+        guard let packets = try GoldenFile.contents("java/\(name).pcap") else {
             print("there is no xz to unpack \(name): nothing is checked")
             return nil
         }
@@ -73,31 +73,7 @@ final class JavaCapture: @unchecked Sendable {
         providerFrames = try Self.log("\(name).provider-frames.jsonl")
     }
 
-    private static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appending(path: "Goldens/java")
-
-    private static func log(_ name: String) throws -> [Line] {
-        guard let data = try contents(name) else { return [] }
-        return try objects([UInt8](data))
-    }
-
-    /// A file's bytes, unpacked if it is packed; `nil` when it is not there or cannot be unpacked.
-    private static func contents(_ name: String) throws -> Data? {
-        let plain = folder.appending(path: name)
-        if FileManager.default.fileExists(atPath: plain.path) { return try Data(contentsOf: plain) }
-        let packed = folder.appending(path: name + ".xz")
-        guard FileManager.default.fileExists(atPath: packed.path) else { return nil }
-        let unpacking = Process()
-        unpacking.executableURL = URL(filePath: "/usr/bin/env")
-        unpacking.arguments = ["xz", "-dc", packed.path]
-        let output = Pipe()
-        unpacking.standardOutput = output
-        unpacking.standardError = FileHandle.nullDevice
-        try unpacking.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        unpacking.waitUntilExit()
-        return unpacking.terminationStatus == 0 ? data : nil
-    }
+    private static func log(_ name: String) throws -> [Line] { try GoldenFile.lines("java/\(name)") }
 }
 
 extension Line {

@@ -129,16 +129,46 @@ import Testing
         )
     }
 
-    @Test("such a reply is one that a consumer can read")
-    func readable() throws {
-        let request = try FrameHeader(Frames.request(id: 9).span.bytes, at: 0)
-        let frame = try #require(FrameWriter.exception(to: request, text: "no", attachments: [("a", "b")]))
-        let bench = Bench(.calls)
+    @Test("such a reply is one that a consumer can read", arguments: [2, 23] as [UInt8])
+    func readable(serialization: UInt8) throws {
+        var request = try FrameHeader(Frames.request(id: 9).span.bytes, at: 0)
+        request.flags = 0xc0 | serialization
+        let text = String(repeating: "zu viel für 名前 ", count: 40)
+        let frame = try #require(FrameWriter.exception(to: request, text: text, attachments: [("a", "b")]))
+        let bench = Bench(.messages)
         let session = bench.open()
         bench.up(session, Frames.request(id: 9))
         bench.down(session, frame)
         #expect(bench.counts() == ["com.x.Svc.hello business_error OK 1"])
+        #expect(bench.calls.all.map(\.exception) == ["java.lang.RuntimeException"])
         #expect(bench.decodeErrors.isEmpty)
+        #expect(bench.lines.last?.contains("\"exception_message\":\"\(text)\"") == true)
+    }
+
+    @Test("in fastjson 2 it is, byte for byte, what fastjson2 reads as an exception of java.lang")
+    func fastjson2() throws {
+        var definition = LimitDefinition.window(1)
+        definition.rejection.retry = .never
+        let limited = try LimitedBench([definition])
+        var body: [UInt8] = []
+        for text in ["2.0.2", "com.x.Svc", "1.0.0", "hello", ""] {
+            let count = UInt8(text.utf8.count)
+            body += [0, 0, 0, count + 1, 0x49 + count] + Array(text.utf8)
+        }
+        body += [0, 0, 0, 2, 0xa6, 0xa5]
+        for id in UInt64(1)...2 { limited.give(Frames.frame(0xd7, id: id, body)) }
+        let thrown =
+            [0x92, 0x59] + Array("RuntimeException".utf8) + [0x00, 0xa6, 0x7f, 0x56] + Array("detailMessage".utf8)
+            + [0x01, 0x49 + UInt8(Self.text.utf8.count)] + Array(Self.text.utf8) + [0xa5]
+        let expected: [UInt8] = [0, 0, 0, 2, 0xbd, 0, 0, 0, 0, UInt8(thrown.count)] + thrown
+        #expect(limited.down == Frames.frame(0x17, status: 20, id: 2, expected))
+        definition.rejection.givesRetryAfter = true
+        try limited.replace([definition])
+        limited.give(Frames.frame(0xd7, id: 3, body))
+        let hint = [0xa6, 0x57] + Array("retry-after-ms".utf8) + [0x4d] + Array("1000".utf8) + [0xa5]
+        let hinted: [UInt8] =
+            [0, 0, 0, 2, 0xbd, 3, 0, 0, 0, UInt8(thrown.count)] + thrown + [0, 0, 0, UInt8(hint.count)] + hint
+        #expect(limited.down.suffix(hinted.count) == hinted[...])
     }
 
     @Test("in JSON an exception becomes a status; what Weir cannot write it does not refuse, and counts")

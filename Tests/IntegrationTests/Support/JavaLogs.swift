@@ -111,16 +111,9 @@ struct JavaLogs {
 }
 
 extension JavaCapture.Key {
-    /// The key as the logs have it, which do not show the version that a service without one is called with.
-    var asLogged: Self {
-        var key = self
-        if key.version == "0.0.0" { key.version = "" }
-        return key
-    }
-
     /// How the provider's own code ended such a call; `nil` if the provider's Dubbo answered without asking it.
     var asProvided: Self? {
-        var key = asLogged
+        var key = self
         key.code = ""
         switch (outcome, code) {
         case ("ok", _), ("oneway", _), ("timeout", _): key.outcome = "ok"
