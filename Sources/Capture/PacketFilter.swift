@@ -15,8 +15,8 @@ internal import CPcap
     init(_ expression: String) { self.expression = expression }
 
     deinit {
-        for linkType in unsafe programs.keys {
-            guard var program = unsafe programs[linkType] ?? nil else { continue }
+        while let (_, program) = unsafe programs.popFirst() {
+            guard var program = unsafe program else { continue }
             // SAFETY: each was made by pcap_compile, and is freed once.
             unsafe pcap_freecode(&program)
         }

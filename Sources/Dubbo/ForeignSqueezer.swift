@@ -2,9 +2,9 @@ internal import Wire
 
 /// Gathers the body of a frame that is not Hessian and came in pieces, leaving out what nobody will read.
 ///
-/// At most `limitBytes` are kept. Of fastjson2's length-prefixed values the large ones are shortened to their front, and
-/// so are the long lines of fastjson and Gson behind the first half of that, so that the attachments behind a big argument
-/// are still found; of other forms the front of the body is kept.
+/// At most `limitBytes` are kept. Large length-prefixed values of fastjson2 are shortened to their front, and so are
+/// long lines of fastjson and Gson behind the first half of that, so that the attachments behind a big argument are
+/// still found; of other forms the front of the body is kept.
 struct ForeignSqueezer {
     private enum Form {
         case chunks

@@ -69,7 +69,9 @@ import TestSupport
             test.harness.c(client, Flag.ack, ack: server)
             #expect(test.harness.said() == expected, "\(batch)")
             let chunks = test.harness.recorder.connections[0].streams.map { $0.chunks.dropFirst().map(\.time) }
-            #expect(chunks == [(0..<20).map { 2 * $0 }, (0..<20).map { 2 * $0 + 1 }])
+            let even: [UInt64] = (0..<20).map { UInt64($0) * 2 }
+            let odd: [UInt64] = even.map { $0 + 1 }
+            #expect(chunks == [even, odd])
             #expect(test.harness.reassembler.counters.holes == 0 && test.harness.reassembler.heldBytes == 0)
         }
     }

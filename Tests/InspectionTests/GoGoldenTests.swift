@@ -32,7 +32,9 @@ import Testing
         var counts: Counts = [:]
         for report in bench.snapshot.operations {
             for result in report.results where result.count > 0 {
-                counts["\(report.operation.method) \(result.outcome.label) \(result.code)", default: 0] += Int(result.count)
+                counts["\(report.operation.method) \(result.outcome.label) \(result.code)", default: 0] += Int(
+                    result.count
+                )
             }
         }
         return counts

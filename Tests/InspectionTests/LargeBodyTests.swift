@@ -35,7 +35,8 @@ import Testing
             switch self {
             case .java: body = Self.javaStream(Self.texts.map(Self.javaString)) + filler
             case .kryo: body = Self.texts.flatMap(Self.kryoString) + filler
-            case .fastjson, .gson: body = Self.lines(Self.texts.map { "\"\($0)\"" }, filler, "{\"path\":\"com.x.Svc\",\"group\":\"g\"}")
+            case .fastjson, .gson:
+                body = Self.lines(Self.texts.map { "\"\($0)\"" }, filler, "{\"path\":\"com.x.Svc\",\"group\":\"g\"}")
             case .fastjson2:
                 body = Self.texts.flatMap { Self.chunk(Self.short($0)) }
                 body += Self.chunk([0x91, 0x48] + Self.word(room) + filler)

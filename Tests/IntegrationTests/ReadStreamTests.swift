@@ -65,7 +65,7 @@ extension Integration {
 
         @Test(
             "Lines come while a pipe stays open, and a signal ends it as the end of a file does",
-            .timeLimit(.minutes(1)),
+            .timeLimit(.minutes(10)),
             arguments: [(SIGINT, false), (SIGTERM, true)]
         )
         func pipe(signal: Int32, isPcapng: Bool) throws {
@@ -123,7 +123,7 @@ extension Integration {
             return bytes
         }
 
-        @Test("A second signal ends a process that cannot write", .timeLimit(.minutes(1)))
+        @Test("A second signal ends a process that cannot write", .timeLimit(.minutes(10)))
         func secondSignal() throws {
             var ends: [Int32] = [0, 0]
             guard Glibc.pipe(&ends) == 0 else { throw Failure(call: "pipe") }
