@@ -22,8 +22,7 @@ final class GenericHold {
 
 /// Looks ahead, in frames that are not read yet, for the method that a stream's first message names.
 ///
-/// Bytes may come in pieces of any size; each is looked at once. It keeps the message's beginning, which its owner
-/// bounds by giving it no more bytes than that.
+/// Bytes may come in pieces of any size; each is looked at once.
 struct FirstMessage {
     private let streamID: UInt32
     /// The bytes of a frame's header that has begun.
@@ -35,11 +34,11 @@ struct FirstMessage {
     /// Whether the padding's length is to come.
     private var isPaddingDue = false
     private var reader = GRPCMessageReader()
-    private var search = MethodSearch()
+    private var search = TripleMethodReader()
     /// Whether no more bytes will tell more.
     private(set) var isOver = false
     /// The method; `nil` while it is not found.
-    private(set) var method: [UInt8]?
+    var method: [UInt8]? { search.method }
     /// Whether the message is compressed.
     private(set) var isCompressed = false
 
@@ -106,34 +105,9 @@ struct FirstMessage {
                 isOver = true
                 return
             }
-            method = search.take(piece.slice(part.payload), isEnd: part.isEnd)
-            isOver = part.isEnd || method != nil
+            search.take(piece.slice(part.payload))
+            isOver = part.isEnd || search.isOver
         }
         if reader.isDamaged { isOver = true }
-    }
-}
-
-/// Looks for a generic call's method in its message as that comes.
-struct MethodSearch {
-    /// The message's beginning.
-    private(set) var bytes: [UInt8] = []
-    /// With so many bytes it is looked for again.
-    private var nextBytes = 0
-
-    /// Takes more of the message.
-    ///
-    /// - Parameters:
-    ///   - piece: What comes next.
-    ///   - isEnd: Whether that is the last of it.
-    /// - Returns: The method, once it is there.
-    mutating func take(_ piece: RawSpan, isEnd: Bool) -> [UInt8]? {
-        bytes += piece.array
-        guard isEnd || bytes.count >= nextBytes else { return nil }
-        // Seldom, once there is much to look through.
-        nextBytes = bytes.count < 1024 ? 0 : bytes.count * 2
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let message = unsafe bytes.span.bytes
-        guard let method = TripleRequestWrapper(message)?.genericMethod(in: message) else { return nil }
-        return message.slice(method).array
     }
 }

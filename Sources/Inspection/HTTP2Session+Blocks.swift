@@ -187,16 +187,11 @@ struct MessageCapture {
     }
 
     static let maxBytes = 512
-    /// The most bytes that are looked through for a method, while no more than ``maxLarge`` messages are.
-    static let maxMethodBytes = 60_000
-    static let maxLarge = 16
 
     let purpose: Purpose
     var bytes: [UInt8] = []
     /// Looks for the method.
-    var search = MethodSearch()
-    /// The method, once it was found.
-    var method: [UInt8]?
+    var search = TripleMethodReader()
     /// Whether nothing more is to be added.
     var isComplete = false
 }

@@ -329,20 +329,15 @@ extension HTTP2Session {
     ) {
         guard var capture = captures[id], (capture.purpose == .method) == isRequest, !capture.isComplete else { return }
         captures[id] = nil
-        let isLarge = isRequest && captures.count < MessageCapture.maxLarge
-        let most = isLarge ? MessageCapture.maxMethodBytes : MessageCapture.maxBytes
-        let kept = isRequest ? capture.search.bytes.count : capture.bytes.count
-        let room = max(0, most - kept)
-        let isLast = part.isEnd || Int(part.payload.count) >= room
-        if !part.isCompressed {
-            let payload = piece.slice(part.payload).extracting(first: room)
-            if isRequest {
-                capture.method = capture.search.take(payload, isEnd: isLast)
-            } else {
-                capture.bytes.append(contentsOf: payload.array)
-            }
+        let payload = piece.slice(part.payload)
+        if isRequest {
+            if !part.isCompressed { capture.search.take(payload) }
+            capture.isComplete = part.isEnd || capture.search.isOver
+        } else {
+            let room = MessageCapture.maxBytes - capture.bytes.count
+            if !part.isCompressed { capture.bytes.append(contentsOf: payload.extracting(first: room).array) }
+            capture.isComplete = part.isEnd || capture.bytes.count >= MessageCapture.maxBytes
         }
-        capture.isComplete = isLast || capture.method != nil
         captures[id] = capture
         if isRequest, capture.isComplete { resolveMethod(id, context) }
     }
@@ -351,7 +346,7 @@ extension HTTP2Session {
     func resolveMethod(_ id: UInt32, _ context: InspectedBytes) {
         guard let capture = captures.removeValue(forKey: id), let call = pending.removeValue(forKey: id) else { return }
         var operation = call.operation
-        if let method = capture.method {
+        if let method = capture.search.method {
             let (interface, version, group) = (
                 Array(call.interface.utf8), Array(call.version.utf8), Array(call.group.utf8)
             )

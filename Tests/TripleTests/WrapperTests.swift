@@ -51,6 +51,65 @@ import Wire
         }
     }
 
+    /// What a reader finds in a message, in pieces of so many bytes, and with how many bytes it knew.
+    private func read(_ message: [UInt8], _ piece: Int) -> (name: String?, isOver: Bool) {
+        var reader = TripleMethodReader()
+        var rest = message[...]
+        while !rest.isEmpty {
+            let bytes = Array(rest.prefix(piece))
+            reader.take(bytes.span.bytes)
+            rest = rest.dropFirst(piece)
+        }
+        return (reader.method.map { String(decoding: $0, as: UTF8.self) }, reader.isOver)
+    }
+
+    @Test("a message in pieces names the same method, whatever stands in front of it or behind")
+    func inPieces() {
+        for (call, name, text) in JavaMessages.generic {
+            let message = Array(hex(text).dropFirst(5))
+            let long = Self.field(9, [UInt8](repeating: 0xff, count: 100_000))
+            for whole in [
+                message, long + message, [0x48, 0x96, 0x01] + [0x51] + [UInt8](repeating: 7, count: 8) + message,
+            ] {
+                for piece in [1, 2, 7, 1000, whole.count] {
+                    #expect(read(whole, piece) == (name, true), "\(call) in \(piece)")
+                    // What comes behind, be it no message at all, changes nothing.
+                    #expect(read(whole + [0x07, 0x0a, 0x01], piece) == (name, true), "\(call) in \(piece)")
+                }
+            }
+        }
+    }
+
+    @Test("what names nothing is over as soon as that is known, in any pieces")
+    func nothing() {
+        let serialization = Self.field(1, "hessian4")
+        let endless: [[UInt8]] = [
+            [0x00], [0x0b], [UInt8](repeating: 0x80, count: 11), [0x0a, 0xff, 0xff, 0xff, 0xff, 0x7f],
+            Self.field(1, [UInt8](repeating: 0x41, count: 600)), Self.field(2, [UInt8](repeating: 0x41, count: 511)),
+            serialization + Self.field(2, [0x4e]), Self.field(2, [0x01]) + Self.field(1, "none"),
+            (0..<257).flatMap { _ in Self.field(5, []) },
+        ]
+        for message in endless {
+            for piece in [1, 3, message.count] { #expect(read(message, piece) == (nil, true), "\(message.prefix(9))") }
+        }
+        for message in [[], serialization, [0x0a, 0x85], Self.field(2, [0x01, 0x61]), [0x09, 1, 2]] {
+            for piece in [1, 3, 9] { #expect(read(message, piece) == (nil, false), "\(message.prefix(9))") }
+        }
+    }
+
+    @Test("pieces do not matter, whatever the bytes")
+    func anyBytes() {
+        var random = SeededRandom(seed: 5)
+        for round in 0..<5000 {
+            var message = Array(hex(JavaMessages.generic[round % 6].2).dropFirst(5).prefix(round % 3 == 0 ? 40 : 1000))
+            for _ in 0..<Int.random(in: 0..<4, using: &random) {
+                message[Int.random(in: 0..<message.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
+            let whole = read(message, message.count)
+            for piece in [1, 2, 5, 30] { #expect(read(message, piece) == whole, "round \(round)") }
+        }
+    }
+
     @Test("the exceptions of Dubbo Java name their classes")
     func javaExceptions() {
         #expect(JavaMessages.exceptions.count == 9)
