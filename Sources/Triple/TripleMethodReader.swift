@@ -1,4 +1,4 @@
-public import Wire
+internal import Wire
 
 /// Finds the method that a generic call names, in the first message of its request as that comes.
 ///
@@ -126,8 +126,12 @@ public struct TripleMethodReader: Sendable {
         guard hasSerialization, hasArgument else { return }
         isOver = true
         // SAFETY: the array's bytes are initialised and outlive the span.
-        let wrapper = unsafe kept.span.bytes
-        guard let name = TripleRequestWrapper(wrapper)?.genericMethod(in: wrapper) else { return }
-        method = wrapper.slice(name).array
+        method = unsafe Self.method(in: kept.span.bytes)
+    }
+
+    /// The method that the fields of a wrapper name.
+    private static func method(in wrapper: RawSpan) -> [UInt8]? {
+        guard let name = TripleRequestWrapper(wrapper)?.genericMethod(in: wrapper) else { return nil }
+        return wrapper.slice(name).array
     }
 }

@@ -123,7 +123,9 @@ import Testing
         }
         for line in try log("triple", "client") where line.text("call")?.hasPrefix("GreetStream") == true {
             let word = line.text("err")?.prefix { $0 != ":" }
-            let code = word == nil ? "OK" : word == "canceled" ? "CANCELLED" : "ABORTED"
+            // A client that has all it wanted resets its stream before the trailers: the server's log, too, says
+            // that both were cancelled.
+            let code = word == nil || word == "canceled" ? "CANCELLED" : "ABORTED"
             expected["GreetStream \(code)", default: 0] += 1
         }
         try counts("triple") { counts in

@@ -80,10 +80,10 @@ extension Integration {
                 let (child, pipe) = try reading(form)
                 defer { close(pipe) }
                 try write(first, pipe)
-                try eventually("the first lines") { Self.lines(child) == before ? true : nil }
+                _ = try eventually("the first lines") { Self.lines(child) == before ? true : nil }
                 // Half a packet more: it is never completed.
                 try write(Array(all[count...]) + all[count..<count + 20], pipe)
-                if form == "messages" { try eventually("the request") { Self.lines(child) == after ? true : nil } }
+                if form == "messages" { _ = try eventually("the request") { Self.lines(child) == after ? true : nil } }
                 #expect(child.isRunning())
                 child.send(signal)
                 #expect(try child.wait() == .exited(0))
@@ -94,7 +94,7 @@ extension Integration {
             defer { close(pipe) }
             try write(all, pipe)
             // The process says nothing yet; what it has read shows in its pipe.
-            try eventually("an empty pipe") {
+            _ = try eventually("an empty pipe") {
                 var waiting: Int32 = 0
                 return ioctl(pipe, UInt(FIONREAD), &waiting) == 0 && waiting == 0 ? true : nil
             }
@@ -138,13 +138,13 @@ extension Integration {
             let path = try folder.file("many.pcap", capture.file)
             let arguments = [WeirBinary.path, "read", "--output", "calls"] + Array(repeating: path, count: 20)
             let child = try ChildProcess(arguments, output: .descriptor(ends[1]))
-            try eventually("a full pipe") {
+            _ = try eventually("a full pipe") {
                 var waiting: Int32 = 0
                 return ioctl(ends[0], UInt(FIONREAD), &waiting) == 0 && waiting > 60_000 ? true : nil
             }
             child.send(SIGINT)
             // The first one is taken note of once the process runs again.
-            try eventually("the end") {
+            _ = try eventually("the end") {
                 child.send(SIGINT)
                 return child.isRunning() ? nil : true
             }
