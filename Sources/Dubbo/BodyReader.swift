@@ -191,7 +191,7 @@ public struct BodyReader: ~Copyable {
         return .satisfied
     }
 
-    /// Finds what it can in the front of a body when no more is waited for; a Hessian body is read as it comes.
+    /// Finds what it can in the front of a body of which no more is to be waited for; Hessian is read as it comes.
     ///
     /// What is found counts until the body goes on and is read again.
     public mutating func readFront() {

@@ -2,9 +2,9 @@ internal import Wire
 
 /// Gathers the body of a frame that is not Hessian and came in pieces, leaving out what nobody will read.
 ///
-/// At most `limitBytes` are kept. Large length-prefixed values of fastjson2 are shortened to their front, and so are
-/// long lines of fastjson and Gson behind the first half of that, so that the attachments behind a big argument are
-/// still found; of other forms the front of the body is kept.
+/// At most `limitBytes` are kept. Large values are shortened to their front, so that the attachments behind them are
+/// found: fastjson2's, which have lengths, and the lines of fastjson and Gson behind the first half of the room. Of
+/// other forms the front of the body is kept.
 struct ForeignSqueezer {
     private enum Form {
         case chunks

@@ -69,7 +69,7 @@ extension Inspector {
     ) -> Refusal? {
         let isRefusable = FrameWriter.canReply(in: header.serialization) || !header.isTwoWay
         if isDraining, let order = drainOrder(entry.operation, entry.side) {
-            // A oneway call passes where others would: it would be lost, for its consumer cannot be told.
+            // A oneway call passes where others would: its consumer cannot be told, and it would be lost.
             if !FrameWriter.canReply(in: header.serialization) {
                 notePassed(order, session)
             } else if let refusal = drainRefusal(entry.operation, entry.side, session, now: now) {

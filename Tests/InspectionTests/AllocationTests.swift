@@ -55,6 +55,8 @@ import Testing
             #expect(allocations(Frames.typicalRequest, Frames.failure(id: 7, status: 70)) == 0)
             #expect(allocations(Frames.request(id: 7, isTwoWay: false), Frames.reply(id: 7)) == 0)
             #expect(allocations(Frames.heartbeat(), Frames.heartbeatReply()) == 0)
+            let named = Frames.request(id: 7, interface: "path", attachments: [("interface", "com.x.Svc")])
+            #expect(allocations(named, Frames.reply(id: 7)) == 0)
             let blob = [UInt8](repeating: 1, count: 300)
             #expect(allocations(Frames.request(id: 7, arguments: { $0.binary(blob) }), Frames.reply(id: 7)) == 0)
         #endif

@@ -32,7 +32,8 @@ enum GoldenFile {
     /// Calls `body` with the path of a capture, unpacked; does nothing, and says so, without an `xz` to unpack it.
     static func withCapture(_ path: String, _ body: (String) throws -> Void) throws {
         guard let packets = try contents(path) else {
-            return print("there is no xz to unpack \(path): it is not checked")
+            print("there is no xz to unpack \(path): it is not checked")
+            return
         }
         let file = FileManager.default.temporaryDirectory.appending(path: "weir-\(UUID().uuidString).pcap")
         try packets.write(to: file)

@@ -50,9 +50,9 @@ import Testing
             let body: [UInt8]
             switch self {
             case .java:
-                // A block with the kind, then an object whose class stands in front.
+                // A block with the kind and that it is not null, then an object whose class stands in front.
                 let object: [UInt8] = [0x73, 0x72, 0, 10] + Array("com.x.Oops".utf8) + [UInt8](repeating: 0, count: 12)
-                body = Self.javaStream([[0]]) + object + Array(filler.utf8)
+                body = Self.javaStream([[0, 1]]) + object + Array(filler.utf8)
             case .kryo: body = [0, 1, 0] + Self.kryoString("com.x.Oops") + Array(filler.utf8)
             case .fastjson: body = Array("0\n{\"@type\":\"com.x.Oops\",\"message\":\"\(filler)\"}\n".utf8)
             case .gson: body = Array("0\n{\"detailMessage\":\"\(filler)\"}\n".utf8)

@@ -121,23 +121,6 @@ import Testing
         #expect(drained.up.isEmpty && DubboExchange.split(drained.down)?.frames.map(\.id) == [1])
     }
 
-    @Test("a hot path: neither a path nor an interface that differs costs an allocation")
-    func allocation() {
-        let bench = Bench(.nothing)
-        let session = bench.open()
-        let frames = [Self.request(1, path: "real"), Self.request(1, path: "com.x.Real")]
-        let reply = Frames.reply(id: 1)
-        func call() {
-            for frame in frames {
-                bench.plan.removeAll()
-                bench.inspector.receive(session, frame.span.bytes, .toUpstream, now: 1000, plan: &bench.plan)
-                bench.inspector.receive(session, reply.span.bytes, .toDownstream, now: 2000, plan: &bench.plan)
-            }
-        }
-        call()
-        #expect(allocationsWhenWarm { call() } == 0)
-    }
-
     // MARK: Versions
 
     @Test("0.0.0 is no version: one operation, in calls and labels; messages show what was sent")

@@ -16,10 +16,7 @@ struct UnknownReplyTests {
         #expect(bench.counts() == ["com.x.Svc.hello ok OK 1"])
     }
 
-    @Test(
-        "a reply whose kind was not seen has an outcome that is not known, and a duration",
-        arguments: Watching.allCases
-    )
+    @Test("a reply whose kind was not seen has an unknown outcome, and a duration", arguments: Watching.allCases)
     func hole(watching: Watching) {
         // The hole begins at the kind, which is the body's first byte, or behind it.
         for (reply, start, expected) in [
