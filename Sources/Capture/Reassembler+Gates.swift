@@ -70,6 +70,18 @@ extension Reassembler {
         } while table.halves[own].isGated && table.halves[peer].distance(to: table.halves[own].gate) <= 0
     }
 
+    /// Sees whether the other stream has come up to where this one waits for it.
+    ///
+    /// - Parameters:
+    ///   - slot: The connection.
+    ///   - role: Whose stream waits.
+    func openGateIfReached(_ slot: Int, _ role: EndpointRole) {
+        let own = 2 * slot + Int(role.rawValue)
+        let peer = 2 * slot + Int(role.opposite.rawValue)
+        guard table.halves[peer].distance(to: table.halves[own].gate) <= 0 else { return }
+        openGate(slot, role)
+    }
+
     /// Sees whether the other end's stream waits for a segment, or for what is before it.
     ///
     /// - Parameters:

@@ -25,6 +25,8 @@ extension Reassembler {
             acknowledge(segment, slot, role)
         }
         let peer = 2 * slot + Int(role.opposite.rawValue)
+        // What this segment acknowledges may have moved the other stream past a hole.
+        if table.halves[own].isGated { openGateIfReached(slot, role) }
         if table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
         if segment.declaredBytes > 0 {
             data(segment, at: sequence, payload, slot, role)

@@ -41,10 +41,10 @@ import TestSupport
         harness.c(107, ack: 504, "end")
         #expect(harness.said() == ["> end", "< rep", "< ly"])
         harness.s(509, ack: 116, "more")
-        harness.c(113, ack: 513, "two")
-        #expect(harness.said() == [])
-        harness.c(110, ack: 513, "one")
-        #expect(harness.said() == ["> one", "> two", "< more"])
+        harness.c(110, ack: 504, "one")
+        #expect(harness.said() == ["> one"])
+        harness.c(113, ack: 504, "twothree")
+        #expect(harness.said() == ["> twothree", "< more"])
         #expect(harness.reassembler.counters.holes == 0 && harness.reassembler.heldBytes == 0)
     }
 
@@ -69,9 +69,8 @@ import TestSupport
             test.harness.c(client, Flag.ack, ack: server)
             #expect(test.harness.said() == expected, "\(batch)")
             let chunks = test.harness.recorder.connections[0].streams.map { $0.chunks.dropFirst().map(\.time) }
-            let even: [UInt64] = (0..<20).map { UInt64($0) * 2 }
-            let odd: [UInt64] = even.map { $0 + 1 }
-            #expect(chunks == [even, odd])
+            let times = (0..<UInt64(20)).map { 2 * $0 }
+            #expect(chunks == [times, times.map { $0 + 1 }])
             #expect(test.harness.reassembler.counters.holes == 0 && test.harness.reassembler.heldBytes == 0)
         }
     }
@@ -113,12 +112,13 @@ import TestSupport
     @Test("bytes in the middle and at the end are missing: each hole comes in its place")
     func severalHoles() {
         harness.c(104, ack: 504, "a")
-        harness.c(107, ack: 504, "d")
-        harness.s(504, ack: 106, "x")
+        harness.c(110, ack: 504, "d")
+        harness.s(504, ack: 108, "x")
         #expect(harness.said() == ["> a"])
-        harness.s(505, ack: 110, "y")
-        harness.c(111, ack: 506, "g")
-        #expect(harness.said() == ["> hole 2", "> d", "< x", "< y", "> hole 3", "> g"])
+        harness.s(505, ack: 120, "y")
+        #expect(harness.said() == ["> hole 5", "> d", "< x"])
+        harness.c(120, ack: 506, "g")
+        #expect(harness.said() == ["> hole 9", "< y", "> g"])
     }
 
     @Test("nothing waits longer than half a second, ten thousand packets or 1,024 others")
