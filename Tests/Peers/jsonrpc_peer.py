@@ -323,6 +323,11 @@ class Client:
         members = request if isinstance(request, list) else [request]
         replies = reply if isinstance(reply, list) else [] if reply is None else [reply]
         by_id = {json.dumps(r.get("id")): r for r in replies}
+        # A request that is answered as none at all is one of no method.
+        if isinstance(reply, dict) and "error" in reply and reply.get("id") is None \
+                and reply["error"]["code"] in (-32700, -32600):
+            self.counts[(f"{path}#", str(reply["error"]["code"]))] += 1
+            return
         for member in members:
             if not isinstance(member, dict) or "method" not in member:
                 continue

@@ -39,11 +39,10 @@ enum DubboBytes {
             + (0..<4).map { UInt8(truncatingIfNeeded: count >> (24 - 8 * $0)) }
     }
 
-    /// A Hessian string of ASCII, at most 1023 characters.
+    /// A Hessian string of characters of the basic plane, at most 1023.
     private static func string(_ text: String) -> [UInt8] {
-        let bytes = Array(text.utf8)
-        return (bytes.count < 32 ? [UInt8(bytes.count)] : [0x30 + UInt8(bytes.count >> 8), UInt8(bytes.count & 0xff)])
-            + bytes
+        let count = text.utf16.count
+        return (count < 32 ? [UInt8(count)] : [0x30 + UInt8(count >> 8), UInt8(count & 0xff)]) + Array(text.utf8)
     }
 }
 
