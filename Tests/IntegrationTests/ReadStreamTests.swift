@@ -63,6 +63,14 @@ extension Integration {
             guard Glibc.write(pipe, bytes, bytes.count) == bytes.count else { throw Failure(call: "write") }
         }
 
+        /// Waits until a process has read what it was given; a call that is open, or a summary, says nothing yet.
+        private func awaitEmpty(_ pipe: Int32) throws {
+            _ = try eventually("an empty pipe") {
+                var waiting: Int32 = 0
+                return ioctl(pipe, UInt(FIONREAD), &waiting) == 0 && waiting == 0 ? true : nil
+            }
+        }
+
         @Test(
             "Lines come while a pipe stays open, and a signal ends it as the end of a file does",
             .timeLimit(.minutes(10)),
@@ -83,6 +91,7 @@ extension Integration {
                 _ = try eventually("the first lines") { Self.lines(child) == before ? true : nil }
                 // Half a packet more: it is never completed.
                 try write(Array(all[count...]) + all[count..<count + 20], pipe)
+                try awaitEmpty(pipe)
                 if form == "messages" { _ = try eventually("the request") { Self.lines(child) == after ? true : nil } }
                 #expect(child.isRunning())
                 child.send(signal)
@@ -93,11 +102,7 @@ extension Integration {
             let (child, pipe) = try reading("summary")
             defer { close(pipe) }
             try write(all, pipe)
-            // The process says nothing yet; what it has read shows in its pipe.
-            _ = try eventually("an empty pipe") {
-                var waiting: Int32 = 0
-                return ioctl(pipe, UInt(FIONREAD), &waiting) == 0 && waiting == 0 ? true : nil
-            }
+            try awaitEmpty(pipe)
             child.send(signal)
             #expect(try child.wait() == .exited(0))
             #expect(child.outputText.contains("demo.Greeter") && child.errorText.isEmpty)
