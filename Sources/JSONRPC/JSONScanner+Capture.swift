@@ -48,7 +48,7 @@ extension JSONScanner {
         isCodeNext = false
         exactNames = 0
         methodText.removeAll(keepBytes: JSONLimits.maxMethodBytes)
-        otherMethods.removeAll(keepBytes: 0)
+        otherMethods.removeAll(keepBytes: JSONLimits.maxMethodBytes)
         idBuffer.removeAll(keepBytes: JSONLimits.maxIDBytes)
     }
 
