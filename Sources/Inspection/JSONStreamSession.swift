@@ -139,6 +139,8 @@ final class JSONStreamSession: ProtocolSession {
                     dropSpace(half, reader, at, isEnd: true, &walk, &plan)
                     guard finish(reader, half, at, direction, context, &walk, &plan) else { return false }
                     if walk.boundary == nil { walk.boundary = at }
+                    // What follows the first message in the same read is read as what comes later.
+                    if isIdentified { reader.scanner.place = .responses }
                 }
             }
         } catch {
