@@ -30,8 +30,8 @@ extension Inspector {
             let (span, before) = unsafe (all.span.bytes, earlier.span.bytes)
             guard direction == .toDownstream || !wereHeld else { return decide(session, span, direction, now, &plan) }
             // What was passed on already cannot be part of a plan; what comes behind it can.
-            let isSearched = session.isMidstream || session.textBytes != nil
-            let sight = isSearched ? nil : Self.firstSight(of: span, direction)
+            if session.textBytes != nil { return searchOn(session, span, before, bytes, direction, now, &plan) }
+            let sight = session.isMidstream ? nil : Self.firstSight(of: span, direction)
             var unused = Plan()
             isGoverned = false
             decide(session, sight == nil ? span : before, direction, now, &unused, as: sight)

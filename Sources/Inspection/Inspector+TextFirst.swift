@@ -53,6 +53,50 @@ extension Inspector {
         plan.forwardAll(endsAtBoundary: endsAtBoundary)
     }
 
+    /// Looks on behind bytes that have been passed on and might be a header's beginning.
+    ///
+    /// - Parameters:
+    ///   - session: The connection's session.
+    ///   - all: Those bytes and what has come now.
+    ///   - before: Those bytes.
+    ///   - bytes: What has come now; only of these the plan can say anything.
+    ///   - direction: Which way they go.
+    ///   - now: The time, in nanoseconds.
+    ///   - plan: What becomes of `bytes`.
+    func searchOn(
+        _ session: Session,
+        _ all: RawSpan,
+        _ before: RawSpan,
+        _ bytes: RawSpan,
+        _ direction: Direction,
+        _ now: UInt64,
+        _ plan: inout Plan
+    ) {
+        let next = Self.nextHeader(in: all, from: 0)
+        let skipped = min(next.offset, before.byteCount)
+        let isText = direction == .toDownstream || Self.isText(all.extracting(0..<skipped))
+        guard isText, (session.textBytes ?? 0) + next.offset <= Self.maxTextBytes else {
+            session.textBytes = nil
+            becomeOpaque(session, .opaque, all.byteCount, direction)
+            return plan.forwardAll(endsAtBoundary: session.isQuiet)
+        }
+        countUninspected(session, skipped)
+        session.textBytes = (session.textBytes ?? 0) + skipped
+        plan.forwardAll(endsAtBoundary: false)
+        guard skipped < before.byteCount else { return searchText(session, bytes, direction, now, &plan) }
+        guard next.isWhole else {
+            return session.setPending(all.extracting(skipped..<all.byteCount).array, direction)
+        }
+        plan.removeAll()
+        becomeDubbo(session, direction, now)
+        session.textBytes = nil
+        var unused = Plan()
+        isGoverned = false
+        receive(session, before.extracting(skipped..<before.byteCount), direction, now: now, plan: &unused)
+        updateGoverned()
+        receive(session, bytes, direction, now: now, plan: &plan)
+    }
+
     /// Holds back what may be a header's beginning, so that the request it begins can be judged.
     private func holdHeader(
         _ session: Session,
