@@ -356,6 +356,7 @@ public final class Inspector {
             // What comes next may be the middle of anything.
             session.searchedBytes += session.takePending(direction).count
             session.isMidstream = true
+            session.textBytes = nil
         }
         if case .other(let decoder) = session.decoder {
             decoder.missed(count, direction, InspectedBytes(self, session, now))
