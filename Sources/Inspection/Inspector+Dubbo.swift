@@ -159,6 +159,11 @@ extension Inspector {
                 return lose(&half, .badMagic(found: UInt16(bytes.byte(at: at)) << 8), session, now)
             }
             half.start = now
+        } else if half.isGuess, half.headerHas == 1, bytes.byte(at: at) != 0xbb {
+            // A byte at the end of a read that might have begun a header did not: nothing waits for it.
+            half.forgetHeader()
+            half.phase = .searching
+            return recorder.uninspectedBytes(1, reason: .resync)
         }
         guard half.gatherHeader(bytes, &at) else { return }
         let isGuess = half.isGuess
