@@ -17,13 +17,18 @@ package enum DubboExchange {
         package var id: UInt64 { head.suffix(8).reduce(0) { $0 << 8 | UInt64($1) } }
         private var flags: UInt8 { head.first ?? 0 }
 
-        /// Whether `other` is this frame, or this frame with something inserted before its last byte or appended.
+        /// Whether `other` is this frame, a request with something inserted before its last byte, or a reply with an
+        /// attachment more: one run of bytes inserted, perhaps in the place of a null, behind a kind that may be another.
         fileprivate func isSame(as other: Frame) -> Bool {
             guard head == other.head else { return false }
             if body == other.body { return true }
             guard other.body.count > body.count, let last = body.last else { return false }
-            // A reply that is given a map begins with another kind.
-            if !isRequest { return other.body.dropFirst().starts(with: body.dropFirst().dropLast(2)) }
+            if !isRequest {
+                let (old, new) = (body.dropFirst(), other.body.dropFirst())
+                let front = zip(old, new).prefix { $0 == $1 }.count
+                let back = zip(old.dropFirst(front).reversed(), new.dropFirst(front).reversed()).prefix { $0 == $1 }.count
+                return front + back >= old.count - 1
+            }
             return other.body.last == last && other.body.starts(with: body.dropLast())
         }
     }
