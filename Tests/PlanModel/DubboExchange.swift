@@ -26,7 +26,8 @@ package enum DubboExchange {
             if !isRequest {
                 let (old, new) = (body.dropFirst(), other.body.dropFirst())
                 let front = zip(old, new).prefix { $0 == $1 }.count
-                let back = zip(old.dropFirst(front).reversed(), new.dropFirst(front).reversed()).prefix { $0 == $1 }.count
+                let back = zip(old.dropFirst(front).reversed(), new.dropFirst(front).reversed()).prefix { $0 == $1 }
+                    .count
                 return front + back >= old.count - 1
             }
             return other.body.last == last && other.body.starts(with: body.dropLast())
