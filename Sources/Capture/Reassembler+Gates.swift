@@ -60,8 +60,10 @@ extension Reassembler {
         guard table.halves[own].isGated else { return }
         // Behind what comes free there may be more that waits, for bytes that are there meanwhile.
         repeat {
-            table.halves[own].isGated = false
-            passOver(to: table.halves[own].gate, slot, role.opposite)
+            let (gate, packet) = (table.halves[own].gate, table.halves[own].gatePacket)
+            // While this one waits the other does not: two that wait for each other would do so for ever.
+            passOver(to: gate, slot, role.opposite)
+            if table.halves[own].gatePacket == packet { table.halves[own].isGated = false }
             deliverReady(slot, role)
             endIfComplete(slot, role)
             releaseAcknowledged(slot, role)
