@@ -26,6 +26,8 @@ final class JSONStreamSession: ProtocolSession {
         var early: EarlyVerdict?
         /// Whether the value going on was passed on too large to hold, and nothing could be asked.
         var isUnasked = false
+        /// What is known of what the direction's peer says.
+        var place = JSONRPCFacts.Place.anywhere
         /// Whether the value going on is left out.
         var isDropped: Bool { early?.refusal != nil }
 
@@ -39,6 +41,8 @@ final class JSONStreamSession: ProtocolSession {
     /// Whether values have come that are no JSON-RPC, and none that is.
     private var isOther = false
     private var replies: [UInt8] = []
+    /// What may turn out to have been calls; see JSONStreamSession+Candidates.
+    var candidates: [Candidate] = []
     /// Whether the connection's beginning was not seen, so that the first value may have been a body of HTTP/1.
     private let isJoined: Bool
 
@@ -46,7 +50,7 @@ final class JSONStreamSession: ProtocolSession {
 
     var isQuiet: Bool { !isOther && !up.isMidway && !down.isMidway }
 
-    private func half(_ direction: Direction) -> Half { direction == .toUpstream ? up : down }
+    func half(_ direction: Direction) -> Half { direction == .toUpstream ? up : down }
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) {
         let half = half(direction)
@@ -140,7 +144,7 @@ final class JSONStreamSession: ProtocolSession {
                     guard finish(reader, half, at, direction, context, &walk, &plan) else { return false }
                     if walk.boundary == nil { walk.boundary = at }
                     // What follows the first message in the same read is read as what comes later.
-                    if isIdentified { reader.scanner.place = .responses }
+                    reader.scanner.place = half.place
                 }
             }
         } catch {
@@ -163,7 +167,7 @@ final class JSONStreamSession: ProtocolSession {
     private func reader(of half: Half, _ context: InspectedBytes) -> RPCReader {
         if let reader = half.reader { return reader }
         let reader = context.inspector.takeRPCReader()
-        reader.scanner.begin(.stream, at: isIdentified ? .responses : .anywhere)
+        reader.scanner.begin(.stream, at: half.place)
         reader.batch.removeAll()
         reader.countedSurplus = 0
         half.start = context.now
@@ -234,6 +238,7 @@ final class JSONStreamSession: ProtocolSession {
         if role == .neither {
             // Log lines and whatever else is JSON passes, and a message may still follow.
             if !isIdentified { noteOther(half, context) }
+            noteCandidate(reader, half, direction, context)
         } else if !isIdentified {
             identify(role, direction, context)
         }
@@ -241,6 +246,7 @@ final class JSONStreamSession: ProtocolSession {
             observer.rpc(reader.observed(session.seen(direction), start: half.start), on: connection)
         }
         if role == .response, !half.isDropped {
+            if !candidates.isEmpty { takeCandidates(answeredBy: reader, direction, context) }
             answers(reader, direction, context)
         } else if role != .neither || half.isDropped {
             calls(reader, half, end, direction, context, &walk, &plan)
@@ -255,6 +261,7 @@ final class JSONStreamSession: ProtocolSession {
         isOther = false
         for half in [up, down] {
             half.unknownBytes = 0
+            half.place = .responses
             half.reader?.scanner.place = .responses
         }
         if session.isClientUnknown {

@@ -96,6 +96,32 @@ import Testing
         }
     }
 
+    @Test("requests that do not say that they are JSON-RPC are calls once a reply does", arguments: Watching.allCases)
+    func candidates(_ watching: Watching) {
+        func ask(_ id: Int, _ method: String) -> String {
+            "{\"method\":\"\(method)\",\"params\":{\"job_id\":\"7\"},\"id\":\(id)}\n"
+        }
+        let first = ask(1, "login")
+        let steps = [
+            Self.up(first, ask(9, "never")), Self.down(RPC.result("1"), "\n"),
+            Self.up(ask(1, "submit"), ask(2, "submit")),
+            Self.down(RPC.error(-1, "2"), "\n", RPC.result("1"), "\n"),
+        ]
+        for cut in 1..<steps.byteCount {
+            let bench = Bench(watching)
+            let session = bench.run(steps, cut: cut)
+            #expect(bench.counts() == [".login ok OK 1", ".submit business_error -1 1", ".submit ok OK 1"])
+            #expect(session.connectionProtocol == .jsonrpc && session.inFlight == 0)
+        }
+        // A reply to another id, or one that says nothing, shows nothing.
+        for reply in [RPC.result("3"), "{\"id\":1,\"result\":{},\"ok\":true}"] {
+            let bench = Bench(watching)
+            let session = bench.run([Self.up(first), Self.down(reply, "\n"), Self.up(first)])
+            #expect(bench.counts() == [])
+            #expect(session.inFlight == 0)
+        }
+    }
+
     @Test("both peers call, with the same ids")
     func bothWays() {
         let bench = Bench()
