@@ -222,7 +222,11 @@ extension Inspector {
         case 0x00 where direction == .toDownstream: return serverSettings(in: bytes)
         case 0xda: return bytes.byteCount < 2 ? nil : bytes.byte(at: 1) == 0xbb ? .dubbo : .opaque
         case 0x50 where bytes.byteCount >= 2 && bytes.byte(at: 1) == 0x52:
-            return bytes.byteCount == 2 ? nil : bytes.byte(at: 2) == 0x49 ? .triple : .opaque
+            // HTTP/2's preface begins with `PRI `; there are methods that begin so, too, as PROPFIND.
+            guard bytes.byteCount > 2 else { return nil }
+            guard bytes.byte(at: 2) == 0x49 else { return httpMethod(in: bytes) }
+            guard bytes.byteCount > 3 else { return nil }
+            return bytes.byte(at: 3) == 0x20 ? .triple : httpMethod(in: bytes)
         case 0x7b, 0x5b: return .jsonrpc
         case 0xef: return markedSight(of: bytes)
         case 0x20, 0x09, 0x0d, 0x0a: return sight(behindBlanksOf: bytes)

@@ -74,7 +74,9 @@ import Testing
         let exchange = (
             "GET /a HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
         )
-        for method in ["GET", "OPTIONS", "DELETE", "PUT", "HEAD", "PATCH"] {
+        for method in [
+            "GET", "OPTIONS", "DELETE", "PUT", "HEAD", "PATCH", "PROPFIND", "PRINT", "M-SEARCH", "\r\n\r\nQUERY",
+        ] {
             let request = Array(exchange.0.replacing("GET", with: method).utf8)
             for cut in 1..<request.count {
                 let (bench, session) = first(request, .toUpstream, sizes: [cut])
