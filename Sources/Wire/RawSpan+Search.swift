@@ -107,6 +107,17 @@ extension RawSpan {
             if any(block .== pattern) { break }
             at &+= 32
         }
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let eight = ones &* UInt64(value)
+        while at &+ 8 <= byteCount {
+            // SAFETY: at + 8 <= byteCount, checked by the loop.
+            let word = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: at, as: UInt64.self)
+            // The highest bit of the first byte that is 0 in `same`; those above it may be set wrongly.
+            let same = UInt64(littleEndian: word) ^ eight
+            let found = (same &- ones) & ~same & 0x8080_8080_8080_8080
+            if found != 0 { return at &+ found.trailingZeroBitCount &>> 3 }
+            at &+= 8
+        }
         while at < byteCount {
             // SAFETY: at < byteCount.
             if unsafe unsafeLoad(fromUncheckedByteOffset: at, as: UInt8.self) == value { return at }
