@@ -46,11 +46,17 @@ public final class CorrelationTable: Sendable {
         var worker: Int
     }
 
+    private struct Endpoint {
+        /// How many streams announced it.
+        var streams = 0
+        /// When anything came in one of them last.
+        var lastActivity: UInt64
+    }
+
     private struct State {
         var lastCall: UInt64 = 0
         var waiting: [UInt64: Waiting] = [:]
-        /// How many streams announced each endpoint.
-        var endpoints: [UInt64: Int] = [:]
+        var endpoints: [UInt64: Endpoint] = [:]
         /// Answers that workers have not taken yet; at most one for each call that waited.
         var answers: [[Answer]] = []
 
@@ -70,7 +76,7 @@ public final class CorrelationTable: Sendable {
     public init() {}
 
     /// Whether anything waits or is announced: one load, for workers to ask first.
-    package var isEmpty: Bool { used.load(ordering: .relaxed) == 0 }
+    public var isEmpty: Bool { used.load(ordering: .relaxed) == 0 }
 
     /// A worker takes part.
     ///
@@ -87,13 +93,23 @@ public final class CorrelationTable: Sendable {
     /// A stream announces where its client is to post.
     ///
     /// - Returns: Whether there was room for it.
-    package func announce(_ endpoint: UInt64) -> Bool {
+    package func announce(_ endpoint: UInt64, now: UInt64) -> Bool {
         state.withLock { state in
             guard state.endpoints[endpoint] != nil || state.endpoints.count < Self.maxEndpoints else { return false }
-            state.endpoints[endpoint, default: 0] += 1
+            state.endpoints[endpoint, default: Endpoint(lastActivity: now)].streams += 1
             note(state)
             return true
         }
+    }
+
+    /// Something came in a stream that announced an endpoint.
+    package func touch(_ endpoint: UInt64, now: UInt64) {
+        state.withLock { $0.endpoints[endpoint]?.lastActivity = now }
+    }
+
+    /// When something came last in a stream that announced an endpoint; `nil` if there is none.
+    package func lastActivity(_ endpoint: UInt64) -> UInt64? {
+        state.withLock { $0.endpoints[endpoint]?.lastActivity }
     }
 
     /// Whether a stream is open that announced that endpoint.
@@ -102,9 +118,11 @@ public final class CorrelationTable: Sendable {
     /// A stream that announced an endpoint has ended: with the last one go the calls that waited for it.
     package func withdraw(_ endpoint: UInt64, as outcome: Outcome, now: UInt64) {
         state.withLock { state in
-            guard let streams = state.endpoints[endpoint] else { return }
-            state.endpoints[endpoint] = streams > 1 ? streams - 1 : nil
-            if streams == 1 {
+            guard let streams = state.endpoints[endpoint]?.streams else { return }
+            if streams > 1 {
+                state.endpoints[endpoint]?.streams = streams - 1
+            } else {
+                state.endpoints[endpoint] = nil
                 let gone = Answer(outcome: outcome, code: ResultCode.none, time: now, byteCount: 0)
                 for (key, waiting) in state.waiting where waiting.scope == endpoint {
                     state.waiting[key] = nil

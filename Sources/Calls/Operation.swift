@@ -41,3 +41,21 @@ public struct Operation: Hashable, Sendable {
         self.method = method
     }
 }
+
+extension Operation {
+    /// How the method of a tool begins.
+    private static let toolPrefix = "tools/call:"
+
+    /// The operation of all tools of an MCP server that are not told apart.
+    ///
+    /// - Parameter interface: The server's path.
+    /// - Returns: `tools/call`.
+    public static func tools(of interface: String) -> Operation {
+        Operation(callProtocol: .jsonrpc, interface: interface, version: "", group: "", method: "tools/call")
+    }
+
+    /// The method without the tool that it names: what is said of `tools/call` holds for `tools/call:add` too.
+    public var methodWithoutTool: String {
+        callProtocol == .jsonrpc && method.utf8.starts(with: Self.toolPrefix.utf8) ? "tools/call" : method
+    }
+}

@@ -10,6 +10,31 @@ public final class OperationRegistry: Sendable {
         var operations: [Operation] = []
         var indices: [Operation: UInt32] = [:]
         var overflowed: UInt64 = 0
+        /// How many tools of an interface are told apart.
+        var tools: [String: Int] = [:]
+    }
+
+    /// The most tools of an interface that are told apart.
+    public static let maxTools = 128
+
+    /// Whether a tool of an MCP server is an operation of its own.
+    public enum Tool: Equatable, Sendable {
+        /// It is.
+        case known(OperationID)
+        /// It would be one too many: it is counted with others of its kind.
+        case overflow(OperationID)
+        /// It is not, as far as is known.
+        case unknown
+    }
+
+    /// Whether a tool is to be told apart.
+    public enum Naming: Equatable, Sendable {
+        /// Nothing says so.
+        case none
+        /// It was met, or a pattern means it; of such there are ``maxTools`` at most.
+        case learned
+        /// The configuration has its name, and bounds such names itself.
+        case configured
     }
 
     /// How many operations are told apart, the overflow operations not counted.
@@ -49,16 +74,46 @@ public final class OperationRegistry: Sendable {
     /// - Parameter operation: Whose names have been capped in length already.
     /// - Returns: The id; the same one whenever it is asked for.
     public func intern(_ operation: Operation) -> OperationID {
+        state.withLock { intern(operation, &$0) }
+    }
+
+    private func intern(_ operation: Operation, _ state: inout State) -> OperationID {
+        if let known = state.indices[operation] { return OperationID(rawValue: known) }
+        guard state.operations.count < capacity + CallProtocol.allCases.count else {
+            state.overflowed += 1
+            return Self.overflow(operation.callProtocol)
+        }
+        let id = UInt32(state.operations.count)
+        state.operations.append(operation)
+        state.indices[operation] = id
+        return OperationID(rawValue: id)
+    }
+
+    /// What a tool of an MCP server is counted under.
+    ///
+    /// - Parameters:
+    ///   - operation: `tools/call:` and its name.
+    ///   - naming: Whether it is to be told apart from now on.
+    /// - Returns: Its id if it is told apart; `tools/call:_other`'s if ``maxTools`` others of the interface are.
+    public func tool(_ operation: Operation, _ naming: Naming) -> Tool {
         state.withLock { state in
-            if let known = state.indices[operation] { return OperationID(rawValue: known) }
-            guard state.operations.count < capacity + CallProtocol.allCases.count else {
-                state.overflowed += 1
-                return Self.overflow(operation.callProtocol)
+            if let known = state.indices[operation] { return .known(OperationID(rawValue: known)) }
+            let count = state.tools[operation.interface] ?? 0
+            guard count < Self.maxTools || naming == .configured else {
+                let other = Operation(
+                    callProtocol: operation.callProtocol,
+                    interface: operation.interface,
+                    version: "",
+                    group: "",
+                    method: "tools/call:_other"
+                )
+                return .overflow(intern(other, &state))
             }
-            let id = UInt32(state.operations.count)
-            state.operations.append(operation)
-            state.indices[operation] = id
-            return OperationID(rawValue: id)
+            guard naming != .none else { return .unknown }
+            let id = intern(operation, &state)
+            guard id != Self.overflow(operation.callProtocol) else { return .overflow(id) }
+            if naming == .learned { state.tools[operation.interface] = count + 1 }
+            return .known(id)
         }
     }
 

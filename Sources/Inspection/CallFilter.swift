@@ -44,7 +44,7 @@ public struct CallFilter: Equatable, Sendable {
     public func admits(_ operation: Operation) -> Bool {
         if let callProtocol, operation.callProtocol != callProtocol { return false }
         if let interface, !interface.matches(operation.interface) { return false }
-        if let method, !method.matches(operation.method) { return false }
+        if let method, !method.matches(operation.method), !method.matches(operation.methodWithoutTool) { return false }
         return true
     }
 }

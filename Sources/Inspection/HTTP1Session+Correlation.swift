@@ -118,7 +118,7 @@ extension HTTP1Session {
         // SAFETY: the array's bytes are initialised and outlive the span.
         events.scope = unsafe Self.scope(endpoint: target.span.bytes)
         events.interface = unsafe Self.interface(target.span.bytes).array
-        events.isAnnounced = context.inspector.correlation.announce(events.scope)
+        events.isAnnounced = context.inspector.correlation.announce(events.scope, now: context.now)
         events.isPassed = !events.isAnnounced
         if events.isAnnounced, context.session.connectionProtocol != .jsonrpc {
             context.inspector.identify(context.session, .jsonrpc)
@@ -165,15 +165,19 @@ extension HTTP1Session {
                 deadline: inspector.defaultDeadline(events.eventStart),
                 requestBytes: call.byteCount
             )
-            if inspector.isTraced { inspector.prepareSpan(operation, id: call.id, side: entry.side, context.now) }
+            if inspector.isTraced {
+                inspector.prepareSpan(operation, events.rpc, id: call.id, side: entry.side, context.now)
+            }
             guard !call.isNotification, let id = call.idKey else {
                 let outcome = call.isNotification ? Outcome.oneway : .unknown
                 inspector.countUntracked(entry, outcome, session, now: context.now) {
-                    Inspector.CallTexts(id: call.id.text)
+                    Inspector.CallTexts(trace: events.rpc.traceContext, id: call.id.text)
                 }
                 return
             }
-            let index = inspector.startCall(entry, session, now: context.now) { Inspector.CallTexts(id: call.id.text) }
+            let index = inspector.startCall(entry, session, now: context.now) {
+                Inspector.CallTexts(trace: events.rpc.traceContext, id: call.id.text)
+            }
             guard index >= 0 else { return }
             if inspector.isTraced { inspector.tracer?.requestEnded(index, replies: 0, now: context.now) }
             inspector.correlate(index, session, scope: scope, id: id, now: context.now)

@@ -23,6 +23,7 @@ extension HTTP1Session {
         events.isStandalone = isStandalone
         events.endsWithConnection = head.body == .untilClose
         responses.events = events
+        if !isStandalone { exchanges[firstExchange].acceptsEvents = true }
         let first = oldest.details?.keys.first ?? oldest.number
         let index = openCall(first, context)
         guard index >= 0 else { return }
@@ -50,8 +51,11 @@ extension HTTP1Session {
 
     /// Weir's own deadline begins anew with whatever comes in a stream.
     private func putOffDeadline(_ events: EventStream, _ context: InspectedBytes) {
-        guard events.putsOffDeadline, events.putOffTime != context.now, let oldest else { return }
+        guard events.putsOffDeadline || events.isAnnounced, events.putOffTime != context.now, let oldest else { return }
         events.putOffTime = context.now
+        guard !events.isAnnounced else {
+            return context.inspector.correlation.touch(events.scope, now: context.now)
+        }
         let (calls, deadline) = (context.inspector.calls, context.inspector.defaultDeadline(context.now))
         for key in oldest.details?.keys.prefix(EventStream.maxExtendedCalls) ?? [] {
             let index = openCall(key, context)
@@ -130,17 +134,25 @@ extension HTTP1Session {
         if let events = responses.events { leave(events, as: .lost, context) }
     }
 
-    /// The connection ends while a stream goes on: if the client ended it, that cancels the stream's calls.
+    /// The connection ends while a stream goes on or is waited for: if the client ended it, that cancels the calls.
+    ///
+    /// So MCP has it since 2026-07-28: to leave is to cancel. Of clients that accept no events it is not known.
     func abandonEvents(_ context: InspectedBytes) {
-        guard let events = responses.events else { return }
-        guard let exchange = oldest, exchange.kind == .rpc else { return leave(events, context) }
-        if !isClientGone, exchange.details?.keys.isEmpty != false, isOpen(exchange.number, context) {
-            _ = resumesLater(events, exchange, context)
+        if let events = responses.events {
+            if let exchange = oldest, exchange.kind == .rpc {
+                let isSingle = exchange.details?.keys.isEmpty != false
+                if !isClientGone, isSingle, isOpen(exchange.number, context) {
+                    _ = resumesLater(events, exchange, context)
+                }
+            } else {
+                leave(events, context)
+            }
         }
         guard isClientGone else { return }
-        for key in exchange.details?.keys ?? [] where isOpen(key, context) {
-            end(key, .cancelled, ResultCode.none, 0, context)
+        for exchange in exchanges[firstExchange...] where exchange.acceptsEvents && exchange.hasCall {
+            let keys = exchange.details?.keys ?? []
+            for key in keys where isOpen(key, context) { end(key, .cancelled, ResultCode.none, 0, context) }
+            if isOpen(exchange.number, context) { end(exchange.number, .cancelled, ResultCode.none, 0, context) }
         }
-        if isOpen(exchange.number, context) { end(exchange.number, .cancelled, ResultCode.none, 0, context) }
     }
 }

@@ -27,6 +27,8 @@ extension HTTP1Session {
         var isComplete = false
         /// Whether its final response came before its end.
         var isAnswered = false
+        /// Of calls: whether their reply may be an event stream, so that leaving cancels them.
+        var acceptsEvents = false
         /// Whether it asks for HTTP/2, or for something else that is no HTTP/1.
         var asksForUpgrade = false
         /// Whether Weir answers; upstream never sees the request.

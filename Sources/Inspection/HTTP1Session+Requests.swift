@@ -90,7 +90,7 @@ extension HTTP1Session {
         switch id {
         case TripleHeaderName.http2Settings.rawValue: takeSettings(value)
         case TripleHeaderName.mcpSession.rawValue: takeMCPSession(value)
-        case TripleHeaderName.accept.rawValue where current.method == .get:
+        case TripleHeaderName.accept.rawValue:
             if EventStreamReader.isAccepted(value) { wantsEvents = true }
         case TripleHeaderName.contentEncoding.rawValue:
             requests.coding = requests.coding.followed(by: ContentCoding(value))
@@ -106,7 +106,7 @@ extension HTTP1Session {
         current.asksForUpgrade = head.asksForOtherProtocol
         if box.texts.request.form == .http {
             openTriple(box.texts, head, context)
-        } else if wantsEvents {
+        } else if wantsEvents, current.method == .get {
             noteEventsWanted(box.texts)
         } else if head.body != .none {
             openBody(box.texts, head, context)
@@ -208,6 +208,7 @@ extension HTTP1Session {
     private func takeCalls(_ rpc: RPCReader, _ context: InspectedBytes) {
         let inspector = context.inspector
         current.kind = .rpc
+        current.acceptsEvents = wantsEvents
         if context.session.connectionProtocol != .jsonrpc { inspector.identify(context.session, .jsonrpc) }
         if let observer = inspector.messageObserver, let connection = context.session.seenConnection {
             observer.rpc(rpc.observed(context.session.seen(requestDirection), start: requests.start), on: connection)
@@ -216,6 +217,7 @@ extension HTTP1Session {
         var headers = HeaderTexts()
         swap(&headers, &box.texts)
         defer { swap(&headers, &box.texts) }
+        if inspector.wantsTraces { headers.takeTrace(of: rpc) }
         let path = headers.texts.bytes.slice(headers.request.path)
         let interface = Self.interface(path)
         let early = self.early
@@ -259,7 +261,7 @@ extension HTTP1Session {
         var keys: [UInt64] = []
         rpc.eachCall { call in
             var entry = rpcEntry(
-                inspector.rpcOperation(interface: interface, method: call.method),
+                inspector.rpcOperation(interface: interface, call),
                 id: isBatch ? Self.key(call.idKey ?? 0, current.number) : current.number,
                 bytes: isBatch ? call.byteCount : requests.bytes,
                 context
@@ -270,7 +272,8 @@ extension HTTP1Session {
             if inspector.isTraced { prepareSpan(entry.operation, call.id) }
             if refusal == nil, !call.isNotification, !isLost {
                 inspector.beginBatchCall(entry.operation)
-                inspector.startCall(entry, context.session, now: context.now) { texts(call.id) }
+                let index = inspector.startCall(entry, context.session, now: context.now) { texts(call.id) }
+                if inspector.hasUnknownTool { inspector.keepTool(index) }
                 current.hasCall = true
                 if !isBatch { current.idKey = call.idKey ?? 0 }
                 if isBatch { keys.append(entry.id) }

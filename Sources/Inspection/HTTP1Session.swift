@@ -61,7 +61,7 @@ final class HTTP1Session: ProtocolSession {
     var reply = TripleResponseHead()
     var spareTexts = PrefixBuffer(limitBytes: 0)
 
-    /// Whether the request being read is a GET that asks for events.
+    /// Whether an event stream is accepted as a response to the request being read.
     var wantsEvents = false
     /// Which of the two said its last first.
     var isClientGone = false

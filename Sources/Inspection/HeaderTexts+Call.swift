@@ -1,4 +1,5 @@
 internal import Calls
+internal import JSONRPC
 internal import Triple
 internal import Wire
 
@@ -28,6 +29,25 @@ extension HeaderTexts {
             method: method.span.bytes,
             group: texts.bytes.slice(request.group)
         )
+    }
+
+    /// Takes the trace context that a JSON-RPC message brings in `params._meta`.
+    ///
+    /// It counts before those of its HTTP request: a header is about the request, which may be the transport's own or
+    /// carry several messages. Source: MCP 2026-07-28 (SEP-414), OpenTelemetry's conventions for MCP.
+    mutating func takeTrace(of rpc: RPCReader) {
+        guard rpc.hasTraceContext else { return }
+        rpc.scanner.withTraceContext { traceparent, tracestate in
+            guard TraceContext(traceparent: traceparent) != nil else { return }
+            let place = ByteRange(offset: texts.count, count: traceparent.byteCount)
+            guard texts.append(traceparent) else { return }
+            request.traceparent = place
+            let state = ByteRange(offset: texts.count, count: tracestate.byteCount)
+            request.tracestate = texts.append(tracestate) ? state : .empty
+            request.uberTraceID = .empty
+            request.b3 = .empty
+            request.b3TraceID = .empty
+        }
     }
 
     /// The operation that a Triple path and the headers beside it name.

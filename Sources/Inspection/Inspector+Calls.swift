@@ -137,13 +137,13 @@ extension Inspector {
     /// Gives a call up.
     func expire(_ index: Int32, _ session: Session) {
         let entry = calls[index]
+        if !correlated.isEmpty, session === correlationHome { return expireCorrelated(index) }
         guard entry.kind == .call else {
             // A heartbeat without an answer: its connection has other ways to die.
             abandon(index, session, as: .timeout, now: entry.deadline)
             calls.remove(index, first: &session.firstCall)
             return
         }
-        if !correlated.isEmpty, session === correlationHome { releaseCorrelated(index) }
         finish(index, session, .timeout, ResultCode.none, end: entry.deadline, responseBytes: 0, mayBeLate: true)
         let surplus = calls.bury(index)
         guard surplus >= 0, let owner = sessions[Int(calls[surplus].session)] else { return }
@@ -180,6 +180,7 @@ extension Inspector {
         if !isGivenUp { session.inFlight -= 1 }
         if tokens.count > 0 { releaseToken(of: index) }
         session.finishedCalls &+= 1
+        if !calledTools.isEmpty { learnTool(index, outcome, code) }
         if isTraced { endSpan(index, call, entry.id, session, stream, mayBeLate) }
         let texts = callTexts.isEmpty ? nil : callTexts.removeValue(forKey: index)
         if let callObserver { report(call, entry.id, session, exception, texts, to: callObserver) }

@@ -12,6 +12,10 @@ extension Inspector {
         var key: UInt64
         /// The ends of the connection that it came on.
         var ends: ObservedConnection?
+        /// The endpoint or session whose stream is to bring its reply.
+        var scope: UInt64
+        /// Whether its deadline is Weir's own: what comes in that stream puts it off.
+        var putsOffDeadline: Bool
     }
 
     /// Takes a call out of its connection: its reply will be found under a key.
@@ -41,11 +45,17 @@ extension Inspector {
         let moved = calls.add(entry, first: &waiting.firstCall)
         if isTraced { tracer?.move(index, to: moved) }
         if tokens.count > 0 { moveToken(index, to: moved) }
+        if !calledTools.isEmpty { moveTool(index, to: moved) }
         if let texts { callTexts[moved] = texts }
         session.inFlight -= 1
         session.finishedCalls &+= 1
         waiting.inFlight += 1
-        correlated[moved] = Correlated(key: key, ends: session.seenConnection)
+        correlated[moved] = Correlated(
+            key: key,
+            ends: session.seenConnection,
+            scope: scope,
+            putsOffDeadline: entry.deadline == defaultDeadline(entry.start)
+        )
         return number
     }
 
@@ -82,7 +92,8 @@ extension Inspector {
         for direction in Direction.allCases {
             let index = calls.find(session: waiting.number, direction: direction, id: answer.call)
             guard index >= 0, calls.kind(index) == .call else { continue }
-            guard answer.time <= calls.deadline(index) else { return expire(index, waiting) }
+            putOffDeadline(index)
+            guard answer.time <= calls.deadline(index) else { return expireCorrelated(index) }
             releaseCorrelated(index)
             if isTraced { tracer?.replyBegan(index, replies: 0, now: answer.time) }
             endCall(
@@ -94,6 +105,30 @@ extension Inspector {
                 responseBytes: answer.byteCount
             )
         }
+    }
+
+    /// A call that has left its connection is given up, unless its stream has brought something meanwhile.
+    ///
+    /// It leaves no tombstone, which no connection's end would take away.
+    func expireCorrelated(_ index: Int32) {
+        guard !putOffDeadline(index) else { return }
+        let deadline = calls.deadline(index)
+        releaseCorrelated(index)
+        endCall(index, correlationSession, .timeout, ResultCode.none, end: deadline, responseBytes: 0)
+    }
+
+    /// Weir's own deadline of a call counts from the last that came in the stream it waits for.
+    ///
+    /// - Returns: Whether it is a later one now.
+    @discardableResult
+    private func putOffDeadline(_ index: Int32) -> Bool {
+        guard let kept = correlated[index], kept.putsOffDeadline, let last = correlation.lastActivity(kept.scope) else {
+            return false
+        }
+        let deadline = defaultDeadline(last)
+        guard deadline > calls.deadline(index) else { return false }
+        calls.setDeadline(index, deadline)
+        return true
     }
 
     /// A call that has left its connection ends: nobody waits for it any more, and it is told with its own ends.

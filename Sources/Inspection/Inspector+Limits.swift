@@ -95,7 +95,7 @@ extension Inspector {
         var groups: [LimitedGroup] = []
         var places: [OperationID: Int] = [:]
         reader.eachCall { call in
-            let operation = rpcOperation(interface: interface, method: call.method)
+            let operation = rpcOperation(interface: interface, call)
             let place = places[operation] ?? groups.count
             if place == groups.count {
                 groups.append(LimitedGroup(operation: operation))

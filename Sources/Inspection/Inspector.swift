@@ -21,6 +21,8 @@ public final class Inspector {
         public var maxTombstones: Int
         /// The paths of HTTP requests whose bodies are JSON-RPC though they do not say so.
         public var jsonrpcPaths = PathPatterns()
+        /// Whether tools of MCP servers are told apart.
+        public var tellsToolsApart = true
 
         /// Limits of those values.
         public init(
@@ -89,7 +91,12 @@ public final class Inspector {
     private var joinedCorrelation: Int?
     /// The calls that have left their connections, by their places in the call table.
     var correlated: [Int32: Correlated] = [:]
-    /// The session under which they are; there once there was one.
+    /// The tool that the call being read names, if it is not told apart.
+    var unknownTool: Operation?
+    var hasUnknownTool = false
+    /// Calls in flight of tools that are not told apart, by their places in the call table.
+    var calledTools: [Int32: Operation] = [:]
+    /// The session under which those that have left are; there once there was one.
     var correlationHome: Session?
     var spareInflaters: [Inflater] = []
     /// What is known of the paths of HTTP requests.

@@ -84,7 +84,7 @@ extension JSONStreamSession {
         if let observed = candidate.observed, let connection = session.seenConnection {
             inspector.messageObserver?.rpc(observed, on: connection)
         }
-        if inspector.isTraced { inspector.prepareSpan(entry.operation, id: id, side: entry.side, candidate.start) }
+        if inspector.isTraced { inspector.prepareSpan(entry.operation, nil, id: id, side: entry.side, candidate.start) }
         let index = inspector.startCall(entry, session, now: context.now) { Inspector.CallTexts(id: id.text) }
         if inspector.isTraced, index >= 0 {
             inspector.tracer?.requestEnded(index, replies: session.replyBytes, now: candidate.start)

@@ -296,15 +296,18 @@ final class JSONStreamSession: ProtocolSession {
         if half.isUnasked { inspector.recorder.verdictPartial(.tooLarge) }
         takeEarly(half, reader, direction, context)
         reader.eachCall { call in
-            let method = inspector.rpcOperation(interface: call.method.extracting(0..<0), method: call.method)
+            let method = inspector.rpcOperation(interface: call.method.extracting(0..<0), call)
             let entry = entry(method, half, direction, id: call.idKey ?? 0, bytes: call.byteCount, context)
-            if inspector.isTraced { inspector.prepareSpan(entry.operation, id: call.id, side: entry.side, context.now) }
+            if inspector.isTraced {
+                inspector.prepareSpan(entry.operation, reader, id: call.id, side: entry.side, context.now)
+            }
             let isTracked = refusal == nil && !call.isNotification && call.idKey != nil
             guard !isTracked else {
                 inspector.beginBatchCall(entry.operation)
                 let index = inspector.startCall(entry, context.session, now: context.now) {
-                    Inspector.CallTexts(id: call.id.text)
+                    Inspector.CallTexts(trace: reader.traceContext, id: call.id.text)
                 }
+                if inspector.hasUnknownTool { inspector.keepTool(index) }
                 if inspector.isTraced, index >= 0 {
                     inspector.tracer?.requestEnded(index, replies: context.session.replyBytes, now: context.now)
                 }
@@ -314,7 +317,7 @@ final class JSONStreamSession: ProtocolSession {
             let outcome = refusal?.outcome ?? (call.isNotification ? .oneway : .lost)
             let code = refusal?.jsonrpcCode ?? ResultCode.none
             inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) {
-                Inspector.CallTexts(id: call.id.text)
+                Inspector.CallTexts(trace: reader.traceContext, id: call.id.text)
             }
         }
         inspector.endBatch()

@@ -88,6 +88,48 @@ struct OperationCache: ~Copyable {
         )
     }
 
+    // MARK: Tools
+
+    /// How the method of a tool begins.
+    private static let toolPrefix = Array("tools/call:".utf8)
+
+    /// The operation of a tool that this worker has met as one that is told apart; see ``Inspector/rpcOperation``.
+    mutating func tool(interface: RawSpan, name: RawSpan) -> OperationID? {
+        makeToolKey(interface, name)
+        let key = scratch
+        let known = known(.jsonrpc, key: unsafe key.span.bytes, group: interface.extracting(0..<0))
+        return known
+    }
+
+    /// Remembers the operation of a tool.
+    mutating func learnTool(_ operation: OperationID, interface: RawSpan, name: RawSpan) {
+        makeToolKey(interface, name)
+        let key = scratch
+        remember(operation, .jsonrpc, key: unsafe key.span.bytes, group: interface.extracting(0..<0))
+    }
+
+    /// The names of a tool's operation.
+    func toolOperation(interface: RawSpan, name: RawSpan) -> Operation {
+        let method = Self.toolPrefix + name.array
+        return Operation(
+            callProtocol: .jsonrpc,
+            interface: HessianText.string(interface, maxBytes: Self.maxNameBytes),
+            version: "",
+            group: "",
+            method: HessianText.string(unsafe method.span.bytes, maxBytes: Self.maxNameBytes)
+        )
+    }
+
+    private mutating func makeToolKey(_ interface: RawSpan, _ name: RawSpan) {
+        scratch.removeAll(keepingCapacity: true)
+        // Neither a request's own bytes nor names put together begin so.
+        scratch.append(0xfe)
+        append(interface)
+        append(name)
+    }
+
+    // MARK: Learning
+
     /// Asks the registry for the operation of those names and remembers it under a key.
     ///
     /// The version that stands for none becomes none, so that both spellings are one operation.
@@ -109,7 +151,18 @@ struct OperationCache: ~Copyable {
                 method: HessianText.string(method, maxBytes: Self.maxNameBytes)
             )
         )
-        guard key.byteCount + group.byteCount <= Self.maxKeyBytes else { return operation }
+        remember(operation, callProtocol, key: key, group: group)
+        return operation
+    }
+
+    /// Remembers an operation under a key, unless that is too long.
+    private mutating func remember(
+        _ operation: OperationID,
+        _ callProtocol: CallProtocol,
+        key: RawSpan,
+        group: RawSpan
+    ) {
+        guard key.byteCount + group.byteCount <= Self.maxKeyBytes else { return }
         if used >= Self.capacity { forget() }
         if used * 2 >= slots.count { grow() }
         insert(
@@ -126,7 +179,6 @@ struct OperationCache: ~Copyable {
         store.append(contentsOf: key.array)
         store.append(contentsOf: group.array)
         used += 1
-        return operation
     }
 
     // MARK: The table

@@ -78,6 +78,18 @@ final class RPCReader {
         return batch.requestCount + batch.notificationCount - batch.rememberedCallCount
     }
 
+    /// Whether the value that has ended is a message that brings a trace context; those of a batch's members are not
+    /// read.
+    var hasTraceContext: Bool {
+        !scanner.isBatch && scanner.withTraceContext { traceparent, _ in traceparent.byteCount > 0 }
+    }
+
+    /// That trace context.
+    var traceContext: TraceContext? {
+        guard hasTraceContext else { return nil }
+        return scanner.withTraceContext { traceparent, _ in TraceContext(traceparent: traceparent) }
+    }
+
     /// The value that has ended, for an observer of messages.
     func observed(_ direction: Direction, start: UInt64) -> ObservedRPC {
         var message = ObservedRPC(
@@ -122,15 +134,25 @@ final class RPCReader {
 struct RPCCall: ~Escapable {
     let method: RawSpan
     let id: RawSpan
+    /// The tool that it calls: `params.name` of `tools/call`; empty for none.
+    let tool: RawSpan
     /// What is equal for equal ids; `nil` without an id that was kept.
     let idKey: UInt64?
     let isNotification: Bool
     let byteCount: UInt64
 
-    @_lifetime(copy method, copy id)
-    init(method: RawSpan, id: RawSpan, idKey: UInt64?, isNotification: Bool, byteCount: UInt64) {
+    @_lifetime(copy method, copy id, copy tool)
+    init(
+        method: RawSpan,
+        id: RawSpan,
+        tool: RawSpan,
+        idKey: UInt64?,
+        isNotification: Bool,
+        byteCount: UInt64
+    ) {
         self.method = method
         self.id = id
+        self.tool = tool
         self.idKey = idKey
         self.isNotification = isNotification
         self.byteCount = byteCount
@@ -147,6 +169,7 @@ extension RPCReader {
                         RPCCall(
                             method: text.slice(member.method),
                             id: text.slice(member.id),
+                            tool: text.slice(member.tool),
                             idKey: member.idKey,
                             isNotification: member.role == .notification,
                             byteCount: member.byteCount
@@ -157,11 +180,12 @@ extension RPCReader {
         } else {
             let facts = scanner.facts
             let key = JSONRPCID.key(of: scanner)
-            scanner.withTexts { method, id in
+            scanner.withCallTexts { method, id, name in
                 body(
                     RPCCall(
                         method: method,
                         id: id,
+                        tool: method.equals("tools/call") ? name : name.extracting(0..<0),
                         idKey: key,
                         isNotification: facts.role == .notification,
                         // Of one that is asked about before its end there is none yet.

@@ -1,5 +1,6 @@
 internal import Calls
 internal import Dubbo
+internal import JSONRPC
 internal import Telemetry
 internal import Triple
 internal import Wire
@@ -139,9 +140,20 @@ extension Inspector {
     }
 
     /// Decides about tracing a JSON-RPC request that has no headers.
-    func prepareSpan(_ operation: OperationID, id: RawSpan, side: Side, _ now: UInt64) {
+    func prepareSpan(_ operation: OperationID, _ rpc: RPCReader?, id: RawSpan, side: Side, _ now: UInt64) {
         guard let tracer else { return }
-        tracer.prepare(operation, TraceFields(), caller: .empty, in: id, .jsonrpc, side, now: now)
+        if let rpc, rpc.hasTraceContext {
+            var fields = TraceFields()
+            let texts = rpc.scanner.withTraceContext { traceparent, tracestate in
+                fields.traceparent = ByteRange(offset: 0, count: traceparent.byteCount)
+                fields.tracestate = ByteRange(offset: traceparent.byteCount, count: tracestate.byteCount)
+                return traceparent.array + tracestate.array
+            }
+            // SAFETY: the array's bytes are initialised and outlive the span.
+            unsafe tracer.prepare(operation, fields, caller: .empty, in: texts.span.bytes, .jsonrpc, side, now: now)
+        } else {
+            tracer.prepare(operation, TraceFields(), caller: .empty, in: id, .jsonrpc, side, now: now)
+        }
         tracer.note(.hasTextID)
         if !id.isEmpty { tracer.note(.requestID, id) }
     }

@@ -47,6 +47,12 @@ public enum JSONLimits {
     public static let maxOtherMethodBytes = 4096
     /// The longest id that is kept, in bytes as on the wire, quotes counted; a longer one counts as too long.
     public static let maxIDBytes = 256
+    /// The longest `params.name` that is kept, in bytes of UTF-8.
+    public static let maxParameterNameBytes = 255
+    /// The longest `params._meta.traceparent` that is kept, in bytes.
+    public static let maxTraceparentBytes = 128
+    /// The longest `params._meta.tracestate` that is kept, in bytes.
+    public static let maxTracestateBytes = 512
     /// The most members of a batch that are remembered one by one.
     public static let maxBatchMembers = 5000
     /// The most bytes of methods and ids that are remembered of a batch.

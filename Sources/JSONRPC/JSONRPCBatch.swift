@@ -22,6 +22,8 @@ public struct JSONRPCBatch: ~Copyable {
         public var method: ByteRange
         /// Where its id is in the texts, as on the wire; empty when it has none that was kept.
         public var id: ByteRange
+        /// Where the tool that it calls is in the texts (`params.name` of `tools/call`); empty for none.
+        public var tool: ByteRange
         /// Its id's key; see ``JSONRPCID/key(of:kind:)``.
         public var idKey: UInt64?
         /// How many bytes it has.
@@ -107,6 +109,7 @@ public struct JSONRPCBatch: ~Copyable {
                 resultCode: facts.resultCode,
                 method: method,
                 id: id,
+                tool: scanner.method.equals("tools/call") ? keep(scanner.parameterName) ?? .empty : .empty,
                 idKey: JSONRPCID.key(of: scanner),
                 byteCount: facts.endOffset &- facts.startOffset
             )

@@ -78,6 +78,8 @@ extension JSONRPCFacts {
         switch code {
         case -32700, -32602 ... -32600: .clientError
         case -32768 ... -32000: .serverError
+        // What language servers and MCP's answer for a call that its caller took back (LSP 3.17, RequestCancelled).
+        case -32800: .cancelled
         default: .businessError
         }
     }

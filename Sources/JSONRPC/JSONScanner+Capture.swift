@@ -5,7 +5,8 @@ extension JSONScanner {
     /// Whether the name of the member that begins may be one that counts.
     var isNameWanted: Bool {
         guard messageDepth > 0 else { return false }
-        return depth == messageDepth || (depth == messageDepth &+ 1 && field == .error)
+        if depth == messageDepth { return true }
+        return field == .params ? isParameterWanted : depth == messageDepth &+ 1 && field == .error
     }
 
     /// Takes note of a value that begins at `at`, at most one level inside the message.
@@ -20,6 +21,8 @@ extension JSONScanner {
                 capture = .code
                 captureFrom = at
                 code = CodeReader()
+            } else if field == .params, parameter != .other {
+                noteParameter(kind, at)
             }
         } else if depth == 0 {
             if state != .marked { valueStartOffset = origin &+ UInt64(at) }
@@ -47,6 +50,8 @@ extension JSONScanner {
         field = .other
         isCodeNext = false
         exactNames = 0
+        parameter = .other
+        if hasParameters { forgetParameters() }
         methodText.removeAll(keepBytes: JSONLimits.maxMethodBytes)
         otherMethods.removeAll(keepBytes: JSONLimits.maxMethodBytes)
         idBuffer.removeAll(keepBytes: JSONLimits.maxIDBytes)
@@ -76,7 +81,10 @@ extension JSONScanner {
             guard kind != .object, kind != .array else { return }
             capture = .id
             captureFrom = at
-        case .params: facts.params = kind
+        case .params:
+            facts.params = kind
+            parameter = .other
+            if hasParameters { forgetParameters() }
         case .result: facts.result = kind
         case .error:
             facts.error = kind
@@ -99,6 +107,9 @@ extension JSONScanner {
             facts.isIDTooLong = true
             idBuffer.removeAll(keepBytes: JSONLimits.maxIDBytes)
         case .code: code.append(piece)
+        case .parameter:
+            settleSurrogate()
+            appendParameter(piece)
         }
     }
 
@@ -109,12 +120,14 @@ extension JSONScanner {
         case .key:
             if depth == messageDepth {
                 nameField()
+            } else if field == .params {
+                parameter = depth == messageDepth &+ 1 ? packed.parameter : packed.metaMember
             } else {
                 isCodeNext = packed.isCode
             }
         case .version: facts.version = packed.isTwoZero ? .two : .other
         case .code: facts.errorCode = code.value
-        case .nothing, .method, .id: break
+        case .nothing, .method, .id, .parameter: break
         }
         capture = .nothing
     }
@@ -146,7 +159,9 @@ extension JSONScanner {
     }
 
     private mutating func appendText(_ piece: RawSpan) {
-        if capture != .method {
+        if capture == .parameter {
+            appendParameter(piece)
+        } else if capture != .method {
             packed.append(piece)
         } else if facts.method == .text, !methodText.append(piece) {
             facts.method = .tooLong

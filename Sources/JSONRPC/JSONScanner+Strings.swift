@@ -4,7 +4,9 @@ internal import Wire
 extension JSONScanner {
     /// Whether the token in progress is wanted without its escapes.
     @inline(__always)
-    var isUnescaping: Bool { capture == .key || capture == .method || capture == .version }
+    var isUnescaping: Bool {
+        capture == .key || capture == .method || capture == .version || capture == .parameter
+    }
 
     @inline(__always)
     mutating func beginKey(_ at: Int) {

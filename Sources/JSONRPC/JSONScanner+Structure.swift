@@ -87,7 +87,7 @@ extension JSONScanner {
         case 0x6e: kind = .null
         default: return try looseByte(byte, &at)
         }
-        if depth <= messageDepth &+ 1 { note(kind, at) }
+        if depth <= messageDepth &+ 1 || isInMeta { note(kind, at) }
         at &+= 1
         switch kind {
         case .string:

@@ -56,7 +56,12 @@ public struct JSONScanner: ~Copyable {
 
     /// What the characters of the token in progress are wanted for.
     enum Capture: UInt8 {
-        case nothing, key, version, method, id, code
+        case nothing, key, version, method, id, code, parameter
+    }
+
+    /// What of `params` is looked at: its `name`, and of its `_meta` the trace context.
+    enum Parameter: UInt8 {
+        case other, name, meta, traceparent, tracestate
     }
 
     /// What was found of the message in progress or, after its end, of the last one.
@@ -115,6 +120,15 @@ public struct JSONScanner: ~Copyable {
     var captureFrom = 0
     var packed = PackedName()
     var code = CodeReader()
+    var parameter = Parameter.other
+    /// Whether any of the following texts was kept.
+    var hasParameters = false
+    @usableFromInline
+    var nameText = PrefixBuffer(limitBytes: JSONLimits.maxParameterNameBytes)
+    @usableFromInline
+    var traceparentText = PrefixBuffer(limitBytes: JSONLimits.maxTraceparentBytes)
+    @usableFromInline
+    var tracestateText = PrefixBuffer(limitBytes: JSONLimits.maxTracestateBytes)
     @usableFromInline
     var methodText = PrefixBuffer(limitBytes: JSONLimits.maxMethodBytes)
     /// The methods before the last one, of a message that has several; each behind its length in two bytes.
@@ -190,6 +204,31 @@ public struct JSONScanner: ~Copyable {
     @inlinable
     public func withTexts<Result>(_ body: (_ method: RawSpan, _ id: RawSpan) -> Result) -> Result {
         body(methodText.bytes, idBuffer.bytes)
+    }
+
+    /// The last message's `params.name` as UTF-8 without escapes; empty unless it is a text of at most
+    /// ``JSONLimits/maxParameterNameBytes``.
+    public var parameterName: RawSpan {
+        @_lifetime(borrow self)
+        get { nameText.bytes }
+    }
+
+    /// Gives the last message's trace context, `traceparent` and `tracestate` of `params._meta`, to `body`.
+    ///
+    /// - Parameter body: Gets them without escapes, empty where they are none; must not read on meanwhile.
+    /// - Returns: What `body` returns.
+    @inlinable
+    public func withTraceContext<Result>(_ body: (_ traceparent: RawSpan, _ tracestate: RawSpan) -> Result) -> Result {
+        body(traceparentText.bytes, tracestateText.bytes)
+    }
+
+    /// Gives ``method``, ``idText`` and ``parameterName`` to `body`.
+    ///
+    /// - Parameter body: Must not read on meanwhile.
+    /// - Returns: What `body` returns.
+    @inlinable
+    public func withCallTexts<Result>(_ body: (_ method: RawSpan, _ id: RawSpan, _ name: RawSpan) -> Result) -> Result {
+        body(methodText.bytes, idBuffer.bytes, nameText.bytes)
     }
 
     /// Whether no value is half read.

@@ -1,18 +1,22 @@
 internal import Wire
 
-/// A short text as one word, to be compared with the few names that count; longer texts are none of them.
+/// A text of at most 16 bytes as two words, to be compared with the few names that count; longer ones are none of them.
 struct PackedName: BitwiseCopyable {
     private var word: UInt64 = 0
+    /// The bytes behind the eighth.
+    private var high: UInt64 = 0
     private var count = 0
 
     mutating func append(_ piece: RawSpan) {
         let more = piece.byteCount
-        guard count &+ more <= 8 else {
-            count = 9
+        guard count &+ more <= 16 else {
+            count = 17
             return
         }
         for index in 0..<more {
-            word |= UInt64(piece.byte(at: index)) &<< UInt64(truncatingIfNeeded: (count &+ index) &* 8)
+            let place = count &+ index
+            let byte = UInt64(piece.byte(at: index)) &<< UInt64(truncatingIfNeeded: (place & 7) &* 8)
+            if place < 8 { word |= byte } else { high |= byte }
         }
         count &+= more
     }
@@ -33,7 +37,7 @@ struct PackedName: BitwiseCopyable {
     /// A name that is none of those that count.
     static var none: PackedName {
         var name = PackedName()
-        name.count = 9
+        name.count = 17
         return name
     }
 
@@ -71,6 +75,24 @@ struct PackedName: BitwiseCopyable {
         case .id: return .id
         case .params: return .params
         case .other, .result, .error: return .other
+        }
+    }
+
+    /// Which parameter it names.
+    var parameter: JSONScanner.Parameter {
+        switch (count, word) {
+        case (4, 0x656d_616e): .name
+        case (5, 0x61_7465_6d5f): .meta
+        default: .other
+        }
+    }
+
+    /// Which member of `_meta` it names.
+    var metaMember: JSONScanner.Parameter {
+        switch (count, word, high) {
+        case (11, 0x7261_7065_6361_7274, 0x74_6e65): .traceparent
+        case (10, 0x6174_7365_6361_7274, 0x6574): .tracestate
+        default: .meta
         }
     }
 

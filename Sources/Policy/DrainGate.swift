@@ -43,7 +43,7 @@ public final class DrainGate {
         while places.count <= operation.index { places.append(Self.unknown) }
         if places[operation.index] == Self.unknown {
             let facts = operations[operation]
-            let place = first { $0.covers(interface: facts.interface, method: facts.method) }
+            let place = first { $0.covers(facts) }
             places[operation.index] = place.map { Int32($0) } ?? Self.none
         }
         let place = places[operation.index]

@@ -1,3 +1,4 @@
+public import Calls
 internal import Synchronization
 
 /// What is drained: the whole service, an interface of it, or a method of an interface.
@@ -31,6 +32,15 @@ public struct DrainTarget: Hashable, Sendable {
     /// - Returns: Whether it is drained.
     public func covers(interface: String, method: String) -> Bool {
         isService || (interface == self.interface && (self.method.isEmpty || method == self.method))
+    }
+
+    /// Whether calls of an operation are a part of it: a tool's are a part of `tools/call`.
+    ///
+    /// - Parameter operation: What is called.
+    /// - Returns: Whether it is drained.
+    public func covers(_ operation: Operation) -> Bool {
+        covers(interface: operation.interface, method: operation.method)
+            || covers(interface: operation.interface, method: operation.methodWithoutTool)
     }
 }
 

@@ -80,6 +80,34 @@ public final class LimitGate {
         }
     }
 
+    /// Whether any limit has the very name of an operation's method, and may be for its interface.
+    ///
+    /// - Parameter operation: The operation.
+    /// - Returns: Whether a limit in force names it.
+    public func names(_ operation: Operation) -> Bool {
+        refresh()
+        return limits.limits.contains { limit in
+            guard limit.definition.match.method == .exact(operation.method) else { return false }
+            return Side.allCases.contains { limit.match.matches(operation, $0, scratch, limit.counters) }
+        }
+    }
+
+    /// Whether any limit is for one operation and not for the other.
+    ///
+    /// - Parameters:
+    ///   - operation: The one.
+    ///   - other: The other.
+    /// - Returns: Whether a limit in force tells them apart, on either side.
+    public func tells(_ operation: Operation, from other: Operation) -> Bool {
+        refresh()
+        return limits.limits.contains { limit in
+            Side.allCases.contains { side in
+                limit.match.matches(operation, side, scratch, limit.counters)
+                    && !limit.match.matches(other, side, scratch, limit.counters)
+            }
+        }
+    }
+
     /// Begins to ask about a call of which nothing further is known.
     ///
     /// - Parameters:

@@ -106,7 +106,7 @@ final class CompiledMatch: Sendable {
         if let callProtocol, callProtocol != operation.callProtocol { return false }
         if let wanted = self.side, wanted != side { return false }
         if let interface, !interface.matches(operation.interface, scratch, counters) { return false }
-        if let method, !ignoringMethod, !method.matches(operation.method, scratch, counters) { return false }
+        if let method, !ignoringMethod, !Self.matches(method, operation, scratch, counters) { return false }
         if let version, !Self.fits(version, operation.version, scratch, counters) { return false }
         if let group, !group.matches(operation.group, scratch, counters) { return false }
         return true
@@ -121,6 +121,18 @@ final class CompiledMatch: Sendable {
     ) -> Bool {
         if matcher.matches(version, scratch, counters) { return true }
         return version.isEmpty && matcher.matches(Operation.zeroVersion.description, scratch, counters)
+    }
+
+    /// Whether a method fits: that of a tool does too where all tools are meant.
+    private static func matches(
+        _ method: TextMatcher,
+        _ operation: Operation,
+        _ scratch: borrowing PCREScratch,
+        _ counters: LimitCounters
+    ) -> Bool {
+        if method.matches(operation.method, scratch, counters) { return true }
+        let tools = operation.methodWithoutTool
+        return tools != operation.method && method.matches(tools, scratch, counters)
     }
 
     /// Whether what is known of this call only fits.

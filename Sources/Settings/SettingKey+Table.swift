@@ -162,6 +162,12 @@ extension SettingKey {
             0...64,
             "HTTP paths (* and ? stand for others) whose JSON bodies are calls though they do not say so"
         ),
+        .value(
+            "inspection.mcp-names",
+            \.inspection.mcpNames,
+            .boolean,
+            "whether tools of MCP servers are told apart, as tools/call:NAME"
+        ),
     ]
 
     private static let admin: [SettingKey] = [

@@ -89,6 +89,8 @@ public struct InspectionSettings: Equatable, Sendable {
     public internal(set) var maxTombstones = 10_000
     /// Patterns of HTTP paths under which every body with a method is a JSON-RPC call, up to 64 of 1,024 bytes.
     public internal(set) var jsonrpcPaths: [String] = []
+    /// Whether tools of MCP servers are told apart, as `tools/call:NAME`; at most 128 a path.
+    public internal(set) var mcpNames = true
 }
 
 /// The admin API.

@@ -148,6 +148,14 @@ public final class Sampler: Sendable {
         return isWanted && state.withLock { $0.kept.take(now) }
     }
 
+    /// Whether the collector wants a share of its own of an operation's traces.
+    ///
+    /// - Parameter operation: The operation.
+    /// - Returns: Whether the strategies in force name it.
+    public func names(_ operation: Operation) -> Bool {
+        state.withLock { $0.strategies?.ratios["\(operation.interface)/\(operation.method)"] != nil }
+    }
+
     private func perOperation(_ id: OperationID, _ strategies: SamplingStrategies?) -> PerOperation {
         guard let strategies else {
             return PerOperation(threshold: threshold, bound: options.ratePerOperation.map { RateWindow(perSecond: $0) })
@@ -155,7 +163,11 @@ public final class Sampler: Sendable {
         let operation = registry[id]
         let floor = strategies.lowerBoundPerSecond
         let window = floor > 0 ? RateWindow(perSecond: floor) : nil
-        if let ratio = strategies.ratios["\(operation.interface)/\(operation.method)"] {
+        let interface = operation.interface
+        let ratios = strategies.ratios
+        if let ratio = ratios["\(interface)/\(operation.method)"]
+            ?? ratios["\(interface)/\(operation.methodWithoutTool)"]
+        {
             return PerOperation(threshold: Self.threshold(of: ratio), floor: window)
         }
         switch strategies.fallback {

@@ -57,10 +57,7 @@ extension Proxy {
         let now = Output.now()
         let states = orders.map { order in
             let left = snapshot.operations.reduce(Int64(0)) { sum, report in
-                let isCovered = order.target.covers(
-                    interface: report.operation.interface,
-                    method: report.operation.method
-                )
+                let isCovered = order.target.covers(report.operation)
                 return report.side == .provider && isCovered ? sum + report.inFlight : sum
             }
             return DrainReport.Drain(

@@ -195,6 +195,7 @@ final class Proxy: AdminBackend {
         configuration.inspection.maxCalls = settings.inspection.maxCalls
         configuration.inspection.maxTombstones = settings.inspection.maxTombstones
         configuration.inspection.jsonrpcPaths = PathPatterns(settings.inspection.jsonrpcPaths)
+        configuration.inspection.tellsToolsApart = settings.inspection.mcpNames
         return configuration
     }
 

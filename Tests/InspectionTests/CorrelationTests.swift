@@ -106,6 +106,32 @@ import Wire
         #expect(bench.inspector.callsInFlight == 0)
     }
 
+    @Test("what comes in the stream puts off the deadline of its calls, wherever they are")
+    func deadlines() {
+        let table = CorrelationTable()
+        let (one, other) = (Bench(), Bench())
+        one.inspector.correlation = table
+        other.inspector.correlation = table
+        let events = stream(one)
+        _ = post(other, RPC.call("5"), now: Self.second)
+        for time in stride(from: UInt64(50), to: 300, by: 50) {
+            one.down(events, SSE.chunk(": still here\n\n"), now: time * Self.second)
+            other.inspector.tick(now: (time + 40) * Self.second)
+        }
+        #expect(other.inspector.callsInFlight == 1)
+        one.down(events, SSE.chunk(SSE.events(RPC.result("5"))), now: 300 * Self.second)
+        other.inspector.tick(now: 301 * Self.second)
+        #expect(other.counts() == ["messages/.get ok OK 1"])
+        _ = post(other, RPC.call("6"), now: 302 * Self.second)
+        other.inspector.tick(now: 359 * Self.second)
+        #expect(other.inspector.callsInFlight == 1)
+        other.inspector.tick(now: 363 * Self.second)
+        other.inspector.tick(now: 364 * Self.second)
+        #expect(other.counts() == ["messages/.get ok OK 1", "messages/.get timeout  1"])
+        #expect(other.snapshot.callTableEntries == 0)
+        one.inspector.close(events, now: 400 * Self.second)
+    }
+
     @Test("what is announced is a URL, a path, or what stands beside the stream's own")
     func references() {
         let targets = [

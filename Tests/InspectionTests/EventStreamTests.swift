@@ -206,14 +206,19 @@ enum SSE {
             ([.upEnds], "cancelled"), ([.upEnds, .downEnds], "cancelled"), ([.downEnds], "unanswered"),
             ([.downEnds, .upEnds], "unanswered"), ([], "unanswered"),
         ]
+        let stream = Exchanged.down(SSE.head + SSE.chunk(SSE.events(SSE.progress)))
+        let accept = ["Accept: application/json, text/event-stream"]
+        let (plain, accepting) = (Exchanged.up(H1.request(RPC.call())), Exchanged.up(H1.request(RPC.call(), accept)))
         for (ends, outcome) in steps {
-            let bench = Bench()
-            let begin: [Exchanged] = [
-                .up(H1.request(RPC.call())), .down(SSE.head + SSE.chunk(SSE.events(SSE.progress))),
-            ]
-            let session = bench.run(begin + ends)
-            bench.inspector.close(session, now: 9_000)
-            #expect(bench.counts() == ["\(Self.name) \(outcome)  1"])
+            for begin in [[plain, stream], [accepting, stream], [accepting]] {
+                let bench = Bench()
+                let session = bench.run(begin + ends)
+                bench.inspector.close(session, now: 9_000)
+                #expect(bench.counts() == ["\(Self.name) \(outcome)  1"])
+            }
         }
+        let bench = Bench()
+        bench.inspector.close(bench.run([plain, .upEnds]), now: 9_000)
+        #expect(bench.counts() == ["\(Self.name) unanswered  1"])
     }
 }

@@ -80,7 +80,8 @@ import Wire
         arguments: [
             (-32700, .clientError), (-32600, .clientError), (-32601, .clientError), (-32602, .clientError),
             (-32603, .serverError), (-32000, .serverError), (-32099, .serverError), (-32100, .serverError),
-            (-32768, .serverError), (-32699, .serverError), (-32769, .businessError), (-31999, .businessError),
+            (-32768, .serverError), (-32699, .serverError), (-32769, .businessError), (-32800, .cancelled),
+            (-31999, .businessError),
             (0, .businessError), (1, .businessError), (Int32.max, .businessError),
         ] as [(Int32, Outcome)]
     )

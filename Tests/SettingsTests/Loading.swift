@@ -56,6 +56,7 @@ let fullText = """
       max-calls: 18
       max-tombstones: 0
       jsonrpc-paths: [/rpc, '/api/*']
+      mcp-names: false
     admin:
       listen: 10.0.0.1:26080
       metrics-listen: :26081
