@@ -34,6 +34,7 @@ let package = Package(
         fuzzer("FuzzReplyPatch"),
         fuzzer("FuzzCapture"),
         fuzzer("FuzzJSON"),
+        fuzzer("FuzzEventStream"),
         fuzzer("FuzzHTTP1Session"),
         fuzzer("FuzzHTTP2Session"),
         fuzzer("FuzzHPACK"),
