@@ -18,6 +18,8 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case held
     /// What looks like JSON-RPC and is none, beside gRPC and JSON-RPC.
     case bystander
+    /// MCP servers and clients.
+    case mcp
     /// A collector of spans; no peer of anybody's.
     case collector
 
@@ -30,6 +32,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
         case .bystander: "connectrpc, hypercorn, logstash_async"
         case .collector: "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
         case .triple: "dubbo"
+        case .mcp: "mcp.server.mcpserver"
         case .jsonrpc, .drain: "json"
         }
     }
@@ -41,12 +44,14 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
         case .bystander: Self.pythonWithConnect
         case .collector: Self.pythonWithMessages
         case .triple: Self.pythonWithDubbo
+        case .mcp: Self.pythonWithMCP
         case .jsonrpc, .drain: Self.pythonAlone
         }
     }
 
     private static let pythonWithGRPC = find(.grpc)
     private static let pythonWithDubbo = find(.triple)
+    private static let pythonWithMCP = find(.mcp)
     private static let pythonWithMessages = find(.collector)
     private static let pythonWithConnect = find(.bystander)
     private static let pythonAlone = find(.jsonrpc)
