@@ -134,7 +134,7 @@ def serve():
         await hypercorn.asyncio.serve(application(got), config, shutdown_trigger=ended.wait)
 
     asyncio.run(run())
-    print(json.dumps(got.counts), flush=True)
+    print(json.dumps({"counts": got.counts}), flush=True)
 
 
 # --- The client ---------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def connect_calls(port, kind, number, counts, problems, **options):
     http = SyncClient(transport=SyncHTTPTransport(http_version=version))
     client = ConnectClientSync(f"http://127.0.0.1:{port}", http_client=http, **options)
     for mark in range(number):
-        value = {"kind": kind, "mark": mark, "method": "card", "id": mark, "params": [mark]}
+        value = {"kind": kind, "mark": mark, "method": "card", "id": mark, "params": {"amount": mark}}
         if mark % 10 == 0:
             value["data"] = "x" * 90_000
 
