@@ -100,6 +100,7 @@ extension Inspector {
         if session.textBytes != nil {
             // A header was found in this direction; the other may be in the middle of text.
             if direction == .toUpstream { dubbo.down.phase = .searching } else { dubbo.up.phase = .searching }
+            session.judgesCallbacks = direction == .toUpstream
         }
         if session.isMidstream {
             // Neither direction is known to stand at the beginning of a message.

@@ -255,7 +255,9 @@ extension Inspector {
         half.isReading = true
         half.judgement = .none
         // What was passed on before the header was whole cannot be called back.
-        if isGoverned, header.isRequest, !header.isEvent, at - 16 >= -half.heldBytes {
+        if isGoverned, header.isRequest, !header.isEvent, at - 16 >= -half.heldBytes,
+            direction == .toUpstream || session.judgesCallbacks
+        {
             half.judgement = .held
         }
         if isDraining || session.drainSignals != [] { beginDrained(&half, header, session, at, direction) }

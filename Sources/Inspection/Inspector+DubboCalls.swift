@@ -57,7 +57,7 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        if isGoverned {
+        if isGoverned, direction == .toUpstream || session.judgesCallbacks {
             judgement = .held
             lastRequestHasMap = glance.endsInMap
         } else {

@@ -70,6 +70,9 @@ public final class Session {
     var isMidstream: Bool
     /// How many bytes have passed of a connection that began with text, while frames may follow; `nil` for all others.
     var textBytes: Int?
+    /// Whether requests of the server are judged: not where its first frame was found behind text, for of that frame
+    /// nothing could be held back.
+    var judgesCallbacks = true
     /// How many bytes were searched in vain for a beginning; they are not counted yet.
     var searchedBytes = 0
     /// Whether `toUpstream` turned out to be the way from the server.
