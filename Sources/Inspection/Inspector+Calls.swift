@@ -223,7 +223,11 @@ extension Inspector {
     private func abandon(_ index: Int32, _ session: Session, as outcome: Outcome, now: UInt64) {
         let kind = calls.kind(index)
         if kind == .call {
-            finish(index, session, outcome, ResultCode.none, end: now, responseBytes: 0)
+            // Its deadline may have passed since the last tick.
+            let deadline = calls.deadline(index)
+            let isOver = now > deadline
+            let end = isOver ? deadline : now
+            finish(index, session, isOver ? .timeout : outcome, ResultCode.none, end: end, responseBytes: 0)
         } else if kind.isGivenUp {
             let result = kind.result
             let end = calls.deadline(index) &- Self.trailerNanoseconds

@@ -34,6 +34,17 @@ import Testing
         #expect(bench.counts().count == 2)
     }
 
+    @Test("calls past their deadline when their connection ends have timed out, though no tick has passed")
+    func endsPastDeadline() {
+        let bench = Bench(.calls)
+        let session = bench.open()
+        bench.up(session, Frames.request(id: 1, attachments: [("timeout", "200")]), now: second)
+        bench.up(session, Frames.request(id: 2, attachments: [("timeout", "300")]), now: second)
+        bench.inspector.close(session, now: second + 250 * millisecond)
+        #expect(bench.counts() == ["com.x.Svc.hello timeout  1", "com.x.Svc.hello unanswered  1"])
+        #expect(bench.calls.all.map(\.call.durationNanoseconds).sorted() == [200 * millisecond, 250 * millisecond])
+    }
+
     @Test(
         "a call is given up after its own deadline, or the default one",
         arguments: [
