@@ -3,7 +3,7 @@ enum HessianDate {
     /// The text of a point in time.
     ///
     /// The days are counted in eras of 400 years that begin on 1 March, so that a leap day ends its year; see Howard
-    /// Hinnant, «chrono-Compatible Low-Level Date Algorithms», `civil_from_days`.
+    /// Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
     ///
     /// - Parameter milliseconds: Since 1970-01-01T00:00Z.
     /// - Returns: ISO 8601 with milliseconds, in UTC; outside of the years 0 to 9999 the bare milliseconds.

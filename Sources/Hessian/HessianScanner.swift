@@ -31,7 +31,7 @@ public enum HessianString: BitwiseCopyable, Equatable, Sendable {
 ///
 /// A machine with an explicit stack: it looks at every byte once, allocates nothing per value, and stops in the middle
 /// of anything. It keeps what skipping needs (the field counts of the body's classes) and nothing else; strings that
-/// are asked for come back as ranges. Every entry point returns «incomplete» at the end of the bytes and is then
+/// are asked for come back as ranges. Every entry point returns "incomplete" at the end of the bytes and is then
 /// called again, the same one, with the bytes that follow.
 ///
 /// Cost: a string of up to 31 characters about 3 ns; no allocation. Source: hessian-lite `Hessian2Input.java`.
@@ -168,7 +168,7 @@ public struct HessianScanner: ~Copyable {
     /// - Parameter count: How many bytes the calls so far were given and the next ones will not be.
     public mutating func advanceBase(by count: Int) { base &+= UInt32(truncatingIfNeeded: count) }
 
-    /// Whether an entry point returned «incomplete» and must be called again.
+    /// Whether an entry point returned "incomplete" and must be called again.
     @inline(__always)
     public var isMidway: Bool { isRunning }
 

@@ -11,7 +11,7 @@ internal import Wire
 /// the other side. A stream that ends without the reply leaves its call unanswered; one that the client gives up
 /// cancels it. Weir's own deadline counts from the last bytes of the stream, comments too.
 ///
-/// Source: MCP 2025-11-25 «Streamable HTTP», MCP 2026-07-28 «Streamable HTTP».
+/// Source: MCP 2025-11-25 "Streamable HTTP", MCP 2026-07-28 "Streamable HTTP".
 extension HTTP1Session {
     /// The head of a response that is an event stream has ended: reads on if anything waits for it.
     func beginEvents(_ head: HTTP1Head, _ context: InspectedBytes) {

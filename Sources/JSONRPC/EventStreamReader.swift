@@ -11,7 +11,7 @@ internal import Wire
 /// It looks at every byte once, stops anywhere and keeps 40 bytes: of names and types only whether they are among the
 /// few that count. A byte order mark at the beginning is passed over. What the bytes end in the middle of is no event.
 ///
-/// Cost: no allocation; lines are searched in words. Source: WHATWG HTML, 9.2.5 and 9.2.6 («event stream»).
+/// Cost: no allocation; lines are searched in words. Source: WHATWG HTML, 9.2.5 and 9.2.6 ("event stream").
 public struct EventStreamReader: BitwiseCopyable, Sendable {
     /// Why ``read(_:_:)`` came back.
     public enum Progress: UInt8, BitwiseCopyable, Equatable, Sendable {

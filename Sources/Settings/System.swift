@@ -123,7 +123,7 @@ public enum ProcessFacts {
 /// The number of a user given by number or name.
 ///
 /// - Parameter text: Digits, or a name of the system's user database.
-/// - Returns: The number; `nil` for an unknown name and for the number that means «nobody in particular».
+/// - Returns: The number; `nil` for an unknown name and for the number that means "nobody in particular".
 func userNumber(_ text: String) -> UInt32? {
     if let number = UInt32(digits: text) { return number == .max ? nil : number }
     guard !text.isEmpty, !text.utf8.contains(0) else { return nil }

@@ -7,7 +7,7 @@
 /// A bucket is found with integers only. The five leading bits of a duration name one of 656 slots; a slot is
 /// narrower than a bucket (2^0.0875 against 2^0.125), so it meets at most one bound, which one comparison settles.
 ///
-/// Source: Prometheus, «Native Histograms», standard schemas.
+/// Source: Prometheus, "Native Histograms", standard schemas.
 public struct HistogramScale: Sendable {
     /// The Prometheus schema.
     public static let schema = 3

@@ -2,7 +2,7 @@ internal import Calls
 
 /// Where the numbers that belong to no operation are: at the start of a recorder's array.
 ///
-/// Position 0 is nobody's, so that 0 can mean «none».
+/// Position 0 is nobody's, so that 0 can mean "none".
 enum ProcessWords {
     private static let protocolCount = ConnectionProtocol.allCases.count
     private static let eventCount = PeerEvent.allCases.count

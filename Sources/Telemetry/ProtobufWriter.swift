@@ -1,6 +1,6 @@
 /// Appends protobuf fields to a byte buffer.
 ///
-/// Source: Protocol Buffers, «Encoding».
+/// Source: Protocol Buffers, "Encoding".
 struct ProtobufWriter {
     private(set) var bytes: [UInt8] = []
 

@@ -72,7 +72,7 @@ struct TapView {
         func field(_ name: String) -> String { TerminalText.printable(fields[name] ?? "") }
         let name = "\(field("interface")).\(field("method"))"
         let code = field("code")
-        // «ok» says all there is to say about the code OK.
+        // "ok" says all there is to say about the code OK.
         let result = code.isEmpty || outcome == "ok" && code == "OK" ? field("outcome") : "\(field("outcome"))/\(code)"
         let duration = Self.duration(field("duration_us"))
         let cells = [

@@ -84,7 +84,7 @@ private struct SessionScript {
         steps.flatMap { step in if case .bytes(direction, let bytes) = step { bytes } else { [UInt8]() } }
     }
 
-    /// Bytes in a row are one step, so that «whole» means as whole as can be.
+    /// Bytes in a row are one step, so that "whole" means as whole as can be.
     private mutating func append(_ direction: Direction, _ bytes: [UInt8]) {
         guard !bytes.isEmpty else { return }
         if case .bytes(direction, let before)? = steps.last {

@@ -49,7 +49,7 @@ private struct HTTP2Script {
         }
     }
 
-    /// Bytes in a row are one step, so that «whole» means as whole as can be.
+    /// Bytes in a row are one step, so that "whole" means as whole as can be.
     private mutating func append(_ direction: Direction, _ bytes: [UInt8]) {
         guard !bytes.isEmpty else { return }
         if let last = steps.last, last.direction == direction, !last.bytes.isEmpty {

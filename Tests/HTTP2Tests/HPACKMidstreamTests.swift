@@ -39,7 +39,7 @@ import Testing
         #expect(try decoding.decode("be").first?.description == "a: b")
     }
 
-    @Test("from any block on, a decoder that joins says the same as one that was there, or «unknown»")
+    @Test("from any block on, a decoder that joins says the same as one that was there, or unknown")
     func joining() throws {
         let blocks = PythonBlocks.all.map { hex($0.wire) }
         for start in blocks.indices {

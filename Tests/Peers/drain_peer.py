@@ -6,7 +6,7 @@ usage: drain_peer.py serve MILLISECONDS
          input ends, and then prints one JSON line: how many requests came, and which ids came twice.
        drain_peer.py call PORT_A PORT_B KIND=NUMBER...
          Consumers of each KIND (java, go, deaf), each with a connection to both ports, calls both in turn about every
-         50 ms. A line on standard input, «mark», begins a new count; the counts until then are printed as one JSON
+         50 ms. A line on standard input, "mark", begins a new count; the counts until then are printed as one JSON
          line, as they are at the end of standard input. Per kind: calls, failed (after three tries), lost (in flight
          when a connection ended), reset, refused (status 100 or 80), and calls to each port.
        drain_peer.py react HEX...

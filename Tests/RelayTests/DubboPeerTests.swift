@@ -34,7 +34,7 @@ extension RelaySocketTests {
             let harness = try Harness(to: listener, drains: drains, limits: limits)
             let provider = DubboProvider(listener, connections: 100)
             let drain = Background {
-                // «shut» refuses once a part of all has been asked, «mark» gives its replies an attachment.
+                // "shut" refuses once a part of all has been asked, "mark" gives its replies an attachment.
                 while provider.served.load(ordering: .relaxed) < 75 * batches { usleep(1000) }
                 for (method, grace) in [("shut", UInt64(0)), ("mark", 1 << 60)] {
                     let target = DrainTarget(interface: DubboPeer.interface, method: method)

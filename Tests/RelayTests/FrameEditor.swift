@@ -167,7 +167,7 @@ final class FrameEditor: ExternalSession, @unchecked Sendable {
         }
     }
 
-    /// Where nothing is to be edited the plan may as well be «forward all»: sometimes it is.
+    /// Where nothing is to be edited the plan may as well be "forward all": sometimes it is.
     private func passAll(_ new: [UInt8], _ half: inout Half, _ plan: inout Plan) -> Bool {
         guard half.reached == 0, half.pending.isEmpty, !plan.isBoundaryWanted else { return false }
         guard Bool.random(using: &random) else { return false }
