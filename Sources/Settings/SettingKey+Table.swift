@@ -1,7 +1,9 @@
 extension SettingKey {
     /// Every setting, in the order in which they are shown.
     static let all: [SettingKey] =
-        provider + consumer + relay + inspection + admin + metrics + tracing + sampling + propagate + drain + [
+        provider + [
+            .list("provider.ports", \.providerPorts, .port, 0...64, "the application's own ports")
+        ] + consumer + relay + inspection + admin + metrics + tracing + sampling + propagate + drain + [
             .list("limits", \.limits, .path, 0...64, "files with limits, relative to this file's folder"),
             .list("redact", \.redact, .attachmentName, 0...1000, "attachments and headers that print as ***"),
             .value("log.level", \.log.level, .word, "trace, debug, info, notice, warning or error"),

@@ -67,6 +67,21 @@ extension ValueKind where Value == Int {
     }
 }
 
+extension ValueKind where Value == UInt16 {
+    /// A TCP port.
+    static var port: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                guard let port = UInt16(digits: text), port > 0 else {
+                    throw Rejection(reason: "not a port of 1...65535: \(text.quoted)")
+                }
+                return port
+            },
+            show: { "\($0)" }
+        )
+    }
+}
+
 extension ValueKind where Value == Double {
     /// A decimal number such as `0.01`.
     static func decimal(_ range: ClosedRange<Double>) -> Self {

@@ -2,6 +2,11 @@
 public struct WeirSettings: Equatable, Sendable {
     /// The side where calls arrive at the application; on by default.
     public internal(set) var provider = SideSettings(isEnabled: true, listenPort: 16006)
+    /// The application's own ports, at most 64.
+    ///
+    /// They are what `/readyz` may be asked to connect to and what the metrics of intercepted connections look at, and
+    /// are never learnt from traffic.
+    public internal(set) var providerPorts: [UInt16] = []
     /// The side where the application makes calls; off unless something is said about it.
     public internal(set) var consumer = SideSettings(isEnabled: false, listenPort: 16001)
     /// How bytes are moved.

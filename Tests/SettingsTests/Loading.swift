@@ -37,6 +37,7 @@ let fullText = """
       enabled: yes
       listen: "[::1]:26006"
       upstream: app.internal:20880
+      ports: [20880, 50051]
     consumer:
       listen: 0.0.0.0:26001
       upstream: "[2001:db8::7]:20881"

@@ -29,6 +29,9 @@ import Testing
                 "weir.yaml:1:12: provider.upstream: an address to connect to needs a port: \"a:0\""
             ),
             ("provider: {enabled: maybe}", "weir.yaml:1:12: provider.enabled: not true or false: \"maybe\""),
+            ("provider: {ports: [1, 0]}", "weir.yaml:1:23: provider.ports: not a port of 1...65535: \"0\""),
+            ("provider: {ports: [65536]}", "weir.yaml:1:20: provider.ports: not a port of 1...65535: \"65536\""),
+            ("provider: {ports: [7, 7]}", "weir.yaml:1:23: provider.ports: given twice: \"7\""),
             ("relay: {workers: 257}", "weir.yaml:1:9: relay.workers: not in 0...256: 257"),
             ("relay: {workers: -1}", "weir.yaml:1:9: relay.workers: not a whole number: \"-1\""),
             ("relay: {workers: 1e3}", "weir.yaml:1:9: relay.workers: not a whole number: \"1e3\""),
