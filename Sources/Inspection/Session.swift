@@ -88,6 +88,9 @@ public final class Session {
         self.isClientUnknown = isClientUnknown
     }
 
+    /// Whether its bytes were taken for another protocol's than Dubbo's, though nothing may have been told by them yet.
+    package var isDecodedAsAnother: Bool { if case .other = decoder { true } else { false } }
+
     /// The direction as the client sees it.
     func seen(_ direction: Direction) -> Direction { isFlipped ? direction.opposite : direction }
 

@@ -126,7 +126,9 @@ private final class SessionRun: CallObserver, MessageObserver {
     private let session: Session
     private let tracing: FuzzTracing
     /// Whether the bytes were taken for another protocol that Weir knows.
-    var speaksAnother: Bool { [.triple, .http, .jsonrpc].contains(session.connectionProtocol) }
+    var speaksAnother: Bool {
+        session.isDecodedAsAnother || [.triple, .http, .jsonrpc].contains(session.connectionProtocol)
+    }
     private let lines = MessageLines(redacted: Redaction()) { _ in }
     private var plan = Plan()
     private var now: UInt64 = 1 << 30
