@@ -63,7 +63,7 @@ extension Inspector {
         now: UInt64
     ) -> Refusal? {
         guard let order = drainOrder(operation, side) else { return nil }
-        guard order.stage(at: now) >= .reject, !order.isFollowed, !isProbe(operation) else {
+        guard order.stage(at: now) >= .reject, !isProbe(operation) else {
             notePassed(order, session, calls: calls)
             return nil
         }
@@ -75,7 +75,7 @@ extension Inspector {
     /// Whether a call would be refused because it is drained; nothing is counted.
     func isDrainRefusing(_ operation: OperationID, _ side: Side, now: UInt64) -> Bool {
         guard let order = drainOrder(operation, side) else { return false }
-        return order.stage(at: now) >= .reject && !order.isFollowed && !isProbe(operation)
+        return order.stage(at: now) >= .reject && !isProbe(operation)
     }
 
     /// The same of a batch, which is refused when any of its calls is.

@@ -81,10 +81,6 @@ public final class DrainOrder: Sendable {
     public let rejectTime: UInt64
     /// When what is left is closed; not before ``rejectTime``.
     public let deadline: UInt64
-    /// Whether another process takes the connections that consumers open next, so that nothing needs to be refused.
-    ///
-    /// Once the grace is over connections are then closed as soon as they are between two calls.
-    public let isFollowed: Bool
     private let rejected = Atomic<UInt64>(0)
     private let passed = Atomic<UInt64>(0)
     private let closed = Atomic<UInt64>(0)
@@ -97,18 +93,15 @@ public final class DrainOrder: Sendable {
     ///   - now: The time, in monotonic nanoseconds.
     ///   - grace: How long requests still pass, in nanoseconds.
     ///   - deadline: After how long what is left is closed, in nanoseconds; at least the grace.
-    ///   - isFollowed: Whether another process takes the connections that consumers open next.
     public init(
         target: DrainTarget,
         reason: String = "",
         now: UInt64,
         grace: UInt64,
-        deadline: UInt64,
-        isFollowed: Bool = false
+        deadline: UInt64
     ) {
         self.target = target
         self.reason = reason
-        self.isFollowed = isFollowed
         start = now
         rejectTime = now &+ min(grace, .max &- now)
         self.deadline = max(rejectTime, now &+ min(deadline, .max &- now))

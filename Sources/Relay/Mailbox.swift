@@ -13,6 +13,8 @@ enum Command: Sendable {
     case drainsChanged
     /// Close the listeners.
     case stopAccepting
+    /// Close the listeners, and end with the last connection; from this time on (monotonic nanoseconds) end them.
+    case leave(deadline: UInt64)
     /// Stop accepting, finish what is in flight, end by this time (monotonic nanoseconds).
     case drain(deadline: UInt64)
 }

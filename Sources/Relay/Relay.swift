@@ -239,6 +239,17 @@ public final class Relay: Sendable {
 
     // MARK: Ending
 
+    /// Stops accepting because another process accepts in this one's place; ends with the last connection.
+    ///
+    /// Nobody is told anything: connections live until a peer ends them.
+    ///
+    /// - Parameter nanoseconds: After how long they are ended between two calls, and cut a second later; `nil` for never.
+    public func leave(within nanoseconds: UInt64?) {
+        let now = Linux.now()
+        let deadline = nanoseconds.map { now + min($0, .max - now) } ?? .max
+        for mailbox in mailboxes { mailbox.post(.leave(deadline: deadline)) }
+    }
+
     /// Stops accepting, lets calls in flight finish, and closes what is left after `nanoseconds`.
     ///
     /// While the whole service is drained, idle connections are closed only when that has come to refusing requests.

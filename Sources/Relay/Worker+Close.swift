@@ -22,7 +22,7 @@ extension Worker {
         openPairs -= 1
         shared.releaseConnection()
         if isAcceptPaused { resumeAccepting() }
-        if drainDeadline != nil, openPairs == 0 { isStopped = true }
+        stopIfOver()
     }
 
     /// Resets both sockets.

@@ -29,8 +29,19 @@ extension Worker {
         nextTick = 0
     }
 
+    /// Another process accepts in this one's place: stops once the last connection has ended by itself, or when its
+    /// time has come.
+    func beginLeave(_ deadline: UInt64) {
+        closeListeners()
+        leaveDeadline = deadline
+        nextTick = 0
+    }
+
     /// Closes the connections whose time has come.
     func continueDrain(_ now: UInt64) {
+        if let leaveDeadline, now >= leaveDeadline, drainDeadline == nil {
+            drainDeadline = now &+ Self.cutNanoseconds
+        }
         let order = inspector.drainGate?.service
         if let drainDeadline, now >= drainDeadline {
             for pair in pairs {
@@ -42,7 +53,7 @@ extension Worker {
             for pair in pairs {
                 guard let pair, pair.phase != .ending else { continue }
                 guard let order, pair.session.side == .provider else {
-                    if drainDeadline != nil, pair.isQuiet, !isExpected(pair, now) { close(pair) }
+                    endIfQuiet(pair, now)
                     continue
                 }
                 guard isOver(pair, now, order) else { continue }
@@ -50,7 +61,19 @@ extension Worker {
                 if pair.phase == .established { beginEnding(pair) } else { close(pair) }
             }
         }
-        if drainDeadline != nil, openPairs == 0 { isStopped = true }
+        stopIfOver()
+    }
+
+    /// Ends a connection between two calls, without a word but its end: its consumer finds the next process, or another
+    /// provider.
+    private func endIfQuiet(_ pair: Pair, _ now: UInt64) {
+        guard drainDeadline != nil, pair.isQuiet, !isExpected(pair, now) else { return }
+        if leaveDeadline != nil, pair.phase == .established { beginEnding(pair) } else { close(pair) }
+    }
+
+    /// Stops when no connection is left and none will come.
+    func stopIfOver() {
+        if drainDeadline != nil || leaveDeadline != nil, openPairs == 0 { isStopped = true }
     }
 
     /// Whether a connection of a drained service is to be closed now.
@@ -61,7 +84,7 @@ extension Worker {
         guard now >= order.rejectTime, pair.start < order.rejectTime || drainDeadline != nil else { return false }
         // Whoever still sends at the deadline is cut between two calls, if there is such a moment soon.
         if now >= order.deadline &+ Self.cutNanoseconds { return true }
-        let isIdle = now >= order.deadline || order.isFollowed || now &- pair.lastBytes >= Self.idleNanoseconds
+        let isIdle = now >= order.deadline || now &- pair.lastBytes >= Self.idleNanoseconds
         return isIdle && pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
     }
 

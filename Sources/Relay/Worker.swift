@@ -54,6 +54,8 @@ final class Worker {
     /// When the first read of this turn was made; 0 before it.
     var batchStart: UInt64 = 0
     var drainDeadline: UInt64?
+    /// When connections are to end though another process has taken over, far away for never; `nil` before.
+    var leaveDeadline: UInt64?
     var isStopped = false
     /// Whether the session just asked held back too much.
     var isOverrun = false
@@ -124,7 +126,7 @@ final class Worker {
 
     private var needsTicks: Bool {
         inspector.needsTicks || inspector.holdsRequests || !waitingPairs.isEmpty || drainDeadline != nil
-            || isAcceptPaused || inspector.isDraining
+            || leaveDeadline.map { $0 != .max } == true || isAcceptPaused || inspector.isDraining
     }
 
     private func tick(_ now: UInt64) {
@@ -141,7 +143,7 @@ final class Worker {
             }
         }
         if isAcceptPaused, now >= acceptPausedUntil { resumeAccepting() }
-        if drainDeadline != nil || inspector.isDraining { continueDrain(now) }
+        if drainDeadline != nil || leaveDeadline != nil || inspector.isDraining { continueDrain(now) }
     }
 
     /// Makes the next tick come soon.
@@ -190,6 +192,7 @@ final class Worker {
             case .limitsChanged: inspector.limitsChanged()
             case .drainsChanged: signalDrains()
             case .stopAccepting: closeListeners()
+            case .leave(let deadline): beginLeave(deadline)
             case .drain(let deadline): beginDrain(deadline)
             }
         }

@@ -4,6 +4,12 @@ extension SettingKey {
         provider + [
             .list("provider.ports", \.providerPorts, .port, 0...64, "the application's own ports")
         ] + consumer + relay + inspection + admin + metrics + tracing + sampling + propagate + drain + [
+            .optional(
+                "takeover.deadline",
+                \.takeover.deadline,
+                .duration(.zero...(.seconds(86_400))),
+                "after how long a process that was taken over from closes what is left; off: never"
+            ),
             .list("limits", \.limits, .path, 0...64, "files with limits, relative to this file's folder"),
             .list("redact", \.redact, .attachmentName, 0...1000, "attachments and headers that print as ***"),
             .value("log.level", \.log.level, .word, "trace, debug, info, notice, warning or error"),

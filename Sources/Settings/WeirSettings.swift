@@ -23,6 +23,8 @@ public struct WeirSettings: Equatable, Sendable {
     public internal(set) var propagate = PropagationSettings()
     /// How the service is drained, unless a drain says otherwise.
     public internal(set) var drain = DrainSettings()
+    /// What becomes of this process once another has taken over from it.
+    public internal(set) var takeover = TakeoverSettings()
     /// Files with limits, see ``LimitsFile``; relative ones to the folder of the configuration file, without one to the
     /// current folder.
     public internal(set) var limits: [String] = []
@@ -120,6 +122,13 @@ public struct DrainSettings: Equatable, Sendable {
     /// Where a Dubbo Java application beside Weir takes commands (QOS), so that it leaves its registry first; `nil` for
     /// none.
     public internal(set) var qos: NetworkAddress?
+}
+
+/// What becomes of a process once another has taken over from it.
+public struct TakeoverSettings: Equatable, Sendable {
+    /// After how long its connections are closed between two calls, and a second later in any case, 0 s…24 h; `nil`
+    /// leaves them to their own ends.
+    public internal(set) var deadline: Duration?
 }
 
 /// A family of metric names.

@@ -53,13 +53,12 @@ final class DrainControl: Sendable {
     }
 
     /// The drain of the whole service before the process ends.
-    func orderOfEnd(isFollowed: Bool) -> DrainOrder {
+    func orderOfEnd() -> DrainOrder {
         DrainOrder(
             target: .service,
             now: Output.now(),
             grace: settings.grace.nanoseconds,
-            deadline: settings.deadline.nanoseconds,
-            isFollowed: isFollowed
+            deadline: settings.deadline.nanoseconds
         )
     }
 

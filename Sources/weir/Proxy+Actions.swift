@@ -124,12 +124,16 @@ extension Proxy {
 
     /// Begins to drain the whole service because the process is to end; a drain of it that has begun goes on.
     ///
+    /// A process that another has taken over from drains nothing: the service stays where it is, and so nobody is told
+    /// that it goes.
+    ///
     /// - Returns: How long connections may take: a second more than the deadline, in which those that are still in use
     ///   are closed between two calls.
     func beginEnd() -> Duration {
-        let isFollowed = isFollowed.load(ordering: .relaxed)
-        if settings.inspection.isEnabled, settings.provider.isEnabled, drains.registry.service == nil || isFollowed {
-            drains.registry.begin(drains.orderOfEnd(isFollowed: isFollowed))
+        if settings.inspection.isEnabled, settings.provider.isEnabled, drains.registry.service == nil,
+            !isFollowed.load(ordering: .relaxed)
+        {
+            drains.registry.begin(drains.orderOfEnd())
             relay.drainsChanged()
         }
         return max(settings.drain.deadline, settings.drain.grace) + .seconds(1)

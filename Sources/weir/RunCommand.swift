@@ -24,7 +24,7 @@ struct RunCommand: AsyncParsableCommand {
 
     @OptionGroup var options: SettingsOptions
 
-    @Flag(help: "Take the listening sockets over from the Weir that runs; it then drains and ends.")
+    @Flag(help: "Take the listening sockets over from the Weir that runs; it keeps the connections it has and ends with them.")
     var takeover = false
 
     @concurrent

@@ -9,7 +9,7 @@ internal import Wire
 
 /// Takes the listening sockets over from the process that runs, and hands them to the one that comes.
 ///
-/// It ends, and with it the process, once a successor accepts on the sockets.
+/// It ends, and with it the process, once a successor accepts on the sockets and the last connection has ended.
 struct TakeoverService: Service {
     let proxy: Proxy
     let admin: AdminServer
@@ -47,7 +47,7 @@ struct TakeoverService: Service {
                     logger.warning("a successor did not take over", metadata: ["reason": "\(error)"])
                 case .takenOver:
                     proxy.isFollowed.store(true, ordering: .relaxed)
-                    proxy.relay.stopAccepting()
+                    proxy.relay.leave(within: proxy.settings.takeover.deadline?.nanoseconds)
                     admin.stopAccepting()
                     logger.notice("another process has taken over")
                     continuation.yield()
@@ -60,6 +60,7 @@ struct TakeoverService: Service {
         }
         for await _ in events.cancelOnGracefulShutdown() { break }
         await server.stop()
+        await proxy.relay.ended()
     }
 
     private static func sockets(of admin: AdminServer) -> [ListeningSocket] {

@@ -6,31 +6,50 @@ extension Integration {
     /// `weir run --takeover`: one process in another's place, under load.
     @Suite(.serialized) struct TakeoverTests {
         @Test(
-            "Taken over five times under load, no connection is refused or reset and no call lost",
+            "Taken over five times under load, no connection is refused, reset or told anything, and no call lost",
             .timeLimit(.minutes(10))
         )
         func underLoad() throws {
             let provider = try EchoProvider()
             defer { provider.stop() }
-            let listen = Address.loopback(try Listener.freePort())
-            let admin = Address.loopback(try Listener.freePort())
-            func start(_ more: String...) throws -> WeirProcess {
-                let options = ["--upstream", provider.address.description, "--listen", listen.description]
-                return try WeirProcess(options + ["--admin", admin.description, "--set", "drain.grace=300ms"] + more)
-            }
-            var weir = try start("--workers", "2")
-            let load = ShortConnections(to: listen, threads: 4)
+            let family = try Family(provider)
+            var all = [try family.start("--workers", "2")]
+            let load = Load(to: family.listen, threads: 4)
             load.start()
             for number in 1...5 {
-                let successor = try start("--takeover", "--workers", "\(number % 3 + 1)")
-                #expect(try weir.process.wait() == .exited(0), "\(weir.process.errorText)")
-                #expect(weir.process.errorText.contains("another process has taken over"))
-                weir = successor
-                try eventually("the successor serves both") { try weir.metrics().sum("weir_calls_total") > 20 }
+                all.append(try family.start("--takeover", "--workers", "\(number % 3 + 1)"))
+                let before = all[number - 1].process
+                try eventually("it is taken over") { before.errorText.contains("another process has taken over") }
+                try eventually("the successor serves") { try all[number].metrics().sum("weir_calls_total") > 20 }
             }
+            #expect(all[0].process.isRunning(), "a connection that goes on lives in the process that accepted it")
             let counts = load.stop()
             #expect(counts.failures == [] && counts.calls > 500, "\(counts)")
-            #expect(try weir.stop() == .exited(0))
+            // Each ends when its last connection has.
+            for weir in all.dropLast() { #expect(try weir.process.wait() == .exited(0), "\(weir.process.errorText)") }
+            #expect(try all[5].stop() == .exited(0))
+        }
+
+        @Test("One that is told to stop after it was taken over, or whose time is up, ends connections between calls")
+        func ends() throws {
+            let provider = try EchoProvider()
+            defer { provider.stop() }
+            for isTold in [true, false] {
+                let family = try Family(provider)
+                let deadline = isTold ? [] : ["--set", "takeover.deadline=500ms"]
+                let old = try WeirProcess(family.options + deadline)
+                let load = Load(to: family.listen, threads: 3)
+                load.start()
+                try eventually("calls") { load.calls > 100 }
+                let new = try family.start("--takeover")
+                try eventually("it is taken over") { old.process.errorText.contains("another process has taken over") }
+                if isTold { old.process.send(SIGTERM) }
+                #expect(try old.process.wait() == .exited(0), "\(old.process.errorText)")
+                let counts = load.stop()
+                // Who was about to call is told nothing, and finds the connection closed; no call that was made is lost.
+                #expect(counts.failures.allSatisfy { $0 == Load.closed } && counts.failures.count <= 3, "\(counts)")
+                #expect(try new.stop() == .exited(0))
+            }
         }
 
         @Test("A process that listens elsewhere on the same port is left alone")
@@ -53,12 +72,32 @@ extension Integration {
             #expect(run.end == .exited(64) && run.errorText.contains("--takeover"), "\(run.errorText)")
         }
 
-        /// Connections that each make three calls.
-        private final class ShortConnections: Sendable {
+        /// Processes on the same addresses.
+        private struct Family {
+            let listen: Address
+            let options: [String]
+
+            init(_ provider: EchoProvider) throws {
+                listen = Address.loopback(try Listener.freePort())
+                let admin = Address.loopback(try Listener.freePort())
+                options = [
+                    "--upstream", provider.address.description, "--listen", listen.description, "--admin",
+                    admin.description, "--set", "drain.grace=300ms",
+                ]
+            }
+
+            func start(_ more: String...) throws -> WeirProcess { try WeirProcess(options + more) }
+        }
+
+        /// Connections that each make three calls, and one that makes calls as long as it can.
+        private final class Load: Sendable {
             struct Counts {
                 var calls = 0
                 var failures: [String] = []
             }
+
+            /// The failure of a call on a connection that was found closed before a byte of an answer.
+            static let closed = "closed between calls"
 
             private let counts = Mutex(Counts())
             private let isOver = Atomic(false)
@@ -71,11 +110,12 @@ extension Integration {
                 self.threads = threads
             }
 
+            var calls: Int { counts.withLock { $0.calls } }
+
             func start() {
                 for number in 0..<threads {
                     DispatchQueue.global().async(group: group) { [self] in
                         var id = UInt64(number) << 32
-                        // The last stays connected until it is told to go elsewhere, as Dubbo's consumers do.
                         let calls = number == threads - 1 ? Int.max : 3
                         while !isOver.load(ordering: .relaxed) { connect(&id, calls) }
                     }
@@ -87,27 +127,25 @@ extension Integration {
                     let connection = try Connection(to: address)
                     for _ in 0..<calls where !isOver.load(ordering: .relaxed) {
                         id += 1
-                        let isTold = try call(id, connection)
+                        try call(id, connection)
                         counts.withLock { $0.calls += 1 }
-                        if isTold { return }
                     }
                 } catch {
                     counts.withLock { $0.failures.append("\(error)") }
                 }
             }
 
-            /// A call during which the provider may say that it is leaving: whether it did.
-            private func call(_ id: UInt64, _ connection: Connection) throws -> Bool {
-                try connection.write(DubboBytes.request(id))
-                var isTold = false
-                while true {
-                    let frame = try connection.readFrame()
-                    if frame[2] & 0x20 != 0 {
-                        isTold = true
-                        continue
-                    }
-                    guard DubboBytes.id(frame) == id, frame[3] == 20 else { throw Failure("answered \(frame[3])") }
-                    return isTold
+            private func call(_ id: UInt64, _ connection: Connection) throws {
+                let frame: [UInt8]
+                do {
+                    try connection.write(DubboBytes.request(id))
+                    frame = try connection.readFrame()
+                } catch {
+                    throw Failure(Self.closed)
+                }
+                // Nothing but the answer: no event says that the provider goes.
+                guard frame[2] & 0x20 == 0, DubboBytes.id(frame) == id, frame[3] == 20 else {
+                    throw Failure("answered \(frame.prefix(16))")
                 }
             }
 

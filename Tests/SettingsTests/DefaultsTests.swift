@@ -20,6 +20,7 @@ import Testing
         #expect(
             settings.drain.deadline == .seconds(10) && settings.drain.grace == .seconds(3) && settings.drain.qos == nil
         )
+        #expect(settings.takeover.deadline == nil)
         #expect(settings.inspection.isEnabled)
         #expect(settings.inspection.callTimeout == .seconds(60))
         #expect(settings.inspection.maxOperations == 2_000)
@@ -61,6 +62,7 @@ import Testing
         #expect(settings.relay.readBufferBytes == 1 << 20)
         #expect(settings.drain.deadline == .seconds(3600) && settings.drain.grace == .milliseconds(500))
         #expect(settings.drain.qos?.description == "127.0.0.1:22222")
+        #expect(settings.takeover.deadline == .seconds(3600))
         #expect(!settings.inspection.isEnabled)
         #expect(settings.inspection.callTimeout == .milliseconds(1500))
         #expect(settings.inspection.maxOperations == 17)

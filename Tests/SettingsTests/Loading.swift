@@ -99,6 +99,8 @@ let fullText = """
       grace: 500ms
       deadline: 1h
       qos: 127.0.0.1:22222
+    takeover:
+      deadline: 1h
     limits: [limits.yaml, more/limits.yaml]
     redact: [Token, "x-user"]
     log:
