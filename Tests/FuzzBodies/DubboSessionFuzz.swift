@@ -125,10 +125,8 @@ private final class SessionRun: CallObserver, MessageObserver {
     private let inspector: Inspector
     private let session: Session
     private let tracing: FuzzTracing
-    /// Whether the bytes were taken for another protocol that Weir knows.
-    var speaksAnother: Bool {
-        session.isDecodedAsAnother || [.triple, .http, .jsonrpc].contains(session.connectionProtocol)
-    }
+    /// Whether the bytes were taken for another protocol that Weir knows, for however long.
+    private(set) var speaksAnother = false
     private let lines = MessageLines(redacted: Redaction()) { _ in }
     private var plan = Plan()
     private var now: UInt64 = 1 << 30
@@ -218,6 +216,7 @@ private final class SessionRun: CallObserver, MessageObserver {
             plan.isBoundaryWanted = random.map { $0 >> 40 & 1 == 0 } ?? false
             if let drains { plan.isBoundaryWanted = drains.isBoundaryWanted(direction) }
             inspector.receive(session, piece.span.bytes, direction, now: now, plan: &plan)
+            speaksAnother = speaksAnother || session.isDecodedAsAnother
             if let drains {
                 drains.carryOut(piece, plan, direction)
             } else {
