@@ -213,7 +213,7 @@ import Testing
                 "weir.yaml:9:3: relay.connect-timeout: needs a unit: \"5\"; write it as 500ms, 10s, 1m, 1h",
                 "weir.yaml:10:14: redact: not a name of 1...128 visible ASCII characters: \"\"",
                 "weir.yaml:10:24: redact: not a name of 1...128 visible ASCII characters: \"\"",
-                "weir.yaml:11:1: nonsense: unknown key, known are provider, consumer, relay, inspection, admin, metrics, tracing, propagate, drain, log, limits, redact",
+                "weir.yaml:11:1: nonsense: unknown key, known are provider, consumer, relay, inspection, admin, metrics, tracing, propagate, drain, takeover, log, limits, redact",
             ]
         )
     }
