@@ -24,7 +24,7 @@ struct RunCommand: AsyncParsableCommand {
 
     @OptionGroup var options: SettingsOptions
 
-    @Flag(help: "Take the listening sockets over from the Weir that runs; it keeps the connections it has and ends with them.")
+    @Flag(help: "Take the sockets over from the Weir that runs, which keeps its connections and ends with them.")
     var takeover = false
 
     @concurrent

@@ -50,7 +50,10 @@ struct TakeoverService: Service {
                     proxy.relay.leave(within: proxy.settings.takeover.deadline?.nanoseconds)
                     admin.stopAccepting()
                     logger.notice("another process has taken over")
-                    continuation.yield()
+                    Task {
+                        await proxy.relay.ended()
+                        continuation.finish()
+                    }
                 }
             }
         } catch {
@@ -58,9 +61,8 @@ struct TakeoverService: Service {
             try? await gracefulShutdown()
             return
         }
-        for await _ in events.cancelOnGracefulShutdown() { break }
+        for await _ in events.cancelOnGracefulShutdown() {}
         await server.stop()
-        await proxy.relay.ended()
     }
 
     private static func sockets(of admin: AdminServer) -> [ListeningSocket] {
