@@ -243,7 +243,8 @@ public final class Relay: Sendable {
     ///
     /// Nobody is told anything: connections live until a peer ends them.
     ///
-    /// - Parameter nanoseconds: After how long they are ended between two calls, and cut a second later; `nil` for never.
+    /// - Parameter nanoseconds: After how long they are ended between two calls, and cut a second later; `nil` for
+    ///   never.
     public func leave(within nanoseconds: UInt64?) {
         let now = Linux.now()
         let deadline = nanoseconds.map { now + min($0, .max - now) } ?? .max

@@ -15,7 +15,7 @@ extension Integration {
             let family = try Family(provider)
             var all = [try family.start("--workers", "2")]
             let load = Load(to: family.listen, threads: 4)
-            load.start()
+            try load.start()
             for number in 1...5 {
                 all.append(try family.start("--takeover", "--workers", "\(number % 3 + 1)"))
                 let before = all[number - 1].process
@@ -39,8 +39,7 @@ extension Integration {
                 let deadline = isTold ? [] : ["--set", "takeover.deadline=500ms"]
                 let old = try WeirProcess(family.options + deadline)
                 let load = Load(to: family.listen, threads: 3)
-                load.start()
-                try eventually("calls") { load.calls > 100 }
+                try load.start()
                 let new = try family.start("--takeover")
                 try eventually("it is taken over") { old.process.errorText.contains("another process has taken over") }
                 if isTold { old.process.send(SIGTERM) }
@@ -94,6 +93,8 @@ extension Integration {
             struct Counts {
                 var calls = 0
                 var failures: [String] = []
+                /// The threads that have made calls.
+                var threads: Set<Int> = []
             }
 
             /// The failure of a call on a connection that was found closed before a byte of an answer.
@@ -110,25 +111,31 @@ extension Integration {
                 self.threads = threads
             }
 
-            var calls: Int { counts.withLock { $0.calls } }
-
-            func start() {
+            /// Returns when each thread has made calls.
+            func start() throws {
                 for number in 0..<threads {
-                    DispatchQueue.global().async(group: group) { [self] in
+                    group.enter()
+                    Thread.detachNewThread { [self] in
                         var id = UInt64(number) << 32
-                        let calls = number == threads - 1 ? Int.max : 3
-                        while !isOver.load(ordering: .relaxed) { connect(&id, calls) }
+                        while !isOver.load(ordering: .relaxed) { connect(&id, number) }
+                        group.leave()
                     }
                 }
+                try eventually("calls") { counts.withLock { $0.threads.count == threads && $0.calls > 100 } }
             }
 
-            private func connect(_ id: inout UInt64, _ calls: Int) {
+            private func connect(_ id: inout UInt64, _ number: Int) {
+                var rest = number == threads - 1 ? Int.max : 3
                 do {
                     let connection = try Connection(to: address)
-                    for _ in 0..<calls where !isOver.load(ordering: .relaxed) {
+                    while rest > 0, !isOver.load(ordering: .relaxed) {
                         id += 1
+                        rest -= 1
                         try call(id, connection)
-                        counts.withLock { $0.calls += 1 }
+                        counts.withLock { counts in
+                            counts.calls += 1
+                            counts.threads.insert(number)
+                        }
                     }
                 } catch {
                     counts.withLock { $0.failures.append("\(error)") }
