@@ -11,8 +11,6 @@ enum Command: Sendable {
     case limitsChanged
     /// Drains were started or undone.
     case drainsChanged
-    /// Close the listeners.
-    case stopAccepting
     /// Close the listeners, and end with the last connection; from this time on (monotonic nanoseconds) end them.
     case leave(deadline: UInt64)
     /// Stop accepting, finish what is in flight, end by this time (monotonic nanoseconds).

@@ -53,13 +53,6 @@ extension Relay {
         guard let sockets = listenerTable.duplicates() else { throw .outOfResources("no descriptors") }
         return sockets
     }
-
-    /// Stops accepting; connections stay open.
-    ///
-    /// Those that wait to be accepted are reset, unless somebody else has duplicates of the listening sockets.
-    public func stopAccepting() {
-        for mailbox in mailboxes { mailbox.post(.stopAccepting) }
-    }
 }
 
 extension ListeningSocket {

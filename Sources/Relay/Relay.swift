@@ -241,7 +241,8 @@ public final class Relay: Sendable {
 
     /// Stops accepting because another process accepts in this one's place; ends with the last connection.
     ///
-    /// Nobody is told anything: connections live until a peer ends them.
+    /// Nobody is told anything: connections live until a peer ends them. Those that wait to be accepted are reset,
+    /// unless somebody else has duplicates of the listening sockets.
     ///
     /// - Parameter nanoseconds: After how long they are ended between two calls, and cut a second later; `nil` for
     ///   never.

@@ -191,7 +191,6 @@ final class Worker {
                 reply()
             case .limitsChanged: inspector.limitsChanged()
             case .drainsChanged: signalDrains()
-            case .stopAccepting: closeListeners()
             case .leave(let deadline): beginLeave(deadline)
             case .drain(let deadline): beginDrain(deadline)
             }

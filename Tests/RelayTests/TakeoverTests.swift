@@ -23,7 +23,7 @@ private final class Generation: Sendable {
             try relay.listeningSockets()
         } onEvent: { [weak self] event in
             guard case .takenOver = event else { return }
-            relay.stopAccepting()
+            relay.leave(within: nil)
             Task { await relay.drain(within: 20_000_000_000) }
             self?.isTakenOver.withLock { $0 = true }
         }
@@ -292,7 +292,7 @@ extension RelaySocketTests {
             let harness = try Harness(Self.configuration(to: application.endpoint, workers: 2))
             let open = try harness.pair(application)
             let sockets = try harness.relay.listeningSockets()
-            harness.relay.stopAccepting()
+            harness.relay.leave(within: nil)
             try await eventually("no listener") { try harness.relay.listeningSockets().isEmpty }
             let waiting = try (0..<8).map { _ in try harness.connect() }
             #expect(application.isQuiet(milliseconds: 50))
