@@ -53,7 +53,7 @@ public struct FilterCounts: Sendable {
 @safe public struct CaptureFile: ~Copyable {
     private let input: CaptureInput
     private let blocks: PcapngReader?
-    private let classic: PcapHandle?
+    private var classic: PcapHandle?
     private let filter: PacketFilter?
     /// Whether reading ended because it was told to; see ``CaptureWaits``.
     public var isStopped: Bool { input.isStopped }
@@ -140,7 +140,7 @@ public struct FilterCounts: Sendable {
         return nil
     }
 
-    private func nextPlace() throws(CaptureError) -> PacketPlace? {
+    private mutating func nextPlace() throws(CaptureError) -> PacketPlace? {
         guard let blocks else { return unsafe try classic?.next() ?? nil }
         let place: PcapngReader.Place?
         do {

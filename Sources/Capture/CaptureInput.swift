@@ -135,6 +135,35 @@ internal import Glibc
         return taken
     }
 
+    /// Opens a regular file anew, from its first byte, as a stream of the C library's.
+    ///
+    /// Reading it never waits, so that it need not go through the buffer here; the stream's own reads are cheaper.
+    ///
+    /// - Returns: The stream, which is the caller's; `nil` of what is no regular file.
+    func openPlainFile() -> UnsafeMutablePointer<FILE>? {
+        guard isOwned else { return nil }
+        var facts = stat()
+        // SAFETY: the descriptor is open and the structure is there for the time of the call.
+        guard unsafe fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else { return nil }
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        guard copy >= 0 else { return nil }
+        // SAFETY: the mode is a terminated string; the stream owns its descriptor from here on.
+        guard lseek(copy, 0, SEEK_SET) == 0, let stream = unsafe fdopen(copy, "rb") else {
+            close(copy)
+            return nil
+        }
+        unsafe setvbuf(stream, nil, Int32(_IOFBF), 1 << 16)
+        return unsafe stream
+    }
+
+    /// Sees whether reading was told to end, for whoever reads without this.
+    ///
+    /// - Returns: Whether it was; ``isStopped`` says so, too.
+    func seesStop() -> Bool {
+        if weir_wait(-1, 0, waits.stop, 0) == 2 { isStopped = true }
+        return isStopped
+    }
+
     private func makeRoom(for count: Int) {
         if start == end {
             start = 0

@@ -93,6 +93,27 @@ struct HalfStream {
         beganWithSYN = withSYN
     }
 
+    /// Moves the stream on by a segment that follows it at once and has nothing to wait for, as nearly all do.
+    ///
+    /// - Parameters:
+    ///   - sequence: The sequence number of the segment's first byte.
+    ///   - byteCount: How many bytes it carries, all of them captured.
+    /// - Returns: Whether it is one; if not, nothing has changed.
+    @inline(__always)
+    mutating func takesNext(at sequence: UInt32, byteCount: Int) -> Bool {
+        guard sequence == next, state == .open, !finSeen, !isGated, held.isEmpty else { return false }
+        next &+= UInt32(truncatingIfNeeded: byteCount)
+        noteData()
+        return true
+    }
+
+    /// Notes that a segment near the stream carried data.
+    @inline(__always)
+    mutating func noteData() {
+        strays = 0
+        hasData = true
+    }
+
     /// Notes how far this end has received the other's stream.
     ///
     /// - Parameter number: The acknowledgment number of a segment of this end's.

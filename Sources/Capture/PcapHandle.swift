@@ -2,11 +2,16 @@ internal import CLinux
 internal import CPcap
 internal import Glibc
 
-/// A classic pcap file, read by libpcap from the bytes of a ``CaptureInput``.
+/// A classic pcap file, read by libpcap: a regular one itself, what may wait from the bytes of a ``CaptureInput``.
 @safe struct PcapHandle: ~Copyable {
+    /// After how many packets of a regular file is looked whether reading was told to end.
+    private static let packetsALook = 1024
+
     private let handle: OpaquePointer
-    /// libpcap's stream reads from it.
+    /// libpcap's stream reads from it, unless the file is a regular one.
     private let input: CaptureInput
+    private let isPlain: Bool
+    private var packetsToLook = PcapHandle.packetsALook
     /// What every packet begins with.
     let linkType: LinkType
 
@@ -18,18 +23,8 @@ internal import Glibc
     /// - Throws: ``CaptureError/notACapture(_:)``.
     init(_ input: CaptureInput, name: String) throws(CaptureError) {
         var errorBuffer = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
-        // SAFETY: the input outlives the stream: this value keeps it until libpcap has closed the stream.
-        let context = unsafe Unmanaged.passUnretained(input).toOpaque()
-        let stream = unsafe weir_open_reader(
-            { context, target, count in
-                guard let context = unsafe context, let target = unsafe target else { return -1 }
-                let input = unsafe Unmanaged<CaptureInput>.fromOpaque(context).takeUnretainedValue()
-                let taken = unsafe input.take(UnsafeMutableRawPointer(target), count)
-                if taken < 0 { errno = input.failure }
-                return taken
-            },
-            context
-        )
+        let plain = unsafe input.openPlainFile()
+        let stream = unsafe plain ?? Self.open(input)
         guard let stream = unsafe stream else { throw .notACapture(name + CaptureFile.text(of: errno)) }
         let precision = UInt32(PCAP_TSTAMP_PRECISION_NANO)
         // SAFETY: the stream is open, the buffer has the size that libpcap asks for.
@@ -42,8 +37,25 @@ internal import Glibc
         }
         unsafe handle = opened
         self.input = input
+        unsafe isPlain = plain != nil
         // SAFETY: the handle is open.
         linkType = unsafe LinkType(rawValue: pcap_datalink(opened))
+    }
+
+    /// A stream of the C library's that reads from the input.
+    private static func open(_ input: CaptureInput) -> UnsafeMutablePointer<FILE>? {
+        // SAFETY: the input outlives the stream: the handle keeps it until libpcap has closed the stream.
+        let context = unsafe Unmanaged.passUnretained(input).toOpaque()
+        return unsafe weir_open_reader(
+            { context, target, count in
+                guard let context = unsafe context, let target = unsafe target else { return -1 }
+                let input = unsafe Unmanaged<CaptureInput>.fromOpaque(context).takeUnretainedValue()
+                let taken = unsafe input.take(UnsafeMutableRawPointer(target), count)
+                if taken < 0 { errno = input.failure }
+                return taken
+            },
+            context
+        )
     }
 
     deinit {
@@ -55,7 +67,15 @@ internal import Glibc
     ///
     /// - Returns: The packet, whose bytes stay until the next call; `nil` at the end.
     /// - Throws: ``CaptureError/broken(_:)`` where the structure breaks; there is nothing to be read after it.
-    func next() throws(CaptureError) -> PacketPlace? {
+    @inline(__always)
+    mutating func next() throws(CaptureError) -> PacketPlace? {
+        if isPlain {
+            packetsToLook &-= 1
+            if packetsToLook == 0 {
+                packetsToLook = Self.packetsALook
+                if input.seesStop() { return nil }
+            }
+        }
         var header: UnsafeMutablePointer<pcap_pkthdr>?
         var data: UnsafePointer<UInt8>?
         // SAFETY: the handle is open; both pointers are set when the answer is 1.

@@ -34,7 +34,8 @@ extension Reassembler {
     @inline(__always)
     func waits(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) -> Bool {
         let peer = 2 * slot + Int(role.opposite.rawValue)
-        guard segment.flags.contains(.ack) else { return false }
+        // First what is so nearly always, of one field.
+        guard segment.flags.contains(.ack), segment.acknowledgment != table.halves[peer].next else { return false }
         return table.halves[peer].lacks(segment.acknowledgment) && !table.halves[peer].isGated
     }
 

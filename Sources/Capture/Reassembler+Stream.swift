@@ -25,12 +25,14 @@ extension Reassembler {
             acknowledge(segment, slot, role)
         }
         let peer = 2 * slot + Int(role.opposite.rawValue)
-        // What this segment acknowledges may have moved the other stream past a hole.
-        if table.halves[own].isGated { openGateIfReached(slot, role) }
-        if table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
+        if !gates.isEmpty {
+            // What this segment acknowledges may have moved the other stream past a hole.
+            if table.halves[own].isGated { openGateIfReached(slot, role) }
+            if table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
+        }
         if segment.declaredBytes > 0 {
             data(segment, at: sequence, payload, slot, role)
-            if table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
+            if !gates.isEmpty, table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
         } else if segment.flags.isDisjoint(with: [.syn, .fin]) {
             withoutData(sequence, own)
         }
@@ -124,6 +126,13 @@ extension Reassembler {
         _ role: EndpointRole
     ) {
         let own = 2 * slot + Int(role.rawValue)
+        if payload.byteCount == segment.declaredBytes, !waits(segment, slot, role),
+            table.halves[own].takesNext(at: sequence, byteCount: payload.byteCount)
+        {
+            counters.deliveredBytes &+= UInt64(payload.byteCount)
+            consumer.received(slot, from: role, bytes: payload, time: now, packet: counters.packets)
+            return
+        }
         if !begin(segment, at: sequence, own) { return }
         var declared = segment.declaredBytes
         if table.halves[own].finSeen {
@@ -134,8 +143,7 @@ extension Reassembler {
             outsideWindow(segment, at: sequence, payload, slot, role)
             return
         }
-        table.halves[own].strays = 0
-        table.halves[own].hasData = true
+        table.halves[own].noteData()
         let known = max(-distance, 0)
         guard known < declared else {
             nothingNew(segment, declared, distance)
@@ -145,7 +153,7 @@ extension Reassembler {
         let captured = min(payload.byteCount, declared)
         let fresh = payload.extracting(min(known, captured)..<captured)
         if table.halves[own].isBehindHeld(distance) { counters.outOfOrderSegments &+= 1 }
-        let isFree = !table.halves[own].isGated && !waits(segment, slot, role)
+        let isFree = (gates.isEmpty || !table.halves[own].isGated) && !waits(segment, slot, role)
         if distance <= 0, isFree, firstHeldDistance(own) >= declared - known {
             deliver(fresh, lengthBytes: declared - known, time: now, packet: counters.packets, slot, role)
             if !table.halves[own].held.isEmpty { deliverReady(slot, role) }

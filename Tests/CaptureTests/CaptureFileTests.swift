@@ -94,6 +94,31 @@ import TestSupport
         #expect(link?.rawValue == dlt)
     }
 
+    @Test(
+        "reading ends soon when it is told to, whatever the form",
+        arguments: [{ pcap($0) }, { pcapng($0) }] as [@Sendable ([[UInt8]]) -> [UInt8]]
+    )
+    func stops(form: @Sendable ([[UInt8]]) -> [UInt8]) throws {
+        let path = FileManager.default.temporaryDirectory.path + "/weir-capture-\(UInt64.random(in: 0 ... .max))"
+        try Data(form([[UInt8]](repeating: Self.packet, count: 20_000))).write(to: URL(filePath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var ends: [Int32] = [-1, -1]
+        // SAFETY: the array has room for both descriptors.
+        try #require(unsafe pipe(&ends) == 0)
+        defer { for end in ends { close(end) } }
+        var file = try CaptureFile(path: path, waits: CaptureWaits(stop: ends[0]) {})
+        var count = 0
+        while try file.next() != nil {
+            count += 1
+            // SAFETY: the text is one byte long at least.
+            if count == 10 { #expect(unsafe write(ends[1], "x", 1) == 1) }
+        }
+        let isStopped = file.isStopped
+        #expect(isStopped)
+        // Those of the read that was under way may still come.
+        #expect(count >= 10 && count < 10_000)
+    }
+
     @Test("a missing file, and one below a file")
     func missing() {
         for path in ["/nonexistent/weir.pcap", "/etc/passwd/weir.pcap", ""] {
