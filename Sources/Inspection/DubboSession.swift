@@ -95,7 +95,16 @@ final class DubboSession {
     /// Whether the consumer reads attachments of replies; known from its requests once something is drained.
     var readsReplyAttachments = false
 
-    var isQuiet: Bool { up.isQuiet && down.isQuiet }
+    var isQuiet: Bool { isQuiet(.toUpstream) && isQuiet(.toDownstream) }
+
+    /// Whether a direction is between two messages.
+    ///
+    /// Its fields one by one: a property of the half would be asked of a copy of all of it.
+    @inline(__always)
+    func isQuiet(_ direction: Direction) -> Bool {
+        if direction == .toUpstream { return up.phase == .header && up.headerHas == 0 && !up.isGuess }
+        return down.phase == .header && down.headerHas == 0 && !down.isGuess
+    }
 }
 
 extension DubboSession.Half {

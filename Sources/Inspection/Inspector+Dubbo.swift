@@ -24,7 +24,7 @@ extension Inspector {
     ) -> SeenBoundaries {
         var at = 0
         var seen = SeenBoundaries(firstBoundary: nil, endsAtBoundary: true)
-        if direction == .toUpstream ? dubbo.up.isQuiet : dubbo.down.isQuiet {
+        if dubbo.isQuiet(direction) {
             takeWholeFrames(session, bytes, &at, direction, now, &seen)
             if at > 0 { dubbo.isConfirmed = true }
             if at == bytes.byteCount { return seen }
