@@ -50,7 +50,7 @@ struct HTTP1Bodies: ~Copyable {
 
 /// Keeps what is wanted of a message.
 private struct Collector: HTTP1Sink, ~Copyable {
-    static let wantedHeaders = NameTable([])
+    static func number(ofHeader name: RawSpan) -> UInt8 { NameTable.unwanted }
 
     var message = HTTP1Message()
 

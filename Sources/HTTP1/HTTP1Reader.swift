@@ -187,11 +187,11 @@ public struct HTTP1Reader: ~Copyable {
             sink.statusLine(status: head.status, reason: text.slice(reason), version: head.version)
         case .header(let name, let value):
             sink.headerLine(end: lineBytes)
-            let id = Sink.wantedHeaders.id(ignoringCaseOf: text.slice(name))
+            let id = Sink.number(ofHeader: text.slice(name))
             guard id != NameTable.unwanted || sink.wantsAllHeaders else { return }
             sink.header(id, name: text.slice(name), value: text.slice(value))
         case .trailer(let name, let value):
-            let id = Sink.wantedHeaders.id(ignoringCaseOf: text.slice(name))
+            let id = Sink.number(ofHeader: text.slice(name))
             guard id != NameTable.unwanted || sink.wantsAllHeaders else { return }
             sink.trailer(id, name: text.slice(name), value: text.slice(value))
         default: return

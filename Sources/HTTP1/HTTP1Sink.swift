@@ -1,4 +1,4 @@
-public import Wire
+internal import Wire
 
 /// Takes what an ``HTTP1Reader`` reads.
 ///
@@ -8,8 +8,11 @@ public import Wire
 ///
 /// Spans live only during the call they come with.
 public protocol HTTP1Sink: ~Copyable {
-    /// The headers that are wanted, lower case, each with its number.
-    static var wantedHeaders: NameTable { get }
+    /// Says which headers are wanted.
+    ///
+    /// - Parameter name: A header's name, in whatever case.
+    /// - Returns: The number that the sink knows it by; ``NameTable/unwanted`` for all others.
+    static func number(ofHeader name: RawSpan) -> UInt8
 
     /// Whether all other headers are told too, with the number ``NameTable/unwanted``; asked once a header.
     var wantsAllHeaders: Bool { get }
@@ -38,7 +41,7 @@ public protocol HTTP1Sink: ~Copyable {
     /// Takes a header line.
     ///
     /// - Parameters:
-    ///   - id: Its number in ``wantedHeaders``.
+    ///   - id: Its number; see ``number(ofHeader:)``.
     ///   - name: The name as it is spelled.
     ///   - value: The value without white space around it; may be empty. No control characters but tabs.
     mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan)
@@ -46,7 +49,7 @@ public protocol HTTP1Sink: ~Copyable {
     /// Takes a trailer line; as ``header(_:name:value:)``.
     ///
     /// - Parameters:
-    ///   - id: Its number in ``wantedHeaders``.
+    ///   - id: Its number; see ``number(ofHeader:)``.
     ///   - name: The name as it is spelled.
     ///   - value: The value.
     mutating func trailer(_ id: UInt8, name: RawSpan, value: RawSpan)

@@ -85,11 +85,7 @@ extension HTTP1Session {
     func takeReplies(_ rpc: RPCReader, _ context: InspectedBytes) {
         let inspector = context.inspector
         guard !inspector.correlation.isEmpty, let box = requests.headers else { return }
-        var headers = HeaderTexts()
-        swap(&headers, &box.texts)
-        defer { swap(&headers, &box.texts) }
-        let path = headers.texts.bytes.slice(headers.request.path)
-        var scope = Self.scope(endpoint: path)
+        var scope = box.texts.withPath { Self.scope(endpoint: $0) }
         if !inspector.correlation.isAnnounced(scope) {
             scope = Self.scope(current.mcpSession, context)
         }

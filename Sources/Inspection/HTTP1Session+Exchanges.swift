@@ -78,10 +78,12 @@ extension HTTP1Session {
     var hasLocalReplies: Bool { exchanges[firstExchange...].contains { $0.isRefused } }
 
     /// The request whose response is next from upstream; `nil` if upstream has seen none that waits.
-    var oldest: Exchange? {
-        guard firstExchange < exchanges.count else { return nil }
-        let first = exchanges[firstExchange]
-        return first.isRefused || !(first.isComplete || judgement == .admitted) ? nil : first
+    var oldest: Exchange? { hasOldest ? exchanges[firstExchange] : nil }
+
+    /// Whether upstream has seen a request that waits.
+    var hasOldest: Bool {
+        guard firstExchange < exchanges.count, !exchanges[firstExchange].isRefused else { return false }
+        return exchanges[firstExchange].isComplete || judgement == .admitted
     }
 
     /// The details of the request being read.

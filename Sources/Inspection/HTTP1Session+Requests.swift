@@ -18,7 +18,7 @@ struct RequestSink: HTTP1Sink, ~Copyable {
         self.context = context
     }
 
-    static var wantedHeaders: NameTable { TripleHeaderName.table }
+    static func number(ofHeader name: RawSpan) -> UInt8 { TripleHeaderName.table.id(ignoringCaseOf: name) }
 
     var wantsAllHeaders: Bool {
         let inspector = context.inspector
@@ -118,9 +118,11 @@ extension HTTP1Session {
     private func openBody(_ headers: borrowing HeaderTexts, _ head: HTTP1Head, _ context: InspectedBytes) {
         let inspector = context.inspector
         let target = headers.texts.bytes.slice(headers.request.path)
-        let path = target.extracting(first: target.firstIndex(of: 0x3f) ?? target.byteCount)
-        current.pathKey = RPCPaths.key(Self.interface(path), context.session.connection?.serverEnd)
-        isPathConfigured = !inspector.limits.jsonrpcPaths.isEmpty && inspector.limits.jsonrpcPaths.matches(path)
+        current.pathKey = RPCPaths.key(Self.interface(target), context.session.connection?.serverEnd)
+        if !inspector.limits.jsonrpcPaths.isEmpty {
+            let path = target.extracting(first: target.firstIndex(of: 0x3f) ?? target.byteCount)
+            isPathConfigured = inspector.limits.jsonrpcPaths.matches(path)
+        }
         let rpc = inspector.takeRPCReader()
         rpc.beginBody(at: isPathConfigured ? .messages : .anywhere)
         requests.rpc = rpc
@@ -214,10 +216,12 @@ extension HTTP1Session {
             observer.rpc(rpc.observed(context.session.seen(requestDirection), start: requests.start), on: connection)
         }
         guard let box = requests.headers else { return }
-        var headers = HeaderTexts()
-        swap(&headers, &box.texts)
-        defer { swap(&headers, &box.texts) }
-        if inspector.wantsTraces { headers.takeTrace(of: rpc) }
+        if inspector.wantsTraces { box.texts.takeTrace(of: rpc) }
+        takeCalls(rpc, box.texts, context)
+    }
+
+    private func takeCalls(_ rpc: RPCReader, _ headers: borrowing HeaderTexts, _ context: InspectedBytes) {
+        let inspector = context.inspector
         let path = headers.texts.bytes.slice(headers.request.path)
         let interface = Self.interface(path)
         let early = self.early
@@ -306,12 +310,7 @@ extension HTTP1Session {
     /// Counts the calls of a batch that are too many to be remembered, under the last operation that is: which of them
     /// are answered cannot be told.
     private func countSurplus(_ rpc: RPCReader, _ refusal: Refusal?, _ context: InspectedBytes) {
-        guard let box = requests.headers else { return }
-        var headers = HeaderTexts()
-        swap(&headers, &box.texts)
-        defer { swap(&headers, &box.texts) }
-        let interface = Self.interface(headers.texts.bytes.slice(headers.request.path))
-        countSurplus(rpc, refusal, interface: interface, context)
+        requests.headers?.texts.withPath { countSurplus(rpc, refusal, interface: Self.interface($0), context) }
     }
 
     private func countSurplus(

@@ -11,7 +11,7 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
     let session: HTTP1Session
     let context: InspectedBytes
 
-    static var wantedHeaders: NameTable { TripleHeaderName.table }
+    static func number(ofHeader name: RawSpan) -> UInt8 { TripleHeaderName.table.id(ignoringCaseOf: name) }
 
     mutating func statusLine(status: UInt16, reason: RawSpan, version: HTTP1Version) {
         session.reply = TripleResponseHead()
@@ -28,7 +28,9 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
         session.reply.take(id, value, into: &session.spareTexts)
     }
 
-    mutating func answeredMethod() -> HTTP1Method { session.oldest?.method ?? .other }
+    mutating func answeredMethod() -> HTTP1Method {
+        session.hasOldest ? session.exchanges[session.firstExchange].method : .other
+    }
 
     mutating func headEnded(_ head: HTTP1Head) {
         session.responses.head = head
@@ -65,16 +67,18 @@ extension HTTP1Session {
             // A response whose request was not seen may be a JSON-RPC one, too, and so may one to half a request.
             guard mayAnswerRPC else { return }
             let rpc = context.inspector.takeRPCReader()
-            rpc.beginBody(at: oldest?.kind == .rpc ? .responses : .anywhere)
+            let isAnswer = hasOldest && exchanges[firstExchange].kind == .rpc
+            rpc.beginBody(at: isAnswer ? .responses : .anywhere)
             responses.rpc = rpc
         }
         responses.rpc?.readBody(piece)
     }
 
     private var mayAnswerRPC: Bool {
-        guard let oldest else { return true }
-        guard oldest.kind == .other else { return oldest.kind == .rpc }
-        return !oldest.isComplete || oldest.details?.unparsed != nil
+        guard hasOldest else { return true }
+        let kind = exchanges[firstExchange].kind
+        guard kind == .other else { return kind == .rpc }
+        return !exchanges[firstExchange].isComplete || exchanges[firstExchange].details?.unparsed != nil
     }
 
     /// A final response is complete.

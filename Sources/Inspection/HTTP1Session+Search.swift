@@ -67,7 +67,7 @@ extension HTTP1Session {
 private struct StartLineSink: HTTP1Sink {
     var hasStartLine = false
 
-    static var wantedHeaders: NameTable { TripleHeaderName.table }
+    static func number(ofHeader name: RawSpan) -> UInt8 { TripleHeaderName.table.id(ignoringCaseOf: name) }
 
     mutating func requestLine(method: RawSpan, target: RawSpan, version: HTTP1Version) { hasStartLine = true }
     mutating func statusLine(status: UInt16, reason: RawSpan, version: HTTP1Version) { hasStartLine = true }

@@ -3,6 +3,7 @@ internal import Wire
 /// Which tokens are wanted, and what is kept of them.
 extension JSONScanner {
     /// Whether the name of the member that begins may be one that counts.
+    @inline(__always)
     var isNameWanted: Bool {
         guard messageDepth > 0 else { return false }
         if depth == messageDepth { return true }

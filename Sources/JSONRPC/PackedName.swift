@@ -13,6 +13,13 @@ struct PackedName: BitwiseCopyable {
             count = 17
             return
         }
+        guard count > 0 else {
+            // All of it, nearly always.
+            word = piece.word(at: 0, count: min(more, 8))
+            high = more > 8 ? piece.word(at: 8, count: more &- 8) : 0
+            count = more
+            return
+        }
         for index in 0..<more {
             let place = count &+ index
             let byte = UInt64(piece.byte(at: index)) &<< UInt64(truncatingIfNeeded: (place & 7) &* 8)

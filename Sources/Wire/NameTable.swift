@@ -93,12 +93,26 @@ extension RawSpan {
     /// - Parameter other: Without ASCII capitals.
     /// - Returns: Whether the lengths and all bytes agree.
     public func equals(lowerCased other: RawSpan) -> Bool {
-        guard byteCount == other.byteCount else { return false }
-        for index in 0..<byteCount {
-            var byte = byte(at: index)
-            if byte >= 0x41, byte <= 0x5a { byte |= 0x20 }
-            if byte != other.byte(at: index) { return false }
+        let count = byteCount
+        guard count == other.byteCount else { return false }
+        guard count > 8 else { return Self.lowerCased(word(at: 0, count: count)) == other.word(at: 0, count: count) }
+        var at = 0
+        while at &+ 8 < count {
+            guard Self.lowerCased(word(at: at)) == other.word(at: at) else { return false }
+            at &+= 8
         }
-        return true
+        return Self.lowerCased(word(at: count &- 8)) == other.word(at: count &- 8)
+    }
+
+    /// Eight bytes with their ASCII capitals made small.
+    @inline(__always)
+    private static func lowerCased(_ word: UInt64) -> UInt64 {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let low = word & (ones &* 0x7f)
+        // The highest bit of each byte: whether it is `A` or more, and whether it is more than `Z`.
+        let fromA = low &+ ones &* (0x80 &- 0x41)
+        let pastZ = low &+ ones &* (0x80 &- 0x5b)
+        let capitals = (fromA & ~pastZ & ~word) & (ones &* 0x80)
+        return word | capitals &>> 2
     }
 }

@@ -48,4 +48,28 @@ extension RawSpan {
         // SAFETY: as in uint16(at:).
         unsafe UInt64(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
+
+    /// The first of the bytes at `offset` in memory order; nothing behind them is read.
+    ///
+    /// - Parameters:
+    ///   - offset: Where they begin.
+    ///   - count: How many, at most 8; they must be there or the call traps.
+    /// - Returns: The bits, the first byte lowest, 0 where there is no byte.
+    @inlinable @inline(__always)
+    public func word(at offset: Int, count: Int) -> UInt64 {
+        if count >= 8 { return word(at: offset) }
+        if count >= 4 {
+            // Two parts that may overlap.
+            // SAFETY: as in uint16(at:).
+            let low = unsafe UInt32(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
+            let last = offset &+ count &- 4
+            let high = unsafe UInt32(littleEndian: unsafeLoadUnaligned(fromByteOffset: last, as: UInt32.self))
+            return UInt64(low) | UInt64(high) &<< UInt64(truncatingIfNeeded: 8 &* (count &- 4))
+        }
+        guard count > 0 else { return 0 }
+        // The first byte, the last one and the one between, which may be one of them.
+        let (middle, last) = (count &>> 1, count &- 1)
+        return UInt64(byte(at: offset)) | UInt64(byte(at: offset &+ middle)) &<< UInt64(truncatingIfNeeded: 8 &* middle)
+            | UInt64(byte(at: offset &+ last)) &<< UInt64(truncatingIfNeeded: 8 &* last)
+    }
 }

@@ -118,12 +118,13 @@ extension RawSpan {
             if found != 0 { return at &+ found.trailingZeroBitCount &>> 3 }
             at &+= 8
         }
-        while at < byteCount {
-            // SAFETY: at < byteCount.
-            if unsafe unsafeLoad(fromUncheckedByteOffset: at, as: UInt8.self) == value { return at }
-            at &+= 1
-        }
-        return nil
+        let left = byteCount &- at
+        guard left > 0 else { return nil }
+        let same = self.word(at: at, count: left) ^ eight
+        let found = (same &- ones) & ~same & 0x8080_8080_8080_8080
+        let index = found.trailingZeroBitCount &>> 3
+        // What stands for bytes that are not there may be equal, too.
+        return index < left ? at &+ index : nil
     }
 
     /// Whether both spans hold the same bytes.

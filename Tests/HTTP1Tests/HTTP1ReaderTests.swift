@@ -71,7 +71,7 @@ import Wire
     @Test("whether a connection goes on follows from version and Connection")
     func persistence() throws {
         struct Heads: HTTP1Sink {
-            static let wantedHeaders = NameTable([])
+            static func number(ofHeader name: RawSpan) -> UInt8 { NameTable.unwanted }
             var head = HTTP1Head()
             mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {}
             mutating func headEnded(_ head: HTTP1Head) { self.head = head }

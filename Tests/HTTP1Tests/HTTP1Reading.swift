@@ -4,7 +4,8 @@ import Wire
 
 /// Writes down what a reader tells, as lines; pieces of one body are put together.
 struct Recorder: HTTP1Sink {
-    static let wantedHeaders = NameTable([("content-type", 1), ("traceparent", 2), ("upgrade", 3)])
+    private static let table = NameTable([("content-type", 1), ("traceparent", 2), ("upgrade", 3)])
+    static func number(ofHeader name: RawSpan) -> UInt8 { table.id(ignoringCaseOf: name) }
 
     var wantsAllHeaders = false
     var lines: [String] = []

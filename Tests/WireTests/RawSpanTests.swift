@@ -33,7 +33,36 @@ import Wire
             let bytes = (0..<Int.random(in: 0...100, using: &random)).map { _ in UInt8.random(in: 0...9, using: &random)
             }
             let from = Int.random(in: 0...bytes.count, using: &random)
-            #expect(bytes.span.bytes.firstIndex(of: 3, from: from) == bytes[from...].firstIndex(of: 3))
+            let value = UInt8.random(in: 0...9, using: &random)
+            #expect(bytes.span.bytes.firstIndex(of: value, from: from) == bytes[from...].firstIndex(of: value))
+        }
+    }
+
+    @Test("up to eight bytes make a word") func shortWords() {
+        let bytes = (1...20).map { UInt8($0 * 11) }
+        for offset in 0...12 {
+            for count in 0...8 {
+                let wanted = bytes[offset..<offset + count].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+                #expect(bytes.span.bytes.word(at: offset, count: count) == wanted)
+                // At the end of the bytes, where nothing may be read behind them.
+                let first = Array(bytes[..<(offset + count)])
+                #expect(first.span.bytes.word(at: offset, count: count) == wanted)
+            }
+        }
+    }
+
+    @Test("every byte agrees with its small letter only, wherever it stands") func lowerCased() {
+        for count in 1...19 {
+            for (place, byte) in (0..<count).flatMap({ place in (0...255).map { (place, UInt8($0)) } }) {
+                var bytes = [UInt8](repeating: 0x6d, count: count)
+                bytes[place] = byte
+                var small = bytes
+                if byte >= 0x41, byte <= 0x5a { small[place] += 0x20 }
+                let agrees = bytes.span.bytes.equals(lowerCased: small.span.bytes)
+                small[place] = small[place] == 0x6e ? 0x6f : 0x6e
+                let agreesStill = bytes.span.bytes.equals(lowerCased: small.span.bytes)
+                #expect(agrees && !agreesStill)
+            }
         }
     }
 
