@@ -15,9 +15,10 @@ extension HTTP1Session {
         guard waiting == 1, exchanges[firstExchange].isComplete, !isClosing, requestReading == .follow,
             requestReader.isAtBoundary, context.isGoverned
         else { return false }
-        let session = context.session
-        return session.side == .provider && requestDirection == .toUpstream
-            && context.inspector.drainGate?.service != nil
+        guard context.session.side == .provider, requestDirection == .toUpstream,
+            let order = context.inspector.drainGate?.service
+        else { return false }
+        return order.isSignalled || order.stage(at: context.now) >= .reject
     }
 
     /// A response's first line has ended while something is drained: sees whether it is to be the last.

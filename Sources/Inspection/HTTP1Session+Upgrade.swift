@@ -22,6 +22,7 @@ extension HTTP1Session {
             return nil
         }
         let http2 = HTTP2Session(requests: requestDirection)
+        http2.began = context.now
         adopt(exchange, http2, context)
         return http2
     }

@@ -26,7 +26,7 @@ enum HTTP2Notice: Equatable {
 /// Java does not try them elsewhere.
 extension HTTP2Session {
     func drainsChanged(_ context: InspectedBytes, _ plan: inout Plan) {
-        if isTurnedAway, !isGoodbyeSaid { isTurnedAway = context.inspector.turnsAway(context.session) }
+        if isTurnedAway, !isGoodbyeSaid { isTurnedAway = context.inspector.turnsAway(context.session, context.now) }
         learnDrains(context)
         let half = half(requests.opposite)
         if half.isAtBoundary, hasAnswers(for: half) { plan.reply(with: takeAnswers(context)) }
@@ -35,7 +35,7 @@ extension HTTP2Session {
     /// Looks what the client is to be told of the drains that there are.
     func learnDrains(_ context: InspectedBytes) {
         guard isSignalled(context), let gate = context.inspector.drainGate else { return }
-        if gate.service != nil {
+        if gate.service?.endsConnections(begunAt: began, now: context.now) == true {
             if notice == .none { notice = .due }
         } else if notice == .due {
             notice = .none
@@ -93,8 +93,8 @@ extension HTTP2Session {
 
     // MARK: New connections
 
-    /// A connection that began during the drain: upstream gets nothing, and the client learns that none of its
-    /// requests was looked at.
+    /// A connection that begins when its service refuses requests: upstream gets nothing, and the client learns that
+    /// none of its requests was looked at.
     func turnAway(_ half: HTTP2Half, _ count: Int, _ context: InspectedBytes, _ plan: inout Plan) {
         plan.drop(half.heldBytes + count)
         half.heldBytes = 0
@@ -266,7 +266,10 @@ extension HTTP2Session {
 extension Inspector {
     /// Whether a connection that begins now comes too late, in a protocol whose connections are told to end, and
     /// nothing of it has been passed on.
-    func turnsAway(_ session: Session) -> Bool {
-        isDraining && isGoverned && session.side == .provider && drainGate?.service != nil
+    ///
+    /// Until the refusing stage new ones are let in, as requests are: their consumer may have no other provider.
+    func turnsAway(_ session: Session, _ now: UInt64) -> Bool {
+        guard isDraining, isGoverned, session.side == .provider, let order = drainGate?.service else { return false }
+        return order.stage(at: now) >= .reject
     }
 }

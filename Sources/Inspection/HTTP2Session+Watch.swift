@@ -127,9 +127,7 @@ extension HTTP2Session {
     func judgeWatches(_ context: InspectedBytes) {
         guard !watches.isEmpty, let gate = context.inspector.drainGate else { return }
         for (id, watch) in watches {
-            let interface = watch.interface ?? ""
-            watches[id]?.isDrained =
-                gate.service != nil || (!interface.isEmpty && gate.order(ofInterface: interface) != nil)
+            watches[id]?.isDrained = gate.isSignalled(interface: watch.interface ?? "")
         }
         if !isToldNotServing { context.session.drainSignals.remove(DrainSignals(.notServing)) }
     }

@@ -60,7 +60,9 @@ final class HTTP2Session: ProtocolSession {
     var isAbandoned = false
 
     // Drains; see HTTP2Session+Drain and HTTP2Session+Watch.
-    /// Whether the connection began while its service was drained: it is closed, and upstream hears nothing of it.
+    /// When the first bytes came, in nanoseconds.
+    var began: UInt64 = 0
+    /// Whether the connection began when its service refused requests: it is closed, and upstream hears nothing of it.
     var isTurnedAway = false
     /// Whether plans say what becomes of replies.
     var isEditingReplies = false

@@ -69,7 +69,8 @@ extension Inspector {
             let isPreface = bytes.byte(at: 0) == 0x50
             let http2 = HTTP2Session(requests: isPreface ? direction : direction.opposite)
             become(http2, session, direction, now)
-            http2.isTurnedAway = isPreface == (direction == .toUpstream) && turnsAway(session)
+            http2.began = now
+            http2.isTurnedAway = isPreface == (direction == .toUpstream) && turnsAway(session, now)
             receive(session, bytes, direction, now: now, plan: &plan)
         case .http:
             plan.removeAll()

@@ -25,7 +25,8 @@ extension Inspector {
     public func signalDrains(_ session: Session, now: UInt64, plan: inout Plan) {
         guard session.side == .provider, let gate = drainGate else { return }
         switch session.decoder {
-        case .dubbo(let dubbo): signal(dubbo, session, isDrained: gate.service != nil, now, &plan)
+        case .dubbo(let dubbo):
+            signal(dubbo, session, isDrained: gate.service?.isSignalled == true, isNew: false, now, &plan)
         case .other(let decoder): decoder.drainsChanged(InspectedBytes(self, session, now), &plan)
         case .detecting, .opaque, .blind, .external: break
         }
@@ -69,7 +70,7 @@ extension Inspector {
         }
         session.lateCalls += UInt64(calls)
         order.countRejected(calls)
-        return Refusal(drained: order, isAnsweringEvents: session.answersEvents)
+        return Refusal(drained: order)
     }
 
     /// Whether a call would be refused because it is drained; nothing is counted.
@@ -106,14 +107,15 @@ extension Inspector {
 
     /// Bytes came from downstream while something is drained: tells a consumer that came after the drain had begun.
     func signalNewcomer(_ dubbo: DubboSession, _ session: Session, _ now: UInt64, _ plan: inout Plan) {
-        guard session.side == .provider, drainGate?.service != nil else { return }
-        signal(dubbo, session, isDrained: true, now, &plan)
+        guard session.side == .provider, drainGate?.service?.isSignalled == true else { return }
+        signal(dubbo, session, isDrained: true, isNew: true, now, &plan)
     }
 
     private func signal(
         _ dubbo: DubboSession,
         _ session: Session,
         isDrained: Bool,
+        isNew: Bool,
         _ now: UInt64,
         _ plan: inout Plan
     ) {
@@ -124,6 +126,7 @@ extension Inspector {
         dubbo.ownEvents.add(id, now)
         plan.reply(with: FrameWriter.event(isDrained ? .readonly : .writeable, requestID: id))
         note(isDrained ? .readonly : .writeable, session)
+        if isDrained { noteReadonly(session, isNew: isNew) } else { noteWriteable(session, now: now) }
     }
 
     /// A frame begins on a connection that was told something, or while something is drained: looks whether it is the
@@ -143,9 +146,10 @@ extension Inspector {
             half.isOwnAnswer = direction == .toUpstream && dubbo.ownEvents.contains(header.requestID)
         } else if direction == .toDownstream, header.status == 20, header.serialization == Serialization.hessian2 {
             let index = calls.find(session: session.number, direction: .toUpstream, id: header.requestID)
-            guard index >= 0, calls.kind(index) != .heartbeat else { return }
+            // What is in flight would be lost: dubbo-go destroys its client with the reply that says so.
+            guard index >= 0, calls.kind(index) != .heartbeat, session.inFlight <= 1 else { return }
             let call = calls[index]
-            guard drainOrder(call.operation, call.side) != nil else { return }
+            guard isLeaving(call.operation, call.side) else { return }
             half.reply = ReplyBytes(operation: call.operation, side: call.side)
         }
     }
@@ -174,8 +178,8 @@ extension Inspector {
             frameEdits.append(edit)
             return
         }
-        // The drain may have been undone since the reply began.
-        guard !half.isDamaged, drainOrder(reply.operation, reply.side) != nil else { return }
+        // The drain may have been undone since the reply began, and calls may have begun.
+        guard !half.isDamaged, isLeaving(reply.operation, reply.side), isNothingInFlight(dubbo, session) else { return }
         let frame = ReplyPatch.attaching(
             key: "closing",
             value: "true",
@@ -187,6 +191,17 @@ extension Inspector {
         edit.kind = .replace(frame)
         frameEdits.append(edit)
         note(.closing, session)
+    }
+
+    /// Whether a reply may say that its interface leaves.
+    private func isLeaving(_ operation: OperationID, _ side: Side) -> Bool {
+        isDraining && side == .provider && drainGate?.leavingOrder(of: operation) != nil
+    }
+
+    /// Whether, as far as is known here, no call of the connection waits for anything: none that is known, none that
+    /// begins, and none may be unknown for want of room.
+    private func isNothingInFlight(_ dubbo: DubboSession, _ session: Session) -> Bool {
+        session.inFlight == 0 && dubbo.up.isQuiet && !calls.isFull
     }
 
     /// Notes whether the consumer reads the attachments of replies: it says so by its version.
@@ -215,17 +230,13 @@ extension Inspector {
 extension Refusal {
     /// The answer to a call that comes although its service is drained.
     ///
-    /// Both statuses make a Dubbo Java consumer try another provider; of the text a dubbo-go consumer concludes that it
-    /// must leave this one. Only dubbo-go answers events that ask for no answer. Source:
+    /// One for all Dubbo consumers, which nothing on the wire tells apart for sure: failover makes all of them try
+    /// another provider upon status 100. Its text is none of ``LimitRejection/forbiddenTexts``: of those dubbo-go from
+    /// 3.3.2 on concludes that this instance is gone for 30 s, for the whole interface, calls in flight too. Source:
     /// `FailoverClusterInvoker.java`, dubbo-go `filter/graceful_shutdown/consumer_filter.go`.
-    init(drained order: DrainOrder, isAnsweringEvents: Bool) {
+    init(drained order: DrainOrder) {
         let reason = order.reason.isEmpty ? "" : " (\(order.reason))"
-        self.init(
-            outcome: .drained,
-            text: "this provider is being drained, transport is closing\(reason)",
-            dubboStatus: isAnsweringEvents ? 80 : 100,
-            grpcStatus: 14
-        )
+        self.init(outcome: .drained, text: "this provider is being drained\(reason)", grpcStatus: 14)
     }
 }
 

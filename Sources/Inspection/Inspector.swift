@@ -169,6 +169,8 @@ public final class Inspector {
     }
     /// Whether anything is drained: asking the gate itself would retain it.
     public internal(set) var isDraining = false
+    /// How many sessions' consumers are waited for to come back; see ``DrainRecall``.
+    var recalls = 0
     /// What operations stand for.
     let registry: OperationRegistry
 
@@ -272,6 +274,7 @@ public final class Inspector {
         case .opaque, .blind, .external: break
         }
         endHold(session)
+        endRecall(session)
         endCalls(of: session, as: .unanswered, now: now)
         recorder.connectionClosed(side: session.side, connectionProtocol: session.connectionProtocol)
         sessions[Int(session.number)] = nil

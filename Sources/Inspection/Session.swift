@@ -40,6 +40,8 @@ public final class Session {
     public internal(set) var inFlight = 0
     /// The calls that were answered or given up, or of which no reply was asked.
     public internal(set) var finishedCalls: UInt64 = 0
+    /// The calls that have begun.
+    public var begunCalls: UInt64 { finishedCalls &+ UInt64(inFlight) }
     /// Who called last: a place in the process's ``CallerRegistry``, if callers are wanted.
     public internal(set) var caller = CallerRegistry.unknown
     /// Who called last, as limits know callers: its name, cut; empty while there are none or nobody said.
@@ -57,8 +59,12 @@ public final class Session {
     public internal(set) var drainSignals: DrainSignals = []
     /// Calls to what is drained that came nevertheless.
     public internal(set) var lateCalls: UInt64 = 0
+    /// Whether its consumer may keep away from it because of READONLY; see ``DrainRecall``.
+    var mayKeepAway = false
+    /// What is expected of its consumer; `nil` while nothing is.
+    var recall: DrainRecall?
     /// Whether its consumer answers events that ask for no answer, as dubbo-go does and Java does not.
-    var answersEvents = false
+    public internal(set) var answersEvents = false
     /// Bytes of replies that have passed; counted only while calls are traced.
     var replyBytes: UInt64 = 0
     /// The bytes of each direction while they are too few to tell, at most 8 KiB each.

@@ -15,6 +15,7 @@ public final class DrainGate {
     /// The drain of the whole service.
     public private(set) var service: DrainOrder?
     private var places = FlatTable(repeating: DrainGate.unknown, count: 0)
+    private var leavingPlaces = FlatTable(repeating: DrainGate.unknown, count: 0)
 
     /// A gate of one worker.
     ///
@@ -33,6 +34,7 @@ public final class DrainGate {
         orders = registry.current
         service = orders.first { $0.target.isService }
         places = FlatTable(repeating: Self.unknown, count: 0)
+        leavingPlaces = FlatTable(repeating: Self.unknown, count: 0)
     }
 
     /// The drain that an operation is a part of: of several the one that refuses first.
@@ -40,26 +42,44 @@ public final class DrainGate {
     /// - Parameter operation: What is called.
     /// - Returns: The drain; `nil` for none.
     public func order(of operation: OperationID) -> DrainOrder? {
+        order(of: operation, in: &places) { _ in true }
+    }
+
+    /// The drain for whose sake the reply to a call may say that its interface leaves.
+    ///
+    /// - Parameter operation: What is called.
+    /// - Returns: The drain; `nil` for none.
+    public func leavingOrder(of operation: OperationID) -> DrainOrder? {
+        order(of: operation, in: &leavingPlaces, where: \.isLeaving)
+    }
+
+    /// Whether consumers are to be told that a whole interface is drained.
+    ///
+    /// - Parameter interface: The interface's full name; empty for the whole service.
+    /// - Returns: Whether it is, by itself or with its service.
+    public func isSignalled(interface: String) -> Bool {
+        orders.contains { order in
+            let target = order.target
+            guard order.isSignalled, target.method.isEmpty else { return false }
+            return interface.isEmpty ? target.isService : target.covers(interface: interface, method: "")
+        }
+    }
+
+    /// Of the drains that fit and that an operation is a part of the one that refuses first.
+    private func order(
+        of operation: OperationID,
+        in places: inout FlatTable<Int32>,
+        where fits: (DrainOrder) -> Bool
+    ) -> DrainOrder? {
         while places.count <= operation.index { places.append(Self.unknown) }
         if places[operation.index] == Self.unknown {
             let facts = operations[operation]
-            let place = first { $0.covers(facts) }
+            let place = orders.indices
+                .filter { fits(orders[$0]) && orders[$0].target.covers(facts) }
+                .min { orders[$0].rejectTime < orders[$1].rejectTime }
             places[operation.index] = place.map { Int32($0) } ?? Self.none
         }
         let place = places[operation.index]
         return place < 0 ? nil : orders[Int(place)]
-    }
-
-    /// The drain that a whole interface is a part of.
-    ///
-    /// - Parameter interface: The interface's full name.
-    /// - Returns: The drain that refuses first; `nil` for none.
-    public func order(ofInterface interface: String) -> DrainOrder? {
-        first { $0.method.isEmpty && $0.covers(interface: interface, method: "") }.map { orders[$0] }
-    }
-
-    /// The place of the drain that refuses first, of those whose target fits.
-    private func first(where fits: (DrainTarget) -> Bool) -> Int? {
-        orders.indices.filter { fits(orders[$0].target) }.min { orders[$0].rejectTime < orders[$1].rejectTime }
     }
 }

@@ -69,6 +69,15 @@ public enum DrainStage: UInt8, Comparable, Sendable {
     public static func < (left: DrainStage, right: DrainStage) -> Bool { left.rawValue < right.rawValue }
 }
 
+/// Whether consumers are told of a drain before they are refused.
+public enum DrainSignalling: String, CaseIterable, Sendable {
+    /// They are told at once, in their protocol's own way, and new connections too.
+    case auto
+    /// They are told nothing before the refusing stage: where there is no other provider READONLY is an outage for
+    /// Dubbo Java 3.3, and `closing` for dubbo-go.
+    case none
+}
+
 /// A drain that was asked for and has not been undone.
 public final class DrainOrder: Sendable {
     /// What is drained.
@@ -81,6 +90,10 @@ public final class DrainOrder: Sendable {
     public let rejectTime: UInt64
     /// When what is left is closed; not before ``rejectTime``.
     public let deadline: UInt64
+    /// Whether consumers are told before they are refused.
+    public let signalling: DrainSignalling
+    /// Whether dubbo-go is told by the attachment `closing` of a reply; see ``isLeaving``.
+    public let givesClosing: Bool
     private let rejected = Atomic<UInt64>(0)
     private let passed = Atomic<UInt64>(0)
     private let closed = Atomic<UInt64>(0)
@@ -93,18 +106,47 @@ public final class DrainOrder: Sendable {
     ///   - now: The time, in monotonic nanoseconds.
     ///   - grace: How long requests still pass, in nanoseconds.
     ///   - deadline: After how long what is left is closed, in nanoseconds; at least the grace.
+    ///   - signalling: Whether consumers are told before they are refused.
+    ///   - givesClosing: Whether dubbo-go is told by the attachment `closing`.
     public init(
         target: DrainTarget,
         reason: String = "",
         now: UInt64,
         grace: UInt64,
-        deadline: UInt64
+        deadline: UInt64,
+        signalling: DrainSignalling = .auto,
+        givesClosing: Bool = false
     ) {
         self.target = target
         self.reason = reason
+        self.signalling = signalling
+        self.givesClosing = givesClosing
         start = now
         rejectTime = now &+ min(grace, .max &- now)
         self.deadline = max(rejectTime, now &+ min(deadline, .max &- now))
+    }
+
+    /// Whether consumers are told at once.
+    public var isSignalled: Bool { signalling == .auto }
+
+    /// Whether replies may say `closing`.
+    ///
+    /// dubbo-go from 3.3.2 on takes that for the end of this instance for the whole interface, for 30 s: it is nothing
+    /// to say of a method.
+    public var isLeaving: Bool { isSignalled && givesClosing && target.method.isEmpty }
+
+    /// Whether a connection of that age is told now that its service is drained, where the only word for it is that the
+    /// connection ends.
+    ///
+    /// In the grace one that came after the drain had begun is not: its consumer may have no other provider, and would
+    /// only open the next.
+    ///
+    /// - Parameters:
+    ///   - began: When the connection began, in monotonic nanoseconds.
+    ///   - now: The time, in monotonic nanoseconds.
+    /// - Returns: Whether it is told.
+    public func endsConnections(begunAt began: UInt64, now: UInt64) -> Bool {
+        stage(at: now) >= .reject || (isSignalled && began < start)
     }
 
     /// How far it has come.

@@ -9,6 +9,8 @@ public final class DrainRegistry: Sendable {
     private let latest = Atomic<UInt64>(1)
     private let signals = (0..<DrainSignal.allCases.count).map { _ in Counter() }
 
+    private let recalled = Atomic<UInt64>(0)
+
     private final class Counter: Sendable {
         let count = Atomic<UInt64>(0)
     }
@@ -54,6 +56,12 @@ public final class DrainRegistry: Sendable {
         if ended != nil { latest.wrappingAdd(1, ordering: .releasing) }
         return ended
     }
+
+    /// Connections that were closed because their consumers had stayed away after a drain was undone.
+    public var recalledConnections: UInt64 { recalled.load(ordering: .relaxed) }
+
+    /// Such a connection was closed.
+    public func countRecalled() { recalled.wrappingAdd(1, ordering: .relaxed) }
 
     /// A signal was given on a connection.
     public func count(_ signal: DrainSignal) {

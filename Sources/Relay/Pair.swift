@@ -32,12 +32,14 @@ final class Pair {
     let session: Session
     let start: UInt64
     var phase = Phase.connecting
-    /// When bytes came last from downstream.
-    var lastBytes: UInt64
+    /// When bytes came last from downstream, or it was told of a drain.
+    var lastHeard: UInt64
     /// In ``Phase/connecting``, ``Phase/aborting`` and ``Phase/ending``: when to give up.
     var deadline: UInt64
     var downstream: Socket
     var upstream: Socket
+    /// What was noted of its calls.
+    var marks = CallMarks()
     var up = Pipe()
     var down = Pipe()
 
@@ -58,7 +60,7 @@ final class Pair {
         self.destination = destination
         self.session = session
         self.start = start
-        lastBytes = start
+        lastHeard = start
         self.deadline = deadline
         self.downstream = Socket(descriptor: downstream)
         self.upstream = Socket(descriptor: upstream)

@@ -38,6 +38,13 @@ public struct ConnectionReport: Sendable {
     public let drainSignals: DrainSignals
     /// Calls to what is drained that came nevertheless.
     public let lateCalls: UInt64
+    /// Whether its consumer answers events that ask for no answer, as dubbo-go does and Java does not; `false` as long
+    /// as it was told none.
+    public let answersEvents: Bool
+    /// Calls a second over the last minute and up to 10 s more, or since it was accepted.
+    public let minuteRate: Double
+    /// The same over the last 5 s and up to 10 s more.
+    public let currentRate: Double
 }
 
 /// What the relay tells its owner of; called on the workers' threads, so it must be quick.

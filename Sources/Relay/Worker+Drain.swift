@@ -17,7 +17,10 @@ extension Worker {
             guard let pair, pair.phase == .established else { continue }
             plan.removeAll()
             inspector.signalDrains(pair.session, now: now, plan: &plan)
-            if !plan.reply.isEmpty || plan.closes { finishPassing(pair, .toUpstream) }
+            guard !plan.reply.isEmpty || plan.closes else { continue }
+            // It is given as long to answer as to say something of itself.
+            pair.lastHeard = now
+            finishPassing(pair, .toUpstream)
         }
         nextTick = 0
     }
@@ -43,6 +46,11 @@ extension Worker {
             drainDeadline = now &+ Self.cutNanoseconds
         }
         let order = inspector.drainGate?.service
+        if let order, order !== refusingOrder, now >= order.rejectTime {
+            // What consumers are told then, where they cannot be refused.
+            refusingOrder = order
+            signalDrains()
+        }
         if let drainDeadline, now >= drainDeadline {
             for pair in pairs {
                 guard let pair else { continue }
@@ -76,6 +84,26 @@ extension Worker {
         if drainDeadline != nil || leaveDeadline != nil, openPairs == 0 { isStopped = true }
     }
 
+    /// Closes the connections whose consumers have stayed away after a drain was undone, as soon as they are idle.
+    func continueRecalls(_ now: UInt64) {
+        for pair in pairs {
+            guard let pair, pair.phase == .established, inspector.isRecallOver(pair.session, now: now),
+                isIdle(pair, now)
+            else { continue }
+            inspector.drainGate?.registry.countRecalled()
+            beginEnding(pair)
+        }
+    }
+
+    /// Whether nothing is in flight, and nothing came for a while or waits to be read.
+    private func isIdle(_ pair: Pair, _ now: UInt64) -> Bool {
+        isSilent(pair, now) && pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
+    }
+
+    private func isSilent(_ pair: Pair, _ now: UInt64) -> Bool {
+        now &- min(now, pair.lastHeard) >= Self.idleNanoseconds
+    }
+
     /// Whether a connection of a drained service is to be closed now.
     ///
     /// One that was opened after the service had begun to refuse requests stays: its consumer knows, and would only
@@ -84,8 +112,8 @@ extension Worker {
         guard now >= order.rejectTime, pair.start < order.rejectTime || drainDeadline != nil else { return false }
         // Whoever still sends at the deadline is cut between two calls, if there is such a moment soon.
         if now >= order.deadline &+ Self.cutNanoseconds { return true }
-        let isIdle = now >= order.deadline || now &- pair.lastBytes >= Self.idleNanoseconds
-        return isIdle && pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
+        guard now >= order.deadline || isSilent(pair, now) else { return false }
+        return pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
     }
 
     /// Whether something will come on a connection just accepted, or has come and was not read: its peer knows of no

@@ -35,7 +35,7 @@ extension Worker {
         if batchStart == 0 { batchStart = now }
         buffer.withBytes(count) { bytes in
             if direction == .toUpstream {
-                pair.lastBytes = now
+                pair.lastHeard = now
                 plan.isBoundaryWanted = !pair.up.replies.isEmpty
                 inspector.receive(pair.session, bytes, direction, now: now, plan: &plan)
                 isSettled = pass(&pair.up, pair.upstream.descriptor, bytes)

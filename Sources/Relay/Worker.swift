@@ -53,9 +53,12 @@ final class Worker {
     var nextTick: UInt64 = 0
     /// When the first read of this turn was made; 0 before it.
     var batchStart: UInt64 = 0
+    var markTimes = CallMarkTimes()
     var drainDeadline: UInt64?
     /// When connections are to end though another process has taken over, far away for never; `nil` before.
     var leaveDeadline: UInt64?
+    /// The drain of the service whose consumers were told that refusing has begun.
+    var refusingOrder: DrainOrder?
     var isStopped = false
     /// Whether the session just asked held back too much.
     var isOverrun = false
@@ -106,6 +109,8 @@ final class Worker {
             let now = Linux.now()
             if batchStart > 0 { recorder.loopLag(nanoseconds: now - batchStart) }
             if now >= nextTick { tick(now) }
+            if count > 0 { markTimes.isStale = true }
+            if markTimes.isStale, now >= markTimes.next { takeMarks(now) }
             last = now
         }
         closeListeners()
@@ -119,14 +124,16 @@ final class Worker {
     }
 
     private func timeout(_ now: UInt64) -> Int32 {
-        guard needsTicks else { return -1 }
-        guard nextTick > now else { return 0 }
-        return Int32((nextTick - now + 999_999) / 1_000_000)
+        let next = needsTicks ? nextTick : markTimes.next
+        guard needsTicks || markTimes.isStale else { return -1 }
+        guard next > now else { return 0 }
+        return Int32((next - now + 999_999) / 1_000_000)
     }
 
     private var needsTicks: Bool {
         inspector.needsTicks || inspector.holdsRequests || !waitingPairs.isEmpty || drainDeadline != nil
             || leaveDeadline.map { $0 != .max } == true || isAcceptPaused || inspector.isDraining
+            || inspector.hasRecalls
     }
 
     private func tick(_ now: UInt64) {
@@ -144,6 +151,7 @@ final class Worker {
         }
         if isAcceptPaused, now >= acceptPausedUntil { resumeAccepting() }
         if drainDeadline != nil || leaveDeadline != nil || inspector.isDraining { continueDrain(now) }
+        if inspector.hasRecalls { continueRecalls(now) }
     }
 
     /// Makes the next tick come soon.
@@ -197,6 +205,19 @@ final class Worker {
         }
     }
 
+    /// Takes note of how many calls have begun on each connection.
+    private func takeMarks(_ now: UInt64) {
+        let slot = markTimes.begin(now)
+        for pair in pairs {
+            guard let pair else { continue }
+            pair.marks.note(pair.session.begunCalls, at: slot)
+        }
+    }
+
+    private func rate(_ pair: Pair, over window: UInt64, _ now: UInt64) -> Double {
+        markTimes.rate(pair.marks, pair.session.begunCalls, since: pair.start, over: window, now)
+    }
+
     private func reports() -> [ConnectionReport] {
         let now = Linux.now()
         return pairs.compactMap { pair in
@@ -216,7 +237,10 @@ final class Worker {
                 caller: pair.session.caller,
                 callerName: pair.session.lastCallerName,
                 drainSignals: pair.session.drainSignals,
-                lateCalls: pair.session.lateCalls
+                lateCalls: pair.session.lateCalls,
+                answersEvents: pair.session.answersEvents,
+                minuteRate: rate(pair, over: 60_000_000_000, now),
+                currentRate: rate(pair, over: 5_000_000_000, now)
             )
         }
     }

@@ -129,6 +129,18 @@ extension SettingKey {
             .duration(.zero...(.seconds(3600))),
             "after how long connections are closed that are not idle"
         ),
+        .value(
+            "drain.signal",
+            \.drain.signal,
+            .word,
+            "auto or none: whether consumers are told before they are refused"
+        ),
+        .value(
+            "drain.closing",
+            \.drain.givesClosing,
+            .boolean,
+            "whether replies of what is drained say closing, by which dubbo-go leaves for 30 s"
+        ),
         .optional(
             "drain.qos",
             \.drain.qos,

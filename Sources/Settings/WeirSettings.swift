@@ -1,3 +1,5 @@
+public import Policy
+
 /// Everything that can be set, checked and complete; made by ``SettingsLoader`` or, with every default, by ``init()``.
 public struct WeirSettings: Equatable, Sendable {
     /// The side where calls arrive at the application; on by default.
@@ -119,6 +121,10 @@ public struct DrainSettings: Equatable, Sendable {
     public internal(set) var grace = Duration.seconds(3)
     /// After how long connections are closed that are not idle, 0 s…1 h; at least the grace is waited for.
     public internal(set) var deadline = Duration.seconds(10)
+    /// Whether consumers are told of a drain before they are refused.
+    public internal(set) var signal = DrainSignalling.auto
+    /// Whether dubbo-go is told by the attachment `closing` of a reply.
+    public internal(set) var givesClosing = false
     /// Where a Dubbo Java application beside Weir takes commands (QOS), so that it leaves its registry first; `nil` for
     /// none.
     public internal(set) var qos: NetworkAddress?

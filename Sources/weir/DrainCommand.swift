@@ -8,9 +8,10 @@ struct DrainCommand: ParsableCommand {
         commandName: "drain",
         abstract: "Takes the service beside a running Weir, or a part of it, out of use.",
         discussion: """
-            Consumers are told at once; what they send in the grace still passes, then it is refused where their \
-            protocol lets them try elsewhere; connections are closed when they are idle, or at the deadline. Without \
-            --interface the whole service is drained. With --wait the exit code is 0 once no call is in flight and 75 \
+            Consumers are told at once, unless --signal is none; what they send in the grace still passes, then it is \
+            refused where their protocol lets them try elsewhere; connections are closed when they are idle, or at the \
+            deadline. Without --interface the whole service is drained. What consumers will do is printed; --status \
+            prints what they did. With --wait the exit code is 0 once no call is in flight and 75 \
             when that was not so at the deadline.
             """
     )
@@ -24,6 +25,9 @@ struct DrainCommand: ParsableCommand {
     @Option(help: "After how long connections are closed that are not idle (default: Weir's drain.deadline).")
     var deadline: String?
 
+    @Option(help: "auto: consumers are told; none: they are refused, no more (default: Weir's drain.signal).")
+    var signal: String?
+
     @Option(help: "Why, for those who look at the report and for consumers that are refused.")
     var reason: String?
 
@@ -35,8 +39,12 @@ struct DrainCommand: ParsableCommand {
 
     func validate() throws {
         try target.check()
-        guard !status || (target.interface == nil && grace == nil && deadline == nil && reason == nil) else {
+        guard !status || (target.interface == nil && grace == nil && deadline == nil && signal == nil && reason == nil)
+        else {
             throw ValidationError("--status takes nothing but --wait, --admin and --config")
+        }
+        guard signal == nil || signal == "auto" || signal == "none" else {
+            throw ValidationError("--signal takes auto or none")
         }
         for (flag, text) in [("--grace", grace), ("--deadline", deadline)] {
             if let text, Duration(settingText: text) == nil {
@@ -46,14 +54,16 @@ struct DrainCommand: ParsableCommand {
     }
 
     func run() throws {
-        signal(SIGPIPE, SIG_IGN)
+        Glibc.signal(SIGPIPE, SIG_IGN)
         let client = try DrainClient(place)
         if !status {
-            let own = [("grace", grace), ("deadline", deadline), ("reason", reason)]
+            let own = [("grace", grace), ("deadline", deadline), ("signal", signal), ("reason", reason)]
             let parameters = target.parameters + own.compactMap { name, value in value.map { (name, $0) } }
             _ = try client.send("POST", parameters)
         }
+        if !status, wait { try client.showExpected(target) }
         let isIdle = try !wait || client.wait(for: status ? nil : target)
+        if !status, !wait { try client.showExpected(target) }
         try client.show()
         if !isIdle { throw ExitStatus.temporary }
     }
@@ -73,7 +83,7 @@ struct UndrainCommand: ParsableCommand {
     func validate() throws { try target.check() }
 
     func run() throws {
-        signal(SIGPIPE, SIG_IGN)
+        Glibc.signal(SIGPIPE, SIG_IGN)
         let client = try DrainClient(place)
         _ = try client.send("DELETE", target.parameters)
         try client.show()
@@ -145,6 +155,18 @@ struct DrainClient {
         }
     }
 
+    /// Prints what consumers will do, on a terminal; elsewhere it is in the report.
+    func showExpected(_ target: DrainTargetOptions) throws {
+        guard Output.isTerminal else { return }
+        let lines = try report().filter { line in
+            line["kind"] == "expected" && line["interface"] == target.interface ?? ""
+                && line["method"] == target.method ?? ""
+        }
+        for line in lines {
+            print(TerminalText.printable("\(line["consumers"] ?? ""): \(line["expected"] ?? "")"))
+        }
+    }
+
     /// Prints the report: lines for people on a terminal, JSON otherwise.
     func show() throws {
         guard Output.isTerminal else {
@@ -154,6 +176,7 @@ struct DrainClient {
         for line in try report() {
             switch line["kind"] {
             case "drain": print(Self.drain(line))
+            case "consumer": print(Self.consumer(line))
             case "connection": print(Self.connection(line))
             default: if line["drains"] == "0" { print("nothing is drained") }
             }
@@ -171,6 +194,15 @@ struct DrainClient {
         if !field("reason").isEmpty { text += "; \(field("reason"))" }
         if !field("qos_command").isEmpty { text += "\n  QOS \(field("qos_command")): \(field("qos_answer"))" }
         return text
+    }
+
+    private static func consumer(_ line: TapLine) -> String {
+        func field(_ name: String) -> String { TerminalText.printable(line[name] ?? "") }
+        let names = [field("application"), field("implementation")].filter { !$0.isEmpty }
+        let name = names.isEmpty ? "" : " (\(names.joined(separator: ", ")))"
+        let before = line["calls_per_second_before"] == "null" ? "came later" : field("calls_per_second_before")
+        let now = field("connections") == "0" ? "gone" : field("calls_per_second_now")
+        return "  \(field("address"))\(name): calls a second before \(before), now \(now)"
     }
 
     private static func connection(_ line: TapLine) -> String {

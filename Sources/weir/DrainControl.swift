@@ -12,6 +12,10 @@ final class DrainControl: Sendable {
     private let settings: DrainSettings
     /// What the application's QOS answered, by target.
     private let answers = Mutex<[DrainTarget: QOSAnswer]>([:])
+    /// What consumers called before the drains that were asked for last, by target; the oldest first.
+    private let rates = Mutex<[(target: DrainTarget, rates: [String: Double])]>([])
+    private static let maxRatedDrains = 8
+    private static let maxRatedConsumers = 1000
 
     /// What an application was asked and answered.
     struct QOSAnswer: Sendable {
@@ -26,23 +30,25 @@ final class DrainControl: Sendable {
 
     /// A drain as it was asked for over the admin API.
     ///
-    /// - Parameter parameters: `interface`, `method`, `grace`, `deadline`, `reason`.
+    /// - Parameter parameters: `interface`, `method`, `grace`, `deadline`, `signal`, `reason`.
     /// - Returns: What is to be drained, and how.
     /// - Throws: What is wrong with them.
     func request(_ parameters: [AdminAction.Parameter]) throws(DrainProblem) -> DrainRequest {
-        var draft = Draft(grace: settings.grace, deadline: settings.deadline)
+        var draft = Draft(grace: settings.grace, deadline: settings.deadline, signal: settings.signal)
         for parameter in parameters { try draft.take(parameter) }
         return DrainRequest(
             target: try draft.target(),
             reason: draft.reason,
             grace: draft.grace,
-            deadline: draft.deadline
+            deadline: draft.deadline,
+            signal: draft.signal,
+            givesClosing: settings.givesClosing
         )
     }
 
     /// The target of parameters that name nothing else.
     func target(_ parameters: [AdminAction.Parameter]) throws(DrainProblem) -> DrainTarget {
-        var draft = Draft(grace: .zero, deadline: .zero)
+        var draft = Draft(grace: .zero, deadline: .zero, signal: .auto)
         for parameter in parameters {
             guard parameter.name == "interface" || parameter.name == "method" else {
                 throw DrainProblem(reason: "\(parameter.name): unknown, known are interface, method")
@@ -58,8 +64,32 @@ final class DrainControl: Sendable {
             target: .service,
             now: Output.now(),
             grace: settings.grace.nanoseconds,
-            deadline: settings.deadline.nanoseconds
+            deadline: settings.deadline.nanoseconds,
+            signalling: settings.signal,
+            givesClosing: settings.givesClosing
         )
+    }
+
+    /// Keeps what consumers called before a drain: of the eight latest drains, of the 1,000 consumers that called most.
+    func note(_ found: [String: Double], _ target: DrainTarget) {
+        let most = found.sorted { $0.value > $1.value }.prefix(Self.maxRatedConsumers)
+        let kept = Dictionary(uniqueKeysWithValues: most.map { ($0.key, $0.value) })
+        rates.withLock { rates in
+            rates.removeAll { $0.target == target }
+            if rates.count == Self.maxRatedDrains { rates.removeFirst() }
+            rates.append((target, kept))
+        }
+    }
+
+    /// What consumers called before a drain; `nil` if that is not known.
+    func rates(_ target: DrainTarget) -> [String: Double]? {
+        rates.withLock { $0.first { $0.target == target }?.rates }
+    }
+
+    /// A drain was undone.
+    func forget(_ target: DrainTarget) {
+        note(nil, target)
+        rates.withLock { $0.removeAll { $0.target == target } }
     }
 
     /// Keeps what the application answered.
@@ -94,6 +124,8 @@ struct DrainRequest {
     var reason: String
     var grace: Duration
     var deadline: Duration
+    var signal: DrainSignalling
+    var givesClosing: Bool
 
     /// The drain, when it begins.
     func order(now: UInt64) -> DrainOrder {
@@ -102,7 +134,9 @@ struct DrainRequest {
             reason: reason,
             now: now,
             grace: grace.nanoseconds,
-            deadline: deadline.nanoseconds
+            deadline: deadline.nanoseconds,
+            signalling: signal,
+            givesClosing: givesClosing
         )
     }
 }
@@ -122,6 +156,7 @@ private struct Draft {
     var reason = ""
     var grace: Duration
     var deadline: Duration
+    var signal: DrainSignalling
 
     mutating func take(_ parameter: AdminAction.Parameter) throws(DrainProblem) {
         switch parameter.name {
@@ -129,11 +164,20 @@ private struct Draft {
         case "method": method = try name(parameter)
         case "reason":
             reason = try name(parameter)
+            let lower = reason.lowercased()
+            if let phrase = LimitRejection.forbiddenTexts.first(where: { lower.contains($0) }) {
+                throw DrainProblem(reason: "reason: must not contain \"\(phrase)\": dubbo-go would drop the provider")
+            }
+        case "signal":
+            guard let word = DrainSignalling(rawValue: parameter.value) else {
+                throw DrainProblem(reason: "signal: not auto or none")
+            }
+            signal = word
         case "grace": grace = try duration(parameter)
         case "deadline": deadline = try duration(parameter)
         default:
             throw DrainProblem(
-                reason: "\(parameter.name): unknown, known are interface, method, grace, deadline, reason"
+                reason: "\(parameter.name): unknown, known are interface, method, grace, deadline, signal, reason"
             )
         }
     }

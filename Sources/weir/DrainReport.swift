@@ -25,6 +25,10 @@ struct DrainReport {
     var connections: [ConnectionReport]
     /// The names of callers by number.
     var callers: [String]
+    /// What consumers did before and do now.
+    var consumers: [Consumer]
+    /// Connections closed because their consumers had stayed away after a drain was undone.
+    var recalledConnections: UInt64
 
     /// Whether every drain has nothing left to wait for.
     var isIdle: Bool { drains.allSatisfy(\.isIdle) }
@@ -39,6 +43,16 @@ struct DrainReport {
         json.beginArray()
         for drain in drains { write(drain, to: &json) }
         json.endArray()
+        json.key("expected")
+        json.beginArray()
+        writeExpected(to: &json, endsLines: false)
+        json.endArray()
+        json.key("consumers")
+        json.beginArray()
+        for consumer in consumers { write(consumer, to: &json) }
+        json.endArray()
+        json.key("recalled_connections")
+        json.number(recalledConnections)
         json.key("connections")
         json.beginArray()
         for connection in connections { write(connection, to: &json) }
@@ -48,11 +62,17 @@ struct DrainReport {
         return json
     }
 
-    /// The report as a line an object: each drain, each connection, and last whether all are idle.
+    /// The report as a line an object: each drain, what is expected of consumers, each consumer, each connection, and
+    /// last whether all are idle.
     var lines: JSONText {
         var json = JSONText()
         for drain in drains {
             write(drain, to: &json)
+            json.endLine()
+        }
+        writeExpected(to: &json, endsLines: true)
+        for consumer in consumers {
+            write(consumer, to: &json)
             json.endLine()
         }
         for connection in connections {
@@ -62,6 +82,8 @@ struct DrainReport {
         json.beginObject()
         json.key("kind")
         json.string("end")
+        json.key("recalled_connections")
+        json.number(recalledConnections)
         json.key("idle")
         json.bool(isIdle)
         json.key("drains")
@@ -78,7 +100,7 @@ struct DrainReport {
         json.beginObject()
         let texts: [(StaticString, String)] = [
             ("kind", "drain"), ("interface", order.target.interface), ("method", order.target.method),
-            ("reason", order.reason), ("stage", drain.stage.label.description),
+            ("reason", order.reason), ("stage", drain.stage.label.description), ("signal", order.signalling.rawValue),
         ]
         for (name, text) in texts {
             json.key(name)

@@ -67,7 +67,17 @@ extension Proxy {
                 qos: drains.answer(order.target)
             )
         }
-        return DrainReport(now: now, drains: states, connections: connections, callers: callers?.names ?? [])
+        let names = callers?.names ?? []
+        let before = orders.lazy.compactMap { self.drains.rates($0.target) }.first ?? [:]
+        return DrainReport(
+            now: now,
+            drains: states,
+            connections: connections,
+            callers: names,
+            consumers: orders.isEmpty
+                ? [] : DrainReport.consumers(connections, before: before, callers: names),
+            recalledConnections: drains.registry.recalledConnections
+        )
     }
 
     private func report(_ parameters: [AdminAction.Parameter]) async -> AdminAnswer {
@@ -90,10 +100,12 @@ extension Proxy {
         // The registry's subscribers are told first, so that consumers have somewhere else to go; the grace is for what
         // comes after that.
         await askApplication(request.target, isOffline: true)
+        let rates = DrainReport.rates(await relay.connections())
         guard drains.registry.begin(request.order(now: Output.now())) else {
             await askApplication(request.target, isOffline: false)
             return .problem(503, "\(DrainRegistry.maxOrders) drains are under way already")
         }
+        drains.note(rates, request.target)
         relay.drainsChanged()
         return AdminAnswer(await drainReport().json)
     }
@@ -108,7 +120,7 @@ extension Proxy {
         guard drains.registry.end(target) != nil else { return .problem(404, "nothing of that name is drained") }
         relay.drainsChanged()
         await askApplication(target, isOffline: false)
-        drains.note(nil, target)
+        drains.forget(target)
         return AdminAnswer(await drainReport().json)
     }
 

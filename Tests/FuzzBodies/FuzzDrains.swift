@@ -57,7 +57,8 @@ final class FuzzDrains {
     /// Does what a step says.
     ///
     /// - Parameters:
-    ///   - step: What: 0 to 2 begin a drain, 3 to 5 undo it, 6 and 7 answer an event; above, how long the grace is.
+    ///   - step: What: 0 to 2 begin a drain, 3 to 5 undo it, 6 and 7 answer an event; above, how long the grace is, and
+    ///     what is told.
     ///   - now: The time.
     ///   - plan: Any plan.
     /// - Returns: The answer, which is to be given to the session in the direction of upstream.
@@ -68,7 +69,14 @@ final class FuzzDrains {
         case 0...2:
             let grace = UInt64(step >> 3 & 3) << 29
             let target = Self.targets[Int(step & 7)]
-            let order = DrainOrder(target: target, now: now, grace: grace, deadline: grace + 1 << 29)
+            let order = DrainOrder(
+                target: target,
+                now: now,
+                grace: grace,
+                deadline: grace + 1 << 29,
+                signalling: step >> 5 == 7 ? .none : .auto,
+                givesClosing: step >> 5 & 1 == 0
+            )
             orders.append(order)
             registry.begin(order)
         case 3...5: registry.end(Self.targets[Int(step & 7) - 3])
@@ -132,7 +140,7 @@ final class FuzzDrains {
             at += Int(header.frameBytes)
             precondition(at <= reply.count, "Weir says half a frame")
             guard header.isEvent else {
-                precondition(header.status == 100 || header.status == 80, "a refusal has another status")
+                precondition(header.status == 100, "a refusal has another status")
                 continue
             }
             precondition(

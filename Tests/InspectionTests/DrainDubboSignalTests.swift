@@ -32,6 +32,23 @@ import Wire
         #expect(drained.up == Frames.request(id: 1) + Frames.request(id: 2))
     }
 
+    @Test("a drain that tells nothing refuses all the same; one that tells takes its place, and the other way round")
+    func silent() {
+        let drained = DrainedBench()
+        drained.give(Frames.request(id: 1))
+        drained.drain(signalling: .none)
+        drained.give(Frames.request(id: 2))
+        #expect(drained.down.isEmpty && drained.session.drainSignals == [] && drained.session.inFlight == 2)
+        drained.give(Frames.request(id: 4), now: DrainedBench.late)
+        #expect(drained.down == Frames.failure(id: 4, status: 100, Frames.drained))
+        drained.drain()
+        #expect(drained.ownTexts == ["R"])
+        drained.drain(signalling: .none)
+        #expect(drained.ownTexts == ["R", "W"])
+        drained.undrain()
+        #expect(drained.ownTexts == ["R", "W"] && drained.session.drainSignals.all == [.writeable])
+    }
+
     @Test("interfaces and methods have no such signal, nor has what Weir's own side consumes")
     func none() {
         let drained = DrainedBench()

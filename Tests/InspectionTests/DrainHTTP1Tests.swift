@@ -56,6 +56,20 @@ import Testing
         }
     }
 
+    @Test("a drain that tells nothing ends connections from the refusing stage on")
+    func silent() {
+        let (request, response) = (H1.request(method: "GET"), H1.response(200, "x"))
+        let drained = DrainedBench()
+        drained.drain(signalling: .none)
+        drained.give(request)
+        drained.give(response, .toDownstream)
+        #expect(drained.down == response && !drained.isClosed && drained.session.drainSignals == [])
+        drained.give(request, now: Self.late)
+        drained.give(response, .toDownstream, now: Self.late)
+        #expect(drained.down == response + Self.closing(response) && drained.isClosed)
+        #expect(drained.session.drainSignals.all == [.connectionClose])
+    }
+
     @Test("byte by byte, with interim responses in front, which do not say it")
     func interim() {
         let early = H1.head("HTTP/1.1 100 Continue") + H1.head("HTTP/1.1 103 Early Hints", "Link: x")

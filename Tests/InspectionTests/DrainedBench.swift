@@ -14,6 +14,8 @@ final class DrainedBench {
 
     let governed: GovernedBench
     let registry = DrainRegistry()
+    /// Whether replies may say `closing`.
+    private let givesClosing: Bool
     /// Whether a plan said that the connection ends.
     private(set) var isClosed = false
 
@@ -23,7 +25,8 @@ final class DrainedBench {
     var down: [UInt8] { governed.down.output }
     var isHolding: Bool { governed.up.heldBytes + governed.down.heldBytes > 0 }
 
-    init(_ watching: Watching = .nothing, on governed: GovernedBench? = nil) {
+    init(_ watching: Watching = .nothing, on governed: GovernedBench? = nil, givesClosing: Bool = false) {
+        self.givesClosing = givesClosing
         self.governed = governed ?? GovernedBench(watching)
         bench.inspector.governor = nil
         bench.inspector.drainGate = DrainGate(registry: registry, operations: bench.registry)
@@ -35,9 +38,21 @@ final class DrainedBench {
     }
 
     @discardableResult
-    func drain(_ interface: String = "", _ method: String = "", reason: String = "") -> DrainOrder {
-        let target = DrainTarget(interface: interface, method: method)
-        let order = DrainOrder(target: target, reason: reason, now: 0, grace: 10_000, deadline: 50_000)
+    func drain(
+        _ interface: String = "",
+        _ method: String = "",
+        reason: String = "",
+        signalling: DrainSignalling = .auto
+    ) -> DrainOrder {
+        let order = DrainOrder(
+            target: DrainTarget(interface: interface, method: method),
+            reason: reason,
+            now: 0,
+            grace: 10_000,
+            deadline: 50_000,
+            signalling: signalling,
+            givesClosing: givesClosing
+        )
         registry.begin(order)
         tell()
         return order
@@ -96,5 +111,5 @@ extension Frames {
         frame(0x02, status: 20, id: id, [0x94] + hessian { $0.string(text) } + map(attachments) + tail)
     }
 
-    static let drained = "this provider is being drained, transport is closing"
+    static let drained = "this provider is being drained"
 }

@@ -195,13 +195,47 @@ import Testing
         #expect(ends.client.lastStreams == [1, 1, 1] && ends.client.faults.isEmpty)
     }
 
+    @Test("in the grace a new connection is let in and told nothing; from the refusing stage on it is told to end")
+    func newInGrace() {
+        for signalling in DrainSignalling.allCases {
+            let ends = GovernedHTTP2()
+            ends.decidesByDrains()
+            // It begins behind the drain's beginning.
+            ends.drains.begin(
+                DrainOrder(target: .service, now: 5, grace: 1 << 40, deadline: 1 << 41, signalling: signalling)
+            )
+            ends.governed.bench.inspector.drainsChanged()
+            ends.client.open(1)
+            ends.greet()
+            ends.upQueue += H2.ack + ends.fromClient.call(1)
+            ends.downQueue += H2.ack
+            ends.moveAll()
+            ends.downQueue += ends.fromServer.reply(1)
+            ends.moveAll()
+            #expect(ends.client.streams[1]?.isEnded == true && ends.client.lastStreams.isEmpty && !ends.isClosed)
+            ends.refuse(signalling: signalling)
+            #expect(ends.client.lastStreams == [.max >> 1] && ends.drains.count(of: .goAway) == 1 && !ends.isClosed)
+            #expect((ends.client.faults + ends.server.faults).isEmpty)
+        }
+    }
+
+    @Test("a drain that tells nothing ends HTTP/2 connections from the refusing stage on")
+    func silent() {
+        let ends = Self.ends()
+        ends.drain(.service, signalling: .none)
+        #expect(ends.client.lastStreams.isEmpty)
+        ends.refuse(signalling: .none)
+        #expect(ends.client.lastStreams == [.max >> 1])
+        #expect((ends.client.faults + ends.server.faults).isEmpty)
+    }
+
     @Test("a new connection is closed, and upstream gets nothing of it, cut at every place")
     func newConnection() {
         let bytes = H2.preface + H2.settings()
         for cut in 0..<bytes.count {
             let ends = GovernedHTTP2()
             ends.decidesByDrains()
-            ends.drain(.service)
+            ends.refuse()
             ends.client.open(1)
             ends.client.sent(tableSize: nil)
             let all = bytes + ends.fromClient.call(1)
@@ -222,7 +256,7 @@ import Testing
     func serverFirst() {
         let ends = GovernedHTTP2()
         ends.decidesByDrains()
-        ends.drain(.service)
+        ends.refuse()
         ends.client.sent(tableSize: nil)
         ends.downQueue = H2.settings([(3, 9)])
         ends.moveAll()

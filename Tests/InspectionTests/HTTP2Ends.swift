@@ -309,8 +309,24 @@ final class GovernedHTTP2 {
         governed.bench.inspector.drainGate = DrainGate(registry: drains, operations: governed.bench.registry)
     }
 
-    func drain(_ target: DrainTarget) {
-        drains.begin(DrainOrder(target: target, now: 0, grace: 1 << 40, deadline: 1 << 41))
+    /// Begins a drain at 1,500, behind what ``moveUp(_:)`` has moved.
+    func drain(_ target: DrainTarget, signalling: DrainSignalling = .auto) {
+        let times = (grace: UInt64(1) << 40, deadline: UInt64(1) << 41)
+        drains.begin(
+            DrainOrder(
+                target: target,
+                now: 1500,
+                grace: times.grace,
+                deadline: times.deadline,
+                signalling: signalling
+            )
+        )
+        changeDrains()
+    }
+
+    /// Begins a drain of the service that refuses at once.
+    func refuse(signalling: DrainSignalling = .auto) {
+        drains.begin(DrainOrder(target: .service, now: 0, grace: 0, deadline: 1 << 41, signalling: signalling))
         changeDrains()
     }
 

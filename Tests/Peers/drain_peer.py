@@ -1,21 +1,29 @@
 #!/usr/bin/env python3
-"""Dubbo consumers and providers for drains: consumers that obey as Dubbo Java or dubbo-go do, and some that do not.
+"""Dubbo consumers and providers for drains: consumers that do with each signal what real ones were seen to do.
 
 usage: drain_peer.py serve MILLISECONDS
          A provider on 127.0.0.1 that answers after that time; prints the port as its first line. Ends when standard
          input ends, and then prints one JSON line: how many requests came, and which ids came twice.
-       drain_peer.py call PORT_A PORT_B KIND=NUMBER...
-         Consumers of each KIND (java, go, deaf), each with a connection to both ports, calls both in turn about every
-         50 ms. A line on standard input, "mark", begins a new count; the counts until then are printed as one JSON
-         line, as they are at the end of standard input. Per kind: calls, failed (after three tries), lost (in flight
-         when a connection ended), reset, refused (status 100 or 80), and calls to each port.
+       drain_peer.py call PORT[,PORT] KIND=NUMBER[xCALLERS]...
+         Consumers of each KIND, each with a connection to every port and so many callers that share it (1), each of
+         which calls the ports in turn about every 50 ms. A line on standard input, "mark", begins a new count; the
+         counts until then are printed as one JSON line, as they are at the end of standard input. Per kind: calls,
+         failed (after three tries), lost (in flight when a connection ended), reset, status_100 and the like, and calls
+         to each port (to_a, to_b).
        drain_peer.py react HEX...
-         What a consumer of each kind makes of a frame: one JSON line.
+         What a consumer of each kind makes of frames, while it waits for the replies 2, 4 and 6: one JSON line.
 
-What each does is read in their sources. Dubbo Java takes READONLY for a mark on the connection and
-chooses another provider; whatever has another status than 20 is tried again elsewhere (FailoverClusterInvoker).
-dubbo-go answers every event as a heartbeat, leaves a provider whose reply says closing or whose error says that the
-transport is closing, and ends the connection once its calls have ended.
+KIND        as                     READONLY                 WRITEABLE    closing, or the text "transport is closing"
+java        Dubbo Java 3.3.1       goes elsewhere; calls    comes back   ignored
+                                   nobody if there is none
+java27      2.7.23, 2.6.12         goes elsewhere; calls    ignored      ignored
+                                   it if there is none
+go          dubbo-go 3.3.2         ignored                  ignored      gone for 30 s; its connection is destroyed, and
+                                                                         with it the calls in flight
+go331       dubbo-go 3.3.1         ignored                  ignored      ignored
+
+A mark of READONLY lasts as long as the connection; where it has ended, java looks again when its timer of 60 s comes.
+dubbo-go answers every event. Whatever has another status than 20 is tried again elsewhere, twice.
 """
 import asyncio
 import collections
@@ -84,17 +92,22 @@ async def serve(milliseconds):
     print(json.dumps(counts), flush=True)
 
 
+GONE_SECONDS = 30
+TIMER_SECONDS = 60
+GONE_TEXT = b"transport is closing"
+
+
 class Link(Frames):
     """A consumer's connection to one provider."""
 
     def __init__(self, kind, counts):
         super().__init__()
         self.kind, self.counts, self.pending = kind, counts, {}
-        self.is_open, self.is_readonly, self.is_removed = True, False, False
+        self.is_open, self.is_readonly, self.is_gone = True, False, False
 
     @property
     def is_available(self):
-        return self.is_open and not self.is_readonly and not self.is_removed
+        return self.is_open and not self.is_readonly and not self.is_gone
 
     def frame(self, flags, status, number, body):
         if flags & 0x20:
@@ -103,24 +116,27 @@ class Link(Frames):
         if future is None:
             self.counts["unknown_replies"] += 1
             return
-        if self.kind == "go" and (self.says_closing(body) if status == 20 else b"transport is closing" in body):
-            self.is_removed = True
         if status != 20:
             self.counts[f"status_{status}"] += 1
         if not future.done():
             future.set_result(status)
-        if self.is_removed and not self.pending:
+        if self.kind == "go" and (self.says_closing(body) if status == 20 else GONE_TEXT in body.lower()):
+            self.is_gone = True
             self.transport.close()
+            self.lose()
 
     @staticmethod
     def says_closing(body):
         return body[:1] in (b"\x93", b"\x94", b"\x95") and b"\x07closing\x04true" in body
 
     def event(self, flags, number, body):
-        if self.kind == "go" and flags & 0x80:
+        if self.kind in ("go", "go331") and flags & 0x80:
             self.transport.write(struct.pack(">HBBQI", 0xDABB, 0x22, 20, number, 2) + b"NN")
-        elif self.kind == "java" and flags & 0x80 and body in (b"\x01R", b"\x01W"):
-            self.is_readonly = body == b"\x01R"
+        elif self.kind in ("java", "java27") and flags & 0x80:
+            if body == b"\x01R":
+                self.is_readonly = True
+            elif body == b"\x01W" and self.kind == "java":
+                self.is_readonly = False
         self.counts["events"] += 1
 
     def call(self, number):
@@ -129,54 +145,74 @@ class Link(Frames):
         self.transport.write(request(number))
         return future
 
-    def connection_lost(self, error):
-        self.is_open = False
-        if error is not None:
-            self.counts["reset"] += 1
+    def lose(self):
         for future in self.pending.values():
             self.counts["lost"] += 1
             if not future.done():
                 future.set_result(-1)
         self.pending = {}
 
+    def connection_lost(self, error):
+        self.is_open = False
+        if error is not None:
+            self.counts["reset"] += 1
+        self.lose()
+
 
 class Consumer:
+    """An application with a connection to each provider, which its callers share."""
+
     def __init__(self, kind, ports, counts):
         self.kind, self.ports, self.counts = kind, ports, counts
         self.links = {port: None for port in ports}
-        self.retry_at = {port: 0 for port in ports}
-        self.number = random.getrandbits(63)
-        self.turn = random.randrange(2)
+        # When it looks again at a provider that has left, in its opinion.
+        self.barred_until = {port: 0 for port in ports}
+        self.opening = {port: asyncio.Lock() for port in ports}
+        self.number = random.getrandbits(62)
+        self.turn = random.randrange(len(ports))
+        self.start = asyncio.get_running_loop().time()
 
     async def link(self, port):
-        link, loop = self.links[port], asyncio.get_running_loop()
-        if link is not None and (link.is_open or link.is_removed):
+        async with self.opening[port]:
+            link, now = self.links[port], asyncio.get_running_loop().time()
+            if link is not None and not link.is_open and not link.is_gone and self.kind == "java" and link.is_readonly:
+                self.barred_until[port] = now + TIMER_SECONDS - (now - self.start) % TIMER_SECONDS
+            elif link is not None and link.is_gone:
+                self.barred_until[port] = now + GONE_SECONDS
+            elif link is not None and link.is_open:
+                return link
+            self.links[port] = None
+            if now < self.barred_until[port]:
+                return None
+            try:
+                _, link = await asyncio.get_running_loop().create_connection(
+                    lambda: Link(self.kind, self.counts), "127.0.0.1", port)
+            except OSError:
+                self.counts["unreachable"] += 1
+                self.barred_until[port] = now + 1
+                return None
+            self.links[port] = link
             return link
-        if loop.time() < self.retry_at[port]:
-            return None
-        try:
-            _, self.links[port] = await loop.create_connection(lambda: Link(self.kind, self.counts), "127.0.0.1", port)
-        except OSError:
-            self.counts["unreachable"] += 1
-            self.retry_at[port] = loop.time() + 1
-            return None
-        return self.links[port]
+
+    async def choose(self, tried):
+        self.turn = (self.turn + 1) % len(self.ports)
+        order = self.ports[self.turn:] + self.ports[:self.turn]
+        links = [(port, link) for port in order if port not in tried and (link := await self.link(port)) is not None]
+        usable = [(port, link) for port, link in links if link.is_available]
+        if not usable and self.kind != "java":
+            usable = [(port, link) for port, link in links if link.is_open and not link.is_gone]
+        return usable[0] if usable else (None, None)
 
     async def one(self):
         self.counts["calls"] += 1
         tried = set()
         for _ in range(TRIES):
-            self.turn ^= 1
-            order = [self.ports[self.turn], self.ports[self.turn ^ 1]]
-            links = [(port, await self.link(port)) for port in order if port not in tried]
-            usable = [(port, link) for port, link in links if link is not None and link.is_available]
-            # Nobody to go to: Java then takes a marked provider all the same.
-            usable = usable or [(port, link) for port, link in links if link is not None and link.is_open]
-            if not usable:
-                tried = set()
-                await asyncio.sleep(0.05)
-                continue
-            port, link = usable[0]
+            port, link = await self.choose(tried)
+            if link is None and tried:
+                # All were tried: any may be tried once more.
+                port, link = await self.choose(set())
+            if link is None:
+                break
             self.number += 1
             self.counts[f"to_{'ab'[self.ports.index(port)]}"] += 1
             if await link.call(self.number) == 20:
@@ -189,6 +225,8 @@ class Consumer:
         while not state["ends"]:
             await self.one()
             await asyncio.sleep(0.03 + random.random() * 0.04)
+
+    def close(self):
         for link in self.links.values():
             if link is not None and link.is_open:
                 link.transport.close()
@@ -197,10 +235,11 @@ class Consumer:
 async def call(ports, kinds):
     counts = {kind: collections.Counter() for kind in kinds}
     state = {"ends": False}
-    tasks = [
-        asyncio.create_task(Consumer(kind, ports, counts[kind]).run(state))
-        for kind, number in kinds.items() for _ in range(number)
-    ]
+    consumers, tasks = [], []
+    for kind, (number, callers) in kinds.items():
+        for _ in range(number):
+            consumers.append(Consumer(kind, ports, counts[kind]))
+            tasks += [asyncio.create_task(consumers[-1].run(state)) for _ in range(callers)]
     print("running", flush=True)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
@@ -210,39 +249,48 @@ async def call(ports, kinds):
                 each.clear()
     state["ends"] = True
     await asyncio.gather(*tasks)
+    for consumer in consumers:
+        consumer.close()
     print(json.dumps(counts), flush=True)
 
 
 class Recorder:
     def __init__(self):
-        self.written = b""
+        self.written, self.is_closed = b"", False
 
     def write(self, data):
         self.written += data
 
     def close(self):
-        pass
+        self.is_closed = True
 
 
-def react(frames):
+async def react(frames):
     result = {}
-    for kind in ("java", "go", "deaf"):
+    for kind in ("java", "java27", "go", "go331"):
         link = Link(kind, collections.Counter())
         link.transport = Recorder()
+        link.pending = {number: asyncio.get_running_loop().create_future() for number in (2, 4, 6)}
         for frame in frames:
             link.data_received(bytes.fromhex(frame))
-        result[kind] = {"available": link.is_available, "written": link.transport.written.hex()}
+        result[kind] = {"available": link.is_available, "written": link.transport.written.hex(),
+                        "closed": link.transport.is_closed, "lost": link.counts["lost"]}
     print(json.dumps(result))
+
+
+def number_of(text):
+    number, _, callers = text.partition("x")
+    return int(number), int(callers or 1)
 
 
 def main():
     if len(sys.argv) == 3 and sys.argv[1] == "serve":
         asyncio.run(serve(float(sys.argv[2])))
-    elif len(sys.argv) > 4 and sys.argv[1] == "call":
-        kinds = {kind: int(number) for kind, number in (item.split("=") for item in sys.argv[4:])}
-        asyncio.run(call([int(sys.argv[2]), int(sys.argv[3])], kinds))
+    elif len(sys.argv) > 3 and sys.argv[1] == "call":
+        kinds = {kind: number_of(number) for kind, number in (item.split("=") for item in sys.argv[3:])}
+        asyncio.run(call([int(port) for port in sys.argv[2].split(",")], kinds))
     elif len(sys.argv) > 2 and sys.argv[1] == "react":
-        react(sys.argv[2:])
+        asyncio.run(react(sys.argv[2:]))
     else:
         sys.exit(__doc__)
 

@@ -80,6 +80,43 @@ extension RelaySocketTests {
             await harness.stop()
         }
 
+        @Test("Dubbo: undone, who stays away is closed in order, and who calls again or never called is left alone")
+        func recalled() async throws {
+            let listener = try TestListener()
+            let drains = DrainRegistry()
+            let harness = try Harness(to: listener, drains: drains)
+            let call = DubboFrames.call
+            func exchange(_ pair: (client: TestSocket, server: TestSocket)) throws {
+                try pair.client.write(call.request)
+                #expect(try pair.server.read(exactly: call.request.count) == call.request)
+                try pair.server.write(call.reply)
+                #expect(try pair.client.read(exactly: call.reply.count) == call.reply)
+            }
+            let (away, back, silent) = (
+                try harness.pair(listener), try harness.pair(listener), try harness.pair(listener)
+            )
+            try exchange(away)
+            try exchange(back)
+            let heartbeat: [UInt8] = [0xda, 0xbb, 0xe2, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 0x4e]
+            try silent.client.write(heartbeat)
+            #expect(try silent.server.read(exactly: heartbeat.count) == heartbeat)
+            drain(drains, harness)
+            for pair in [away, back, silent] { #expect(try pair.client.read(exactly: 18).suffix(2) == [1, 0x52]) }
+            drains.end(.service)
+            harness.relay.drainsChanged()
+            for pair in [away, back, silent] { #expect(try pair.client.read(exactly: 18).suffix(2) == [1, 0x57]) }
+            try exchange(back)
+            let end = away.client.readToEnd()
+            #expect(end.bytes.isEmpty && end.end == .closed)
+            #expect(away.server.readToEnd().end == .closed)
+            away.client.close()
+            #expect(drains.recalledConnections == 1)
+            try exchange(back)
+            #expect(!silent.client.poll(POLLIN, milliseconds: 1))
+            try await harness.waitForConnections(2)
+            await harness.stop()
+        }
+
         @Test("Dubbo: what comes after the grace is refused, and what is idle then is closed")
         func rejected() async throws {
             let listener = try TestListener()

@@ -1,3 +1,4 @@
+import Policy
 import Settings
 import Testing
 
@@ -19,6 +20,7 @@ import Testing
         #expect(settings.relay.keepaliveIdle == .seconds(60))
         #expect(
             settings.drain.deadline == .seconds(10) && settings.drain.grace == .seconds(3) && settings.drain.qos == nil
+                && settings.drain.signal.rawValue == "auto" && !settings.drain.givesClosing
         )
         #expect(settings.takeover.deadline == nil)
         #expect(settings.inspection.isEnabled)
@@ -63,6 +65,7 @@ import Testing
         #expect(settings.drain.deadline == .seconds(3600) && settings.drain.grace == .milliseconds(500))
         #expect(settings.drain.qos?.description == "127.0.0.1:22222")
         #expect(settings.takeover.deadline == .seconds(3600))
+        #expect(settings.drain.signal.rawValue == "none" && settings.drain.givesClosing)
         #expect(!settings.inspection.isEnabled)
         #expect(settings.inspection.callTimeout == .milliseconds(1500))
         #expect(settings.inspection.maxOperations == 17)

@@ -98,6 +98,8 @@ let fullText = """
     drain:
       grace: 500ms
       deadline: 1h
+      signal: none
+      closing: on
       qos: 127.0.0.1:22222
     takeover:
       deadline: 1h

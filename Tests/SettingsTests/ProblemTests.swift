@@ -66,6 +66,7 @@ import Testing
                 "relay: {read-buffer: 999999999999999GiB}",
                 "weir.yaml:1:9: relay.read-buffer: not in 16KiB...8MiB: 999999999999999GiB"
             ),
+            ("drain: {signal: loud}", "weir.yaml:1:9: drain.signal: not one of auto, none: \"loud\""),
             ("drain: {deadline: 3601s}", "weir.yaml:1:9: drain.deadline: not in 0s...1h: 3601s"),
             (
                 "inspection: {call-timeout: off}",

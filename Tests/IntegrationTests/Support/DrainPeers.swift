@@ -59,9 +59,10 @@ final class DrainConsumers: LineProgram {
     /// What consumers of each kind have counted.
     typealias Counts = [String: [String: Int]]
 
-    /// Starts consumers of each kind that call both addresses in turn.
-    init(_ first: Address, _ second: Address, _ kinds: [String: Int]) throws {
-        let arguments = ["call", "\(first.port)", "\(second.port)"] + kinds.map { "\($0)=\($1)" }
+    /// Starts consumers of each kind that call all addresses, one or two, in turn.
+    init(_ addresses: [Address], _ kinds: [String: Int]) throws {
+        let ports = addresses.map { "\($0.port)" }.joined(separator: ",")
+        let arguments = ["call", ports] + kinds.map { "\($0)=\($1)" }
         try super.init(.drain, arguments)
         guard try nextLine() == "running" else { throw Failure("the consumers do not run") }
     }

@@ -17,6 +17,18 @@ enum DubboBytes {
         return header(0x02, status, id, body.count) + body
     }
 
+    /// The reply of a call that returned null, and says that its provider leaves.
+    static func closingReply(_ id: UInt64) -> [UInt8] {
+        let body = [0x95, 0x48] + string("closing") + string("true") + [0x5a]
+        return header(0x02, 20, id, body.count) + body
+    }
+
+    /// A reply of status 100.
+    static func failure(_ id: UInt64, _ text: String) -> [UInt8] {
+        let body = string(text)
+        return header(0x02, 100, id, body.count) + body
+    }
+
     static func id(_ frame: [UInt8]) -> UInt64 { frame[4..<12].reduce(0) { $0 << 8 | UInt64($1) } }
 
     static func bodyBytes(_ header: ArraySlice<UInt8>) -> Int {
