@@ -140,11 +140,12 @@ let package = Package(
             dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux"],
             swiftSettings: house
         ),
+        .target(name: "Interception", dependencies: ["Settings", "CLinux"], swiftSettings: house),
         .executableTarget(
             name: "weir",
             dependencies: [
                 "Wire", "Calls", "Dubbo", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings",
-                "Admin", "Export", "Demo", "CLinux",
+                "Interception", "Admin", "Export", "Demo", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -238,6 +239,11 @@ let package = Package(
         .testTarget(
             name: "SettingsTests",
             dependencies: ["Settings", "Policy", "Calls", "TestSupport"],
+            swiftSettings: testing
+        ),
+        .testTarget(
+            name: "InterceptionTests",
+            dependencies: ["Interception", "TestSupport"],
             swiftSettings: testing
         ),
         .testTarget(

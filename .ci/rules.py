@@ -31,6 +31,7 @@ ARROWS = {
     "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "Policy", "CLinux", "Glibc", "Synchronization"},
     "Capture": {"Wire", "Calls", "Inspection", "CPcap", "CLinux", "Glibc"},
     "Settings": {"Calls", "Policy", "CYaml", "Glibc"},
+    "Interception": {"Settings", "CLinux", "Glibc"},
     "Demo": {
         "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux", "Glibc", "Synchronization",
     },
@@ -46,8 +47,8 @@ ARROWS = {
         "NIOSSL", "ServiceLifecycle", "SwiftProtobuf",
     },
     "weir": {
-        "Wire", "Calls", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings", "Admin", "Export",
-        "Demo", "CLinux", "ArgumentParser",
+        "Wire", "Calls", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings", "Interception",
+        "Admin", "Export", "Demo", "CLinux", "ArgumentParser",
         "Glibc", "Logging", "ServiceLifecycle", "Synchronization", "UnixSignals",
     },
 }

@@ -41,7 +41,7 @@ private func lowercase(_ byte: UInt8) -> UInt8 {
 
 extension String {
     /// The text in one line of bounded length, for a message: control characters become `?`, a long rest `…`.
-    var printable: String {
+    package var printable: String {
         var text = ""
         for (count, scalar) in unicodeScalars.enumerated() {
             guard count < 64 else { return text + "…" }
@@ -52,5 +52,5 @@ extension String {
     }
 
     /// ``printable`` between quotes.
-    var quoted: String { "\"\(printable)\"" }
+    package var quoted: String { "\"\(printable)\"" }
 }

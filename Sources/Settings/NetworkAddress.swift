@@ -103,7 +103,7 @@ extension NetworkAddress.Host {
 
 extension FixedWidthInteger {
     /// A number of decimal digits only; no sign, no leading zero.
-    init?(digits text: some StringProtocol) {
+    package init?(digits text: some StringProtocol) {
         guard let first = text.utf8.first, text.utf8.allSatisfy({ UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }),
             first != UInt8(ascii: "0") || text.utf8.count == 1
         else { return nil }

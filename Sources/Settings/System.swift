@@ -124,7 +124,7 @@ public enum ProcessFacts {
 ///
 /// - Parameter text: Digits, or a name of the system's user database.
 /// - Returns: The number; `nil` for an unknown name and for the number that means "nobody in particular".
-func userNumber(_ text: String) -> UInt32? {
+package func userNumber(_ text: String) -> UInt32? {
     if let number = UInt32(digits: text) { return number == .max ? nil : number }
     guard !text.isEmpty, !text.utf8.contains(0) else { return nil }
     var record = unsafe passwd()
@@ -139,7 +139,7 @@ func userNumber(_ text: String) -> UInt32? {
 }
 
 /// The system's words for an error number.
-func systemText(_ code: Int32) -> String {
+package func systemText(_ code: Int32) -> String {
     // SAFETY: the size given is the buffer's; on success it holds a C string.
     unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
         guard let base = buffer.baseAddress, unsafe strerror_r(code, base, buffer.count) == 0 else {

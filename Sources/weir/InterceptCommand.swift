@@ -1,12 +1,12 @@
 internal import ArgumentParser
-internal import Settings
+internal import Interception
 
 /// `weir intercept`: the kernel's rules that bring connections to Weir.
 struct InterceptCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "intercept",
-        abstract: "Prints, installs or removes the nftables rules that redirect connections to Weir.",
-        subcommands: [PrintRules.self, Install.self, Remove.self]
+        abstract: "Prints, installs, shows or removes the rules that redirect connections to Weir.",
+        subcommands: [PrintRules.self, Install.self, Status.self, Verify.self, Remove.self]
     )
 
     struct Rules: ParsableArguments {
@@ -38,6 +38,9 @@ struct InterceptCommand: ParsableCommand {
         @Option(help: "The admin port, which is never taken.")
         var adminPort: UInt16 = 16080
 
+        @Option(help: "The port for scraping alone (admin.metrics-listen), which is never taken.")
+        var metricsPort: UInt16 = 16081
+
         @Flag(help: "Take connections from this machine to the application's ports too; needs --user.")
         var local = false
 
@@ -47,7 +50,16 @@ struct InterceptCommand: ParsableCommand {
         @Flag(help: "One table for each address family, for kernels before 5.2.")
         var separateTables = false
 
-        var layout: InterceptPlan.Layout { separateTables ? .separate : .inet }
+        @Option(
+            help: "Where the rules are kept: \(InterceptBackend.allCases.map(\.rawValue).joined(separator: ", ")).",
+            transform: InterceptCommand.backend
+        )
+        var backend = InterceptBackend.auto
+
+        var interceptor: Interceptor { Interceptor(backend: backend, separateTables: separateTables) }
+
+        /// Whether a plan was described at all.
+        var isPlan: Bool { ports != nil || consumerPorts != nil }
 
         func plan() throws -> InterceptPlan {
             do throws(InterceptProblem) {
@@ -55,8 +67,7 @@ struct InterceptCommand: ParsableCommand {
                     provider: try provider(),
                     consumer: try consumer(),
                     user: user,
-                    ownPorts: [adminPort],
-                    layout: layout
+                    ownPorts: [listenPort, consumerListenPort, adminPort, metricsPort]
                 )
             } catch {
                 Output.error(error.description)
@@ -88,36 +99,118 @@ struct InterceptCommand: ParsableCommand {
         static let configuration = CommandConfiguration(commandName: "print", abstract: "Prints the rules.")
         @OptionGroup var rules: Rules
 
-        func run() throws { _ = Output.write(Array(try rules.plan().rules.utf8)) }
+        func run() throws {
+            let plan = try rules.plan()
+            let text = Interceptor.text(plan, separateTables: rules.separateTables, backend: rules.backend)
+            _ = Output.write(Array(text.utf8))
+        }
     }
 
     struct Install: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "install",
-            abstract: "Puts the rules in force, in place of any earlier ones."
+            abstract: "Puts the rules in force, in place of any earlier ones, and prints what changed.",
+            discussion: "One command describes the whole plan, both sides of it. Open connections go on as they are."
         )
         @OptionGroup var rules: Rules
 
-        func run() throws { try InterceptCommand.finish(InterceptRunner().install(try rules.plan())) }
+        func run() throws {
+            let plan = try rules.plan()
+            let interceptor = rules.interceptor
+            let change = try InterceptCommand.trying { () throws(InterceptFailure) in try interceptor.install(plan) }
+            let before = change.previous.flatMap { $0.isInert ? nil : $0.plan }
+            var lines = ["in force: \(change.place)"]
+            if let previous = change.previous {
+                if previous.isInert { lines = ["in force again: \(change.place)"] }
+                if previous.plan == nil { lines.append("- rules of another version") }
+                if before == plan { lines[0] += ", as before" }
+            }
+            InterceptCommand.print(lines + plan.changes(from: before).map { "  \($0)" })
+        }
     }
 
     struct Remove: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "remove",
-            abstract: "Takes the rules away; does nothing when there are none."
+            abstract: "Redirects no new connection any more; does nothing when there are no rules.",
+            discussion: """
+                Connections that are redirected live on: an inert table stays behind, without which the kernel would \
+                stop to translate them. --purge takes it away as well.
+                """
         )
 
-        @Flag(help: "They were installed with --separate-tables.")
+        @Flag(help: "Take the inert table away too; refused while redirected connections are open.")
+        var purge = false
+
+        @Flag(help: "With --purge: also while redirected connections are open, which this may cut.")
+        var force = false
+
+        @Flag(help: .hidden)
         var separateTables = false
 
+        func validate() throws {
+            guard purge || !force else { throw ValidationError("--force goes with --purge") }
+        }
+
         func run() throws {
-            try InterceptCommand.finish(InterceptRunner().remove(layout: separateTables ? .separate : .inet))
+            let interceptor = Interceptor()
+            let rules = try InterceptCommand.trying { () throws(InterceptFailure) in try interceptor.read() }
+            guard !rules.isEmpty else { return InterceptCommand.print(["nothing is installed"]) }
+            let open = Result { () throws(InterceptFailure) in try RedirectedConnections.count(of: rules) }
+            if purge { return try purge(rules, open, interceptor) }
+            try InterceptCommand.trying { () throws(InterceptFailure) in try interceptor.remove() }
+            let living =
+                (try? open.get()).map { "\($0) redirected connections live on" } ?? "redirected connections live on"
+            let wasInert = rules.allSatisfy(\.isInert)
+            InterceptCommand.print(
+                [wasInert ? "nothing was redirected any more" : "new connections are redirected no more"]
+                    + rules.map { "\($0.place): stays, inert, so that what is redirected is translated further" }
+                    + [living, "`weir intercept remove --purge` takes it away"]
+            )
+        }
+
+        private func purge(
+            _ rules: [InstalledRules],
+            _ open: Result<Int, InterceptFailure>,
+            _ interceptor: Interceptor
+        ) throws {
+            switch open {
+            case .success(0): break
+            case .success(let count) where force:
+                InterceptCommand.print(["\(count) redirected connections were open"])
+            case .success(let count):
+                Output.error(
+                    "\(count) redirected connections are open and would be cut: drain first, or --force"
+                )
+                throw ExitStatus.unavailable
+            case .failure(let failure):
+                guard !force else { break }
+                Output.error(
+                    "whether redirected connections are open is not known, --force takes the rules away: \(failure)"
+                )
+                throw ExitStatus.unavailable
+            }
+            try InterceptCommand.trying { () throws(InterceptFailure) in try interceptor.purge() }
+            InterceptCommand.print(rules.map { "\($0.place): gone" })
         }
     }
 
-    private static func finish(_ outcome: InterceptOutcome) throws {
-        guard let explanation = outcome.explanation else { return }
-        Output.error(explanation)
-        throw ExitStatus.unavailable
+    @Sendable private static func backend(_ text: String) throws -> InterceptBackend {
+        guard let backend = InterceptBackend(rawValue: text) else { throw ValidationError("no such backend: \(text)") }
+        return backend
+    }
+
+    static func print(_ lines: [String]) {
+        _ = Output.write(Array(lines.map { $0 + "\n" }.joined().utf8))
+    }
+
+    /// Runs what may fail for the kernel's or its programs' reasons.
+    static func trying<Value>(_ body: () throws(InterceptFailure) -> Value) throws -> Value {
+        do throws(InterceptFailure) {
+            return try body()
+        } catch {
+            Output.error(error.description)
+            throw ExitStatus.unavailable
+        }
     }
 }

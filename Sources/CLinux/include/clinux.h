@@ -88,3 +88,39 @@ FILE *weir_open_reader(ssize_t (*read)(void *context, char *to, size_t n), void 
 // SIGINT and SIGTERM make the returned descriptor readable, once; the next of them ends the process as if nothing had
 // been set. One that is ignored stays so (nohup, a background job of a script).
 int weir_stop_on_signals(void);
+
+// A TCP connection whose destination connection tracking translates: who made it, where to, and where it ends instead.
+typedef struct {
+  weir_endpoint client, destination, server;
+  // enum tcp_conntrack of the kernel: 3 is established, 7 and 8 are over.
+  uint8_t state;
+} weir_translation;
+// Gives every such connection of this network namespace to `body`, until that returns something else than 0; needs
+// CAP_NET_ADMIN.
+int weir_each_translation(int (*body)(void *context, const weir_translation *), void *context);
+
+// A TCP socket of this network namespace.
+typedef struct {
+  weir_endpoint local, peer;
+  uint32_t user;
+  // TCP_ESTABLISHED and so on, of netinet/tcp.h.
+  uint8_t state;
+} weir_tcp_socket;
+// Gives every TCP socket in one of `states` (bits by state) to `body`, as above; a port that is not 0 leaves out those
+// with another. Any user may ask.
+int weir_each_tcp_socket(uint32_t states, uint16_t local_port, uint16_t peer_port,
+                         int (*body)(void *context, const weir_tcp_socket *), void *context);
+
+// A second network namespace with a pair of devices into this one, from which a packet can enter as from another
+// machine. It lives in a child process and is gone with that, which is gone with its parent. `place`, any number, says
+// which of a few hundred link-local networks is taken (169.254.200.0 to 169.254.203.255, fe80::/64; fd57:6569:72…/64 for
+// what leaves); needs CAP_NET_ADMIN and CAP_SYS_ADMIN.
+typedef struct weir_probe weir_probe;
+int weir_probe_start(uint16_t place, weir_probe **out);
+// Whom a connection that enters this namespace, or leaves it, comes from.
+weir_endpoint weir_probe_source(const weir_probe *probe, int enters, int is_ipv6, uint16_t port);
+// Connects to a port at the other end, into this namespace or out of it, and reads the first line that is said, at most
+// 128 bytes; how many.
+int weir_probe_connect(weir_probe *probe, int enters, int is_ipv6, uint16_t source, uint16_t port, int timeout_ms,
+                       uint8_t *bytes, size_t room);
+void weir_probe_end(weir_probe *probe);

@@ -1,3 +1,5 @@
+internal import Settings
+
 /// Why connections cannot be intercepted as asked.
 public enum InterceptProblem: Error, Equatable, Sendable, CustomStringConvertible {
     /// A list of ports cannot be read.
@@ -26,10 +28,9 @@ public enum InterceptProblem: Error, Equatable, Sendable, CustomStringConvertibl
     }
 }
 
-/// Which connections are sent to Weir, and the nftables rules that do it.
+/// Which connections are sent to Weir.
 ///
-/// The rules are a whole transaction for `nft -f -`: they replace the table `weir` at once or change nothing, and may
-/// be installed again at any time. NAT decides at a connection's first packet: open connections stay as they are.
+/// Only a connection's first segment, a SYN, is redirected, so connections that are open stay as they are.
 public struct InterceptPlan: Equatable, Sendable {
     /// Connections to the application.
     public struct Provider: Equatable, Sendable {
@@ -84,26 +85,14 @@ public struct InterceptPlan: Equatable, Sendable {
         }
     }
 
-    /// What the rules are kept in.
-    public enum Layout: String, CaseIterable, Sendable {
-        /// One table for both families; NAT in it needs Linux 5.2.
-        case inet
-        /// A table for each family, for older kernels.
-        case separate
-
-        var families: [String] { self == .inet ? ["inet"] : ["ip", "ip6"] }
-    }
-
     /// Connections to the application; `nil` leaves them alone.
     public let provider: Provider?
     /// Connections that the application makes; `nil` leaves them alone.
     public let consumer: Consumer?
     /// The number of the user that Weir runs as.
     public let user: UInt32?
-    /// Ports that Weir listens on: never intercepted.
+    /// Ports that Weir listens on: never intercepted, and refused where they are asked for.
     public let ownPorts: PortSet
-    /// What the rules are kept in.
-    public let layout: Layout
 
     /// Makes a plan.
     ///
@@ -111,15 +100,13 @@ public struct InterceptPlan: Equatable, Sendable {
     ///   - provider: Connections to the application.
     ///   - consumer: Connections that the application makes.
     ///   - user: Name or number of the user that Weir runs as; its connections are left alone.
-    ///   - ownPorts: Further ports that Weir listens on (admin, metrics).
-    ///   - layout: What the rules are kept in.
+    ///   - ownPorts: Further ports that Weir listens on: the other side's, admin, metrics.
     /// - Throws: ``InterceptProblem`` for what cannot work.
     public init(
         provider: Provider?,
         consumer: Consumer?,
         user: String?,
-        ownPorts: [UInt16] = [16080],
-        layout: Layout = .inet
+        ownPorts: [UInt16] = [16080]
     ) throws(InterceptProblem) {
         let listenPorts = [provider?.listenPort, consumer?.listenPort].compactMap(\.self)
         guard !listenPorts.isEmpty, provider?.ports.isEmpty != true, consumer?.ports?.isEmpty != true else {
@@ -140,6 +127,5 @@ public struct InterceptPlan: Equatable, Sendable {
         self.provider = provider
         self.consumer = consumer
         self.ownPorts = PortSet(listenPorts + ownPorts)
-        self.layout = layout
     }
 }

@@ -1,3 +1,5 @@
+internal import Settings
+
 /// TCP ports as sorted ranges that neither touch nor overlap.
 public struct PortSet: Equatable, Sendable, CustomStringConvertible {
     /// How many ports and ranges a text may list.
