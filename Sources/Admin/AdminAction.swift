@@ -17,6 +17,9 @@ public enum AdminAction: Equatable, Sendable {
     /// The files are to be read again.
     case reload
 
+    /// A connection is announced that is to be answered instead of relayed; names and values as they came.
+    case expect([Parameter])
+
     /// A name and a value.
     public struct Parameter: Equatable, Sendable {
         /// Its name.
@@ -35,7 +38,7 @@ public enum AdminAction: Equatable, Sendable {
     public var isChange: Bool {
         switch self {
         case .limits, .drains, .settings: false
-        case .replaceLimits, .drain, .undrain, .reload: true
+        case .replaceLimits, .drain, .undrain, .reload, .expect: true
         }
     }
 }

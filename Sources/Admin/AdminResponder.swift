@@ -26,12 +26,13 @@ struct AdminResponder: HTTPResponder {
         case drain = "/v1/drain"
         case config = "/v1/config"
         case reload = "/v1/reload"
+        case expect = "/v1/expect"
 
         /// Whether the listener for scraping serves it too.
         var isForScraping: Bool {
             switch self {
             case .metrics, .healthz, .readyz: true
-            case .operations, .connections, .calls, .limits, .drain, .config, .reload: false
+            case .operations, .connections, .calls, .limits, .drain, .config, .reload, .expect: false
             }
         }
 
@@ -41,7 +42,7 @@ struct AdminResponder: HTTPResponder {
             case .metrics, .healthz, .readyz, .operations, .connections, .calls, .config: [.get, .head]
             case .limits: [.get, .head, .put]
             case .drain: [.get, .head, .post, .delete]
-            case .reload: [.post]
+            case .reload, .expect: [.post]
             }
         }
     }
@@ -81,7 +82,7 @@ struct AdminResponder: HTTPResponder {
             return Self.response(.ok, Self.json, await source.connections())
         case .calls:
             return await calls(request, context.channel)
-        case .limits, .drain, .config, .reload:
+        case .limits, .drain, .config, .reload, .expect:
             return await perform(endpoint, request)
         }
     }
@@ -110,6 +111,7 @@ struct AdminResponder: HTTPResponder {
             let parameters = try await parameters(of: request)
             return request.method == .delete ? .undrain(parameters) : .drain(parameters)
         case .reload: return .reload
+        case .expect: return .expect(try await parameters(of: request))
         default: return .settings
         }
     }

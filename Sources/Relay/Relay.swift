@@ -82,6 +82,7 @@ final class SharedState: Sendable {
     let labels: SeriesLabels
     let listeners = ListenerTable()
     let correlation = CorrelationTable()
+    let expected = ExpectedConnections()
     /// Descriptors from this number on are not for connections: a process whose last one is gone cannot be asked what
     /// is wrong, and the concurrency runtime ends it when it finds none for itself.
     let reservedDescriptors: Int32
@@ -113,6 +114,7 @@ public final class Relay: Sendable {
     let mailboxes: [Mailbox]
     let listenerTable: ListenerTable
     let watchers: CallWatchers
+    private let expected: ExpectedConnections
     /// The addresses that are listened on, ports filled in.
     public let addresses: [Endpoint]
     private let running: Mutex<Running>
@@ -156,6 +158,7 @@ public final class Relay: Sendable {
         )
         addresses = open.addresses
         listenerTable = shared.listeners
+        expected = shared.expected
         self.mailboxes = mailboxes
         watchers = CallWatchers(mailboxes)
         running = Mutex(Running(workers: count))
@@ -243,6 +246,20 @@ public final class Relay: Sendable {
     public func drainsChanged() {
         for mailbox in mailboxes { mailbox.post(.drainsChanged) }
     }
+
+    /// Announces a connection that is to be answered instead of relayed.
+    ///
+    /// It is told a line, `weir WORD SIDE DESTINATION`, whose last is where it was going before it was redirected, `-`
+    /// if it was not, and closed. It is no connection in any count. At most ``maxExpectedConnections`` are expected at
+    /// a time, each for 10 s; the oldest make room.
+    ///
+    /// - Parameters:
+    ///   - peer: Whom it will come from.
+    ///   - word: What shows that the answer is to this announcement, at most 32 bytes.
+    public func expect(_ peer: Endpoint, word: String) { expected.add(peer, word: word, now: Linux.now()) }
+
+    /// How many connections may be announced at a time.
+    public static let maxExpectedConnections = ExpectedConnections.maxCount
 
     // MARK: Ending
 

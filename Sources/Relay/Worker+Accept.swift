@@ -65,6 +65,7 @@ extension Worker {
 
     /// Takes a connection in and begins to connect to where it was going.
     private func admit(_ descriptor: Int32, _ peer: Endpoint, _ listener: Listener) {
+        if !shared.expected.isEmpty, answerExpected(descriptor, peer, listener) { return }
         guard shared.takeConnection(limit: configuration.maxConnections) else {
             return refuse(descriptor, peer, .limit)
         }
@@ -86,6 +87,19 @@ extension Worker {
         join(descriptor, upstream, peer, destination, listener.configuration.side)
         // The kernel gives the lowest number that is free, so a high one says how many are in use.
         if max(descriptor, upstream) >= shared.reservedDescriptors { pauseAccepting(Linux.message(EMFILE)) }
+    }
+
+    /// Answers a connection that was announced; whether it was.
+    private func answerExpected(_ descriptor: Int32, _ peer: Endpoint, _ listener: Listener) -> Bool {
+        guard let word = shared.expected.take(peer, now: Linux.now()) else { return false }
+        let original = Linux.originalDestination(descriptor, peerIsIPv6: peer.isIPv6)
+        let destination = original == Linux.localEndpoint(descriptor) ? nil : original
+        let side = listener.configuration.side == .provider ? "provider" : "consumer"
+        let line = Array("weir \(word) \(side) \(destination.map { "\($0)" } ?? "-")\n".utf8)
+        // SAFETY: the array outlives its span.
+        _ = Linux.write(descriptor, unsafe line.span.bytes)
+        Linux.close(descriptor)
+        return true
     }
 
     private func join(
@@ -139,6 +153,7 @@ extension Worker {
             destination = original
             // A connection made to the proxy itself has itself as its destination.
             if original == Linux.localEndpoint(descriptor) { return .failure(Refusal(reason: .noDestination)) }
+            recorder.connectionIntercepted(side: listener.configuration.side)
         case .transparent:
             guard let local = Linux.localEndpoint(descriptor) else {
                 return .failure(Refusal(reason: .noDestination))

@@ -6,6 +6,7 @@ internal import Relay
 internal import Settings
 internal import Synchronization
 internal import Telemetry
+internal import Wire
 
 /// What the admin API is asked to do.
 extension Proxy {
@@ -15,6 +16,7 @@ extension Proxy {
         case .reload:
             guard let reload = reload.withLock({ $0 }) else { return .problem(503, "there are no files to read") }
             return await reload()
+        case .expect(let parameters): return expect(parameters)
         default: break
         }
         guard settings.inspection.isEnabled else { return .problem(503, "inspection is switched off") }
@@ -24,8 +26,31 @@ extension Proxy {
         case .drains(let parameters): return await report(parameters)
         case .drain(let parameters): return await drain(parameters)
         case .undrain(let parameters): return await undrain(parameters)
-        case .settings, .reload: return .problem(503, "not available")
+        case .settings, .reload, .expect: return .problem(503, "not available")
         }
+    }
+
+    /// Announces a connection: `peer` is whom it will come from, `word` what it is to be told.
+    private func expect(_ parameters: [AdminAction.Parameter]) -> AdminAnswer {
+        var values: [String: String] = [:]
+        for parameter in parameters { values[parameter.name] = parameter.value }
+        guard parameters.count == 2, let peer = values["peer"], let word = values["word"] else {
+            return .problem(400, "known are peer=ADDRESS:PORT and word=TEXT, and both are needed")
+        }
+        let isWord = word.utf8.allSatisfy { byte in
+            UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte
+        }
+        guard 1...32 ~= word.utf8.count, isWord else { return .problem(400, "word: 1...32 small letters and digits") }
+        guard let address = NetworkAddress(peer) else { return .problem(400, "peer: ADDRESS:PORT is expected") }
+        let endpoint: Endpoint
+        switch address.host {
+        case .ipv4(let host): endpoint = Endpoint(ipv4: host, port: address.port)
+        case .ipv6(let host):
+            endpoint = Endpoint(high: UInt64(host >> 64), low: UInt64(truncatingIfNeeded: host), port: address.port)
+        case .name: return .problem(400, "peer: no name is looked up")
+        }
+        relay.expect(endpoint, word: word)
+        return AdminAnswer(contentType: "text/plain; charset=utf-8", text: "expected\n")
     }
 
     // MARK: Limits
