@@ -143,6 +143,8 @@ public struct MetricsAdditions: Sendable {
     public var limits: [LimitReadings]?
     /// How far drains have come; `nil` when nothing can be drained.
     public var drains: DrainReadings?
+    /// By port of the application's: established connections that are not Weir's; `nil` when that is not known.
+    public var directConnections: [(port: UInt16, count: Int)]?
 
     /// Nothing in addition.
     public init() {}

@@ -58,6 +58,17 @@ extension ExpositionWriter {
         }
     }
 
+    /// What goes past Weir.
+    mutating func writeDirectConnections(_ connections: [(port: UInt16, count: Int)]) {
+        let help = "Established connections to the application's ports (provider.ports) that are not Weir's."
+        begin(MetricFamily(name: "weir_direct_connections", kind: .gauge, help: help))
+        for (port, count) in connections {
+            var labels = LabelText(Self.labelForm)
+            labels.add("port", "\(port)")
+            sample(labels.bytes, UInt64(count))
+        }
+    }
+
     private func labels(_ limit: LimitReadings, _ decision: String) -> [UInt8] {
         var labels = LabelText(Self.labelForm)
         labels.add("limit", limit.name)

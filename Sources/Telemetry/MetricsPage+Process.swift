@@ -16,6 +16,9 @@ extension ExpositionWriter {
         let total = "Relayed connections, by the protocol they were seen to speak; silent ones when they end."
         begin(MetricFamily(name: "weir_connections", kind: .counter, help: total))
         for row in snapshot.connections { sample(Self.labels(row), row.total) }
+        let redirected = "Connections that the kernel redirected to Weir, whether they could be relayed or not."
+        begin(MetricFamily(name: "weir_intercepted_connections", kind: .counter, help: redirected))
+        for (side, count) in snapshot.intercepted { sample(Self.labels("side", side.label), count) }
         begin(MetricFamily(name: "weir_connections_refused", kind: .counter, help: "Connections not relayed."))
         for (reason, count) in snapshot.refused { sample(Self.labels("reason", reason.label), count) }
         begin(MetricFamily(name: "weir_heartbeats", kind: .counter, help: "Heartbeat requests."))

@@ -122,6 +122,7 @@ public struct MetricsPage: Sendable {
             if let dropped = additions.tapLinesDropped { page.writeTap(dropped) }
             if let limits = additions.limits { page.writeLimits(limits) }
             if let drains = additions.drains { page.writeDrains(drains) }
+            if let direct = additions.directConnections { page.writeDirectConnections(direct) }
         }
         if additions.names.contains(.dubbo) { page.writeDubbo(dubbo, additions.dubbo, &kept.dubbo) }
         if let process = context.process { page.writeProcess(process) }

@@ -110,6 +110,7 @@ extension MetricsSnapshot {
             heartbeatRoundTrips.append((side, roundTrips))
         }
         uninspectedBytes = UninspectedReason.allCases.map { reason in (reason, sum(ProcessWords.uninspected(reason))) }
+        intercepted = Side.allCases.map { side in (side, sum(ProcessWords.intercepted(side))) }
         refused = RefusalReason.allCases.map { reason in (reason, sum(ProcessWords.refused(reason))) }
         partialVerdicts = PartialVerdictReason.allCases.map { reason in (reason, sum(ProcessWords.partial(reason))) }
         callTableEntries = sum(ProcessWords.callTableEntries)

@@ -99,6 +99,8 @@ public struct MetricsSnapshot: Sendable {
     public internal(set) var decodeErrors: [DecodeErrors] = []
     /// Bytes passed without being understood.
     public internal(set) var uninspectedBytes: [(reason: UninspectedReason, count: UInt64)] = []
+    /// By side: connections that were redirected to Weir.
+    public internal(set) var intercepted: [(side: Side, count: UInt64)] = []
     /// Connections not relayed.
     public internal(set) var refused: [(reason: RefusalReason, count: UInt64)] = []
     /// Verdicts given on a part of the request, by reason.

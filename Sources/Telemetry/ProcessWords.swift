@@ -14,7 +14,8 @@ enum ProcessWords {
     /// A gauge: entries of the worker's call tables.
     static let callTableEntries = partialFirst + PartialVerdictReason.allCases.count
     /// How many there are.
-    static let total = callTableEntries + 1
+    static let total = interceptedFirst + Side.allCases.count
+    private static let interceptedFirst = callTableEntries + 1
 
     static func event(_ event: PeerEvent, _ side: Side) -> Int {
         1 + Int(side.rawValue) * eventCount + Int(event.rawValue)
@@ -29,6 +30,8 @@ enum ProcessWords {
     }
 
     static func refused(_ reason: RefusalReason) -> Int { refusedFirst + Int(reason.rawValue) }
+
+    static func intercepted(_ side: Side) -> Int { interceptedFirst + Int(side.rawValue) }
 
     static func uninspected(_ reason: UninspectedReason) -> Int { uninspectedFirst + Int(reason.rawValue) }
 

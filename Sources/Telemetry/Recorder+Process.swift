@@ -32,6 +32,11 @@ extension Recorder {
         if connectionProtocol == .silent { add(1, at: ProcessWords.connections(side, .silent)) }
     }
 
+    /// A connection came that was redirected to Weir.
+    ///
+    /// - Parameter side: Where Weir stands.
+    public func connectionIntercepted(side: Side) { add(1, at: ProcessWords.intercepted(side)) }
+
     /// A connection was not relayed.
     ///
     /// - Parameter reason: Why not.

@@ -2,6 +2,7 @@ internal import Admin
 internal import ArgumentParser
 internal import Calls
 internal import Inspection
+internal import Interception
 internal import Logging
 internal import Policy
 internal import Relay
@@ -28,6 +29,7 @@ final class Proxy: AdminBackend {
     let reload = Mutex<(@Sendable () async -> AdminAnswer)?>(nil)
     private let metrics: MetricsSettings
     private let accepting = Atomic<Bool>(true)
+    private let lastDirect = Mutex<(time: UInt64, counts: [(port: UInt16, count: Int)]?)?>(nil)
     /// Whether another process accepts in this one's place.
     let isFollowed = Atomic<Bool>(false)
     private let isInspecting: Bool
@@ -124,6 +126,7 @@ final class Proxy: AdminBackend {
             additions.limits = limits.readings
             additions.drains = drains.readings
         }
+        additions.directConnections = directConnections()
         guard metrics.callers, let callers else { return additions }
         let connections = await relay.connections()
         let names = callers.names
@@ -157,6 +160,18 @@ final class Proxy: AdminBackend {
             case .tooMany: throw .unavailable("there are \(Relay.maxCallWatches) viewers already")
             case .ended: throw .unavailable("no connections are relayed any more")
             }
+        }
+    }
+
+    /// What goes past Weir to the application, where its ports are known; looked at every 5 s at most.
+    private func directConnections() -> [(port: UInt16, count: Int)]? {
+        guard !settings.providerPorts.isEmpty else { return nil }
+        let now = Output.now()
+        return lastDirect.withLock { last in
+            if let last, now - last.time < 5_000_000_000 { return last.counts }
+            let counts = try? DirectConnections.count(to: settings.providerPorts)
+            last = (now, counts)
+            return counts
         }
     }
 

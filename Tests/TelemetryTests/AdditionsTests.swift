@@ -42,6 +42,21 @@ import Testing
         for (name, value) in expected { #expect(found[name] == value, "\(name)") }
     }
 
+    @Test("connections that are redirected are counted by side, those that go past Weir by port") func intercepted() {
+        let bench = Bench()
+        bench.recorder.connectionIntercepted(side: .provider)
+        bench.recorder.connectionIntercepted(side: .provider)
+        bench.recorder.connectionIntercepted(side: .consumer)
+        #expect(!bench.page(additions: MetricsAdditions()).contains("weir_direct_connections"))
+        var additions = MetricsAdditions()
+        additions.directConnections = [(20880, 3), (50051, 0)]
+        let found = samples(bench.page(additions: additions))
+        #expect(found["weir_intercepted_connections_total{side=\"provider\"}"] == 2)
+        #expect(found["weir_intercepted_connections_total{side=\"consumer\"}"] == 1)
+        #expect(found["weir_direct_connections{port=\"20880\"}"] == 3)
+        #expect(found["weir_direct_connections{port=\"50051\"}"] == 0)
+    }
+
     @Test("a consumer's balance is its busiest connection over the mean") func balance() {
         var additions = MetricsAdditions()
         additions.consumers = [("a", 10), ("a", 30), ("a", 20), ("b", 0), ("b", 0), ("c", 7)].map {

@@ -46,6 +46,7 @@ import Testing
                 (signal: $0, count: 1)
             }
         )
+        additions.directConnections = [(20880, 1)]
         return bench.page(process: Bench.readings, additions: additions)
     }
 
