@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -194,6 +196,17 @@ long weir_read(int fd, void *to, size_t n) {
 long weir_write(int fd, const void *from, size_t n) {
   long r = syscall(SYS_sendto, fd, from, n, MSG_NOSIGNAL, 0, 0);
   return r < 0 ? -errno : r;
+}
+
+long weir_write_room(int fd, long least) {
+  uint32_t m[SK_MEMINFO_VARS];
+  socklen_t n = sizeof m;
+  if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, m, &n) < 0 || n <= SK_MEMINFO_WMEM_QUEUED * sizeof *m) return LONG_MAX;
+  long queued = m[SK_MEMINFO_WMEM_QUEUED];
+  long room = (long)m[SK_MEMINFO_SNDBUF] - queued;
+  // The kernel calls a socket writable when its room is at least half of what it holds (sk_stream_min_wspace).
+  if (room < least && room < queued / 2) return -1;
+  return room > 0 ? room : 0;
 }
 
 int weir_shutdown_write(int fd) { return shutdown(fd, SHUT_WR) < 0 ? -errno : 0; }

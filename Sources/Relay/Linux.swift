@@ -36,6 +36,9 @@ enum Linux {
     static func resetOnClose(_ descriptor: Int32) { _ = weir_reset_on_close(descriptor) }
     static func unacknowledged(_ descriptor: Int32) -> Int { Int(weir_unacknowledged(descriptor)) }
     static func hasBytes(_ descriptor: Int32) -> Bool { weir_unread(descriptor) > 0 }
+    /// About how many bytes a write takes at once; negative if fewer than `least`, and the event queue will tell of
+    /// room.
+    static func writeRoom(_ descriptor: Int32, least: Int) -> Int { weir_write_room(descriptor, least) }
     static func shutdownWrite(_ descriptor: Int32) { _ = weir_shutdown_write(descriptor) }
     static func close(_ descriptor: Int32) { _ = weir_close(descriptor) }
     static func isLocalAddress(_ endpoint: Endpoint) -> Bool { weir_is_local_address(raw(endpoint)) != 0 }
@@ -185,11 +188,13 @@ enum Linux {
 
     var byteCount: Int { unsafe memory.count }
 
-    /// Reads what is there, at most a buffer full: the count, 0 at the end, or a negative error number.
+    /// Reads what is there, at most `limit` bytes and a buffer full.
+    ///
+    /// - Returns: The count, 0 at the end, or a negative error number.
     @inline(__always)
-    func read(_ descriptor: Int32) -> Int {
-        // SAFETY: the kernel writes at most `count` bytes.
-        unsafe weir_read(descriptor, memory.baseAddress, memory.count)
+    func read(_ descriptor: Int32, _ limit: Int) -> Int {
+        // SAFETY: the kernel writes at most as many bytes as it is told, which are at most those of the memory.
+        unsafe weir_read(descriptor, memory.baseAddress, min(limit, memory.count))
     }
 
     /// Gives the first `count` bytes to `body`.

@@ -42,6 +42,8 @@ final class Pair {
     var marks = CallMarks()
     var up = Pipe()
     var down = Pipe()
+    /// What of the pair is part of ``SharedState/waitingBytes``.
+    var countedBytes = 0
 
     init(
         slot: Int,
@@ -69,6 +71,6 @@ final class Pair {
     /// Whether nothing is on its way in either direction.
     var isQuiet: Bool {
         phase == .established && session.isQuiet && up.queue.isEmpty && down.queue.isEmpty && up.held.isEmpty
-            && down.held.isEmpty
+            && down.held.isEmpty && !up.isSinkFull && !down.isSinkFull
     }
 }

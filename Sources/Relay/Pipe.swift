@@ -18,6 +18,9 @@ struct ByteQueue {
 
     mutating func append(_ bytes: some Collection<UInt8>) { storage.append(contentsOf: bytes) }
 
+    /// The bytes of memory that the queue takes.
+    var memoryBytes: Int { storage.count }
+
     /// Writes as much as the kernel takes: what it said last, 0 or more for success.
     mutating func write(to descriptor: Int32) -> Int {
         guard !isEmpty else { return 0 }
@@ -36,8 +39,9 @@ struct ByteQueue {
         start += count
         if start == storage.count {
             removeAll()
-        } else if start >= 1 << 20 {
-            storage.removeFirst(start)
+        } else if start >= 16_384, start >= storage.count - start {
+            // A copy, since a slow reader's rest must keep no more memory than it needs.
+            storage = Array(storage[start...])
             start = 0
         }
     }
@@ -71,13 +75,21 @@ struct Pipe {
     var isSinkShut = false
     /// The sink takes no more bytes.
     var isSinkBroken = false
+    /// The sink had no room before the source was read: that waits until the kernel tells of room.
+    var isSinkFull = false
+    /// The most bytes of the next read; see ``Worker/fittingReadBytes(_:_:)``.
+    var readLimit = Pipe.usualReadBytes
     /// Bytes that came from the source.
     var receivedBytes: UInt64 = 0
 
     /// Whether the source may be read.
-    var wantsBytes: Bool { !isSourceEnded && !isSinkBroken && queue.isEmpty }
+    var wantsBytes: Bool { !isSourceEnded && !isSinkBroken && !isSinkFull && queue.isEmpty }
+    /// Whether the source is to be read as soon as the sink has room.
+    var wantsRoom: Bool { isSinkFull && !isSourceEnded && !isSinkBroken }
     /// Whether nothing more will pass.
     var isFinished: Bool { isSinkShut || isSinkBroken }
+    /// The bytes of memory that wait for the sink.
+    var waitingBytes: Int { queue.memoryBytes + replies.count }
     /// Replies the sink has not taken, in bytes.
     var waitingReplyBytes: Int { replies.count + (queue.isEmpty ? 0 : queuedReplyBytes) }
 }

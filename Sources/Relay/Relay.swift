@@ -87,6 +87,8 @@ final class SharedState: Sendable {
     /// is wrong, and the concurrency runtime ends it when it finds none for itself.
     let reservedDescriptors: Int32
     private let connections = Atomic<Int>(0)
+    /// Bytes that wait in memory for sinks that did not take them; see ``maxWaitingBytes``.
+    let waitingBytes = Atomic<Int>(0)
 
     init(registry: OperationRegistry, labels: SeriesLabels, descriptorLimit: UInt64) {
         self.registry = registry

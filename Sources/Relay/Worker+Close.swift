@@ -20,6 +20,7 @@ extension Worker {
         pairs[pair.slot] = nil
         freeSlots.append(pair.slot)
         openPairs -= 1
+        countWaiting(pair)
         shared.releaseConnection()
         if isAcceptPaused { resumeAccepting() }
         stopIfOver()
@@ -60,7 +61,7 @@ extension Worker {
 
     func continueEnding(_ pair: Pair, isUpstream: Bool, _ mask: UInt32) {
         if !isUpstream, mask & (EventQueue.readable | EventQueue.failed) != 0 {
-            let count = buffer.read(pair.downstream.descriptor)
+            let count = buffer.read(pair.downstream.descriptor, buffer.byteCount)
             let isFailed = count < 0 && count != -Int(EAGAIN) && count != -Int(EINTR)
             if count == 0 || isFailed { pair.up.isSourceEnded = true }
         }

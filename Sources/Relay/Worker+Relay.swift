@@ -17,9 +17,17 @@ extension Worker {
             if isFailed { failWhilePaused(pair, direction) }
             return
         }
-        let count = buffer.read(isUp ? pair.downstream.descriptor : pair.upstream.descriptor)
+        var limit = isUp ? pair.up.readLimit : pair.down.readLimit
+        if limit != Pipe.usualReadBytes || shared.isCrowded {
+            limit = fittingReadBytes(pair, direction)
+            guard limit > 0 else { return updateInterest(pair) }
+        }
+        let count = buffer.read(isUp ? pair.downstream.descriptor : pair.upstream.descriptor, limit)
         if count > 0 {
             received(pair, direction, count)
+            if count >= Pipe.leastReadBytes || limit != Pipe.usualReadBytes {
+                adaptReads(pair, direction, count, limit)
+            }
         } else if count == 0 {
             sourceEnded(pair, direction)
         } else if count != -Int(EAGAIN), count != -Int(EINTR) {
@@ -140,6 +148,7 @@ extension Worker {
 
     /// A socket takes bytes again.
     func flush(_ pair: Pair, _ direction: Direction) {
+        if direction == .toUpstream { pair.up.isSinkFull = false } else { pair.down.isSinkFull = false }
         flushPipe(pair, direction)
         finishSettling(pair)
     }
@@ -168,7 +177,10 @@ extension Worker {
         }
         while !pipe.queue.isEmpty {
             let written = pipe.queue.write(to: sink)
-            if written == -Int(EAGAIN) || written == -Int(EINTR) { return }
+            if written == -Int(EAGAIN) || written == -Int(EINTR) {
+                pipe.readLimit = Pipe.leastReadBytes
+                return
+            }
             if written < 0 {
                 pipe.isSinkBroken = true
                 pipe.queue.removeAll()
@@ -192,15 +204,20 @@ extension Worker {
         } else if pair.phase == .established {
             if pair.up.wantsBytes, !isReplyFull(pair.down) { downstream |= EventQueue.readable }
             if pair.down.wantsBytes, !isReplyFull(pair.up) { upstream |= EventQueue.readable }
+            if pair.down.wantsRoom { downstream |= EventQueue.writable }
+            if pair.up.wantsRoom { upstream |= EventQueue.writable }
         }
         if !pair.down.queue.isEmpty { downstream |= EventQueue.writable }
         if !pair.up.queue.isEmpty { upstream |= EventQueue.writable }
+        countWaiting(pair)
         setInterest(pair, isUpstream: false, downstream)
         setInterest(pair, isUpstream: true, upstream)
     }
 
     /// Whether so many replies wait that the peer they answer must not ask for more.
-    private func isReplyFull(_ pipe: borrowing Pipe) -> Bool { pipe.waitingReplyBytes >= Pipe.maxReplyBytes }
+    private func isReplyFull(_ pipe: borrowing Pipe) -> Bool {
+        pipe.waitingReplyBytes >= (shared.isCrowded ? Pipe.leastReadBytes : Pipe.maxReplyBytes)
+    }
 
     func setInterest(_ pair: Pair, isUpstream: Bool, _ mask: UInt32) {
         let socket = isUpstream ? pair.upstream : pair.downstream

@@ -42,6 +42,9 @@ int weir_unread(int fd);
 int weir_is_local_address(weir_endpoint e);
 long weir_read(int fd, void *to, size_t n);
 long weir_write(int fd, const void *from, size_t n);
+// About how many bytes a write takes at once: LONG_MAX where the system does not say, and -1 if they are fewer than
+// `least` and the event queue will tell of room.
+long weir_write_room(int fd, long least);
 int weir_shutdown_write(int fd);
 int weir_close(int fd);
 uint64_t weir_now(void);
