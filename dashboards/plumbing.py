@@ -51,7 +51,8 @@ def connections(native):
               (f"sum by (side, protocol) (rate(weir_connections_total{{{SIDED}}}[5m])) > 0", "{{side}} {{protocol}}"),
               w=8, empty="when no connection was made"),
         lines("Refused by reason", "Not relayed: loop and no_destination are mistakes of interception, limit is "
-              "relay.max-connections, connect_failed and connect_timeout are the application's.", "short",
+              "relay.max-connections, connect_failed and connect_timeout are the application's, descriptors: the "
+              "process has too few.", "short",
               (f"sum by (reason) (rate(weir_connections_refused_total{{{SCRAPED}}}[5m]))", "{{reason}}"), w=8,
               steps=[(0.001, RED)]),
     ]

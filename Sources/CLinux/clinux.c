@@ -261,11 +261,13 @@ uint64_t weir_raise_file_limit(void) {
   return l.rlim_cur;
 }
 
-int weir_lowest_free(int any) {
-  int fd = fcntl(any, F_DUPFD_CLOEXEC, 0);
-  if (fd < 0) return -errno;
-  close(fd);
-  return fd;
+int weir_fits_pair(int any, int limit) {
+  // The lowest numbers that are free are given.
+  int first = fcntl(any, F_DUPFD_CLOEXEC, 0);
+  int second = first < 0 || first >= limit ? -1 : fcntl(any, F_DUPFD_CLOEXEC, 0);
+  if (first >= 0) close(first);
+  if (second >= 0) close(second);
+  return second >= 0 && second < limit;
 }
 
 int weir_affinity_count(void) {

@@ -43,11 +43,8 @@ enum Linux {
     static func close(_ descriptor: Int32) { _ = weir_close(descriptor) }
     static func isLocalAddress(_ endpoint: Endpoint) -> Bool { weir_is_local_address(raw(endpoint)) != 0 }
     static func now() -> UInt64 { weir_now() }
-    /// The descriptor that would be given next, or the largest number if there is none.
-    static func lowestFree(_ any: Int32) -> Int32 {
-        let lowest = weir_lowest_free(any)
-        return lowest >= 0 ? lowest : .max
-    }
+    /// Whether the next two descriptors that the system gives are below a number; `any` is one that is open.
+    static func fitsPair(_ any: Int32, below limit: Int32) -> Bool { weir_fits_pair(any, limit) != 0 }
 
     static func raiseFileLimit() -> UInt64 { weir_raise_file_limit() }
     static func affinityCount() -> Int { Int(weir_affinity_count()) }

@@ -28,7 +28,8 @@ final class Pair {
     let slot: Int
     let generation: UInt32
     let peer: Endpoint
-    let destination: Endpoint
+    /// Where it goes, or is to go.
+    var candidates: Candidates
     let session: Session
     let start: UInt64
     var phase = Phase.connecting
@@ -49,7 +50,7 @@ final class Pair {
         slot: Int,
         generation: UInt32,
         peer: Endpoint,
-        destination: Endpoint,
+        candidates: Candidates,
         session: Session,
         start: UInt64,
         deadline: UInt64,
@@ -59,7 +60,7 @@ final class Pair {
         self.slot = slot
         self.generation = generation
         self.peer = peer
-        self.destination = destination
+        self.candidates = candidates
         self.session = session
         self.start = start
         lastHeard = start
@@ -67,6 +68,8 @@ final class Pair {
         self.downstream = Socket(descriptor: downstream)
         self.upstream = Socket(descriptor: upstream)
     }
+
+    var destination: Endpoint { candidates.current }
 
     /// Whether nothing is on its way in either direction.
     var isQuiet: Bool {

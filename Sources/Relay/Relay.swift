@@ -105,6 +105,8 @@ final class SharedState: Sendable {
         return true
     }
 
+    var connectionCount: Int { connections.load(ordering: .relaxed) }
+
     func releaseConnection() { connections.subtract(1, ordering: .relaxed) }
 }
 

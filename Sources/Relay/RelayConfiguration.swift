@@ -23,6 +23,8 @@ public struct ListenerConfiguration: Sendable {
     public enum Destination: Sendable {
         /// Always this one.
         case fixed(Endpoint)
+        /// An address of this name.
+        case name(UpstreamName)
         /// The one the connection had before it was redirected.
         case original
         /// The local address of the connection, which a TPROXY rule left as it was.

@@ -7,12 +7,16 @@ internal import Wire
 extension Worker {
     /// At most this many connections are accepted a turn, so that those that are open are not kept waiting.
     private static let acceptsPerTurn = 64
-    private static let acceptPauseNanoseconds: UInt64 = 1_000_000_000
+    /// Descriptors that another thread gives back are noticed after so long.
+    private static let acceptPauseNanoseconds: UInt64 = 100_000_000
 
     func accept(_ index: Int) {
         // The event may be an older one of this turn than the command that closed it.
         guard listeners[index].descriptor >= 0 else { return }
         for _ in 0..<Self.acceptsPerTurn {
+            guard mayFitPair || Linux.fitsPair(mailbox.event, below: shared.reservedDescriptors) else {
+                return pauseAccepting(Linux.message(EMFILE))
+            }
             let (descriptor, peer) = Linux.accept(listeners[index].descriptor)
             if descriptor < 0 {
                 switch -descriptor {
@@ -27,8 +31,17 @@ extension Worker {
         }
     }
 
+    /// Whether so few descriptors are in use that two more need not be asked for.
+    ///
+    /// The kernel gives the lowest number that is free, so that a high one says how many are in use; after connections
+    /// have ended a low one says little, and their count helps. Both may mislead when something else took very many
+    /// meanwhile: then one connection reaches into the reserve, and the next is asked for.
+    private var mayFitPair: Bool {
+        lastDescriptor < shared.reservedDescriptors / 2 && shared.connectionCount * 4 < Int(shared.reservedDescriptors)
+    }
+
     /// Leaves connections waiting in the kernel while there is nothing to take them with.
-    private func pauseAccepting(_ why: String) {
+    func pauseAccepting(_ why: String) {
         guard !isAcceptPaused else { return }
         isAcceptPaused = true
         acceptPausedUntil = Linux.now() + Self.acceptPauseNanoseconds
@@ -41,7 +54,7 @@ extension Worker {
 
     /// Takes connections again, unless it is known that there is still nothing to take them with.
     func resumeAccepting() {
-        guard Linux.lowestFree(mailbox.event) < shared.reservedDescriptors else {
+        guard Linux.fitsPair(mailbox.event, below: shared.reservedDescriptors) else {
             acceptPausedUntil = Linux.now() + Self.acceptPauseNanoseconds
             return
         }
@@ -69,24 +82,23 @@ extension Worker {
         guard shared.takeConnection(limit: configuration.maxConnections) else {
             return refuse(descriptor, peer, .limit)
         }
-        let destination: Endpoint
-        switch self.destination(of: descriptor, peer, listener) {
-        case .success(let found): destination = found
+        var candidates: Candidates
+        switch self.candidates(of: descriptor, peer, listener) {
+        case .success(let found): candidates = found
         case .failure(let refusal):
             shared.releaseConnection()
             return refuse(descriptor, peer, refusal.reason)
         }
-        let upstream = Linux.connect(destination)
+        let upstream = connect(&candidates)
         guard upstream >= 0 else {
             shared.releaseConnection()
-            if upstream == -EMFILE || upstream == -ENFILE { pauseAccepting(Linux.message(upstream)) }
-            return refuse(descriptor, peer, .connectFailed)
+            return refuse(descriptor, peer, refusal(upstream, candidates, now: Linux.now()))
         }
         Linux.configure(descriptor, configuration.socket)
-        Linux.configure(upstream, configuration.socket)
-        join(descriptor, upstream, peer, destination, listener.configuration.side)
-        // The kernel gives the lowest number that is free, so a high one says how many are in use.
-        if max(descriptor, upstream) >= shared.reservedDescriptors { pauseAccepting(Linux.message(EMFILE)) }
+        join(descriptor, upstream, peer, candidates, listener.configuration.side)
+        lastDescriptor = max(descriptor, upstream)
+        // What took the last of those below the reserve did it since they were asked for.
+        if lastDescriptor >= shared.reservedDescriptors { pauseAccepting(Linux.message(EMFILE)) }
     }
 
     /// Answers a connection that was announced; whether it was.
@@ -106,22 +118,22 @@ extension Worker {
         _ descriptor: Int32,
         _ upstream: Int32,
         _ peer: Endpoint,
-        _ destination: Endpoint,
+        _ candidates: Candidates,
         _ side: Side
     ) {
         let now = Linux.now()
         let slot = freeSlots.popLast() ?? pairs.count
         generation &+= 1
         let session = configuration.isInspecting ? hooks.makeSession(inspector, side) : inspector.openOpaque(side: side)
-        session.connection = ObservedConnection(client: peer, server: destination)
+        session.connection = ObservedConnection(client: peer, server: candidates.current)
         let pair = Pair(
             slot: slot,
             generation: generation,
             peer: peer,
-            destination: destination,
+            candidates: candidates,
             session: session,
             start: now,
-            deadline: now + configuration.connectTimeoutNanoseconds,
+            deadline: connectDeadline(now, candidates, now: now),
             downstream: descriptor,
             upstream: upstream
         )
@@ -138,14 +150,15 @@ extension Worker {
         let reason: RefusalReason
     }
 
-    private func destination(
+    private func candidates(
         of descriptor: Int32,
         _ peer: Endpoint,
         _ listener: Listener
-    ) -> Result<Endpoint, Refusal> {
+    ) -> Result<Candidates, Refusal> {
         let destination: Endpoint
         switch listener.configuration.destination {
-        case .fixed(let endpoint): return .success(endpoint)
+        case .fixed(let endpoint): return .success(Candidates(endpoint))
+        case .name(let upstream): return .success(Candidates(upstream))
         case .original:
             guard let original = Linux.originalDestination(descriptor, peerIsIPv6: peer.isIPv6) else {
                 return .failure(Refusal(reason: .noDestination))
@@ -162,7 +175,7 @@ extension Worker {
         }
         let isOwnPort = listeners.contains { $0.port == destination.port }
         if isOwnPort, Linux.isLocalAddress(destination) { return .failure(Refusal(reason: .loop)) }
-        return .success(destination)
+        return .success(Candidates(destination))
     }
 
     private func refuse(_ descriptor: Int32, _ peer: Endpoint, _ reason: RefusalReason) {
@@ -172,30 +185,7 @@ extension Worker {
         Linux.close(descriptor)
     }
 
-    // MARK: Connecting
-
-    func finishConnect(_ pair: Pair, isFailed: Bool) {
-        if isFailed {
-            switch -Linux.socketError(pair.upstream.descriptor) {
-            case 0: break
-            case ECONNRESET, EPIPE:
-                // It had accepted and is gone already: what it said first is still delivered.
-                pair.up.isSinkBroken = true
-            default: return refuseUpstream(pair, .connectFailed)
-            }
-        }
-        pair.phase = .established
-        waitingPairs.remove(pair.slot)
-        updateInterest(pair)
-    }
-
-    /// Upstream could not be reached: downstream is told as it would have been without a proxy.
-    func refuseUpstream(_ pair: Pair, _ reason: RefusalReason) {
-        recorder.connectionRefused(reason: reason)
-        hooks.refused(pair.peer, reason)
-        Linux.resetOnClose(pair.downstream.descriptor)
-        close(pair)
-    }
+    // MARK: Ends
 
     /// Downstream was reset before upstream had accepted; its half-close would not be reported.
     func downstreamFailed(_ pair: Pair) {

@@ -49,6 +49,8 @@ final class Worker {
     /// Pairs that wait for a time: connecting or aborting.
     var waitingPairs: Set<Int> = []
     var isAcceptPaused = false
+    /// The highest number that the pair accepted last has as a descriptor.
+    var lastDescriptor: Int32 = 0
     var acceptPausedUntil: UInt64 = 0
     var nextTick: UInt64 = 0
     /// When the first read of this turn was made; 0 before it.
@@ -143,7 +145,7 @@ final class Worker {
         for slot in waitingPairs {
             guard let pair = pairs[slot], now >= pair.deadline || pair.phase == .aborting else { continue }
             switch pair.phase {
-            case .connecting: refuseUpstream(pair, .connectTimeout)
+            case .connecting: upstreamFailed(pair, .connectTimeout)
             case .aborting: continueAbort(pair, now)
             case .ending: giveUpEnding(pair, now)
             case .established, .closed: break

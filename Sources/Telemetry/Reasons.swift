@@ -67,6 +67,8 @@ public enum RefusalReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case connectFailed
     /// Upstream did not answer within the connect timeout.
     case connectTimeout
+    /// There was no descriptor for the connection to upstream, though there had been when it was accepted.
+    case descriptors
 
     /// The value of the metric label `reason`.
     public var label: StaticString {
@@ -76,6 +78,7 @@ public enum RefusalReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
         case .limit: "limit"
         case .connectFailed: "connect_failed"
         case .connectTimeout: "connect_timeout"
+        case .descriptors: "descriptors"
         }
     }
 }

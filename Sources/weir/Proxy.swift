@@ -182,7 +182,7 @@ final class Proxy: AdminBackend {
         for (side, part) in [(Side.provider, settings.provider), (Side.consumer, settings.consumer)]
         where part.isEnabled {
             let destination: ListenerConfiguration.Destination =
-                if let upstream = part.upstream { .fixed(try settings.endpoint(upstream)) } else { .original }
+                if let upstream = part.upstream { try settings.destination(upstream) } else { .original }
             listeners.append(
                 ListenerConfiguration(
                     side: side,

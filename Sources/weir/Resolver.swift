@@ -11,6 +11,12 @@ enum Resolver {
 
     /// The first address of a host.
     static func lookUp(_ name: String, port: UInt16) -> Result<Endpoint, Failure> {
+        lookUpAll(name, port: port).map { $0[0] }
+    }
+
+    /// The addresses of a host in both families, in the order in which the system would have them tried; at least one,
+    /// each once.
+    static func lookUpAll(_ name: String, port: UInt16) -> Result<[Endpoint], Failure> {
         var hints = unsafe addrinfo()
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
@@ -20,12 +26,15 @@ enum Resolver {
             return .failure(Failure(reason: unsafe String(cString: gai_strerror(status))))
         }
         defer { unsafe freeaddrinfo(first) }
+        var endpoints: [Endpoint] = []
         var next: UnsafeMutablePointer<addrinfo>? = unsafe first
         while let entry = unsafe next {
-            if let endpoint = unsafe endpoint(entry.pointee, port) { return .success(endpoint) }
+            if let endpoint = unsafe endpoint(entry.pointee, port), !endpoints.contains(endpoint) {
+                endpoints.append(endpoint)
+            }
             unsafe next = entry.pointee.ai_next
         }
-        return .failure(Failure(reason: "no address"))
+        return endpoints.isEmpty ? .failure(Failure(reason: "no address")) : .success(endpoints)
     }
 
     private static func endpoint(_ entry: addrinfo, _ port: UInt16) -> Endpoint? {

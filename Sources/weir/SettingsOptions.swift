@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Policy
+internal import Relay
 internal import Settings
 internal import Wire
 
@@ -132,6 +133,26 @@ extension WeirSettings {
                 Output.error("cannot look up \(name): \(failure.reason)")
                 throw ExitStatus.unavailable
             }
+        }
+    }
+}
+
+extension WeirSettings {
+    /// Where connections of a side go: all addresses of a name, which the relay has looked up again when they fail.
+    ///
+    /// - Throws: The exit code, after a name that cannot be looked up has been printed.
+    func destination(_ upstream: NetworkAddress) throws -> ListenerConfiguration.Destination {
+        guard case .name(let name) = upstream.host else { return .fixed(try endpoint(upstream)) }
+        switch Resolver.lookUpAll(name, port: upstream.port) {
+        case .success(let endpoints):
+            let again: @Sendable () -> [Endpoint] = {
+                (try? Resolver.lookUpAll(name, port: upstream.port).get()) ?? []
+            }
+            if let known = UpstreamName(endpoints, lookUp: again) { return .name(known) }
+            throw ExitStatus.unavailable
+        case .failure(let failure):
+            Output.error("cannot look up \(name): \(failure.reason)")
+            throw ExitStatus.unavailable
         }
     }
 }

@@ -216,7 +216,7 @@ extension RelaySocketTests {
                     try next.write([UInt8(waiting.count)])
                     waiting.append(next)
                 }
-                // It looks again once a second; that is all. Who is connected is served.
+                // It looks again ten times a second; that is all. Who is connected is served.
                 #expect(try await clock.isAtRest())
                 #expect(await harness.relay.connections().count == waiting.count - 5 + 1)
                 try client.write([7])

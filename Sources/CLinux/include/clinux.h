@@ -56,8 +56,8 @@ void weir_eventfd_signal(int fd);
 void weir_eventfd_clear(int fd);
 // Raises the limit of open files to its hard limit and says what it is now.
 uint64_t weir_raise_file_limit(void);
-// The lowest descriptor that is free; `any` is one that is open.
-int weir_lowest_free(int any);
+// Whether the next two descriptors given are below `limit`; `any` is one that is open.
+int weir_fits_pair(int any, int limit);
 int weir_affinity_count(void);
 // Runs `body` on a detached thread.
 int weir_start_thread(void *(*body)(void *), void *context);

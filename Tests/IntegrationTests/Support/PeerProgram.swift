@@ -20,6 +20,10 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case bystander
     /// MCP servers and clients.
     case mcp
+    /// Clients that come and go.
+    case churn
+    /// HTTP answers that nobody reads for long.
+    case slow
     /// A collector of spans; no peer of anybody's.
     case collector
 
@@ -33,7 +37,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
         case .collector: "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
         case .triple: "dubbo"
         case .mcp: "mcp.server.mcpserver"
-        case .jsonrpc, .drain: "json"
+        case .jsonrpc, .drain, .slow, .churn: "json"
         }
     }
 
@@ -45,7 +49,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
         case .collector: Self.pythonWithMessages
         case .triple: Self.pythonWithDubbo
         case .mcp: Self.pythonWithMCP
-        case .jsonrpc, .drain: Self.pythonAlone
+        case .jsonrpc, .drain, .slow, .churn: Self.pythonAlone
         }
     }
 
@@ -121,14 +125,16 @@ final class PeerServer {
     private var lifeline: Int32
     private let folder: TemporaryFolder
 
-    init(_ peer: PeerProgram, _ arguments: String...) throws {
+    /// Starts it, with `namespace` in that network namespace.
+    init(_ peer: PeerProgram, _ arguments: String..., namespace: String? = nil) throws {
         folder = try TemporaryFolder()
         let fifo = folder.path + "/lifeline"
         guard mkfifo(fifo, 0o600) == 0 else { throw Failure(call: "mkfifo") }
         let lifeline = open(fifo, O_RDWR | O_CLOEXEC)
         guard lifeline >= 0 else { throw Failure(call: "open \(fifo)") }
         self.lifeline = lifeline
-        let process = try ChildProcess(peer.command(["serve"] + arguments), input: fifo)
+        let prefix = namespace.map { ["ip", "netns", "exec", $0] } ?? []
+        let process = try ChildProcess(prefix + peer.command(["serve"] + arguments), input: fifo)
         self.process = process
         let port = try eventually("\(peer) listens") {
             guard process.isRunning() else { throw Failure("\(peer): \(process.errorText)") }
