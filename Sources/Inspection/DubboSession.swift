@@ -157,6 +157,9 @@ extension DubboSession.Half {
         }
     }
 
+    /// Whether bytes are held for want of those that follow; not an answer to Weir's own event, which goes nowhere.
+    var isWaiting: Bool { heldBytes > 0 && !isOwnAnswer }
+
     mutating func forgetHeader() {
         headerHas = 0
         isGuess = false

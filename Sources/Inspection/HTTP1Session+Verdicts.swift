@@ -335,6 +335,25 @@ extension HTTP1Session {
         if isClosing, waiting == 0 { plan.close() }
     }
 
+    // MARK: Time
+
+    /// A client that Weir has yet to tell to go on is not late.
+    func isWaiting(_ direction: Direction) -> Bool {
+        direction == requestDirection && heldBytes > 0 && judgement == .held && !current.isContinueDue
+    }
+
+    func releaseHeld(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) -> Bool {
+        guard isWaiting(direction) else { return false }
+        context.inspector.recorder.verdictPartial(.late)
+        if context.isGoverned, requestReader.isInBody { judgeEarly(.late, context) } else { judgement = .admitted }
+        // It is counted already.
+        passed = nil
+        var walk = PlanWalk(at: -heldBytes, isEdited: true)
+        if judgement == .refused { walk.drop(to: 0, &plan) } else { walk.forward(to: 0, &plan) }
+        heldBytes = 0
+        return true
+    }
+
     /// A response has ended at `at`: answers of Weir's own that are next go behind it.
     func sendLocalReplies(_ at: Int, _ context: InspectedBytes, _ walk: inout PlanWalk, _ plan: inout Plan) {
         sendIfNext(isLast: true, context)

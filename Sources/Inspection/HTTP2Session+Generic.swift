@@ -129,9 +129,29 @@ extension HTTP2Session {
 
     // MARK: Time
 
-    func releaseHeld(_ context: InspectedBytes, _ plan: inout Plan) {
-        guard let hold else { return }
-        receiveHeld(hold, half(requests), RawSpan(), isForced: true, context, &plan)
+    var isTimed: Bool { hold != nil }
+
+    /// Not of blocks that are written anew, of which nothing can pass before the end; nor of answers to Weir's frames.
+    func isWaiting(_ direction: Direction) -> Bool {
+        guard direction == requests, hold == nil else { return false }
+        let half = half(requests)
+        return half.heldBytes > 0 && !half.isRewriting && !half.isFrameHeld && !isAbandoned
+    }
+
+    func releaseHeld(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) -> Bool {
+        guard direction == requests else { return false }
+        let half = half(requests)
+        if let hold {
+            receiveHeld(hold, half, RawSpan(), isForced: true, context, &plan)
+            return true
+        }
+        guard isWaiting(direction) else { return false }
+        // What has begun cannot be taken back: a header block that goes on is passed as it is.
+        half.wasForwarded = true
+        plan.forward(half.heldBytes)
+        half.heldBytes = 0
+        context.inspector.recorder.verdictPartial(.late)
+        return true
     }
 
     /// The requests' direction ends while headers wait: all of it is decided about, and what is whole passes.
@@ -141,57 +161,5 @@ extension HTTP2Session {
         guard !half.isRewriting, half.heldBytes > 0 else { return }
         plan.forward(half.heldBytes)
         half.heldBytes = 0
-    }
-}
-
-extension Inspector {
-    /// A session holds requests back, until then at most if nothing more comes.
-    func hold(_ session: Session, until time: UInt64) {
-        if session.heldUntil == nil { heldSessions += 1 }
-        session.heldUntil = time
-        nextRelease = min(nextRelease, time)
-    }
-
-    /// A session holds nothing back that has to be released.
-    func endHold(_ session: Session) {
-        guard session.heldUntil != nil else { return }
-        session.heldUntil = nil
-        heldSessions -= 1
-        if heldSessions == 0 { nextRelease = .max }
-    }
-
-    /// Whether some session holds requests back, so that the owner must ask ``isReleaseDue(now:)``.
-    public var holdsRequests: Bool { heldSessions > 0 }
-
-    /// Whether some session may have held requests back for long enough; the owner then asks
-    /// ``release(_:now:plan:)`` of each.
-    ///
-    /// - Parameter now: The time, in nanoseconds.
-    /// - Returns: Whether that is so; it may be no longer.
-    public func isReleaseDue(now: UInt64) -> Bool { now >= nextRelease }
-
-    /// Begins to release what was held back for long enough.
-    public func beginReleases() { nextRelease = .max }
-
-    /// Lets a session decide about the requests that it has held back for long enough.
-    ///
-    /// - Parameters:
-    ///   - session: A connection's session.
-    ///   - now: The time, in nanoseconds.
-    ///   - plan: An empty plan; says afterwards what to do with what the relay holds on the way upstream.
-    /// - Returns: Whether there was anything; otherwise the plan means nothing.
-    public func release(_ session: Session, now: UInt64, plan: inout Plan) -> Bool {
-        guard let until = session.heldUntil else { return false }
-        guard now >= until else {
-            nextRelease = min(nextRelease, until)
-            return false
-        }
-        endHold(session)
-        guard case .other(let decoder) = session.decoder else {
-            plan.forwardAll(endsAtBoundary: false)
-            return true
-        }
-        decoder.releaseHeld(InspectedBytes(self, session, now), &plan)
-        return true
     }
 }

@@ -180,22 +180,32 @@ extension Inspector {
         return [("retry-after-ms", String(nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 == 0 ? 0 : 1)))]
     }
 
-    /// A request goes on in the next read: one too large to be held is decided by what is known of it.
+    /// A request goes on in the next read: one too large to be held, or that was held for long enough, is decided by
+    /// what is known of it.
     func judgeEarly(
         _ half: inout DubboSession.Half,
         _ session: Session,
         _ direction: Direction,
         _ now: UInt64,
-        end: Int
+        end: Int,
+        reason: PartialVerdictReason = .tooLarge
     ) {
-        guard half.header.frameBytes > UInt64(Self.maxHeldFrameBytes), let box = half.box else { return }
+        let isLate = reason == .late
+        guard isLate || half.header.frameBytes > UInt64(Self.maxHeldFrameBytes) else { return }
         let received = Int(half.header.frameBytes) - Int(half.bodyLeft)
-        if received > Self.maxHeldFrameBytes, half.isReading { box.reader.readFront() }
+        let isOver = isLate || received > Self.maxHeldFrameBytes
+        guard let box = half.box else {
+            // A body that cannot be read.
+            guard isLate else { return }
+            half.judgement = .admitted
+            return recorder.verdictPartial(reason)
+        }
+        if isOver, half.isReading { box.reader.readFront() }
         let hasNames = box.reader.request.known.isSuperset(of: [.interface, .method]) && box.reader.isKept
-        guard hasNames || received > Self.maxHeldFrameBytes else { return }
+        guard hasNames || isOver else { return }
         half.judgement = .admitted
         // Its attachments come last: no caller, no group, and nothing can be inserted.
-        recorder.verdictPartial(.tooLarge)
+        recorder.verdictPartial(reason)
         if tracer?.injects(.dubbo) == true { tracer?.noteInjection(.tooLarge) }
         guard hasNames, governor != nil || isLimited || isDraining else { return }
         var operation = unknownOperation

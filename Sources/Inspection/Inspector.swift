@@ -298,6 +298,18 @@ public final class Inspector {
         now: UInt64,
         plan: inout Plan
     ) {
+        take(session, bytes, direction, now, &plan)
+        if isGoverned || session.heldUntil != nil { noteHeld(session, direction, now) }
+    }
+
+    @inline(__always)
+    private func take(
+        _ session: Session,
+        _ bytes: RawSpan,
+        _ direction: Direction,
+        _ now: UInt64,
+        _ plan: inout Plan
+    ) {
         switch session.decoder {
         case .dubbo(let dubbo):
             let earlier = direction == .toUpstream ? dubbo.up.earlier : dubbo.down.earlier

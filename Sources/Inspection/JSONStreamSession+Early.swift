@@ -9,6 +9,22 @@ internal import Wire
 extension JSONStreamSession {
     private static let nothing: [UInt8] = []
 
+    func isWaiting(_ direction: Direction) -> Bool { half(direction).heldBytes > 0 }
+
+    func releaseHeld(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) -> Bool {
+        let half = half(direction)
+        guard half.heldBytes > 0 else { return false }
+        context.inspector.recorder.verdictPartial(.late)
+        half.isPassed = true
+        if context.isGoverned { judgeEarly(half, direction, context) }
+        // It is counted already.
+        half.isUnasked = false
+        var walk = PlanWalk(at: -half.heldBytes, isEdited: true)
+        if half.isDropped { walk.drop(to: 0, &plan) } else { walk.forward(to: 0, &plan) }
+        half.heldBytes = 0
+        return true
+    }
+
     /// A call that a value makes.
     func entry(
         _ operation: OperationID,

@@ -44,9 +44,17 @@ protocol ProtocolSession: AnyObject {
     /// A call that its caller had given up got no trailers in time; see ``Inspector/giveUp(_:_:as:now:)``.
     func trailersFailed(_ id: UInt64, _ context: InspectedBytes)
 
-    /// What is held back and may never be followed by more has waited long enough; see
-    /// ``Inspector/release(_:now:plan:)``.
-    func releaseHeld(_ context: InspectedBytes, _ plan: inout Plan)
+    /// Whether a wait of the protocol's own is going on, with a time of its own.
+    var isTimed: Bool { get }
+
+    /// Whether bytes of a direction are held back for want of those that follow.
+    func isWaiting(_ direction: Direction) -> Bool
+
+    /// What is held back of a direction has waited long enough: it passes, or is refused by what is known of it; see
+    /// ``Inspector/release(_:_:now:plan:)``.
+    ///
+    /// - Returns: Whether there was anything.
+    func releaseHeld(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) -> Bool
 
     /// The connection has ended; its calls still open are ended as unanswered afterwards.
     func close(_ context: InspectedBytes)
@@ -54,7 +62,7 @@ protocol ProtocolSession: AnyObject {
 
 extension ProtocolSession {
     /// Nothing waits for a time.
-    func releaseHeld(_ context: InspectedBytes, _ plan: inout Plan) {}
+    var isTimed: Bool { false }
 
     /// There are no trailers in the protocol.
     func trailersFailed(_ id: UInt64, _ context: InspectedBytes) {}

@@ -95,18 +95,28 @@ extension Worker {
         settle(pair, direction)
     }
 
-    /// Lets sessions decide about requests that they have held back for long enough.
+    /// Lets sessions decide about bytes that they have held back for long enough.
     func releaseHeld(_ now: UInt64) {
         inspector.beginReleases()
-        let nothing: [UInt8] = []
         for pair in pairs {
-            guard let pair, pair.phase == .established else { continue }
-            plan.removeAll()
-            guard inspector.release(pair.session, now: now, plan: &plan) else { continue }
-            // SAFETY: the span is empty.
-            if !pair.up.carryOut(plan, unsafe nothing.span.bytes) { isOverrun = true }
-            finishPassing(pair, .toUpstream)
+            guard let pair, pair.phase == .established, inspector.isReleaseDue(pair.session, now: now) else { continue }
+            releaseHeld(pair, .toUpstream, now)
+            if pair.phase == .established { releaseHeld(pair, .toDownstream, now) }
         }
+    }
+
+    private func releaseHeld(_ pair: Pair, _ direction: Direction, _ now: UInt64) {
+        let isUp = direction == .toUpstream
+        plan.removeAll()
+        // What had begun when its source ended was decided about then.
+        guard isUp ? !pair.up.isSourceEnded : !pair.down.isSourceEnded,
+            inspector.release(pair.session, direction, now: now, plan: &plan)
+        else { return }
+        let nothing: [UInt8] = []
+        // SAFETY: the span is empty.
+        let empty = unsafe nothing.span.bytes
+        if !(isUp ? pair.up.carryOut(plan, empty) : pair.down.carryOut(plan, empty)) { isOverrun = true }
+        finishPassing(pair, direction)
     }
 
     // MARK: Ends

@@ -42,6 +42,8 @@ public enum PartialVerdictReason: UInt8, BitwiseCopyable, CaseIterable, Sendable
     case expect
     /// The request's serialization or form allows no answer, insertion or reading.
     case serialization
+    /// The rest of the request did not come in time.
+    case late
 
     /// The value of the metric label `reason`.
     public var label: StaticString {
@@ -51,6 +53,7 @@ public enum PartialVerdictReason: UInt8, BitwiseCopyable, CaseIterable, Sendable
         case .batch: "batch"
         case .expect: "expect"
         case .serialization: "serialization"
+        case .late: "late"
         }
     }
 }

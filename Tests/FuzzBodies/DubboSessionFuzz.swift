@@ -168,6 +168,7 @@ private final class SessionRun: CallObserver, MessageObserver {
             case .tick:
                 now += 1 << 29
                 inspector.tick(now: now)
+                release()
             case .end(let direction):
                 guard ended.insert(direction).inserted else { continue }
                 plan.removeAll()
@@ -195,6 +196,19 @@ private final class SessionRun: CallObserver, MessageObserver {
         inspector.callObserver = nil
         inspector.messageObserver = nil
         collect()
+    }
+
+    /// What has waited long enough goes on.
+    private func release() {
+        guard let drains, inspector.isReleaseDue(now: now) else { return }
+        inspector.beginReleases()
+        guard inspector.isReleaseDue(session, now: now) else { return }
+        for direction in [Direction.toUpstream, .toDownstream] where !ended.contains(direction) {
+            plan.removeAll()
+            guard inspector.release(session, direction, now: now, plan: &plan) else { continue }
+            drains.carryOut([], plan, direction)
+        }
+        precondition(!inspector.holdsRequests, "what was released waits on")
     }
 
     /// Bytes of one direction: all at once, or in pieces of 1 to 32 bytes drawn from the seed.

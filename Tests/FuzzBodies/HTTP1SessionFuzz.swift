@@ -123,6 +123,7 @@ private final class WebRun: CallObserver {
             case .tick:
                 now += 1 << 29
                 inspector.tick(now: now)
+                release()
             case .end(let direction):
                 guard ended.insert(direction).inserted else { continue }
                 plan.removeAll()
@@ -158,6 +159,18 @@ private final class WebRun: CallObserver {
             inspector.receive(session, piece.span.bytes, direction, now: now, plan: &plan)
             carryOut(piece, direction)
         }
+    }
+
+    /// What has waited long enough goes on.
+    private func release() {
+        guard inspector.isReleaseDue(now: now) else { return }
+        inspector.beginReleases()
+        guard inspector.isReleaseDue(session, now: now) else { return }
+        for direction in [Direction.toUpstream, .toDownstream] where !ended.contains(direction) {
+            plan.removeAll()
+            if inspector.release(session, direction, now: now, plan: &plan) { carryOut([], direction) }
+        }
+        precondition(!inspector.holdsRequests, "what was released waits on")
     }
 
     private func carryOut(_ piece: [UInt8], _ direction: Direction) {

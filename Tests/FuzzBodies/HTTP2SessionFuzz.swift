@@ -139,8 +139,10 @@ private final class HTTP2Stand: CallObserver {
         plan.removeAll()
         guard inspector.isReleaseDue(now: now) else { return true }
         inspector.beginReleases()
-        guard inspector.release(session, now: now, plan: &plan) else { return true }
-        precondition(!inspector.holdsRequests, "what was released waits on")
+        guard inspector.isReleaseDue(session, now: now),
+            inspector.release(session, .toUpstream, now: now, plan: &plan)
+        else { return true }
+        precondition(!inspector.isReleaseDue(now: now), "what was released waits on")
         down.addReplies(plan.reply)
         return up.take([], plan)
     }

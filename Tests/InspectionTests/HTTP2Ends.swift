@@ -284,7 +284,9 @@ final class GovernedHTTP2 {
         guard inspector.isReleaseDue(now: now) else { return }
         inspector.beginReleases()
         governed.bench.plan.removeAll()
-        guard inspector.release(session, now: now, plan: &governed.bench.plan) else { return }
+        guard inspector.isReleaseDue(session, now: now),
+            inspector.release(session, .toUpstream, now: now, plan: &governed.bench.plan)
+        else { return }
         carryOutUp()
     }
 

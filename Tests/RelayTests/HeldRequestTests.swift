@@ -41,5 +41,27 @@ extension RelaySocketTests {
             server.close()
             await harness.stop()
         }
+
+        @Test("a frame's beginning that no more follows passes, and the connection goes on", arguments: [1, 15, 60])
+        func lateFrame(count: Int) async throws {
+            let listener = try TestListener()
+            let limit = LimitDefinition(name: "l", algorithm: .slidingWindow(limit: 100, window: .seconds(1)))
+            let limits = LimitRegistry(try LimitSet(definitions: [limit], clock: { 1 }))
+            let harness = try Harness(to: listener, drains: DrainRegistry(), limits: limits)
+            let (client, server) = try harness.pair(listener)
+            let call = DubboFrames.call
+            // Nothing else happens on the connection, or in the relay.
+            try client.write(call.request[..<count])
+            #expect(try server.read(exactly: count) == Array(call.request[..<count]))
+            try client.write(call.request[count...])
+            #expect(try server.read(exactly: call.request.count - count) == Array(call.request[count...]))
+            try server.write(call.reply)
+            #expect(try client.read(exactly: call.reply.count) == call.reply)
+            let partial = await harness.metrics().partialVerdicts.filter { $0.count > 0 }
+            #expect(partial.map(\.reason) == [.late] && partial.map(\.count) == [1])
+            client.close()
+            server.close()
+            await harness.stop()
+        }
     }
 }
