@@ -15,6 +15,14 @@ public struct JSONText: Sendable {
         needsComma = false
     }
 
+    /// Gives the text so far away; what follows goes on behind it.
+    ///
+    /// - Returns: UTF-8 text, seldom a whole JSON value.
+    public mutating func takeBytes() -> [UInt8] {
+        defer { bytes.removeAll(keepingCapacity: true) }
+        return bytes
+    }
+
     /// Opens an object.
     public mutating func beginObject() { open(0x7b) }
 

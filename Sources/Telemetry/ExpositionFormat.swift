@@ -38,8 +38,6 @@ struct MetricFamily {
 protocol ExpositionWriter {
     /// How this page spells labels; what is handed to it must be made for that.
     static var labelForm: LabelForm { get }
-    /// The page so far.
-    var bytes: [UInt8] { get }
 
     /// Writes a family's head; its samples must follow.
     mutating func begin(_ family: MetricFamily)
@@ -51,7 +49,7 @@ protocol ExpositionWriter {
     mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Double)
     /// Writes the samples of one histogram.
     mutating func histogram(_ labels: [UInt8], _ histogram: HistogramSnapshot)
-    /// Ends the page.
+    /// Ends the page and gives the last of it out.
     mutating func end()
 }
 

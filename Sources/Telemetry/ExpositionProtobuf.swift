@@ -38,7 +38,8 @@ struct ExpositionProtobuf: ExpositionWriter {
     /// The bytes of a `double` field, all that a `Gauge` or `Counter` has.
     private static let valueBytes = 9
 
-    private var page = ProtobufWriter()
+    private let sink: ([UInt8]) -> Void
+    private var head = ProtobufWriter()
     private var family = ProtobufWriter()
     private var hasSamples = false
     private var valueField = Field.Metric.gauge
@@ -48,10 +49,13 @@ struct ExpositionProtobuf: ExpositionWriter {
 
     /// An empty page.
     ///
-    /// - Parameter wallClockOffset: What makes a time on the workers' clock one since 1970, in nanoseconds.
-    init(wallClockOffset: Int64?) { self.wallClockOffset = wallClockOffset }
-
-    var bytes: [UInt8] { page.bytes }
+    /// - Parameters:
+    ///   - wallClockOffset: What makes a time on the workers' clock one since 1970, in nanoseconds.
+    ///   - sink: Gets the page's next bytes, a family's at once: its length stands before it.
+    init(wallClockOffset: Int64?, sink: @escaping ([UInt8]) -> Void) {
+        self.wallClockOffset = wallClockOffset
+        self.sink = sink
+    }
 
     mutating func begin(_ new: MetricFamily) {
         end()
@@ -104,8 +108,10 @@ struct ExpositionProtobuf: ExpositionWriter {
 
     mutating func end() {
         if hasSamples {
-            page.append(UInt64(family.bytes.count))
-            page.append(fields: family.bytes)
+            head.removeAll()
+            head.append(UInt64(family.bytes.count))
+            sink(head.bytes)
+            sink(family.bytes)
         }
         family.removeAll()
         hasSamples = false

@@ -4,7 +4,11 @@ internal import Calls
 struct ExpositionText: ExpositionWriter {
     static let labelForm = LabelForm.text
 
-    private(set) var bytes: [UInt8] = []
+    /// As many bytes are gathered before they are given out, and a line or histogram more.
+    private static let pieceBytes = 64 << 10
+
+    private var bytes: [UInt8] = []
+    private let sink: ([UInt8]) -> Void
     private let isOpenMetrics: Bool
     private let wallClockOffset: Int64?
     private var sampleName: [UInt8] = []
@@ -15,11 +19,11 @@ struct ExpositionText: ExpositionWriter {
     /// - Parameters:
     ///   - isOpenMetrics: Whether the form is OpenMetrics.
     ///   - wallClockOffset: What makes a time on the workers' clock one since 1970, in nanoseconds.
-    ///   - capacity: How many bytes to expect.
-    init(isOpenMetrics: Bool, wallClockOffset: Int64?, capacity: Int) {
+    ///   - sink: Gets the page's next bytes.
+    init(isOpenMetrics: Bool, wallClockOffset: Int64?, sink: @escaping ([UInt8]) -> Void) {
         self.isOpenMetrics = isOpenMetrics
         self.wallClockOffset = wallClockOffset
-        bytes.reserveCapacity(capacity)
+        self.sink = sink
     }
 
     mutating func begin(_ family: MetricFamily) {
@@ -34,19 +38,20 @@ struct ExpositionText: ExpositionWriter {
     mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: UInt64) {
         head(sampleName, labels, more)
         number(value)
-        bytes.append(0x0a)
+        endLine()
     }
 
     mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Int64) {
         head(sampleName, labels, more)
         if value < 0 { bytes.append(0x2d) }
         number(value.magnitude)
-        bytes.append(0x0a)
+        endLine()
     }
 
     mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Double) {
         head(sampleName, labels, more)
-        append("\(value)\n")
+        append("\(value)")
+        endLine()
     }
 
     mutating func histogram(_ labels: [UInt8], _ histogram: HistogramSnapshot) {
@@ -67,14 +72,25 @@ struct ExpositionText: ExpositionWriter {
         bytes.append(0x0a)
         head(Array("\(familyName)_count".utf8), labels, [])
         number(histogram.count)
-        bytes.append(0x0a)
+        endLine()
     }
 
     mutating func end() {
         if isOpenMetrics { append("# EOF\n") }
+        giveOut()
     }
 
     // MARK: Pieces
+
+    private mutating func endLine() {
+        bytes.append(0x0a)
+        if bytes.count >= Self.pieceBytes { giveOut() }
+    }
+
+    private mutating func giveOut() {
+        if !bytes.isEmpty { sink(bytes) }
+        bytes.removeAll(keepingCapacity: true)
+    }
 
     private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
 

@@ -137,6 +137,10 @@ public struct MetricsAdditions: Sendable {
     public var tracing: TracingCounters.Readings?
     /// Lines that viewers of calls were too slow for; `nil` when nobody can view.
     public var tapLinesDropped: UInt64?
+    /// How many workers have had events waiting and taken no turn for 30 s; `nil` when nobody looks.
+    public var stuckWorkers: Int?
+    /// Connections of the admin API that were closed before their clients wanted it; `nil` leaves them out.
+    public var adminCuts: [(reason: String, count: UInt64)]?
     /// The open connections whose consumers are known; `nil` leaves their balance out.
     public var consumers: [ConsumerConnection]?
     /// How the limits in force have decided; `nil` when calls cannot be limited.

@@ -78,6 +78,24 @@ extension ExpositionWriter {
         sample(build.bytes, UInt64(1))
     }
 
+    /// Workers that do not get on.
+    mutating func writeStuckWorkers(_ count: Int) {
+        let help = "Workers that have had events waiting and taken no turn for 30 s, throttled time not counted."
+        begin(MetricFamily(name: "weir_workers_stuck", kind: .gauge, help: help))
+        sample([], UInt64(clamping: count))
+    }
+
+    /// Connections of the admin API that were closed before their clients wanted it.
+    mutating func writeAdminCuts(_ cuts: [(reason: String, count: UInt64)]) {
+        let help = "Connections of the admin API closed before their clients wanted it."
+        begin(MetricFamily(name: "weir_admin_connections_closed", kind: .counter, help: help))
+        for cut in cuts {
+            var labels = LabelText(Self.labelForm)
+            labels.add("reason", cut.reason)
+            sample(labels.bytes, cut.count)
+        }
+    }
+
     /// The process, under the names every Prometheus client uses.
     mutating func writeProcess(_ process: ProcessReadings) {
         let cpu = "User and system processor time in seconds."

@@ -61,7 +61,6 @@ public struct MetricsPage: Sendable {
     private var protobuf = Kept(.protobuf)
     private var services = DubboServices()
     private var windows: CallWindows
-    private var lastCount = 4096
 
     /// A page that has kept nothing yet.
     ///
@@ -69,7 +68,7 @@ public struct MetricsPage: Sendable {
     ///   two minutes are known only when the page was rendered as long ago.
     public init(startNanoseconds: UInt64? = nil) { windows = CallWindows(start: startNanoseconds) }
 
-    /// Renders the page.
+    /// Renders the page as a whole.
     ///
     /// - Parameters:
     ///   - snapshot: The numbers.
@@ -77,6 +76,24 @@ public struct MetricsPage: Sendable {
     ///   - format: The form wanted.
     /// - Returns: UTF-8 text, or protobuf messages.
     public mutating func render(_ snapshot: MetricsSnapshot, _ context: Context, format: ExpositionFormat) -> [UInt8] {
+        var page: [UInt8] = []
+        render(snapshot, context, format: format) { page += $0 }
+        return page
+    }
+
+    /// Renders the page piece by piece, so that it is never in memory as a whole.
+    ///
+    /// - Parameters:
+    ///   - snapshot: The numbers.
+    ///   - context: The rest.
+    ///   - format: The form wanted.
+    ///   - sink: Gets UTF-8 text, or protobuf messages, in pieces: of text some 64 KiB, of protobuf a family's.
+    public mutating func render(
+        _ snapshot: MetricsSnapshot,
+        _ context: Context,
+        format: ExpositionFormat,
+        into sink: @escaping ([UInt8]) -> Void
+    ) {
         var totals: [DubboTotals?] = []
         var changes: CallWindows.Changes?
         if context.additions.names.contains(.dubbo) {
@@ -87,18 +104,12 @@ public struct MetricsPage: Sendable {
         let offset = context.wallClockOffsetNanoseconds
         switch format {
         case .text, .openMetrics:
-            var page = ExpositionText(
-                isOpenMetrics: format == .openMetrics,
-                wallClockOffset: offset,
-                capacity: lastCount + lastCount / 8
-            )
+            let isOpenMetrics = format == .openMetrics
+            var page = ExpositionText(isOpenMetrics: isOpenMetrics, wallClockOffset: offset, sink: sink)
             Self.write(snapshot, context, dubbo, &text, to: &page)
-            lastCount = page.bytes.count
-            return page.bytes
         case .protobuf:
-            var page = ExpositionProtobuf(wallClockOffset: offset)
+            var page = ExpositionProtobuf(wallClockOffset: offset, sink: sink)
             Self.write(snapshot, context, dubbo, &protobuf, to: &page)
-            return page.bytes
         }
     }
 
@@ -118,6 +129,8 @@ public struct MetricsPage: Sendable {
             if let consumers = additions.consumers { page.writeConsumers(consumers) }
             page.writeTroubles(snapshot)
             page.writeWorkers(snapshot, context)
+            if let stuck = additions.stuckWorkers { page.writeStuckWorkers(stuck) }
+            if let cuts = additions.adminCuts { page.writeAdminCuts(cuts) }
             if let tracing = additions.tracing { page.writeTracing(tracing) }
             if let dropped = additions.tapLinesDropped { page.writeTap(dropped) }
             if let limits = additions.limits { page.writeLimits(limits) }

@@ -87,6 +87,10 @@ import Testing
         additions.callers = ["web", "a\"b\\c\nd\u{0}"]
         additions.tracing = TracingCounters.Readings()
         additions.tapLinesDropped = 4
+        additions.stuckWorkers = 2
+        additions.adminCuts = [
+            ("shed", 1), ("idle", 2), ("slow_request", 3), ("large_request", 4), ("slow_reader", 5), ("old_page", 6),
+        ]
         additions.consumers = [
             ConsumerConnection(side: .provider, consumer: "web", calls: 10),
             ConsumerConnection(side: .provider, consumer: "web", calls: 20),
