@@ -1,4 +1,5 @@
 internal import Calls
+internal import Glibc
 internal import Wire
 
 /// The sockets that the workers accept on: opened here, or inherited.
@@ -59,7 +60,7 @@ extension ListeningSocket {
     /// Whether it is a relay's socket of that address.
     fileprivate func isFor(_ configuration: ListenerConfiguration) -> Bool {
         guard case .relay = kind else { return false }
-        return address == configuration.address
+        return address == configuration.address || address == configuration.addressWithoutIPv6
     }
 }
 
@@ -107,13 +108,18 @@ private struct ListenerOpener {
         return register(descriptor)
     }
 
-    private func listen(reusePort: Bool) -> Int32 {
-        Linux.listen(
+    private mutating func listen(reusePort: Bool) -> Int32 {
+        let result = Linux.listen(
             address,
             dualStack: configuration.isDualStack,
             reusePort: reusePort,
             transparent: isTransparent
         )
+        guard result == -EAFNOSUPPORT, let other = configuration.addressWithoutIPv6, address != other else {
+            return result
+        }
+        address = other
+        return listen(reusePort: reusePort)
     }
 
     private mutating func register(_ descriptor: Int32) -> Worker.Listener {

@@ -49,6 +49,18 @@ public struct ListenerConfiguration: Sendable {
     }
 }
 
+extension Endpoint {
+    /// Every address of a machine without IPv6, if this one is every address of a machine with it; else `nil`.
+    public var withoutIPv6: Endpoint? {
+        isIPv6 && high == 0 && low == 0 ? Endpoint(ipv4: 0, port: port) : nil
+    }
+}
+
+extension ListenerConfiguration {
+    /// Where it listens on a machine without IPv6, if it can.
+    var addressWithoutIPv6: Endpoint? { isDualStack ? address.withoutIPv6 : nil }
+}
+
 /// Everything the relay needs to know.
 public struct RelayConfiguration: Sendable {
     /// Where connections come in.
