@@ -147,6 +147,9 @@ enum Linux {
         unsafe events.deallocate()
     }
 
+    /// Another descriptor of the queue, readable while events wait in it; negative if there is none.
+    func duplicate() -> Int32 { Linux.duplicate(descriptor) }
+
     func add(_ descriptor: Int32, _ mask: UInt32, token: UInt64) -> Int32 {
         weir_epoll_control(self.descriptor, Self.addOperation, descriptor, mask, token)
     }

@@ -21,13 +21,51 @@ enum Command: Sendable {
 final class Mailbox: Sendable {
     let event: Int32
     private let commands = Mutex<[Command]>([])
+    private let turnCount = Atomic<UInt64>(0)
+    /// A duplicate of the worker's event queue, which can be asked whether something waits in it; -1 before and after
+    /// the worker.
+    private let queue = Mutex<Int32>(-1)
 
     init?() {
         event = Linux.eventDescriptor()
         guard event >= 0 else { return nil }
     }
 
-    deinit { Linux.close(event) }
+    deinit {
+        Linux.close(event)
+        ended()
+    }
+
+    // MARK: What is seen from outside
+
+    /// Lets the worker's event queue be looked at.
+    func watch(_ queue: borrowing EventQueue) {
+        let duplicate = queue.duplicate()
+        self.queue.withLock { $0 = duplicate }
+    }
+
+    /// The worker begins a turn.
+    @inline(__always)
+    func turnBegan(_ number: UInt64) { turnCount.store(number, ordering: .relaxed) }
+
+    /// The worker takes no further turns.
+    func ended() {
+        queue.withLock { queue in
+            if queue >= 0 { Linux.close(queue) }
+            queue = -1
+        }
+    }
+
+    /// How many turns the worker has begun.
+    var turns: UInt64 { turnCount.load(ordering: .relaxed) }
+
+    /// Whether events wait for the worker.
+    var hasEvents: Bool {
+        queue.withLock { queue in
+            guard queue >= 0, case .ready = Linux.wait(queue, stop: -1, milliseconds: 0) else { return false }
+            return true
+        }
+    }
 
     func post(_ command: Command) {
         commands.withLock { $0.append(command) }

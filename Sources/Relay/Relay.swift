@@ -119,6 +119,7 @@ public final class Relay: Sendable {
     let listenerTable: ListenerTable
     let watchers: CallWatchers
     private let expected: ExpectedConnections
+    let watch: WorkerWatch
     /// The addresses that are listened on, ports filled in.
     public let addresses: [Endpoint]
     private let running: Mutex<Running>
@@ -165,6 +166,7 @@ public final class Relay: Sendable {
         expected = shared.expected
         self.mailboxes = mailboxes
         watchers = CallWatchers(mailboxes)
+        watch = WorkerWatch(mailboxes)
         running = Mutex(Running(workers: count))
         last = Mutex(Array(repeating: nil, count: count))
         for index in 0..<count {

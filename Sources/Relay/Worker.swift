@@ -88,6 +88,7 @@ final class Worker {
         inspector.gate = hooks.limits.map { LimitGate(registry: $0, operations: shared.registry) }
         inspector.drainGate = hooks.drains.map { DrainGate(registry: $0, operations: shared.registry) }
         guard self.queue.add(mailbox.event, EventQueue.readable, token: Token.commands) == 0 else { return nil }
+        mailbox.watch(self.queue)
         for index in self.listeners.indices {
             let token = Token.firstListener - UInt64(index)
             guard self.queue.add(self.listeners[index].descriptor, EventQueue.readable, token: token) == 0 else {
@@ -101,8 +102,11 @@ final class Worker {
     /// Runs until the worker is told to stop and its last connection is gone.
     func run() {
         var last = Linux.now()
+        var turns: UInt64 = 0
         while !isStopped {
             let count = queue.wait(milliseconds: timeout(last))
+            turns &+= 1
+            mailbox.turnBegan(turns)
             batchStart = 0
             for index in 0..<count {
                 let event = queue.event(index)
@@ -115,6 +119,7 @@ final class Worker {
             if markTimes.isStale, now >= markTimes.next { takeMarks(now) }
             last = now
         }
+        mailbox.ended()
         closeListeners()
         inspector.endCorrelated(now: Linux.now())
         inspector.flushSpans()

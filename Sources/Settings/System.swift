@@ -97,6 +97,40 @@ public enum ProcessFacts {
         }
     }
 
+    /// How long the control groups that are seen have kept this process from running because their quota was used up,
+    /// summed, in nanoseconds; 0 where the system does not say.
+    ///
+    /// Source: the kernel's cgroup-v2.rst (`cpu.stat`, `throttled_usec`), and `throttled_time` of version 1.
+    public static var throttledNanoseconds: UInt64 {
+        var folders = ["/sys/fs/cgroup", "/sys/fs/cgroup/cpu"]
+        if let membership = try? readFile("/proc/self/cgroup", limitBytes: 64 << 10) {
+            let lines = String(decoding: membership, as: UTF8.self).split(separator: "\n")
+            var parts = lines.first { $0.hasPrefix("0::/") }?.dropFirst("0::/".count).split(separator: "/") ?? []
+            while !parts.isEmpty {
+                folders.append((["/sys/fs/cgroup"] + parts.map(String.init)).joined(separator: "/"))
+                parts.removeLast()
+            }
+        }
+        return folders.reduce(0) { sum, folder in
+            guard let text = try? readFile(folder + "/cpu.stat", limitBytes: 4096) else { return sum }
+            return sum &+ throttledNanoseconds(cpuStat: String(decoding: text, as: UTF8.self))
+        }
+    }
+
+    /// Reads the throttled time that a `cpu.stat` tells.
+    ///
+    /// - Parameter text: Lines of a name and a number.
+    /// - Returns: Nanoseconds; 0 when it tells none.
+    package static func throttledNanoseconds(cpuStat text: String) -> UInt64 {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            guard words.count == 2, let value = UInt64(words[1]) else { continue }
+            if words[0] == "throttled_usec" { return value.multipliedReportingOverflow(by: 1000).partialValue }
+            if words[0] == "throttled_time" { return value }
+        }
+        return 0
+    }
+
     /// Counts the bits of `Cpus_allowed`, groups of hexadecimal digits with commas between them.
     ///
     /// - Parameter text: The content of `/proc/self/status`.
