@@ -36,8 +36,8 @@ ARROWS = {
         "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux", "Glibc", "Synchronization",
     },
     "Admin": {
-        "Calls", "Telemetry", "Glibc", "Synchronization", "Logging", "ServiceLifecycle", "HTTPTypes", "Hummingbird",
-        "HummingbirdCore", "NIOCore", "NIOPosix",
+        "Calls", "Telemetry", "CZlib", "Glibc", "Synchronization", "Logging", "ServiceLifecycle", "HTTPTypes",
+        "Hummingbird", "HummingbirdCore", "NIOCore", "NIOHTTP1", "NIOPosix",
     },
     # Generated; its Foundation stands where it is never compiled.
     "OTLP": {"SwiftProtobuf", "FoundationEssentials", "Foundation"},

@@ -25,6 +25,8 @@ public protocol AdminBackend: Sendable {
     var build: BuildInfo { get }
     /// Whether traffic may be sent here; what `/readyz` says.
     var isReady: Bool { get }
+    /// How many workers have had events waiting and taken no turn for long; what ``/healthz`` may say.
+    var stuckWorkers: Int { get }
     /// Asks all workers for their numbers at once.
     func snapshots() async -> WorkerSnapshots
     /// Asks all workers for their connections.
@@ -46,6 +48,9 @@ public protocol AdminBackend: Sendable {
 extension AdminBackend {
     /// Nothing can be done.
     public func perform(_ action: AdminAction) async -> AdminAnswer { .problem(503, "not available") }
+
+    /// None is known to be.
+    public var stuckWorkers: Int { 0 }
 
     /// Nothing in addition.
     public func additions() async -> MetricsAdditions { MetricsAdditions() }

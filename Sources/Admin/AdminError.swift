@@ -14,12 +14,21 @@ public enum AdminError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Whether a bind failed because the machine has no addresses of that family, or none on this interface.
+    static func hasNoFamily(_ error: any Error) -> Bool {
+        switch (error as? IOError)?.errnoCode {
+        case EAFNOSUPPORT, EADDRNOTAVAIL: true
+        default: false
+        }
+    }
+
     /// What a failed bind means.
     static func reason(_ error: any Error) -> String {
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE: "the address is in use"
         case EADDRNOTAVAIL: "this machine has no such address"
         case EACCES: "permission denied"
+        case EAFNOSUPPORT: "this machine has no addresses of that kind"
         default: error is SocketAddressError ? "not an address" : "\(error)"
         }
     }

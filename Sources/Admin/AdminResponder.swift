@@ -4,16 +4,8 @@ internal import Hummingbird
 internal import NIOCore
 internal import Telemetry
 
-/// What a request brings along besides itself.
-struct AdminContext: InitializableFromSource {
-    /// The connection it came on.
-    let channel: any Channel
-
-    init(source: ApplicationRequestContextSource) { channel = source.channel }
-}
-
 /// Answers the requests of one listener; README lists them.
-struct AdminResponder: HTTPResponder {
+struct AdminResponder: Sendable {
     /// What is served.
     private enum Endpoint: String {
         case metrics = "/metrics"
@@ -49,15 +41,23 @@ struct AdminResponder: HTTPResponder {
 
     let listener: AdminServer.Listener
     let backend: any AdminBackend
+    let health: HealthAnswers
     let source: MetricsSource
-    let guardian: ChangeGuard
+    let live: LivePages
+    let guardian: AdminGuard
 
-    func respond(to request: Request, context: AdminContext) async throws -> Response {
-        let response = await answer(request, context)
+    /// Answers a request.
+    func respond(to request: Request, _ connection: AdminConnection) async -> Response {
+        let response: Response
+        do {
+            response = try await answer(request, connection)
+        } catch {
+            response = Self.problem(.serviceUnavailable, "no memory")
+        }
         return request.method == .head ? response.createHeadResponse() : response
     }
 
-    private func answer(_ request: Request, _ context: AdminContext) async -> Response {
+    private func answer(_ request: Request, _ connection: AdminConnection) async throws -> Response {
         guard let endpoint = Endpoint(rawValue: request.uri.path), listener == .main || endpoint.isForScraping else {
             return Self.problem(.notFound, "no such path")
         }
@@ -66,52 +66,84 @@ struct AdminResponder: HTTPResponder {
             response.headers[.allow] = endpoint.methods.map(\.rawValue).joined(separator: ", ")
             return response
         }
+        let demand: AdminGuard.Demand = endpoint.isForScraping ? .open : Self.isReading(request) ? .reading : .change
+        if let refusal = guardian.refusal(demand, request, connection.channel) { return refusal }
         switch endpoint {
         case .metrics:
             let format = AcceptHeader.format(request.headers[.accept])
-            return Self.response(.ok, format.contentType, await source.metrics(format))
-        case .healthz:
-            return Self.response(.ok, Self.plain, Array("ok\n".utf8))
-        case .readyz:
-            let isReady = backend.isReady
-            let text = isReady ? "ready\n" : "not ready\n"
-            return Self.response(isReady ? .ok : .serviceUnavailable, Self.plain, Array(text.utf8))
-        case .operations:
-            return Self.response(.ok, Self.json, await source.operations())
-        case .connections:
-            return Self.response(.ok, Self.json, await source.connections())
-        case .calls:
-            return await calls(request, context.channel)
-        case .limits, .drain, .config, .reload, .expect:
-            return await perform(endpoint, request)
+            return try await page(.metrics(format), request, connection)
+        case .healthz: return try await probe(.health, request, connection)
+        case .readyz: return try await probe(.readiness, request, connection)
+        case .operations: return try await page(.operations, request, connection)
+        case .connections: return try await page(.connections, request, connection)
+        case .calls: return await calls(request, connection)
+        case .limits, .drain, .config, .reload, .expect: return try await perform(endpoint, request, connection)
         }
+    }
+
+    private func page(
+        _ kind: MetricsSource.Kind,
+        _ request: Request,
+        _ connection: AdminConnection
+    ) async throws -> Response {
+        let isPacked = AcceptEncoding.allowsGzip(request.headers[.acceptEncoding])
+        return try await source.page(kind).response(isPacked: isPacked, connection)
+    }
+
+    private func probe(
+        _ probe: HealthAnswers.Probe,
+        _ request: Request,
+        _ connection: AdminConnection
+    ) async throws -> Response {
+        let loop = connection.channel.eventLoop
+        let answer = try await health.answer(probe, query: request.uri.query ?? "", loop).get()
+        return Self.response(.init(code: answer.status), Self.plain, Array(answer.text.utf8))
     }
 
     // MARK: Actions
 
-    private func perform(_ endpoint: Endpoint, _ request: Request) async -> Response {
-        let isReading = request.method == .get || request.method == .head
-        if !isReading, let refusal = guardian.refusal(of: request) { return refusal }
+    private func perform(
+        _ endpoint: Endpoint,
+        _ request: Request,
+        _ connection: AdminConnection
+    ) async throws -> Response {
+        let answer: AdminAnswer
         do throws(CallStreamRefusal) {
-            let answer = await backend.perform(try await action(endpoint, request))
-            let status = HTTPResponse.Status(code: answer.status)
-            return Self.response(status, answer.contentType, answer.body)
+            answer = await backend.perform(try await action(endpoint, request, connection))
         } catch {
             guard case .badParameters(let reason) = error else { return Self.problem(.badRequest, "\(error)") }
             return Self.problem(.badRequest, reason)
         }
+        guard answer.status == 200, answer.body.count > RenderedPage.pieceBytes else {
+            return Self.response(.init(code: answer.status), answer.contentType, answer.body)
+        }
+        let isPacked = AcceptEncoding.allowsGzip(request.headers[.acceptEncoding])
+        return try packed(answer).response(isPacked: isPacked, connection)
     }
 
-    private func action(_ endpoint: Endpoint, _ request: Request) async throws(CallStreamRefusal) -> AdminAction {
-        let isReading = request.method == .get || request.method == .head
+    /// A long answer, kept as pages are.
+    private func packed(_ answer: AdminAnswer) throws(OutOfMemory) -> RenderedPage {
+        let writer = try GzipWriter()
+        writer.append(answer.body)
+        let page = RenderedPage(contentType: answer.contentType, writer, begun: 0, work: 0)
+        live.add(page)
+        return page
+    }
+
+    private static func isReading(_ request: Request) -> Bool { request.method == .get || request.method == .head }
+
+    private func action(_ endpoint: Endpoint, _ request: Request, _ connection: AdminConnection)
+        async throws(CallStreamRefusal) -> AdminAction
+    {
+        let isReading = Self.isReading(request)
         switch endpoint {
-        case .limits: return isReading ? .limits : .replaceLimits(try await text(of: request))
+        case .limits: return isReading ? .limits : .replaceLimits(try await text(of: request, connection))
         case .drain:
             guard !isReading else { return .drains(try parameters(inQueryOf: request)) }
-            let parameters = try await parameters(of: request)
+            let parameters = try await parameters(of: request, connection)
             return request.method == .delete ? .undrain(parameters) : .drain(parameters)
         case .reload: return .reload
-        case .expect: return .expect(try await parameters(of: request))
+        case .expect: return .expect(try await parameters(of: request, connection))
         default: return .settings
         }
     }
@@ -121,14 +153,18 @@ struct AdminResponder: HTTPResponder {
     }
 
     /// The names and values of the query and of a form in the body.
-    private func parameters(of request: Request) async throws(CallStreamRefusal) -> [AdminAction.Parameter] {
-        let form = try QueryParameters.read(try await text(of: request))
+    private func parameters(of request: Request, _ connection: AdminConnection) async throws(CallStreamRefusal)
+        -> [AdminAction.Parameter]
+    {
+        let form = try QueryParameters.read(try await text(of: request, connection))
         return try parameters(inQueryOf: request) + form.map { .init(name: $0.name, value: $0.value) }
     }
 
     /// The body as text.
-    private func text(of request: Request) async throws(CallStreamRefusal) -> String {
+    private func text(of request: Request, _ connection: AdminConnection) async throws(CallStreamRefusal) -> String {
         let bytes: ByteBuffer
+        connection.awaitsBody(true)
+        defer { connection.awaitsBody(false) }
         do {
             bytes = try await request.body.collect(upTo: Self.maxBodyBytes)
         } catch {
@@ -141,9 +177,9 @@ struct AdminResponder: HTTPResponder {
     }
 
     /// The longest body that is read.
-    private static let maxBodyBytes = 1 << 20
+    static let maxBodyBytes = 1 << 20
 
-    private static let plain = "text/plain; charset=utf-8"
+    static let plain = "text/plain; charset=utf-8"
     private static let json = "application/json"
 
     static func problem(_ status: HTTPResponse.Status, _ text: String) -> Response {

@@ -5,62 +5,149 @@ public import ServiceLifecycle
 
 /// The admin API: metrics, health, and what is known of operations and connections, over HTTP/1.1.
 ///
-/// It runs on one thread of its own. Stopped gracefully it takes no new connections and answers what it has.
+/// It runs on a thread of its own, and the listener for probes on another. Stopped gracefully it takes no new
+/// connections and answers what it has.
+///
+/// Clients cannot hurt it: a listener's connections have a budget, the idle ones are shed when others come, requests
+/// and readers that are slow are cut off, and pages are packed and shared; see ``ConnectionTable`` and
+/// ``RenderedPage``.
 public struct AdminServer: Service {
     /// Where to listen.
-    public struct Address: Equatable, Sendable {
+    public struct Address: Hashable, Sendable {
+        /// What to do on a machine that has no addresses of its family.
+        public enum WithoutFamily: Hashable, Sendable {
+            /// It is an error.
+            case fail
+            /// Another address is enough.
+            case skip
+            /// Listen on this host.
+            case use(String)
+        }
+
         /// A host name or an IP address.
         public var host: String
         /// The port; 0 lets the system choose.
         public var port: Int
+        /// What to do on a machine that has no addresses of its family.
+        public var withoutFamily: WithoutFamily
 
         /// An address of those parts.
-        public init(host: String, port: Int) {
+        ///
+        /// - Parameters:
+        ///   - host: A host name or an IP address.
+        ///   - port: The port; 0 lets the system choose.
+        ///   - withoutFamily: What to do on a machine that has no addresses of its family.
+        public init(host: String, port: Int, withoutFamily: WithoutFamily = .fail) {
             self.host = host
             self.port = port
+            self.withoutFamily = withoutFamily
         }
     }
 
-    /// Which listeners there are.
-    public struct Configuration: Equatable, Sendable {
-        /// The listener that serves everything.
-        public var main: Address
-        /// A second listener that serves `/metrics`, `/healthz` and `/readyz` only.
-        public var metrics: Address?
+    /// Where the application beside Weir is.
+    public struct Upstream: Equatable, Sendable {
+        /// The ports that `/readyz?upstream=PORT` may ask about.
+        public var ports: Set<Int>
+        /// The hosts that are tried for each, in order.
+        public var hosts: [String]
 
-        /// What requests that change something must carry as their bearer token; `nil` when they need none.
+        /// An application's place.
+        ///
+        /// - Parameters:
+        ///   - ports: The ports that may be asked about.
+        ///   - hosts: The hosts that are tried for each, in order.
+        public init(ports: Set<Int> = [], hosts: [String] = ["127.0.0.1", "::1"]) {
+            self.ports = ports
+            self.hosts = hosts
+        }
+    }
+
+    /// Which listeners there are, each on some addresses.
+    public struct Configuration: Equatable, Sendable {
+        /// Where everything is served.
+        public var main: [Address]
+        /// Where `/metrics`, `/healthz` and `/readyz` only are served.
+        public var metrics: [Address]
+        /// Where `/healthz` and `/readyz` only are served, on a thread of their own.
+        public var probes: [Address]
+        /// What requests beyond loopback, and those that change something, must carry as their bearer token; `nil` for
+        /// none: then there is nothing for them beyond loopback.
         public var token: String?
+        /// Names that requests may call this machine besides IP addresses and `localhost`.
+        public var hosts: [String]
+        /// Where the application beside Weir is.
+        public var upstream = Upstream()
+        /// Whether `/healthz` fails while a worker is stuck.
+        public var stuckFailsHealth = false
 
         /// A configuration of those listeners.
         ///
         /// - Parameters:
-        ///   - main: The listener that serves everything.
-        ///   - metrics: A second listener that serves `/metrics`, `/healthz` and `/readyz` only.
-        ///   - token: What requests that change something must carry as their bearer token.
-        public init(main: Address, metrics: Address? = nil, token: String? = nil) {
+        ///   - main: Where everything is served.
+        ///   - metrics: Where `/metrics`, `/healthz` and `/readyz` only are served.
+        ///   - probes: Where `/healthz` and `/readyz` only are served.
+        ///   - token: What requests beyond loopback, and those that change something, must carry as their bearer token.
+        ///   - hosts: Names that requests may call this machine besides IP addresses and `localhost`.
+        public init(
+            main: [Address],
+            metrics: [Address] = [],
+            probes: [Address] = [],
+            token: String? = nil,
+            hosts: [String] = []
+        ) {
             self.main = main
             self.metrics = metrics
+            self.probes = probes
             self.token = token
+            self.hosts = hosts
+        }
+
+        /// Each address with the listener that it is of.
+        public var places: [Place] {
+            main.map { Place(.main, $0) } + metrics.map { Place(.metrics, $0) } + probes.map { Place(.probes, $0) }
         }
     }
 
     /// One of the listeners.
-    public enum Listener: Hashable, Sendable {
+    public enum Listener: Hashable, CaseIterable, Sendable {
         /// It serves everything.
         case main
         /// It serves what a scraper and a kubelet ask for.
         case metrics
+        /// It serves what a kubelet asks for.
+        case probes
+
+        /// The most connections of it, on all of its addresses; for a further one another is shed.
+        public var maxConnections: Int {
+            switch self {
+            case .main, .metrics: 64
+            case .probes: 32
+            }
+        }
     }
 
-    /// The most connections of one listener; further ones wait until one ends.
-    public static let maxConnections = 256
-    /// How long a connection may be silent between requests, in seconds.
-    public static let idleSeconds: Int64 = 75
+    /// An address of a listener.
+    public struct Place: Hashable, Sendable {
+        /// The listener.
+        public var listener: Listener
+        /// The address.
+        public var address: Address
+
+        /// A place of those parts.
+        ///
+        /// - Parameters:
+        ///   - listener: The listener.
+        ///   - address: The address.
+        public init(_ listener: Listener, _ address: Address) {
+            self.listener = listener
+            self.address = address
+        }
+    }
 
     private let configuration: Configuration
     private let backend: any AdminBackend
     private let logger: Logger
-    private let inherited: [Listener: Int32]
+    private let inherited: [Place: Int32]
     private let onListening: @Sendable (Listener, Int) -> Void
     private let sockets = AdminSockets()
 
@@ -70,14 +157,14 @@ public struct AdminServer: Service {
     ///   - configuration: The listeners.
     ///   - backend: Where the numbers come from.
     ///   - logger: Told when a listener is there.
-    ///   - inherited: Descriptors of listening sockets of these addresses, used instead of opening new ones; they
-    ///     become the server's own.
-    ///   - onListening: Called with a listener and its port once it accepts connections.
+    ///   - inherited: Descriptors of listening sockets of these places, used instead of opening new ones; they become
+    ///     the server's own.
+    ///   - onListening: Called with a listener and its port for each of its addresses, once all accept connections.
     public init(
         configuration: Configuration,
         backend: any AdminBackend,
         logger: Logger,
-        inherited: [Listener: Int32] = [:],
+        inherited: [Place: Int32] = [:],
         onListening: @escaping @Sendable (Listener, Int) -> Void = { _, _ in }
     ) {
         self.configuration = configuration
@@ -91,13 +178,10 @@ public struct AdminServer: Service {
     ///
     /// - Throws: ``AdminError/cannotListen(host:port:reason:)`` when an address cannot be used.
     public func run() async throws {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let source = MetricsSource(backend: backend)
-        var services = [listening(.main, configuration.main, group, source)]
-        if let metrics = configuration.metrics { services.append(listening(.metrics, metrics, group, source)) }
-        // The event loop is not shut down: the last connections may still have tasks for it when run() returns, and the
-        // process ends soon after.
-        try await ServiceGroup(configuration: .init(services: services, logger: Self.quiet(logger))).run()
+        let services = try await listen()
+        // The event loops are not shut down: the last connections may still have tasks for them when run() returns, and
+        // the process ends soon after.
+        try await ServiceGroup(configuration: .init(services: services, logger: quiet)).run()
     }
 
     /// Duplicates of the sockets that accept, for another process; the caller must close them.
@@ -108,34 +192,94 @@ public struct AdminServer: Service {
     /// Accepts no more connections; those that are open are served on, and ``run()`` goes on.
     public func stopAccepting() { sockets.close() }
 
-    private func listening(
-        _ listener: Listener,
-        _ address: Address,
+    /// Opens all sockets, or none.
+    private func listen() async throws -> [any Service] {
+        let counters = AdminCounters()
+        let live = LivePages()
+        let source = MetricsSource(backend: backend, live: live, counters: counters)
+        let health = HealthAnswers(
+            backend: backend,
+            upstream: UpstreamCheck(configuration.upstream),
+            stuckFailsHealth: configuration.stuckFailsHealth
+        )
+        let guardian = AdminGuard(token: configuration.token, hosts: configuration.hosts)
+        let pages = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let probes = configuration.probes.isEmpty ? pages : MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let tables = Dictionary(
+            uniqueKeysWithValues: Listener.allCases.map {
+                ($0, ConnectionTable(limit: $0.maxConnections, counters: counters))
+            }
+        )
+        var services: [any Service] = []
+        var open: [(place: Place, socket: any Channel)] = []
+        do {
+            for place in configuration.places {
+                guard let table = tables[place.listener] else { continue }
+                if place.listener == .probes {
+                    let socket = try await listen(place, probes) { ProbeListener.add($0, table, health) }
+                    guard let socket else { continue }
+                    services.append(ProbeListener(socket: socket, table: table))
+                    open.append((place, socket))
+                } else {
+                    let responder = AdminResponder(
+                        listener: place.listener,
+                        backend: backend,
+                        health: health,
+                        source: source,
+                        live: live,
+                        guardian: guardian
+                    )
+                    let connections = AdminConnections(responder, table, quiet)
+                    let socket = try await listen(place, pages) { connections.add($0) }
+                    guard let socket else { continue }
+                    services.append(AdminListener(socket: socket, connections: connections))
+                    open.append((place, socket))
+                }
+            }
+        } catch {
+            for (_, socket) in open { try? await socket.close() }
+            throw error
+        }
+        announce(open)
+        return services
+    }
+
+    private func listen(
+        _ place: Place,
         _ group: MultiThreadedEventLoopGroup,
-        _ source: MetricsSource
-    ) -> AdminListener {
-        AdminListener(
-            origin: inherited[listener].map { .inherited($0) } ?? .address(address),
-            responder: AdminResponder(
-                listener: listener,
-                backend: backend,
-                source: source,
-                guardian: ChangeGuard(token: configuration.token)
-            ),
+        _ addConnection: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+    ) async throws -> (any Channel)? {
+        let socket = try await AdminSocket.listen(
+            place.address,
+            inherited: inherited[place],
             group: group,
-            logger: Self.quiet(logger)
-        ) { [logger, onListening, sockets] channel in
-            sockets.add(channel, listener)
-            let port = channel.localAddress?.port ?? address.port
-            logger.notice("admin API listens", metadata: ["host": "\(address.host)", "port": "\(port)"])
-            onListening(listener, port)
+            addConnection
+        )
+        if socket == nil {
+            logger.notice("no such address here, going without", metadata: ["host": "\(place.address.host)"])
+        }
+        return socket
+    }
+
+    private func announce(_ open: [(place: Place, socket: any Channel)]) {
+        for (place, socket) in open {
+            sockets.add(socket, place.listener)
+            let host = socket.localAddress?.ipAddress ?? place.address.host
+            let port = socket.localAddress?.port ?? place.address.port
+            let metadata: Logger.Metadata = ["host": "\(host)", "port": "\(port)"]
+            switch place.listener {
+            case .main: logger.notice("admin API listens", metadata: metadata)
+            case .metrics: logger.notice("metrics listen", metadata: metadata)
+            case .probes: logger.notice("probes listen", metadata: metadata)
+            }
+            onListening(place.listener, port)
         }
     }
 
     /// The same logger for the libraries, whose notices are not for our users.
-    private static func quiet(_ logger: Logger) -> Logger {
-        var logger = logger
-        logger.logLevel = max(logger.logLevel, .error)
-        return logger
+    private var quiet: Logger {
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .error)
+        return quiet
     }
 }

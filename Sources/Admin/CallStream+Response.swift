@@ -13,7 +13,7 @@ extension AdminResponder {
     /// How long a viewer who takes nothing may keep a server that was asked to stop.
     private static let patience = TimeAmount.seconds(1)
 
-    func calls(_ request: Request, _ channel: any Channel) async -> Response {
+    func calls(_ request: Request, _ connection: AdminConnection) async -> Response {
         // Behind a body that nobody reads the end of the connection would not be seen.
         guard request.headers[.contentLength] ?? "0" == "0", request.headers[.transferEncoding] == nil else {
             return Self.problem(.badRequest, "takes no body")
@@ -26,8 +26,9 @@ extension AdminResponder {
             headers[.cacheControl] = "no-store"
             // Noticing that the viewer leaves uses the connection up.
             headers[.connection] = "close"
-            Self.keepAlive(channel)
-            return Response(status: .ok, headers: headers, body: Self.body(stream, request, channel))
+            connection.becameEndless()
+            Self.keepAlive(connection.channel)
+            return Response(status: .ok, headers: headers, body: Self.body(stream, request, connection.channel))
         } catch {
             switch error {
             case .badParameters(let reason): return Self.problem(.badRequest, reason)
@@ -36,13 +37,15 @@ extension AdminResponder {
         }
     }
 
-    /// Lets the kernel find out whether a viewer who hears nothing is still there.
+    /// Lets the kernel find out whether a viewer who hears nothing is still there; one that does not read for a while,
+    /// as a pager, is no reason to end.
     private static func keepAlive(_ channel: any Channel) {
         let options: [(ChannelOptions.Types.SocketOption, Int)] = [
             (.init(level: .socket, name: .so_keepalive), 1),
             (.init(level: .tcp, name: .init(rawValue: TCP_KEEPIDLE)), 30),
             (.init(level: .tcp, name: .init(rawValue: TCP_KEEPINTVL)), 10),
             (.init(level: .tcp, name: .init(rawValue: TCP_KEEPCNT)), 3),
+            (.init(level: .tcp, name: .init(rawValue: TCP_USER_TIMEOUT)), 0),
         ]
         for (option, value) in options { _ = channel.setOption(option, value: value) }
     }

@@ -1,21 +1,95 @@
 internal import Calls
+internal import NIOCore
 internal import Telemetry
 
-/// Asks the workers and renders what they answer; one request after the other, so that a page is built once at a time.
+/// Asks the workers and renders what they answer, one page at a time; whoever asks meanwhile gets the same page.
 ///
 /// The numbers of the last seconds and minutes are differences to the pages before; see `CallWindows`.
 actor MetricsSource {
+    /// What is rendered here.
+    enum Kind: Hashable {
+        case metrics(ExpositionFormat)
+        case operations
+        case connections
+
+        var contentType: String {
+            switch self {
+            case .metrics(let format): format.contentType
+            case .operations, .connections: "application/json"
+            }
+        }
+    }
+
+    /// JSON is packed in pieces of this many bytes.
+    private static let pieceBytes = 64 << 10
+
     private let backend: any AdminBackend
+    private let live: LivePages
+    private let counters: AdminCounters
     private var page = MetricsPage(startNanoseconds: WorkerClock.now())
     private var staleWorkers: UInt64 = 0
+    private var pages: [Kind: RenderedPage] = [:]
+    private var underWay: [Kind: Task<RenderedPage, any Error>] = [:]
+    /// Ends when all that is under way is done.
+    private var last: Task<Void, Never>?
 
-    init(backend: any AdminBackend) { self.backend = backend }
+    init(backend: any AdminBackend, live: LivePages, counters: AdminCounters) {
+        self.backend = backend
+        self.live = live
+        self.counters = counters
+    }
 
-    /// The metrics page.
-    func metrics(_ format: ExpositionFormat) async -> [UInt8] {
-        let snapshot = await snapshot()
+    /// A page that is 1 s old at most.
+    ///
+    /// - Throws: ``OutOfMemory``.
+    func page(_ kind: Kind) async throws -> RenderedPage {
+        if let page = pages[kind], page.isFresh(at: WorkerClock.now()) { return page }
+        if let task = underWay[kind] { return try await task.value }
+        let before = last
+        let task = Task {
+            await before?.value
+            return try await render(kind)
+        }
+        underWay[kind] = task
+        last = Task { _ = try? await task.value }
+        return try await task.value
+    }
+
+    private func render(_ kind: Kind) async throws -> RenderedPage {
+        defer { underWay[kind] = nil }
+        // Room first: the old page is of no use any more.
+        pages[kind] = nil
+        let begun = WorkerClock.now()
+        let writer = try GzipWriter()
+        let work =
+            switch kind {
+            case .metrics(let format): await metrics(format, into: writer)
+            case .operations: await operations(into: writer)
+            case .connections: await connections(into: writer)
+            }
+        let page = RenderedPage(contentType: kind.contentType, writer, begun: begun, work: work)
+        pages[kind] = page
+        live.add(page)
+        Task {
+            try? await Task.sleep(nanoseconds: RenderedPage.maxAgeNanoseconds)
+            forget(kind, page)
+        }
+        return page
+    }
+
+    private func forget(_ kind: Kind, _ page: RenderedPage) {
+        if pages[kind] === page { pages[kind] = nil }
+    }
+
+    // MARK: Rendering; each returns how long it took, waiting not counted
+
+    private func metrics(_ format: ExpositionFormat, into writer: GzipWriter) async -> UInt64 {
+        let answers = await snapshots()
         // After the snapshot, so that every caller it names is known.
-        let additions = await backend.additions()
+        var additions = await backend.additions()
+        additions.adminCuts = AdminCut.allCases.map { ($0.label, counters[$0]) }
+        let start = WorkerClock.now()
+        let snapshot = merged(answers)
         let context = MetricsPage.Context(
             build: backend.build,
             process: ProcessReadings.current(),
@@ -24,31 +98,48 @@ actor MetricsSource {
             wallClockOffsetNanoseconds: WorkerClock.wallClockOffset(),
             additions: additions
         )
-        return page.render(snapshot, context, format: format)
+        page.render(snapshot, context, format: format) { writer.append($0) }
+        return WorkerClock.now() &- start
     }
 
-    /// The answer of `/v1/operations`.
-    func operations() async -> [UInt8] {
-        let snapshot = await snapshot()
-        var json = JSONText()
-        snapshot.writeOperations(to: &json)
-        json.endLine()
-        return json.bytes
+    private func operations(into writer: GzipWriter) async -> UInt64 {
+        let answers = await snapshots()
+        let start = WorkerClock.now()
+        write(merged(answers).operations, into: writer) { $0.write(to: &$1) }
+        return WorkerClock.now() &- start
     }
 
-    /// The answer of `/v1/connections`.
-    func connections() async -> [UInt8] {
+    private func connections(into writer: GzipWriter) async -> UInt64 {
+        let connections = await backend.connections()
+        let start = WorkerClock.now()
+        write(connections, into: writer) { $0.write(to: &$1) }
+        return WorkerClock.now() &- start
+    }
+
+    /// Writes an array in pieces.
+    private func write<Element>(
+        _ elements: [Element],
+        into writer: GzipWriter,
+        _ write: (Element, inout JSONText) -> Void
+    ) {
         var json = JSONText()
         json.beginArray()
-        for connection in await backend.connections() { connection.write(to: &json) }
+        for element in elements {
+            write(element, &json)
+            if json.bytes.count >= Self.pieceBytes { writer.append(json.takeBytes()) }
+        }
         json.endArray()
         json.endLine()
-        return json.bytes
+        writer.append(json.takeBytes())
     }
 
-    private func snapshot() async -> MetricsSnapshot {
+    private func snapshots() async -> WorkerSnapshots {
         let answers = await backend.snapshots()
         staleWorkers += UInt64(clamping: answers.staleWorkers)
-        return MetricsSnapshot(merging: answers.recorders, registry: backend.registry, labels: backend.labels)
+        return answers
+    }
+
+    private func merged(_ answers: WorkerSnapshots) -> MetricsSnapshot {
+        MetricsSnapshot(merging: answers.recorders, registry: backend.registry, labels: backend.labels)
     }
 }

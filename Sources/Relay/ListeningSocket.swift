@@ -14,6 +14,8 @@ public final class ListeningSocket: Sendable {
         case admin
         /// Metrics and health alone.
         case metrics
+        /// Health alone.
+        case probes
     }
 
     /// What it is listened on for.

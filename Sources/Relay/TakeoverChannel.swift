@@ -90,6 +90,7 @@ enum TakeoverWords {
             case "relay consumer": .relay(.consumer)
             case "admin": .admin
             case "metrics": .metrics
+            case "probes": .probes
             default: nil
             }
         guard let kind else {
@@ -105,6 +106,7 @@ enum TakeoverWords {
         case .relay(let side): "relay \(side.label)"
         case .admin: "admin"
         case .metrics: "metrics"
+        case .probes: "probes"
         }
     }
 }

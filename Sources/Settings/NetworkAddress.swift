@@ -80,7 +80,9 @@ public struct NetworkAddress: Hashable, Sendable, CustomStringConvertible {
     /// Whether a listener on every address takes what is sent to `other`'s host, as far as the text tells.
     private func covers(_ other: NetworkAddress) -> Bool {
         switch (host, other.host) {
-        case (.ipv6(0), _), (.ipv4(0), .ipv4): true
+        case (.ipv6(0), _), (.ipv4(0), .ipv4), (.ipv4(0), .name("localhost")): true
+        case (.name("localhost"), .ipv4), (.name("localhost"), .ipv6):
+            other.host == .ipv4(0x7f00_0001) || other.host == .ipv6(1)
         default: false
         }
     }

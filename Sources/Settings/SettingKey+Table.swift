@@ -191,13 +191,42 @@ extension SettingKey {
     ]
 
     private static let admin: [SettingKey] = [
-        .value("admin.listen", \.admin.listen, .listenAddress, "address of the admin API"),
+        .value(
+            "admin.listen",
+            \.admin.listen,
+            .localAddress,
+            "address of the admin API; localhost: both loopback addresses"
+        ),
         .optional(
             "admin.metrics-listen",
             \.admin.metricsListen,
-            .listenAddress,
+            .localAddress,
             "a further address with /metrics, /healthz and /readyz only"
         ),
-        .optional("admin.token", \.admin.token, .token, "bearer token of changing calls; needed when not on loopback"),
+        .optional(
+            "admin.probes-listen",
+            \.admin.probesListen,
+            .localAddress,
+            "a further address with /healthz and /readyz only, served by a thread of its own"
+        ),
+        .optional(
+            "admin.token",
+            \.admin.token,
+            .token,
+            "bearer token of changing calls, and of all beyond loopback"
+        ),
+        .list(
+            "admin.hosts",
+            \.admin.hosts,
+            .hostName,
+            0...64,
+            "names in Host besides IP addresses and localhost"
+        ),
+        .value(
+            "admin.stuck-fails-health",
+            \.admin.stuckFailsHealth,
+            .boolean,
+            "whether /healthz says 500 while a worker is stuck"
+        ),
     ]
 }

@@ -22,6 +22,7 @@ extension SettingsDraft {
         if settings.consumer.isEnabled { listeners.append(("consumer.listen", settings.consumer.listen)) }
         listeners.append(("admin.listen", settings.admin.listen))
         if let address = settings.admin.metricsListen { listeners.append(("admin.metrics-listen", address)) }
+        if let address = settings.admin.probesListen { listeners.append(("admin.probes-listen", address)) }
         for (index, second) in listeners.enumerated() {
             guard let first = listeners[..<index].first(where: { $0.address.overlaps(second.address) }) else {
                 continue
@@ -49,7 +50,7 @@ extension SettingsDraft {
         guard !settings.admin.listen.isLoopback, settings.admin.token == nil, !failed.contains("admin.token") else {
             return
         }
-        let reason = "\(settings.admin.listen) is not on loopback: changing calls need admin.token"
+        let reason = "\(settings.admin.listen) is not on loopback: what is asked there needs admin.token"
         contradict(["admin.listen"], "\(reason) (for scraping alone use admin.metrics-listen)")
     }
 

@@ -162,6 +162,21 @@ extension ValueKind where Value == NetworkAddress {
         )
     }
 
+    /// As ``listenAddress``; `localhost` stays what it is, both loopback addresses.
+    static var localAddress: Self {
+        var kind = listenAddress
+        let parse = kind.parse
+        kind = Self(
+            parse: { text throws(Rejection) in
+                if let address = NetworkAddress(text), address.host == .name("localhost") { return address }
+                return try parse(text)
+            },
+            show: kind.show,
+            listHint: kind.listHint
+        )
+        return kind
+    }
+
     static var upstreamAddress: Self {
         Self(
             parse: { text throws(Rejection) in
@@ -232,6 +247,19 @@ extension ValueKind where Value == String {
                 guard 1...255 ~= text.utf8.count, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })
                 else { throw Rejection(reason: "not a name of 1...255 printable characters: \(text.quoted)") }
                 return text
+            },
+            show: singleQuoted
+        )
+    }
+
+    /// The name of a host, without a port.
+    static var hostName: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                guard let address = NetworkAddress(text + ":1"), case .name(let name) = address.host else {
+                    throw Rejection(reason: "not the name of a host: \(text.quoted)")
+                }
+                return name.lowercased()
             },
             show: singleQuoted
         )

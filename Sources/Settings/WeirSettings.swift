@@ -104,15 +104,19 @@ public struct InspectionSettings: Equatable, Sendable {
 
 /// The admin API.
 public struct AdminSettings: Equatable, Sendable {
-    /// The address to listen on; never a name.
-    public internal(set) var listen = NetworkAddress(host: .ipv4(0x7f00_0001), port: 16080)
+    /// The address to listen on; no name but `localhost`, which is both loopback addresses.
+    public internal(set) var listen = NetworkAddress(host: .name("localhost"), port: 16080)
     /// A further address that serves only `/metrics`, `/healthz` and `/readyz`; `nil` for none.
     public internal(set) var metricsListen: NetworkAddress?
-    /// What a changing call must carry as its bearer token, 8…256 visible ASCII characters; `nil` only on loopback.
+    /// A further address that serves only `/healthz` and `/readyz`, on a thread of its own; `nil` for none.
+    public internal(set) var probesListen: NetworkAddress?
+    /// What changing calls, and all beyond loopback, must carry as their bearer token, 8…256 visible ASCII characters;
+    /// `nil` only on loopback.
     public internal(set) var token: String?
-
-    /// Whether changing calls need ``token``.
-    public var changesNeedToken: Bool { token != nil || !listen.isLoopback }
+    /// Names that requests may call this machine besides IP addresses and `localhost`.
+    public internal(set) var hosts: [String] = []
+    /// Whether `/healthz` fails while a worker has had events waiting and taken no turn for 30 s.
+    public internal(set) var stuckFailsHealth = false
 }
 
 /// How the service is drained when a stop is asked for, and by default.

@@ -5,7 +5,7 @@ internal import Wire
 
 /// Where a running Weir's admin API is, for commands that ask it something.
 struct AdminOptions: ParsableArguments {
-    @Option(help: "HOST:PORT of its admin API (default 127.0.0.1:16080).")
+    @Option(help: "HOST:PORT of its admin API (default localhost:16080).")
     var admin: String?
 
     @Option(name: .shortAndLong, help: "Its configuration file, which says where the admin API is.")

@@ -76,7 +76,7 @@ struct DemoCommand: AsyncParsableCommand {
             rate: rate,
             seed: seed
         )
-        let server = AdminServer(configuration: settings.admin.configuration, backend: proxy, logger: logger) {
+        let server = AdminServer(configuration: settings.adminConfiguration, backend: proxy, logger: logger) {
             [port = demo.adminPort] _, number in port.number.store(number, ordering: .relaxed)
         }
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: server)]

@@ -85,6 +85,8 @@ final class Proxy: AdminBackend {
     /// Says that no more traffic should be sent here.
     func stopAccepting() { accepting.store(false, ordering: .relaxed) }
 
+    var stuckWorkers: Int { relay.stuckWorkers }
+
     func snapshots() async -> WorkerSnapshots {
         let answers = await relay.snapshots()
         return WorkerSnapshots(recorders: answers.snapshots, staleWorkers: answers.stale)
@@ -120,6 +122,7 @@ final class Proxy: AdminBackend {
             hostname: ProcessFacts.hostName,
             ip: ProcessFacts.variables["POD_IP"] ?? ""
         )
+        additions.stuckWorkers = relay.stuckWorkers
         additions.tracing = tracing?.counters.readings
         if isInspecting {
             additions.tapLinesDropped = relay.droppedCallLines

@@ -6,7 +6,6 @@ internal import Logging
 internal import Relay
 internal import ServiceLifecycle
 internal import Settings
-internal import Synchronization
 internal import UnixSignals
 internal import Wire
 
@@ -44,16 +43,12 @@ struct RunCommand: AsyncParsableCommand {
         let proxy = try Proxy(settings, limits: limits, inherited: predecessor?.sockets ?? [], logger: logger)
         for address in proxy.relay.addresses { logger.notice("relaying", metadata: ["listen": "\(address)"]) }
         let (adminListens, listening) = AsyncStream.makeStream(of: Void.self)
-        let configuration = settings.admin.configuration
-        let missing = Atomic(configuration.metrics == nil ? 1 : 2)
         let admin = AdminServer(
-            configuration: configuration,
+            configuration: settings.adminConfiguration,
             backend: proxy,
             logger: logger,
-            inherited: try predecessor?.adminSockets(settings) ?? [:]
-        ) { _, _ in
-            if missing.subtract(1, ordering: .relaxed).newValue == 0 { listening.finish() }
-        }
+            inherited: predecessor?.adminSockets(settings) ?? [:]
+        ) { _, _ in listening.finish() }
         let relay = RelayService(proxy: proxy, logger: logger)
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .error)
@@ -61,6 +56,7 @@ struct RunCommand: AsyncParsableCommand {
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: admin)]
         for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
         services.append(.init(service: Reloading(options: options, proxy: proxy, logger: logger)))
+        services.append(.init(service: WorkerWatching(proxy: proxy, logger: logger)))
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         let successor = TakeoverService(
             proxy: proxy,
@@ -90,16 +86,5 @@ struct RunCommand: AsyncParsableCommand {
             Output.error("tracing: \(error.description)")
             throw ExitStatus.unavailable
         }
-    }
-}
-
-extension AdminSettings {
-    /// What the admin server is told.
-    var configuration: AdminServer.Configuration {
-        AdminServer.Configuration(
-            main: AdminServer.Address(host: listen.hostText, port: Int(listen.port)),
-            metrics: metricsListen.map { AdminServer.Address(host: $0.hostText, port: Int($0.port)) },
-            token: token
-        )
     }
 }

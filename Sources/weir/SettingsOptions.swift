@@ -21,7 +21,7 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: "Address of the consumer side (default [::]:16001 when the side is on).")
     var consumerListen: String?
 
-    @Option(help: "Address of the admin API (default 127.0.0.1:16080).")
+    @Option(help: "Address of the admin API (default localhost:16080: 127.0.0.1 and ::1).")
     var admin: String?
 
     @Option(help: "A further address for /metrics, /healthz and /readyz only.")

@@ -67,7 +67,7 @@ struct TakeoverService: Service {
 
     private static func sockets(of admin: AdminServer) -> [ListeningSocket] {
         admin.listeningSockets().compactMap {
-            ListeningSocket(owning: $0.descriptor, kind: $0.listener == .main ? .admin : .metrics)
+            ListeningSocket(owning: $0.descriptor, kind: $0.listener.kind)
         }
     }
 }
@@ -109,20 +109,9 @@ extension Takeover {
     /// Whether there is a socket of a relay with that address.
     private func listens(on address: Endpoint) -> Bool {
         sockets.contains { socket in
-            if case .relay = socket.kind { socket.address == address } else { false }
+            guard case .relay = socket.kind else { return false }
+            return socket.address == address || socket.address == address.withoutIPv6
         }
-    }
-
-    /// The sockets that the admin API is to listen on.
-    func adminSockets(_ settings: WeirSettings) throws -> [AdminServer.Listener: Int32] {
-        var sockets: [AdminServer.Listener: Int32] = [:]
-        let main = try settings.endpoint(settings.admin.listen)
-        let metrics = try settings.admin.metricsListen.map { try settings.endpoint($0) }
-        for socket in self.sockets {
-            if socket.kind == .admin, socket.address == main { sockets[.main] = socket.take() }
-            if socket.kind == .metrics, socket.address == metrics { sockets[.metrics] = socket.take() }
-        }
-        return sockets
     }
 }
 

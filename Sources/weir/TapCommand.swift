@@ -72,10 +72,11 @@ struct TapCommand: ParsableCommand {
         // Lines are written whole, so that nothing is half said.
         for number in [SIGINT, SIGTERM] { signal(number) { _ in _exit(0) } }
         let address = try place.address()
+        let token = try place.settings().admin.token
         let output = TapOutput(isForPeople: Output.isTerminal)
         do throws(TapProblem) {
             var stream = TapStream(over: try TapSocket(to: address))
-            try stream.read("/v1/calls" + query, host: address.description, into: output)
+            try stream.read("/v1/calls" + query, host: address.description, token: token, into: output)
         } catch {
             Output.error("\(address): \(error)")
             throw error.isOurs ? ExitStatus.usage : ExitStatus.unavailable

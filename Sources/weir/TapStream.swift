@@ -40,8 +40,15 @@ struct TapStream: ~Copyable {
     /// Asks, and gives the lines to `output` until one side has had enough.
     ///
     /// - Throws: ``TapProblem`` when the answer is a refusal or does not end as it should.
-    mutating func read(_ target: String, host: String, into output: TapOutput) throws(TapProblem) {
-        let request = "GET \(target) HTTP/1.1\r\nHost: \(host)\r\nAccept: application/x-ndjson\r\n\r\n"
+    mutating func read(
+        _ target: String,
+        host: String,
+        token: String? = nil,
+        into output: TapOutput
+    ) throws(TapProblem) {
+        let lines = ["GET \(target) HTTP/1.1", "Host: \(host)", "Accept: application/x-ndjson"]
+        let authorization = token.map { ["Authorization: Bearer \($0)"] } ?? []
+        let request = (lines + authorization + ["", ""]).joined(separator: "\r\n")
         guard socket.write(Array(request.utf8)) else { throw .broken("the connection was closed") }
         socket.setPatience(seconds: Self.answerSeconds)
         var chunk = [UInt8](repeating: 0, count: 65_536)

@@ -9,28 +9,41 @@ struct TapSocket: ~Copyable {
 
     /// Connects to the first of the host's addresses that accepts.
     init(to address: NetworkAddress) throws(TapProblem) {
+        // An image without /etc/hosts does not know it.
+        let hosts = address.host == .name("localhost") ? ["127.0.0.1", "::1"] : [address.hostText]
+        var problem = TapProblem.unreachable("no address")
+        for host in hosts {
+            // What listens on every address is reached on this machine's own.
+            switch Self.connected(address.isUnspecified ? nil : host, address.port) {
+            case .success(let descriptor):
+                self.descriptor = descriptor
+                return
+            case .failure(let failure): problem = failure
+            }
+        }
+        throw problem
+    }
+
+    private static func connected(_ host: String?, _ port: UInt16) -> Result<Int32, TapProblem> {
         var hints = unsafe addrinfo()
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
-        // What listens on every address is reached on this machine's own.
-        let host: String? = address.isUnspecified ? nil : address.hostText
         // SAFETY: the strings live through the call; `found` is a list of the resolver's, freed below.
-        let status = unsafe getaddrinfo(host, String(address.port), &hints, &found)
-        guard status == 0 else { throw .unreachable(unsafe String(cString: gai_strerror(status))) }
+        let status = unsafe getaddrinfo(host, String(port), &hints, &found)
+        guard status == 0 else { return .failure(.unreachable(unsafe String(cString: gai_strerror(status)))) }
         defer { unsafe freeaddrinfo(found) }
         var failure = ENOENT
         var next = unsafe found
         while let entry = unsafe next {
             switch unsafe Self.connected(entry.pointee) {
-            case .success(let descriptor):
-                self.descriptor = descriptor
-                return
+            case .success(let descriptor): return .success(descriptor)
             case .failure(let error): failure = error.number
             }
             unsafe next = entry.pointee.ai_next
         }
         // SAFETY: strerror returns a C string that stays until the next call on this thread.
-        throw .unreachable(unsafe String(cString: strerror(failure == EINPROGRESS ? ETIMEDOUT : failure)))
+        let reason = unsafe String(cString: strerror(failure == EINPROGRESS ? ETIMEDOUT : failure))
+        return .failure(.unreachable(reason))
     }
 
     deinit { close(descriptor) }

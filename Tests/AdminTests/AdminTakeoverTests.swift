@@ -26,7 +26,7 @@ import Testing
         let (old, new) = (FakeBackend(), FakeBackend())
         new.isReady = false
         try await withServer { listening in
-            AdminServer(configuration: .init(main: any), backend: old, logger: silent) { listening($1) }
+            AdminServer(configuration: .init(main: [any]), backend: old, logger: silent) { listening($1) }
         } _: { first, port in
             let sockets = first.listeningSockets()
             #expect(sockets.map(\.listener) == [.main])
@@ -36,10 +36,10 @@ import Testing
             let again = AdminServer.Address(host: "127.0.0.1", port: port)
             try await withServer { listening in
                 AdminServer(
-                    configuration: .init(main: again),
+                    configuration: .init(main: [again]),
                     backend: new,
                     logger: silent,
-                    inherited: [.main: descriptor]
+                    inherited: [.init(.main, again): descriptor]
                 ) { listening($1) }
             } _: { _, second in
                 #expect(second == port)
@@ -56,7 +56,7 @@ import Testing
     @Test("responses carry the date") func date() async throws {
         let any = AdminServer.Address(host: "127.0.0.1", port: 0)
         try await withServer { listening in
-            AdminServer(configuration: .init(main: any), backend: FakeBackend(), logger: silent) { listening($1) }
+            AdminServer(configuration: .init(main: [any]), backend: FakeBackend(), logger: silent) { listening($1) }
         } _: { _, port in
             let date = try #require(await ask(port, "/healthz")?.headers["date"])
             let format = DateFormatter()

@@ -82,7 +82,7 @@ private final class Viewer: @unchecked Sendable {
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
-        let request = Array("GET \(target) HTTP/1.1\r\nHost: x\r\n\(header)\r\n".utf8)
+        let request = Array("GET \(target) HTTP/1.1\r\nHost: localhost\r\n\(header)\r\n".utf8)
         #expect(send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count)
     }
 
@@ -122,7 +122,7 @@ private final class Viewer: @unchecked Sendable {
 private func serving(_ backend: StreamBackend, _ body: @Sendable (Ports) async throws -> Void) async throws {
     let (listening, continuation) = AsyncStream.makeStream(of: (AdminServer.Listener, Int).self)
     let any = AdminServer.Address(host: "127.0.0.1", port: 0)
-    let configuration = AdminServer.Configuration(main: any, metrics: any)
+    let configuration = AdminServer.Configuration(main: [any], metrics: [any])
     let server = AdminServer(configuration: configuration, backend: backend, logger: silent) {
         continuation.yield(($0, $1))
     }

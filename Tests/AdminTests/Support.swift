@@ -9,16 +9,28 @@ import Telemetry
 
 /// A backend whose numbers the test sets.
 final class FakeBackend: AdminBackend {
-    let registry = OperationRegistry(capacity: 10)
+    let registry: OperationRegistry
     let labels = SeriesLabels()
     let build = BuildInfo(version: "1.2.3", revision: "abc")
     private let ready = Mutex(true)
+    private let stuck = Mutex(0)
     private let taken: RecorderSnapshot
+    /// How often the workers were asked.
+    private let asked = Mutex(0)
 
-    init() {
+    /// Numbers of that many operations with one call each: `get`, `get1`, `get2` and so on.
+    init(operations: Int = 1) {
+        registry = OperationRegistry(capacity: operations + 10)
         let recorder = Recorder(labels: labels)
+        for number in 0..<operations {
+            Self.call(number == 0 ? "get" : "get\(number)", registry, recorder)
+        }
+        taken = recorder.snapshot()
+    }
+
+    private static func call(_ method: String, _ registry: OperationRegistry, _ recorder: Recorder) {
         let operation = registry.intern(
-            Operation(callProtocol: .dubbo, interface: "com.x.S", version: "", group: "", method: "get")
+            Operation(callProtocol: .dubbo, interface: "com.x.S", version: "", group: "", method: method)
         )
         recorder.callFinished(
             FinishedCall(
@@ -33,15 +45,24 @@ final class FakeBackend: AdminBackend {
             ),
             wasInFlight: false
         )
-        taken = recorder.snapshot()
     }
+
+    var timesAsked: Int { asked.withLock { $0 } }
 
     var isReady: Bool {
         get { ready.withLock { $0 } }
         set { ready.withLock { $0 = newValue } }
     }
 
-    func snapshots() async -> WorkerSnapshots { WorkerSnapshots(recorders: [taken], staleWorkers: 2) }
+    var stuckWorkers: Int {
+        get { stuck.withLock { $0 } }
+        set { stuck.withLock { $0 = newValue } }
+    }
+
+    func snapshots() async -> WorkerSnapshots {
+        asked.withLock { $0 += 1 }
+        return WorkerSnapshots(recorders: [taken], staleWorkers: 2)
+    }
 
     func connections() async -> [ConnectionReport] {
         [
@@ -85,9 +106,16 @@ struct Answer {
 }
 
 /// Asks a server on this machine, on a thread of its own so that the server keeps its threads.
-func ask(_ port: Int, _ path: String, method: String = "GET", accept: String? = nil) async -> Answer? {
-    let head = "\(method) \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    let request = head + (accept.map { "Accept: \($0)\r\n" } ?? "") + "\r\n"
+func ask(
+    _ port: Int,
+    _ path: String,
+    method: String = "GET",
+    accept: String? = nil,
+    host: String = "localhost",
+    headers: [String] = []
+) async -> Answer? {
+    let lines = ["\(method) \(path) HTTP/1.1", "Host: \(host)", "Connection: close"] + headers
+    let request = (lines + (accept.map { ["Accept: \($0)"] } ?? []) + ["", ""]).joined(separator: "\r\n")
     return await withCheckedContinuation { continuation in
         Thread.detachNewThread {
             continuation.resume(returning: exchange(port, Array(request.utf8)).flatMap(Answer.init))
@@ -95,9 +123,12 @@ func ask(_ port: Int, _ path: String, method: String = "GET", accept: String? = 
     }
 }
 
-/// A TCP socket connected to a port of this machine.
-func connected(_ port: Int) -> Int32? {
+/// A TCP socket connected to a port of this machine, whose kernel keeps so much of what has not been read.
+func connected(_ port: Int, receiveBytes: Int32? = nil) -> Int32? {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    if var receiveBytes {
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBytes, socklen_t(MemoryLayout<Int32>.size))
+    }
     var patience = timeval(tv_sec: 120, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     var address = sockaddr_in()
@@ -131,18 +162,27 @@ private func exchange(_ port: Int, _ request: [UInt8]) -> [UInt8]? {
 struct Ports: Sendable {
     var main = 0
     var metrics = 0
+    var probes = 0
 }
 
 /// Runs a server on free ports, lets `body` talk to it, and stops it gracefully.
 func withServer(
     _ backend: FakeBackend = FakeBackend(),
     metrics: Bool = false,
+    probes: Bool = false,
+    configure: (inout AdminServer.Configuration) -> Void = { _ in },
     _ body: @Sendable (Ports) async throws -> Void
 ) async throws {
     let (listening, continuation) = AsyncStream.makeStream(of: (AdminServer.Listener, Int).self)
     let any = AdminServer.Address(host: "127.0.0.1", port: 0)
+    var configuration = AdminServer.Configuration(
+        main: [any],
+        metrics: metrics ? [any] : [],
+        probes: probes ? [any] : []
+    )
+    configure(&configuration)
     let server = AdminServer(
-        configuration: AdminServer.Configuration(main: any, metrics: metrics ? any : nil),
+        configuration: configuration,
         backend: backend,
         logger: silent
     ) { continuation.yield(($0, $1)) }
@@ -151,11 +191,12 @@ func withServer(
         tasks.addTask { try await group.run() }
         var ports = Ports()
         var waiting = listening.makeAsyncIterator()
-        for _ in 0..<(metrics ? 2 : 1) {
+        for _ in 0..<(1 + (metrics ? 1 : 0) + (probes ? 1 : 0)) {
             guard let (listener, port) = await waiting.next() else { break }
             switch listener {
             case .main: ports.main = port
             case .metrics: ports.metrics = port
+            case .probes: ports.probes = port
             }
         }
         try await body(ports)

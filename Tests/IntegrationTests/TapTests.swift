@@ -188,7 +188,7 @@ extension Integration {
             try fails(scrape.admin.description, "inspection is switched off")
             let viewers = try (0..<8).map { _ in
                 let viewer = try Connection(to: traffic.weir.admin)
-                try viewer.write(Array("GET /v1/calls HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+                try viewer.write(Array("GET /v1/calls HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
                 #expect(String(decoding: try viewer.read(12), as: UTF8.self) == "HTTP/1.1 200")
                 return viewer
             }

@@ -61,7 +61,10 @@ let fullText = """
     admin:
       listen: 10.0.0.1:26080
       metrics-listen: :26081
+      probes-listen: localhost:26082
       token: 'a-secret#token'
+      hosts: [Weir.internal, b]
+      stuck-fails-health: yes
     metrics:
       names:
         - dubbo

@@ -72,6 +72,9 @@ import Testing
                 "inspection: {call-timeout: off}",
                 "weir.yaml:1:14: inspection.call-timeout: not a time: \"off\"; write it as 500ms, 10s, 1m, 1h"
             ),
+            ("admin: {hosts: [a b]}", "weir.yaml:1:17: admin.hosts: not the name of a host: \"a b\""),
+            ("admin: {hosts: [127.0.0.1]}", "weir.yaml:1:17: admin.hosts: not the name of a host: \"127.0.0.1\""),
+            ("admin: {hosts: [\"a:1\"]}", "weir.yaml:1:17: admin.hosts: not the name of a host: \"a:1\""),
             ("admin: {token: short}", "weir.yaml:1:9: admin.token: must be 8...256 visible ASCII characters"),
             (
                 "tracing: {endpoint: collector:4318}",
@@ -245,12 +248,12 @@ import Testing
             ),
             (
                 "provider: {listen: \":16080\"}",
-                ["weir.yaml:1:12: provider.listen: [::]:16080 is already taken by admin.listen (127.0.0.1:16080)"]
+                ["weir.yaml:1:12: provider.listen: [::]:16080 is already taken by admin.listen (localhost:16080)"]
             ),
             (
                 "admin: {metrics-listen: \"0.0.0.0:16080\"}",
                 [
-                    "weir.yaml:1:9: admin.metrics-listen: 0.0.0.0:16080 is already taken by admin.listen (127.0.0.1:16080)"
+                    "weir.yaml:1:9: admin.metrics-listen: 0.0.0.0:16080 is already taken by admin.listen (localhost:16080)"
                 ]
             ),
             (
@@ -268,7 +271,7 @@ import Testing
             (
                 "admin: {listen: \":16080\"}",
                 [
-                    "weir.yaml:1:9: admin.listen: [::]:16080 is not on loopback: changing calls need admin.token "
+                    "weir.yaml:1:9: admin.listen: [::]:16080 is not on loopback: what is asked there needs admin.token "
                         + "(for scraping alone use admin.metrics-listen)"
                 ]
             ),

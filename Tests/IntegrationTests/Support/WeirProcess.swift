@@ -86,7 +86,14 @@ final class WeirProcess {
         try HTTPAnswer.ask(method, path, Array(body.utf8), headers: headers, from: admin)
     }
 
-    func metrics() throws -> Metrics { try Metrics(text: get("/metrics").text) }
+    /// The metrics as they are from now on: of pages those that were made before are passed over.
+    func metrics() throws -> Metrics {
+        let old = try get("/metrics").headers["etag"]
+        return try eventually("a page of its own") {
+            let page = try get("/metrics")
+            return page.headers["etag"] == old ? nil : try Metrics(text: page.text)
+        }
+    }
 
     /// Waits until the metrics are as `condition` wants them.
     @discardableResult

@@ -1,0 +1,156 @@
+internal import NIOCore
+internal import Synchronization
+
+/// The connections of the listeners that share one budget.
+///
+/// When a further one comes and there is no room, another is shed: one on which nothing is asked, the longest idle
+/// first, then one whose client does not take its answer. Those that are being answered stay; the new one goes then.
+final class ConnectionTable: Sendable {
+    /// How often deadlines are looked at.
+    private static let sweepInterval = TimeAmount.milliseconds(500)
+
+    /// So many times more connections than may be open may have tasks.
+    private static let handledFactor = 3
+
+    private struct State {
+        var open: [ObjectIdentifier: AdminConnection] = [:]
+        /// Connections that tasks are occupied with: some of them may have been shed a moment ago.
+        var handled = 0
+        var isSweeping = false
+        var isQuiescing = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let limit: Int
+    private let counters: AdminCounters
+    private let state = Mutex(State())
+
+    /// A table of at most `limit` connections.
+    init(limit: Int, counters: AdminCounters) {
+        self.limit = limit
+        self.counters = counters
+    }
+
+    subscript(channel: any Channel) -> AdminConnection? { state.withLock { $0.open[ObjectIdentifier(channel)] } }
+
+    /// Takes a new connection in; `nil` if there is no room for it.
+    ///
+    /// To be called on the channel's event loop.
+    func admit(_ channel: any Channel) -> AdminConnection? {
+        let now = WorkerClock.now()
+        let connection = AdminConnection(channel, counters: counters, now: now)
+        let (isAdmitted, victim, mustSweep) = state.withLock { state in
+            var victim: AdminConnection?
+            if state.open.count >= limit {
+                victim = Self.victim(of: state.open)
+                guard let victim else { return (false, AdminConnection?.none, false) }
+                state.open[ObjectIdentifier(victim.channel)] = nil
+            }
+            state.open[ObjectIdentifier(channel)] = connection
+            defer { state.isSweeping = true }
+            return (true, victim, !state.isSweeping)
+        }
+        victim?.cut(.shed)
+        guard isAdmitted else {
+            counters.count(.shed)
+            return nil
+        }
+        channel.closeFuture.whenComplete { [self] _ in closed(channel) }
+        if mustSweep { sweepLater(channel.eventLoop) }
+        return connection
+    }
+
+    /// A task is to deal with a connection; `false` when too many are occupied with connections that are gone.
+    func beginHandling() -> Bool {
+        state.withLock { state in
+            guard state.handled < limit * Self.handledFactor else { return false }
+            state.handled += 1
+            return true
+        }
+    }
+
+    /// The task is done with it.
+    func endHandling() { state.withLock { $0.handled -= 1 } }
+
+    private func closed(_ channel: any Channel) {
+        let waiters = state.withLock { state in
+            state.open[ObjectIdentifier(channel)] = nil
+            guard state.open.isEmpty else { return [CheckedContinuation<Void, Never>]() }
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// The first to be shed, if any may be: of the idle ones, else of those that let Weir wait, that which has done so
+    /// for longest.
+    private static func victim(of open: [ObjectIdentifier: AdminConnection]) -> AdminConnection? {
+        var first: (connection: AdminConnection, rank: Int, since: UInt64)?
+        for connection in open.values {
+            let (standing, since) = connection.standing
+            guard standing < .working else { continue }
+            let rank = standing == .idle ? 0 : 1
+            if let other = first, (other.rank, other.since) <= (rank, since) { continue }
+            first = (connection, rank, since)
+        }
+        return first?.connection
+    }
+
+    private func sweepLater(_ loop: any EventLoop) {
+        loop.scheduleTask(in: Self.sweepInterval) { [self] in
+            let connections = state.withLock { Array($0.open.values) }
+            let now = WorkerClock.now()
+            for connection in connections {
+                if let reason = connection.overdue(at: now) { connection.cut(reason) }
+            }
+            let goesOn = state.withLock { state in
+                state.isSweeping = !state.open.isEmpty
+                return state.isSweeping
+            }
+            if goesOn { sweepLater(loop) }
+        }
+    }
+
+    // MARK: The end
+
+    /// Whether connections are to close once what was asked on them is answered.
+    var isQuiescing: Bool { state.withLock { $0.isQuiescing } }
+
+    /// Closes each connection once what was asked on it is answered.
+    func quiesce() {
+        let open = state.withLock { state in
+            state.isQuiescing = true
+            return Array(state.open.values)
+        }
+        for connection in open { Self.quiesce(connection.channel) }
+    }
+
+    /// Closes each connection now.
+    func close() {
+        for connection in state.withLock({ Array($0.open.values) }) { connection.channel.close(promise: nil) }
+    }
+
+    /// Waits until there is no connection.
+    func ended() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state in
+                if !state.open.isEmpty { state.waiters.append(continuation) }
+                return state.open.isEmpty
+            }
+            if isOver { continuation.resume() }
+        }
+    }
+
+    static func quiesce(_ channel: any Channel) {
+        channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+    }
+}
+
+/// How many connections were closed before their clients wanted it.
+final class AdminCounters: Sendable {
+    private let counts = Mutex([UInt64](repeating: 0, count: AdminCut.allCases.count))
+
+    func count(_ reason: AdminCut) { counts.withLock { $0[reason.rawValue] += 1 } }
+
+    subscript(reason: AdminCut) -> UInt64 { counts.withLock { $0[reason.rawValue] } }
+}
