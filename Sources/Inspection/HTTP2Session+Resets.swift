@@ -97,6 +97,12 @@ extension HTTP2Session {
         remove(id)
     }
 
+    func messages(of call: CallTable.Entry) -> StreamMessages? {
+        guard call.direction == requests else { return nil }
+        let place = streams.place(of: UInt32(truncatingIfNeeded: call.id))
+        return place >= 0 ? streams[place].messages : nil
+    }
+
     func trailersFailed(_ id: UInt64, _ context: InspectedBytes) {
         endGivenUp(UInt32(truncatingIfNeeded: id), context)
     }

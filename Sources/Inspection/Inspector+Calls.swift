@@ -144,7 +144,16 @@ extension Inspector {
             calls.remove(index, first: &session.firstCall)
             return
         }
-        finish(index, session, .timeout, ResultCode.none, end: entry.deadline, responseBytes: 0, mayBeLate: true)
+        finish(
+            index,
+            session,
+            .timeout,
+            ResultCode.none,
+            end: entry.deadline,
+            responseBytes: 0,
+            stream: messages(of: entry, session),
+            mayBeLate: true
+        )
         let surplus = calls.bury(index)
         guard surplus >= 0, let owner = sessions[Int(calls[surplus].session)] else { return }
         calls.remove(surplus, first: &owner.firstCall)
@@ -222,17 +231,25 @@ extension Inspector {
     /// The entry stays for the caller to take out.
     private func abandon(_ index: Int32, _ session: Session, as outcome: Outcome, now: UInt64) {
         let kind = calls.kind(index)
+        let stream = messages(of: calls[index], session)
         if kind == .call {
             // Its deadline may have passed since the last tick.
             let deadline = calls.deadline(index)
             let isOver = now > deadline
             let end = isOver ? deadline : now
-            finish(index, session, isOver ? .timeout : outcome, ResultCode.none, end: end, responseBytes: 0)
+            let given = isOver ? .timeout : outcome
+            finish(index, session, given, ResultCode.none, end: end, responseBytes: 0, stream: stream)
         } else if kind.isGivenUp {
             let result = kind.result
             let end = calls.deadline(index) &- Self.trailerNanoseconds
-            finish(index, session, result.outcome, result.code, end: end, responseBytes: 0)
+            finish(index, session, result.outcome, result.code, end: end, responseBytes: 0, stream: stream)
         }
+    }
+
+    /// What a call's stream carried until it was given up.
+    private func messages(of call: CallTable.Entry, _ session: Session) -> StreamMessages? {
+        guard case .other(let decoder) = session.decoder else { return nil }
+        return decoder.messages(of: call)
     }
 
     private func endSpan(

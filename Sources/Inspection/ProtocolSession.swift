@@ -44,6 +44,10 @@ protocol ProtocolSession: AnyObject {
     /// A call that its caller had given up got no trailers in time; see ``Inspector/giveUp(_:_:as:now:)``.
     func trailersFailed(_ id: UInt64, _ context: InspectedBytes)
 
+    /// The messages of a call that ends without its reply; `nil` of protocols without streams, and of a single one each
+    /// way.
+    func messages(of call: CallTable.Entry) -> StreamMessages?
+
     /// Whether a wait of the protocol's own is going on, with a time of its own.
     var isTimed: Bool { get }
 
@@ -63,6 +67,9 @@ protocol ProtocolSession: AnyObject {
 extension ProtocolSession {
     /// Nothing waits for a time.
     var isTimed: Bool { false }
+
+    /// There are no streams in the protocol.
+    func messages(of call: CallTable.Entry) -> StreamMessages? { nil }
 
     /// There are no trailers in the protocol.
     func trailersFailed(_ id: UInt64, _ context: InspectedBytes) {}

@@ -99,6 +99,23 @@ import Testing
         #expect(http2.session.inFlight == 1)
     }
 
+    @Test("what a stream carried counts when it ends without trailers, too", arguments: [true, false])
+    func unfinished(isClosed: Bool) throws {
+        let http2 = HTTP2Bench()
+        let request = http2.client.request(1, "/com.x.Shop/buy", [("grpc-timeout", "500m")])
+        http2.up(request + H2.data(1, H2.message([1]) + H2.message([2]), end: false))
+        http2.down(http2.server.head(1) + H2.data(1, (0..<3).flatMap { _ in H2.message([1]) }, end: false))
+        if isClosed {
+            http2.bench.inspector.close(http2.session, now: 9000)
+        } else {
+            http2.bench.inspector.tick(now: 2_000_000_000)
+        }
+        #expect(http2.counts == ["com.x.Shop.buy \(isClosed ? "unanswered" : "timeout")  1"])
+        let report = try #require(http2.bench.snapshot.report("buy"))
+        #expect(report.streams.count == 1 && report.duration.count == 0)
+        #expect(report.streamedRequests == 2 && report.streamedResponses == 3)
+    }
+
     @Test("streams above the last one that a GOAWAY names go unanswered, those below it on")
     func goAway() {
         let http2 = HTTP2Bench()
