@@ -17,7 +17,9 @@ public struct ExportEndpoint: Equatable, Sendable, CustomStringConvertible {
     /// - Parameter url: Without user, password and fragment.
     /// - Throws: ``ExportProblem`` for anything that is not such a URL.
     public init(_ url: String) throws(ExportProblem) {
-        let problem: (String) -> ExportProblem = { ExportProblem("\($0): \(url.prefix(200).debugDescription)") }
+        // What may hold a password is not repeated.
+        let shown = url.contains("@") ? "" : ": \(url.prefix(200).debugDescription)"
+        let problem: (String) -> ExportProblem = { ExportProblem($0 + shown) }
         guard url.utf8.count <= Self.maxBytes, url.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
             throw problem("not a URL")
         }

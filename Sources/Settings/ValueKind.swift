@@ -292,19 +292,38 @@ extension ValueKind where Value == String {
         )
     }
 
-    /// An `http://` or `https://` address.
+    /// An `http://` or `https://` address; one with a password is refused and never repeated.
     static var url: Self {
         Self(
             parse: { text throws(Rejection) in
                 let rest = ["http://", "https://"].first { text.hasPrefix($0) }.map { text.dropFirst($0.count) }
                 let isVisible = text.utf8.allSatisfy { 0x21...0x7e ~= $0 && $0 != UInt8(ascii: "'") }
-                guard let rest, let first = rest.utf8.first, first != UInt8(ascii: "/"), isVisible,
-                    text.utf8.count <= 2048
-                else { throw Rejection(reason: "not an address: \(text.quoted); write it as http://HOST:PORT") }
+                let shown = text.contains("@") ? "" : ": \(text.quoted)"
+                let problem = Rejection(reason: "not an address\(shown); write it as http://HOST:PORT")
+                guard let rest, isVisible, text.utf8.count <= 2048 else { throw problem }
+                let authority = rest.prefix { !"/?#".contains($0) }
+                guard !authority.contains("@") else {
+                    throw Rejection(reason: "an address must have no user and no password; headers may carry them")
+                }
+                guard !rest.contains("#"), isHostAndPort(authority) else { throw problem }
                 return text
             },
             show: singleQuoted
         )
+    }
+
+    /// Whether a URL's authority is a name or an address, IPv6 in brackets, and perhaps a port.
+    private static func isHostAndPort(_ text: Substring) -> Bool {
+        let isBracketed = text.hasPrefix("[")
+        let end = isBracketed ? text.firstIndex(of: "]").map(text.index(after:)) : text.firstIndex(of: ":")
+        let host = text[..<(end ?? text.endIndex)]
+        let port = text[(end ?? text.endIndex)...]
+        let isAddress = isBracketed && host.hasSuffix("]") && host.contains(":")
+        let isName = host.allSatisfy { $0.isLetter || $0.isNumber || "-._".contains($0) }
+        guard isAddress || isName, 1...255 ~= host.utf8.count else { return false }
+        guard !port.isEmpty else { return true }
+        let digits = port.dropFirst()
+        return port.hasPrefix(":") && digits.utf8.allSatisfy { 0x30...0x39 ~= $0 } && 1...65_535 ~= Int(digits) ?? 0
     }
 
     /// A header as `NAME=VALUE`; what was given is never repeated.

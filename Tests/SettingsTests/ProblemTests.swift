@@ -84,6 +84,22 @@ import Testing
                 "tracing: {endpoint: \"http:///x\"}",
                 "weir.yaml:1:11: tracing.endpoint: not an address: \"http:///x\"; write it as http://HOST:PORT"
             ),
+            (
+                "tracing: {endpoint: \"http://user:hunter22@h:1\"}",
+                "weir.yaml:1:11: tracing.endpoint: an address must have no user and no password; headers may carry them"
+            ),
+            (
+                "tracing: {endpoint: \"htp://user:hunter22@h:1\"}",
+                "weir.yaml:1:11: tracing.endpoint: not an address; write it as http://HOST:PORT"
+            ),
+            (
+                "tracing: {endpoint: \"http://h:99999/x\"}",
+                "weir.yaml:1:11: tracing.endpoint: not an address: \"http://h:99999/x\"; write it as http://HOST:PORT"
+            ),
+            (
+                "tracing: {endpoint: \"http://[::1:4318\"}",
+                "weir.yaml:1:11: tracing.endpoint: not an address: \"http://[::1:4318\"; write it as http://HOST:PORT"
+            ),
             ("tracing: {ratio: 1.5}", "weir.yaml:1:11: tracing.ratio: not in 0...1: 1.5"),
             ("tracing: {ratio: -1}", "weir.yaml:1:11: tracing.ratio: not a number: \"-1\"; write it as 0.01 or 10"),
             (
