@@ -12,6 +12,17 @@ enum Output {
     /// - Returns: Whether the reader is still there.
     static func write(_ bytes: [UInt8]) -> Bool { write(bytes, to: STDOUT_FILENO) }
 
+    /// Writes all of `bytes` to standard output.
+    ///
+    /// - Returns: 0, or why it could not be written, as `errno` says it; `EPIPE` when the reader is gone.
+    static func writeOrReason(_ bytes: [UInt8]) -> Int32 { write(bytes) ? 0 : errno }
+
+    /// What an `errno` says.
+    static func text(of reason: Int32) -> String {
+        // SAFETY: strerror answers for any number with a terminated text.
+        unsafe String(cString: strerror(reason))
+    }
+
     /// Writes one line to standard error.
     static func error(_ line: String) { _ = write(Array("weir: \(line)\n".utf8), to: STDERR_FILENO) }
 

@@ -75,6 +75,10 @@ struct ReadCommand: ParsableCommand {
             if reading.isOver { break }
         }
         reading.finish()
+        if reading.outputFailure != 0 {
+            Output.error("standard output: \(Output.text(of: reading.outputFailure))")
+            worst = Self.worse(worst, ExitStatus.output)
+        }
         if let worst { throw worst }
     }
 
@@ -105,6 +109,8 @@ private final class CaptureReading {
     private var calls: CallLines?
     private let stop: Int32
     private var isReaderGone = false
+    /// Why output could not be written, as `errno` says it; 0 if it could, or nobody reads it any more.
+    private(set) var outputFailure: Int32 = 0
     private var isStopped = false
     /// Whether nothing more is to be read: nobody takes it, or a signal came.
     var isOver: Bool { isReaderGone || isStopped }
@@ -184,11 +190,11 @@ private final class CaptureReading {
 
     func flush() {
         if let messages, !messages.json.bytes.isEmpty {
-            isReaderGone = !Output.write(messages.json.bytes) || isReaderGone
+            write(messages.json.bytes)
             messages.removeAll()
         }
         if let calls, !calls.json.bytes.isEmpty {
-            isReaderGone = !Output.write(calls.json.bytes) || isReaderGone
+            write(calls.json.bytes)
             calls.removeAll()
         }
     }
@@ -198,7 +204,15 @@ private final class CaptureReading {
         guard form == .summary else { return }
         let snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)
         let table = SummaryTable.render(snapshot, remarks: remarks, columns: Output.size.columns)
-        _ = Output.write(Array(table.utf8))
+        write(Array(table.utf8))
+    }
+
+    private func write(_ bytes: [UInt8]) {
+        guard !isReaderGone else { return }
+        let reason = Output.writeOrReason(bytes)
+        guard reason != 0 else { return }
+        isReaderGone = true
+        if reason != EPIPE { outputFailure = reason }
     }
 
     /// What was not usual about the packets of a capture.

@@ -37,6 +37,8 @@ enum ExitStatus {
     static let noInput = ExitCode(66)
     /// An address or interface that cannot be used.
     static let unavailable = ExitCode(69)
+    /// Output that cannot be written.
+    static let output = ExitCode(74)
     /// What was waited for has not come about.
     static let temporary = ExitCode(75)
 }
