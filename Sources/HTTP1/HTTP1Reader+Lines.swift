@@ -73,8 +73,13 @@ extension HTTP1Reader {
 
     /// The next line without its CR LF, or `nil` when the bytes end before it does.
     private mutating func takeLine(_ bytes: RawSpan, _ at: inout Int) throws(HTTP1Error) -> ByteRange? {
+        let mayBeEmpty = state == .startLine && role == .requests && line.isEmpty
         if endsInCR {
-            guard bytes.byte(at: at) == Byte.lineFeed else { throw .bareCarriageReturn }
+            guard bytes.byte(at: at) == Byte.lineFeed else {
+                guard mayBeEmpty else { throw .bareCarriageReturn }
+                endsInCR = false
+                return ByteRange(offset: at, count: 0)
+            }
             try step(1, &at)
             endsInCR = false
             isLineKept = true
@@ -82,6 +87,10 @@ extension HTTP1Reader {
         }
         let start = at
         let end = bytes.firstControl(from: start)
+        if mayBeEmpty, end == start, start < bytes.byteCount, bytes.byte(at: start) == Byte.lineFeed {
+            try step(1, &at)
+            return ByteRange(offset: at, count: 0)
+        }
         try step(end &- start, &at)
         guard end < bytes.byteCount else {
             try keep(bytes.extracting(start..<end))
@@ -98,7 +107,10 @@ extension HTTP1Reader {
             endsInCR = true
             return nil
         }
-        guard bytes.byte(at: at) == Byte.lineFeed else { throw .bareCarriageReturn }
+        guard bytes.byte(at: at) == Byte.lineFeed else {
+            guard mayBeEmpty, end == start else { throw .bareCarriageReturn }
+            return ByteRange(offset: at, count: 0)
+        }
         try step(1, &at)
         guard !line.isEmpty else { return ByteRange(offset: start, count: end &- start) }
         try keep(bytes.extracting(start..<end))

@@ -46,6 +46,8 @@ extension HTTP1Reader {
         let isVersion =
             word & 0xff_ffff_ffff == name && word &>> 48 & 0xff == 0x2e
             && (0x30...0x39).contains(word &>> 40 & 0xff) && (0x30...0x39).contains(word &>> 56)
+        // A higher minor version is read as the highest known one (RFC 9110 §2.5).
+        if isVersion, word &>> 40 & 0xff == 0x31 { return .oneOne }
         throw isVersion ? .unsupportedVersion : .badStartLine
     }
 }

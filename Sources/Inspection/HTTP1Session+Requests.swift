@@ -78,6 +78,7 @@ extension HTTP1Session {
         requests.headers = box
         requests.coding = .identity
         requests.isUnreadable = false
+        requests.bodyStart = BodyStart()
         requests.isJSON = false
         passed = nil
         isPathConfigured = false
@@ -140,7 +141,9 @@ extension HTTP1Session {
     }
 
     func requestBody(_ piece: RawSpan, _ context: InspectedBytes) {
-        guard let rpc = requests.rpc, !requests.isUnreadable else { return }
+        guard let rpc = requests.rpc else { return }
+        if !requests.bodyStart.isKnown { lookAtStart(piece, context) }
+        guard !requests.isUnreadable else { return }
         if let inflater = requests.inflater {
             do throws(InflateError) {
                 try inflater.read(piece) { rpc.readBody($0) }
@@ -155,7 +158,7 @@ extension HTTP1Session {
     }
 
     /// Nothing further is read of the body.
-    private func becomeUnreadable(_ context: InspectedBytes) {
+    func becomeUnreadable(_ context: InspectedBytes) {
         requests.isUnreadable = true
         if let inflater = requests.inflater { context.inspector.giveBack(inflater) }
         requests.inflater = nil
@@ -170,6 +173,7 @@ extension HTTP1Session {
             var role = rpc.finishBody()
             // What was read of a body whose rest cannot be is all there is.
             if role == .neither, requests.isUnreadable, rpc.isCallSoFar { role = .request }
+            if role == .neither, isBodyUnreadable { requests.isUnreadable = true }
             switch role {
             case .request, .notification: takeCalls(rpc, context)
             case .response:

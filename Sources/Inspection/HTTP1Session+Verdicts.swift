@@ -187,7 +187,7 @@ extension HTTP1Session {
         case .held:
             // Triple's is judged by its head; a client that waits to be told to go on would wait for ever.
             let expects = requests.head.flags.contains(.expectsContinue)
-            guard current.kind == .triple || expects || !context.isGoverned else { return }
+            guard current.kind == .triple || expects || !waitsForBody(context) else { return }
             if expects, current.kind != .triple, decideExpected(at, context, &walk, &plan) { return }
             judgement = .admitted
             passHead(at, &walk, &plan)
@@ -318,6 +318,11 @@ extension HTTP1Session {
         } else if !isFollowing(context) || isAtBoundary || judgement == .admitted || !context.isGoverned {
             walk.forward(to: count, &plan)
             if !isAtBoundary { judgement = .admitted }
+        } else if isNoCallSoFar, !expectsRPC(context) {
+            // Nothing is to be asked about it.
+            judgement = .admitted
+            if isBodyUnreadable { passed = .encoding }
+            walk.forward(to: count, &plan)
         } else if count - walk.at > Self.maxHeldBytes {
             judgeEarly(.tooLarge, context)
             if judgement == .refused { walk.drop(to: count, &plan) } else { walk.forward(to: count, &plan) }

@@ -30,6 +30,8 @@ final class HTTP1Session: ProtocolSession {
         var inflater: Inflater?
         /// Whether the body, or its rest, cannot be read as it is coded.
         var isUnreadable = false
+        /// Of a request: what its body begins with.
+        var bodyStart = BodyStart()
         /// Of a request: whether its head says that it is JSON.
         var isJSON = false
         /// Of a response: whether its body is compressed, so that it cannot be read.
@@ -169,7 +171,7 @@ final class HTTP1Session: ProtocolSession {
         case .head:
             if walk.isEdited { decideHead(at, context, &walk, &plan) }
         case .message:
-            if context.isGoverned, judgement == .held, requests.isUnreadable, requests.rpc?.isCallSoFar != true {
+            if context.isGoverned, judgement == .held, isBodyUnreadable, requests.rpc?.isCallSoFar != true {
                 judgeEarly(.encoding, context)
             }
             finishRequest(context)

@@ -12,7 +12,7 @@ extension Inspector {
     static let maxBlanks = 1024
     /// The longest method, and the longest first line, by which a request of a method that is not listed is known;
     /// servers refuse longer lines.
-    static let maxMethodBytes = 32
+    static let maxMethodBytes = 64
     static let maxFirstLineBytes = 8192
 
     /// Tells from the first bytes of a direction what the connection speaks.
@@ -292,13 +292,13 @@ extension Inspector {
         return otherMethod(in: bytes)
     }
 
-    /// A request line of a method that is not listed, for methods are extensible (RFC 9110 §9.1): an upper-case token,
-    /// a blank, a target and ` HTTP/1.`.
+    /// A request line of a method that is not listed, for methods are extensible (RFC 9110 §9.1): any token, a blank, a
+    /// target and ` HTTP/1.`.
     private static func otherMethod(in bytes: RawSpan) -> ConnectionProtocol? {
         let count = min(bytes.byteCount, maxFirstLineBytes)
         let undecided: ConnectionProtocol? = bytes.byteCount < maxFirstLineBytes ? nil : .opaque
         var at = 0
-        while at < count, isMethodCharacter(bytes.byte(at: at), isFirst: at == 0) { at += 1 }
+        while at < count, isTokenCharacter(bytes.byte(at: at)) { at += 1 }
         guard at > 0, at <= maxMethodBytes else { return .opaque }
         guard at < count else { return undecided }
         guard bytes.byte(at: at) == 0x20 else { return .opaque }
@@ -313,10 +313,11 @@ extension Inspector {
         return rest.byteCount == version.utf8CodeUnitCount ? .http : nil
     }
 
-    private static func isMethodCharacter(_ byte: UInt8, isFirst: Bool) -> Bool {
+    /// Whether a byte is one of a token (RFC 9110 §5.6.2).
+    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
         switch byte {
-        case 0x41...0x5a: true
-        case 0x30...0x39, 0x2d, 0x5f: !isFirst
+        case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
+        case 0x21, 0x23...0x27, 0x2a, 0x2b, 0x2d, 0x2e, 0x5e...0x60, 0x7c, 0x7e: true
         default: false
         }
     }

@@ -67,6 +67,16 @@ extension Inspector {
         return gate.mayLimit(facts, side: side)
     }
 
+    /// Whether anything in force could refuse a JSON-RPC call.
+    ///
+    /// - Parameter side: Where Weir stands.
+    /// - Returns: Whether it could.
+    func mayRefuseJSONRPC(_ side: Side) -> Bool {
+        if governor != nil { return true }
+        if isDraining, side == .provider, drainGate?.orders.isEmpty == false { return true }
+        return isLimited && gate?.mayLimit(.jsonrpc, side: side) == true
+    }
+
     /// A request that was decided about and passed has ended: charges its calls that were not known then.
     ///
     /// - Parameters:

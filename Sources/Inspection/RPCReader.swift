@@ -72,6 +72,16 @@ final class RPCReader {
     /// Whether what was read so far is a call, or a batch with one, though the value has not ended.
     var isCallSoFar: Bool { !hasFailed && (role == .request || role == .notification) }
 
+    /// Whether what was read so far shows that the value is no message.
+    var isNoMessage: Bool {
+        if hasFailed { return true }
+        guard !scanner.isBatch else { return false }
+        return switch scanner.facts.form {
+        case .absent, .object, .array: false
+        case .null, .boolean, .number, .string: true
+        }
+    }
+
     /// How many calls of a batch are not remembered.
     var surplus: Int {
         guard scanner.isBatch, !batch.isComplete else { return 0 }

@@ -80,6 +80,17 @@ public final class LimitGate {
         }
     }
 
+    /// Whether any limit in force could apply to a call of a protocol.
+    ///
+    /// - Parameters:
+    ///   - callProtocol: The protocol.
+    ///   - side: Where Weir stands.
+    /// - Returns: Whether there is one.
+    public func mayLimit(_ callProtocol: CallProtocol, side: Side) -> Bool {
+        refresh()
+        return limits.limits.contains { $0.match.mayMatch(callProtocol, side) }
+    }
+
     /// Whether any limit has the very name of an operation's method, and may be for its interface.
     ///
     /// - Parameter operation: The operation.

@@ -112,6 +112,11 @@ final class CompiledMatch: Sendable {
         return true
     }
 
+    /// Whether a call of a protocol could fit.
+    func mayMatch(_ callProtocol: CallProtocol, _ side: Side) -> Bool {
+        (self.callProtocol ?? callProtocol) == callProtocol && (self.side ?? side) == side
+    }
+
     /// Whether a version fits; none does also when its other spelling would.
     private static func fits(
         _ matcher: TextMatcher,

@@ -53,9 +53,10 @@ import Wire
             (" GET / HTTP/1.1", .badStartLine), ("GET\t/ HTTP/1.1", .badStartLine), ("GET /\tHTTP/1.1", .badStartLine),
             ("GET / HTTP/1.1 ", .badStartLine), ("GET /", .badStartLine), ("GET HTTP/1.1", .badStartLine),
             ("GET / http/1.1", .badStartLine), ("GET / HTTP/1.11", .badStartLine), ("GET / HTTP/11", .badStartLine),
-            ("G(T / HTTP/1.1", .badStartLine), ("GET / HTTP/1.2", .unsupportedVersion), ("", nil),
+            ("G(T / HTTP/1.1", .badStartLine), ("GET / HTTP/1.2", nil), ("", nil),
             ("PRI * HTTP/2.0", .unsupportedVersion), ("GET / HTTP/0.9", .unsupportedVersion),
-            ("GET / HTTP/1.", .badStartLine), ("GET /\u{1} HTTP/1.1", .controlCharacter), ("x", .badStartLine),
+            ("\nGET / HTTP/1.1", nil), ("\rGET / HTTP/1.1", nil), ("\r\r\n\n\rGET / HTTP/1.1", nil),
+            ("\n GET / HTTP/1.1", .badStartLine), ("GET / HTTP/1.", .badStartLine), ("GET /\u{1} HTTP/1.1", .controlCharacter), ("x", .badStartLine),
             ("GET /ä HTTP/1.1", nil), ("M-SEARCH * HTTP/1.1", nil), ("GET http://a/b?c#d HTTP/1.0", nil),
         ] as [(String, HTTP1Error?)]
     )
@@ -102,6 +103,21 @@ import Wire
         #expect(read(.requests, twice).ends == [twice.utf8.count])
         let chunked = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
         #expect(read(.requests, chunked).error == .transferEncodingInHTTP10)
+    }
+
+    @Test("empty lines of any kind in front of requests, cut anywhere, belong to none")
+    func emptyLines() {
+        let text = "\n\r\r\n" + "GET /a HTTP/1.1\r\n\r\n" + "\r\r\n\n" + "GET /b HTTP/1.9\r\n\r\n" + "\n"
+        let whole = read(.requests, text)
+        #expect(whole.error == nil && whole.lines.count(where: { $0.hasPrefix("head ") }) == 2)
+        for pieceBytes in 1...9 {
+            let bytes = Array(text.utf8)
+            let pieces = stride(from: 0, to: bytes.count, by: pieceBytes).map {
+                bytes[$0..<min($0 + pieceBytes, bytes.count)]
+            }
+            let reading = read(.requests, pieces)
+            #expect(reading.lines == whole.lines && reading.ends == whole.ends, "\(pieceBytes)")
+        }
     }
 
     @Test("an error stays an error")

@@ -76,6 +76,7 @@ import Testing
         )
         for method in [
             "GET", "OPTIONS", "DELETE", "PUT", "HEAD", "PATCH", "PROPFIND", "PRINT", "M-SEARCH", "\r\n\r\nQUERY",
+            "\nGET", "\rGET", "\n\n\rPOST", "get", "Foo", "$x", "a!b", "1GET", String(repeating: "M", count: 40),
         ] {
             let request = Array(exchange.0.replacing("GET", with: method).utf8)
             for cut in 1..<request.count {
@@ -110,8 +111,8 @@ import Testing
         let bench = Bench()
         let session = bench.open()
         bench.down(session, [0xda])
-        bench.up(session, Array("hello".utf8))
-        #expect(bench.uninspected == ["opaque": 6])
+        bench.up(session, Array("hello\n".utf8))
+        #expect(bench.uninspected == ["opaque": 7])
     }
 
     @Test("an opaque session is opaque from the start")

@@ -136,6 +136,62 @@ import Testing
         #expect(limited.bench.snapshot.verdictsPartial == 1 && limited.counts().rejected == 1)
     }
 
+    @Test("a body that is plain whatever its head says is judged", arguments: ["gzip", "deflate", "br", "zstd"])
+    func plainAsCoded(coding: String) throws {
+        let requests = ["1", "2"].map { H1.request(RPC.call($0, "no"), ["Content-Encoding: \(coding)"]) }
+        let bytes = requests[0] + requests[1]
+        for cut in 0...bytes.count {
+            let limited = try LimitedBench([.window(1, method: "no")])
+            limited.give(Array(bytes[..<cut]))
+            limited.give(Array(bytes[cut...]))
+            #expect(limited.up == requests[0], "cut at \(cut)")
+            #expect(limited.counts().rejected == 1 && limited.bench.snapshot.verdictsPartial == 0)
+        }
+    }
+
+    @Test("JSON in UTF-16 and UTF-32 meets, where JSON-RPC is known to be, what looks at no method")
+    func wide() throws {
+        let ascii = Array(RPC.call("2", "no").utf8)
+        let bodies: [[UInt8]] = [
+            ascii.flatMap { [$0, 0] }, ascii.flatMap { [0, $0] }, [0xff, 0xfe] + ascii.flatMap { [$0, 0] },
+            [0xfe, 0xff] + ascii.flatMap { [0, $0] }, ascii.flatMap { [$0, 0, 0, 0] }, ascii.flatMap { [0, 0, 0, $0] },
+        ]
+        for body in bodies {
+            let request = H1.head("POST /rpc HTTP/1.1", "Content-Length: \(body.count)") + body
+            let first = H1.request(RPC.call("1", "no"), path: "/rpc")
+            for cut in stride(from: 0, through: request.count, by: 5) {
+                let limited = try LimitedBench([.window(2)])
+                limited.give(first)
+                limited.give(H1.response(200, RPC.result()), .toDownstream)
+                limited.give(Array(request[..<cut]))
+                limited.give(Array(request[cut...]) + request)
+                #expect(limited.up == first + request, "cut at \(cut)")
+                #expect(limited.bench.snapshot.verdictsPartial == 1 && limited.counts().rejected == 1)
+            }
+        }
+    }
+
+    @Test("what is no JSON-RPC is passed on as it comes")
+    func notHeld() throws {
+        let head = H1.head("POST /events HTTP/1.1", "Transfer-Encoding: chunked")
+        for piece in ["6\r\nevent1\r\n", "3\r\n\"a\"\r\n", "2\r\n42\r\n", "4\r\ntrue\r\n"] {
+            let limited = try LimitedBench([.window(1)])
+            limited.give(head)
+            #expect(limited.up.isEmpty)
+            limited.give(Array(piece.utf8))
+            #expect(limited.up == head + Array(piece.utf8), "\(piece)")
+            limited.give(Array("1\r\n{\r\n0\r\n\r\n".utf8))
+            #expect(limited.up.count == head.count + piece.utf8.count + 11 && limited.bench.counts().isEmpty)
+        }
+        // Nothing could refuse a call of this protocol.
+        var definition = LimitDefinition.window(1)
+        definition.match.callProtocol = .dubbo
+        let limited = try LimitedBench([definition])
+        let call = Array(H1.request(RPC.call("1", "no")).dropLast(3))
+        limited.give(call)
+        #expect(limited.up == call)
+    }
+
     // MARK: Expect
 
     private static func expecting(_ body: String, path: String = "/rpc", _ headers: [String] = []) -> [UInt8] {
