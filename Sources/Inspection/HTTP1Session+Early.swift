@@ -31,7 +31,7 @@ extension HTTP1Session {
     func judgeEarly(_ reason: PartialVerdictReason, _ context: InspectedBytes) {
         judgement = .admitted
         passed = reason
-        let reading = requests.rpc.map { $0.isCallSoFar && $0.scanner.isMethodWhole } ?? false
+        let reading = requests.rpc?.knowsMethods == true
         guard mayRefuse(context), reading || expectsRPC(context), let box = requests.headers else { return }
         var headers = HeaderTexts()
         swap(&headers, &box.texts)

@@ -55,7 +55,7 @@ extension JSONStreamSession {
         guard let reader = half.reader,
             inspector.governor != nil || inspector.isLimited || inspector.isDraining
         else { return }
-        let reading = reader.isCallSoFar && reader.scanner.isMethodWhole
+        let reading = reader.knowsMethods
         // Upstream's large values are replies nearly always.
         guard reading || (isIdentified && direction == .toUpstream) else { return }
         // SAFETY: there is no byte that could be uninitialised.

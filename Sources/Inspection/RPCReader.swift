@@ -72,6 +72,11 @@ final class RPCReader {
     /// Whether what was read so far is a call, or a batch with one, though the value has not ended.
     var isCallSoFar: Bool { !hasFailed && (role == .request || role == .notification) }
 
+    /// Whether methods of it are known: a single call's method is there whole, or a member of a batch is.
+    ///
+    /// A batch may stand in the middle of a further member's method.
+    var knowsMethods: Bool { isCallSoFar && (scanner.isBatch || scanner.isMethodWhole) }
+
     /// Whether what was read so far shows that the value is no message.
     var isNoMessage: Bool {
         if hasFailed { return true }

@@ -97,6 +97,18 @@ import Testing
         passed.bench.inspector.close(passed.session, now: 9000)
     }
 
+    @Test("a large batch is refused wherever it is cut, in the middle of a method too")
+    func cutBatches() throws {
+        let member = RPC.call("1", "expensive", params: "[]") + ","
+        let bytes = H1.request("[" + String(repeating: member, count: 1200).dropLast() + "]")
+        for size in stride(from: 61_000, to: 61_000 + member.utf8.count, by: 4) {
+            let limited = try LimitedBench([.window(2, method: "expensive")])
+            Self.give(limited, bytes, by: size)
+            #expect(limited.up.isEmpty && limited.bench.snapshot.verdictsPartial == 0, "\(size)")
+            #expect(limited.bench.counts() == ["org.example.Users.expensive limited -32000 1200"])
+        }
+    }
+
     // MARK: Compressed
 
     @Test("a coded body is judged by what it holds and passed on as it is")
