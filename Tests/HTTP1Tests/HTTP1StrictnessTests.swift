@@ -56,7 +56,8 @@ import Wire
             ("G(T / HTTP/1.1", .badStartLine), ("GET / HTTP/1.2", nil), ("", nil),
             ("PRI * HTTP/2.0", .unsupportedVersion), ("GET / HTTP/0.9", .unsupportedVersion),
             ("\nGET / HTTP/1.1", nil), ("\rGET / HTTP/1.1", nil), ("\r\r\n\n\rGET / HTTP/1.1", nil),
-            ("\n GET / HTTP/1.1", .badStartLine), ("GET / HTTP/1.", .badStartLine), ("GET /\u{1} HTTP/1.1", .controlCharacter), ("x", .badStartLine),
+            ("\n GET / HTTP/1.1", .badStartLine), ("GET / HTTP/1.", .badStartLine),
+            ("GET /\u{1} HTTP/1.1", .controlCharacter), ("x", .badStartLine),
             ("GET /ä HTTP/1.1", nil), ("M-SEARCH * HTTP/1.1", nil), ("GET http://a/b?c#d HTTP/1.0", nil),
         ] as [(String, HTTP1Error?)]
     )
