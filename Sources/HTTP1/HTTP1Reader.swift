@@ -8,8 +8,8 @@ public import Wire
 ///
 /// What it does not accept is listed by ``HTTP1Error``. Line ends must be CR LF, as strict parsers demand it (RFC 9112
 /// §2.2 leaves it open): of two programs one of which takes a bare LF and one does not, Weir cannot know which it
-/// stands beside. Empty lines before a request line are passed over, as RFC 9112 §2.2 asks, a bare LF or CR as well, for
-/// servers do so, too; they belong to no message. Of HTTP/1.2 and above all is read as HTTP/1.1 (RFC 9110 §2.5).
+/// stands beside. Empty lines before a request line are passed over, as RFC 9112 §2.2 asks, a bare LF or CR as well,
+/// for servers do so; they belong to no message. HTTP/1.2 and above is read as HTTP/1.1 (RFC 9110 §2.5).
 /// Equal content-lengths may be repeated.
 ///
 /// A direction begins with ``init(_:)``, is read with ``read(_:_:into:)`` and closed with ``end(into:)``. Cost: about
