@@ -49,7 +49,7 @@ ARROWS = {
     "weir": {
         "Wire", "Calls", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings", "Interception",
         "Admin", "Export", "Demo", "CLinux", "ArgumentParser",
-        "Glibc", "Logging", "ServiceLifecycle", "Synchronization", "UnixSignals",
+        "Dispatch", "Glibc", "Logging", "ServiceLifecycle", "Synchronization", "UnixSignals",
     },
 }
 

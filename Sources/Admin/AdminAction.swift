@@ -16,7 +16,10 @@ public enum AdminAction: Equatable, Sendable {
     case settings
     /// The files are to be read again.
     case reload
-
+    /// Which log lines are written.
+    case logLevel
+    /// Other log lines are to be written; names and values as they came.
+    case setLogLevel([Parameter])
     /// A connection is announced that is to be answered instead of relayed; names and values as they came.
     case expect([Parameter])
 
@@ -31,14 +34,6 @@ public enum AdminAction: Equatable, Sendable {
         public init(name: String, value: String) {
             self.name = name
             self.value = value
-        }
-    }
-
-    /// Whether it changes what Weir does, so that it may need a token.
-    public var isChange: Bool {
-        switch self {
-        case .limits, .drains, .settings: false
-        case .replaceLimits, .drain, .undrain, .reload, .expect: true
         }
     }
 }

@@ -18,13 +18,14 @@ struct AdminResponder: Sendable {
         case drain = "/v1/drain"
         case config = "/v1/config"
         case reload = "/v1/reload"
+        case logLevel = "/v1/log-level"
         case expect = "/v1/expect"
 
         /// Whether the listener for scraping serves it too.
         var isForScraping: Bool {
             switch self {
             case .metrics, .healthz, .readyz: true
-            case .operations, .connections, .calls, .limits, .drain, .config, .reload, .expect: false
+            case .operations, .connections, .calls, .limits, .drain, .config, .reload, .logLevel, .expect: false
             }
         }
 
@@ -34,6 +35,7 @@ struct AdminResponder: Sendable {
             case .metrics, .healthz, .readyz, .operations, .connections, .calls, .config: [.get, .head]
             case .limits: [.get, .head, .put]
             case .drain: [.get, .head, .post, .delete]
+            case .logLevel: [.get, .head, .post]
             case .reload, .expect: [.post]
             }
         }
@@ -77,7 +79,8 @@ struct AdminResponder: Sendable {
         case .operations: return try await page(.operations, request, connection)
         case .connections: return try await page(.connections, request, connection)
         case .calls: return await calls(request, connection)
-        case .limits, .drain, .config, .reload, .expect: return try await perform(endpoint, request, connection)
+        case .limits, .drain, .config, .reload, .logLevel, .expect:
+            return try await perform(endpoint, request, connection)
         }
     }
 
@@ -143,6 +146,7 @@ struct AdminResponder: Sendable {
             let parameters = try await parameters(of: request, connection)
             return request.method == .delete ? .undrain(parameters) : .drain(parameters)
         case .reload: return .reload
+        case .logLevel: return isReading ? .logLevel : .setLogLevel(try await parameters(of: request, connection))
         case .expect: return .expect(try await parameters(of: request, connection))
         default: return .settings
         }

@@ -288,6 +288,11 @@ int weir_start_thread(void *(*body)(void *), void *context) {
 
 void weir_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
+// A section of its own, so that it can be written into the finished program. Volatile: it is not what it seems here.
+__attribute__((section(".weir_revision"), used)) static const volatile char revision[48] = "";
+
+const char *weir_revision(void) { return (const char *)revision; }
+
 FILE *weir_open_reader(ssize_t (*read)(void *context, char *to, size_t n), void *context) {
   FILE *f = fopencookie(context, "rb", (cookie_io_functions_t){.read = read});
   if (f) setvbuf(f, NULL, _IOFBF, 1 << 16);

@@ -47,10 +47,22 @@ public struct ConnectionReport: Sendable {
     public let currentRate: Double
 }
 
+/// A connection that was not relayed.
+public struct RefusedConnection: Sendable {
+    /// Who opened it.
+    public let peer: Endpoint
+    /// Where it was to go, if that is known: the last address that was tried.
+    public let destination: Endpoint?
+    /// Why.
+    public let reason: RefusalReason
+    /// What the system said, as `errno` does; 0 for nothing.
+    public let error: Int32
+}
+
 /// What the relay tells its owner of; called on the workers' threads, so it must be quick.
 public struct RelayHooks: Sendable {
     /// A connection was not relayed.
-    public var refused: @Sendable (Endpoint, RefusalReason) -> Void = { _, _ in }
+    public var refused: @Sendable (RefusedConnection) -> Void = { _ in }
     /// Accepting pauses for want of what the text says.
     public var acceptPaused: @Sendable (String) -> Void = { _ in }
     /// Where callers get their numbers, if calls are counted by caller.
@@ -218,6 +230,9 @@ public final class Relay: Sendable {
         }
         return (current.compactMap { $0 }, stale)
     }
+
+    /// How many workers there are.
+    public var workerCount: Int { mailboxes.count }
 
     /// Every open connection, by worker.
     public func connections() async -> [ConnectionReport] {

@@ -92,7 +92,8 @@ extension Worker {
         let upstream = connect(&candidates)
         guard upstream >= 0 else {
             shared.releaseConnection()
-            return refuse(descriptor, peer, refusal(upstream, candidates, now: Linux.now()))
+            let reason = refusal(upstream, candidates, now: Linux.now())
+            return refuse(descriptor, peer, reason, to: candidates.current, error: -upstream)
         }
         Linux.configure(descriptor, configuration.socket)
         join(descriptor, upstream, peer, candidates, listener.configuration.side)
@@ -178,9 +179,15 @@ extension Worker {
         return .success(Candidates(destination))
     }
 
-    private func refuse(_ descriptor: Int32, _ peer: Endpoint, _ reason: RefusalReason) {
+    private func refuse(
+        _ descriptor: Int32,
+        _ peer: Endpoint,
+        _ reason: RefusalReason,
+        to destination: Endpoint? = nil,
+        error: Int32 = 0
+    ) {
         recorder.connectionRefused(reason: reason)
-        hooks.refused(peer, reason)
+        hooks.refused(RefusedConnection(peer: peer, destination: destination, reason: reason, error: error))
         Linux.resetOnClose(descriptor)
         Linux.close(descriptor)
     }

@@ -36,12 +36,13 @@ extension Worker {
 
     func finishConnect(_ pair: Pair, isFailed: Bool) {
         if isFailed {
-            switch -Linux.socketError(pair.upstream.descriptor) {
+            let error = -Linux.socketError(pair.upstream.descriptor)
+            switch error {
             case 0: break
             case ECONNRESET, EPIPE:
                 // It had accepted and is gone already: what it said first is still delivered.
                 pair.up.isSinkBroken = true
-            default: return upstreamFailed(pair, .connectFailed)
+            default: return upstreamFailed(pair, .connectFailed, error)
             }
         }
         pair.phase = .established
@@ -52,25 +53,28 @@ extension Worker {
 
     /// An address did not accept: the next is tried, if there is one; else downstream is told as it would have been
     /// without a proxy.
-    func upstreamFailed(_ pair: Pair, _ reason: RefusalReason) {
+    func upstreamFailed(_ pair: Pair, _ reason: RefusalReason, _ error: Int32) {
         let now = Linux.now()
         guard pair.candidates.advance() else {
             pair.candidates.allFailed(now: now)
-            return refuseUpstream(pair, reason)
+            return refuseUpstream(pair, reason, error)
         }
         queue.remove(pair.upstream.descriptor)
         Linux.close(pair.upstream.descriptor)
         let upstream = connect(&pair.candidates)
         pair.upstream = Pair.Socket(descriptor: upstream)
-        guard upstream >= 0 else { return refuseUpstream(pair, refusal(upstream, pair.candidates, now: now)) }
+        guard upstream >= 0 else {
+            return refuseUpstream(pair, refusal(upstream, pair.candidates, now: now), -upstream)
+        }
         pair.session.connection = ObservedConnection(client: pair.peer, server: pair.destination)
         pair.deadline = connectDeadline(pair.start, pair.candidates, now: now)
         setInterest(pair, isUpstream: true, EventQueue.writable)
     }
 
-    private func refuseUpstream(_ pair: Pair, _ reason: RefusalReason) {
+    private func refuseUpstream(_ pair: Pair, _ reason: RefusalReason, _ error: Int32) {
         recorder.connectionRefused(reason: reason)
-        hooks.refused(pair.peer, reason)
+        let refused = RefusedConnection(peer: pair.peer, destination: pair.destination, reason: reason, error: error)
+        hooks.refused(refused)
         Linux.resetOnClose(pair.downstream.descriptor)
         close(pair)
     }

@@ -150,7 +150,7 @@ final class Worker {
         for slot in waitingPairs {
             guard let pair = pairs[slot], now >= pair.deadline || pair.phase == .aborting else { continue }
             switch pair.phase {
-            case .connecting: upstreamFailed(pair, .connectTimeout)
+            case .connecting: upstreamFailed(pair, .connectTimeout, ETIMEDOUT)
             case .aborting: continueAbort(pair, now)
             case .ending: giveUpEnding(pair, now)
             case .established, .closed: break

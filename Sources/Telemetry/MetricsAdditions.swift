@@ -35,6 +35,28 @@ public struct DubboIdentity: Equatable, Sendable {
     }
 }
 
+/// What happened to a process besides traffic.
+public struct ProcessOperation: Equatable, Sendable {
+    /// How often its files were read again and put in force.
+    public var reloads: UInt64
+    /// How often nothing was put in force because of mistakes in them.
+    public var failedReloads: UInt64
+    /// Log lines that were not written because nobody took them.
+    public var logLinesDropped: UInt64
+
+    /// Those numbers.
+    ///
+    /// - Parameters:
+    ///   - reloads: How often its files were read again and put in force.
+    ///   - failedReloads: How often nothing was put in force because of mistakes in them.
+    ///   - logLinesDropped: Log lines that were not written because nobody took them.
+    public init(reloads: UInt64, failedReloads: UInt64, logLinesDropped: UInt64) {
+        self.reloads = reloads
+        self.failedReloads = failedReloads
+        self.logLinesDropped = logLinesDropped
+    }
+}
+
 /// One open connection as the balance of a consumer's connections sees it.
 public struct ConsumerConnection: Equatable, Sendable {
     /// Where Weir stands.
@@ -139,6 +161,8 @@ public struct MetricsAdditions: Sendable {
     public var tapLinesDropped: UInt64?
     /// How many workers have had events waiting and taken no turn for 30 s; `nil` when nobody looks.
     public var stuckWorkers: Int?
+    /// What happened to the process besides traffic; `nil` leaves it out.
+    public var operation: ProcessOperation?
     /// Connections of the admin API that were closed before their clients wanted it; `nil` leaves them out.
     public var adminCuts: [(reason: String, count: UInt64)]?
     /// The open connections whose consumers are known; `nil` leaves their balance out.

@@ -85,6 +85,20 @@ extension ExpositionWriter {
         sample([], UInt64(clamping: count))
     }
 
+    /// What happened to the process besides traffic.
+    mutating func writeOperation(_ operation: ProcessOperation) {
+        let reloads = "Times that the configuration file and the limits were read again."
+        begin(MetricFamily(name: "weir_reloads", kind: .counter, help: reloads))
+        for (result, count) in [("ok", operation.reloads), ("failed", operation.failedReloads)] {
+            var labels = LabelText(Self.labelForm)
+            labels.add("result", result)
+            sample(labels.bytes, count)
+        }
+        let dropped = "Log lines that were not written because nobody took them."
+        begin(MetricFamily(name: "weir_log_lines_dropped", kind: .counter, help: dropped))
+        sample([], operation.logLinesDropped)
+    }
+
     /// Connections of the admin API that were closed before their clients wanted it.
     mutating func writeAdminCuts(_ cuts: [(reason: String, count: UInt64)]) {
         let help = "Connections of the admin API closed before their clients wanted it."

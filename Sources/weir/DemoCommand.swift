@@ -61,11 +61,14 @@ struct DemoCommand: AsyncParsableCommand {
             throw ExitStatus.unavailable
         }
         let settings = try settings(providerPort: provider.port)
-        var logger = Logger(label: "weir") { [log = settings.log] _ in LogLines(log) }
+        let log = LogWriter(level: .error)
+        defer { log.flush() }
+        var logger = Logger(label: "weir") { _ in LogLines(settings.log.format, log) }
         logger.logLevel = .error
         let proxy = try Proxy(
             settings,
             limits: try LimitsFile.read(text: DemoCommand.limits, path: "demo"),
+            log: log,
             logger: logger
         )
         let demo = DemoService(

@@ -3,23 +3,21 @@ internal import Glibc
 internal import Logging
 internal import Settings
 
-/// Writes log lines to standard error, for people or as JSON objects.
+/// Log lines for people or as JSON objects; see ``LogWriter``.
 struct LogLines: LogHandler {
     var metadata: Logger.Metadata = [:]
-    var logLevel: Logger.Level
+    /// The writer's level, unless this logger has been given one of its own.
+    var logLevel: Logger.Level {
+        get { own ?? writer.level }
+        set { own = newValue }
+    }
+    private var own: Logger.Level?
     private let format: LogFormat
+    private let writer: LogWriter
 
-    init(_ settings: LogSettings) {
-        format = settings.format
-        logLevel =
-            switch settings.level {
-            case .trace: .trace
-            case .debug: .debug
-            case .info: .info
-            case .notice: .notice
-            case .warning: .warning
-            case .error: .error
-            }
+    init(_ format: LogFormat, _ writer: LogWriter) {
+        self.format = format
+        self.writer = writer
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {
@@ -30,33 +28,67 @@ struct LogLines: LogHandler {
     func log(event: LogEvent) {
         var all = metadata
         if let more = event.metadata { all.merge(more) { $1 } }
-        let fields = all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
-        let line = format == .json ? jsonLine(event, fields) : textLine(event, fields)
-        Output.note(line + "\n")
+        write(event.level, "\(event.message)", all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") })
+        let untold = writer.takeUntold()
+        if untold > 0 { write(.warning, "log lines were dropped", [("count", "\(untold)")]) }
     }
 
-    private func textLine(_ event: LogEvent, _ fields: [(String, String)]) -> String {
-        var line = "\(Output.timestamp()) \(event.level) \(event.message)"
-        for (key, value) in fields {
-            line += " \(key)=" + (value.contains { $0 == " " || $0 == "\"" } ? "\"\(value)\"" : value)
+    private func write(_ level: Logger.Level, _ message: String, _ fields: [(String, String)]) {
+        let line = format == .json ? jsonLine(level, message, fields) : textLine(level, message, fields)
+        writer.write(line + "\n")
+    }
+
+    private func textLine(_ level: Logger.Level, _ message: String, _ fields: [(String, String)]) -> String {
+        fields.reduce("\(Output.timestamp()) \(level) \(message)") { "\($0) \($1.0)=\(Self.shown($1.1))" }
+    }
+
+    /// A value; in quotes where it would not be one word, with quotes, backslashes and control characters escaped.
+    static func shown(_ value: String) -> String {
+        let isWord = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7f && $0 != "\"" && $0 != "\\" }
+        guard !isWord else { return value }
+        var shown = "\""
+        for scalar in value.unicodeScalars {
+            switch scalar {
+            case "\"", "\\":
+                shown += "\\"
+                shown.unicodeScalars.append(scalar)
+            case "\n": shown += "\\n"
+            case _ where scalar.value < 0x20 || 0x7f...0x9f ~= scalar.value:
+                shown += "\\u{" + String(scalar.value, radix: 16) + "}"
+            default: shown.unicodeScalars.append(scalar)
+            }
         }
-        return line
+        return shown + "\""
     }
 
-    private func jsonLine(_ event: LogEvent, _ fields: [(String, String)]) -> String {
+    private func jsonLine(_ level: Logger.Level, _ message: String, _ fields: [(String, String)]) -> String {
         var json = JSONText()
         json.beginObject()
         json.key("ts")
         json.string(Output.timestamp())
         json.key("level")
-        json.string("\(event.level)")
+        json.string("\(level)")
         json.key("message")
-        json.string("\(event.message)")
+        json.string(message)
         for (key, value) in fields {
             json.key(text: key)
             json.string(value)
         }
         json.endObject()
         return String(decoding: json.bytes, as: UTF8.self)
+    }
+}
+
+extension LogLevel {
+    /// The same as the logging library has it.
+    var level: Logger.Level {
+        switch self {
+        case .trace: .trace
+        case .debug: .debug
+        case .info: .info
+        case .notice: .notice
+        case .warning: .warning
+        case .error: .error
+        }
     }
 }

@@ -26,6 +26,9 @@ enum Output {
     /// Writes one line to standard error.
     static func error(_ line: String) { _ = write(Array("weir: \(line)\n".utf8), to: STDERR_FILENO) }
 
+    /// Writes bytes to standard error as they are.
+    static func note(_ bytes: [UInt8]) { _ = write(bytes, to: STDERR_FILENO) }
+
     /// Writes text to standard error as it is.
     static func note(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
 

@@ -1,6 +1,7 @@
 internal import Admin
 internal import Calls
 internal import Export
+internal import Logging
 internal import Policy
 internal import Relay
 internal import Settings
@@ -17,6 +18,8 @@ extension Proxy {
             guard let reload = reload.withLock({ $0 }) else { return .problem(503, "there are no files to read") }
             return await reload()
         case .expect(let parameters): return expect(parameters)
+        case .logLevel: return logLevel
+        case .setLogLevel(let parameters): return setLogLevel(parameters)
         default: break
         }
         guard settings.inspection.isEnabled else { return .problem(503, "inspection is switched off") }
@@ -26,7 +29,7 @@ extension Proxy {
         case .drains(let parameters): return await report(parameters)
         case .drain(let parameters): return await drain(parameters)
         case .undrain(let parameters): return await undrain(parameters)
-        case .settings, .reload, .expect: return .problem(503, "not available")
+        case .settings, .reload, .expect, .logLevel, .setLogLevel: return .problem(503, "not available")
         }
     }
 
@@ -51,6 +54,31 @@ extension Proxy {
         }
         relay.expect(endpoint, word: word)
         return AdminAnswer(contentType: "text/plain; charset=utf-8", text: "expected\n")
+    }
+
+    // MARK: Log
+
+    private var logLevel: AdminAnswer {
+        var json = JSONText()
+        json.beginObject()
+        json.key("level")
+        json.string("\(log.level)")
+        json.endObject()
+        json.endLine()
+        return AdminAnswer(json)
+    }
+
+    /// Has other log lines written: `level` is the least one.
+    private func setLogLevel(_ parameters: [AdminAction.Parameter]) -> AdminAnswer {
+        guard parameters.count == 1, parameters[0].name == "level", let level = LogLevel(rawValue: parameters[0].value)
+        else {
+            let known = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
+            return .problem(400, "level=LEVEL is needed, one of \(known)")
+        }
+        let before = log.level
+        log.level = level.level
+        logger.notice("log level changed", metadata: ["from": "\(before)", "to": "\(level)", "cause": "the admin API"])
+        return logLevel
     }
 
     // MARK: Limits

@@ -27,6 +27,11 @@ final class Proxy: AdminBackend {
     let settings: WeirSettings
     /// Reads the files again; set once, by what can.
     let reload = Mutex<(@Sendable () async -> AdminAnswer)?>(nil)
+    /// Where log lines go.
+    let log: LogWriter
+    /// How often the files were read again, and how often nothing came of it.
+    let reloads = Mutex<(done: UInt64, failed: UInt64)>((0, 0))
+    let logger: Logger
     private let metrics: MetricsSettings
     private let accepting = Atomic<Bool>(true)
     private let lastDirect = Mutex<(time: UInt64, counts: [(port: UInt16, count: Int)]?)?>(nil)
@@ -37,10 +42,16 @@ final class Proxy: AdminBackend {
     /// Starts the workers.
     ///
     /// - Throws: The exit code, after what is wrong has been printed.
-    init(_ settings: WeirSettings, limits document: LimitsDocument, inherited: [ListeningSocket] = [], logger: Logger)
-        throws
-    {
+    init(
+        _ settings: WeirSettings,
+        limits document: LimitsDocument,
+        inherited: [ListeningSocket] = [],
+        log: LogWriter,
+        logger: Logger
+    ) throws {
         self.settings = settings
+        self.log = log
+        self.logger = logger
         drains = DrainControl(settings.drain)
         do throws(LimitSetError) {
             limits = try LimitsControl(document)
@@ -123,6 +134,12 @@ final class Proxy: AdminBackend {
             ip: ProcessFacts.variables["POD_IP"] ?? ""
         )
         additions.stuckWorkers = relay.stuckWorkers
+        let reloads = reloads.withLock { $0 }
+        additions.operation = ProcessOperation(
+            reloads: reloads.done,
+            failedReloads: reloads.failed,
+            logLinesDropped: log.dropped
+        )
         additions.tracing = tracing?.counters.readings
         if isInspecting {
             additions.tapLinesDropped = relay.droppedCallLines
@@ -217,17 +234,23 @@ final class Proxy: AdminBackend {
         return configuration
     }
 
-    /// Refusals are counted always and logged at most once a second for each reason.
+    /// Refusals are counted always and logged at most once a second for each reason, with how many were left out.
     private static func hooks(_ logger: Logger) -> RelayHooks {
         let limiter = LogLimiter()
         var hooks = RelayHooks()
-        hooks.refused = { peer, reason in
-            guard limiter.allows(reason.rawValue) else { return }
-            logger.warning("connection refused", metadata: ["peer": "\(peer)", "reason": "\(reason.label)"])
+        hooks.refused = { refused in
+            guard let leftOut = limiter.pass(refused.reason.rawValue) else { return }
+            var metadata: Logger.Metadata = ["peer": "\(refused.peer)", "reason": "\(refused.reason.label)"]
+            if let destination = refused.destination { metadata["destination"] = "\(destination)" }
+            if refused.error != 0 { metadata["error"] = "\(Output.text(of: refused.error))" }
+            if leftOut > 0 { metadata["left-out"] = "\(leftOut)" }
+            logger.warning("connection refused", metadata: metadata)
         }
         hooks.acceptPaused = { reason in
-            guard limiter.allows(.max) else { return }
-            logger.warning("accepting paused", metadata: ["reason": "\(reason)"])
+            guard let leftOut = limiter.pass(.max) else { return }
+            var metadata: Logger.Metadata = ["reason": "\(reason)"]
+            if leftOut > 0 { metadata["left-out"] = "\(leftOut)" }
+            logger.warning("accepting paused", metadata: metadata)
         }
         return hooks
     }
@@ -235,14 +258,19 @@ final class Proxy: AdminBackend {
 
 /// Lets one log line a second pass for each key.
 final class LogLimiter: Sendable {
-    private let last = Mutex<[UInt8: UInt64]>([:])
+    private let last = Mutex<[UInt8: (time: UInt64, leftOut: UInt64)]>([:])
 
-    func allows(_ key: UInt8) -> Bool {
+    /// How many lines of a key were left out since the last one that passed; `nil` when this one is left out, too.
+    func pass(_ key: UInt8) -> UInt64? {
         let now = Output.now()
         return last.withLock { last in
-            if let before = last[key], now < before + 1_000_000_000 { return false }
-            last[key] = now
-            return true
+            let before = last[key]
+            if let before, now < before.time + 1_000_000_000 {
+                last[key] = (before.time, before.leftOut + 1)
+                return nil
+            }
+            last[key] = (now, 0)
+            return before?.leftOut ?? 0
         }
     }
 }

@@ -84,9 +84,11 @@ struct Reloading: Service {
             settings = try options.read()
             try put(options.limits(settings))
         } catch {
+            proxy.reloads.withLock { $0.failed += 1 }
             for problem in error.problems { logger.error("not reloaded", metadata: ["problem": "\(problem)"]) }
             return (nil, .problem(400, "nothing was reloaded", details: error.problems))
         }
+        proxy.reloads.withLock { $0.done += 1 }
         let changed = settings.keys(differingFrom: proxy.settings)
         let limits = proxy.limits.registry.current.limits.count
         logger.notice("reloaded", metadata: ["cause": "\(cause)", "limits": "\(limits)"])

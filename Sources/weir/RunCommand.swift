@@ -6,6 +6,7 @@ internal import Logging
 internal import Relay
 internal import ServiceLifecycle
 internal import Settings
+internal import Telemetry
 internal import UnixSignals
 internal import Wire
 
@@ -37,10 +38,13 @@ struct RunCommand: AsyncParsableCommand {
             for problem in error.problems { Output.error(problem) }
             throw ExitStatus.usage
         }
-        let handler = LogLines(settings.log)
+        let log = LogWriter(level: settings.log.level.level)
+        defer { log.flush() }
+        let handler = LogLines(settings.log.format, log)
         let logger = Logger(label: "weir") { _ in handler }
         let predecessor = takeover ? try Takeover.begin(settings, logger: logger) : nil
-        let proxy = try Proxy(settings, limits: limits, inherited: predecessor?.sockets ?? [], logger: logger)
+        let proxy = try Proxy(settings, limits: limits, inherited: predecessor?.sockets ?? [], log: log, logger: logger)
+        logger.notice("starting", metadata: Self.facts(settings, proxy))
         for address in proxy.relay.addresses { logger.notice("relaying", metadata: ["listen": "\(address)"]) }
         let (adminListens, listening) = AsyncStream.makeStream(of: Void.self)
         let admin = AdminServer(
@@ -86,5 +90,17 @@ struct RunCommand: AsyncParsableCommand {
             Output.error("tracing: \(error.description)")
             throw ExitStatus.unavailable
         }
+    }
+    /// What of the start is worth a line: which Weir this is, with which settings.
+    private static func facts(_ settings: WeirSettings, _ proxy: Proxy) -> Logger.Metadata {
+        var hash = ByteHash(seed: 0)
+        let text = Array(settings.yamlText.utf8)
+        // SAFETY: the array's bytes are initialised and outlive the span.
+        unsafe hash.combine(text.span.bytes)
+        return [
+            "version": "\(proxy.build.version)", "revision": "\(proxy.build.revision)",
+            "configuration": "\(String(hash.value, radix: 16))", "workers": "\(proxy.relay.workerCount)",
+            "pid": "\(getpid())",
+        ]
     }
 }

@@ -43,7 +43,7 @@ struct TakeoverService: Service {
             } onEvent: { [proxy, admin, logger] event in
                 switch event {
                 case .failed(let error):
-                    guard limiter.allows(0) else { return }
+                    guard limiter.pass(0) != nil else { return }
                     logger.warning("a successor did not take over", metadata: ["reason": "\(error)"])
                 case .takenOver:
                     proxy.isFollowed.store(true, ordering: .relaxed)

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CLinux
 internal import Glibc
 
 @main
@@ -6,10 +7,10 @@ struct Weir: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "weir",
         abstract: "Makes Dubbo traffic visible and governable, without touching the services.",
-        version: Build.version,
+        version: Build.text,
         subcommands: [
             RunCommand.self, DemoCommand.self, TapCommand.self, ReadCommand.self, CheckCommand.self,
-            DrainCommand.self, UndrainCommand.self, InterceptCommand.self,
+            DrainCommand.self, UndrainCommand.self, InterceptCommand.self, CompletionCommand.self,
         ]
     )
 
@@ -21,10 +22,13 @@ struct Weir: AsyncParsableCommand {
 
 /// What this build is.
 enum Build {
-    /// The version, as `weir --version` prints it.
+    /// The version.
     static let version = "0.1.0"
-    /// The source's revision; empty, because a build does not know it.
-    static let revision = ""
+    /// The source's revision, with a plus where it was changed; empty for a build that `scripts/build` did not make.
+    // SAFETY: the text is the program's own, and terminated.
+    static let revision = unsafe String(cString: weir_revision())
+    /// Both, as `weir --version` prints them.
+    static var text: String { revision.isEmpty ? version : "\(version) (\(revision))" }
 }
 
 /// The process's exit codes: a contract with scripts (sysexits.h).

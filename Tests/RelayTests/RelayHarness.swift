@@ -76,7 +76,7 @@ final class Harness: Sendable {
     ) throws {
         let told = Told()
         var hooks = RelayHooks()
-        hooks.refused = { _, reason in told.refusals.withLock { $0.append(reason) } }
+        hooks.refused = { refused in told.refusals.withLock { $0.append(refused.reason) } }
         hooks.acceptPaused = { why in told.pauses.withLock { $0.append(why) } }
         let make = makeSession ?? hooks.makeSession
         hooks.makeSession = { inspector, side in

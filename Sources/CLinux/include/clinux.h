@@ -85,6 +85,9 @@ int weir_is_tcp_listener(int fd);
 // Sets what a descriptor from another process may lack.
 int weir_adopt_listener(int fd, int transparent);
 
+// The revision of the source that the program was built of; empty where scripts/build has not written it.
+const char *weir_revision(void);
+
 // A stream for a C library to read from, whose bytes come from `read` (0 at the end, -1 with errno on failure). Its end
 // does nothing to `context`.
 FILE *weir_open_reader(ssize_t (*read)(void *context, char *to, size_t n), void *context);
