@@ -13,6 +13,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -21,6 +24,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -319,4 +323,48 @@ int weir_stop_on_signals(void) {
     if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(numbers[i], &new, NULL);
   }
   return event;
+}
+
+int weir_notify(const char *text) {
+  const char *name = getenv("NOTIFY_SOCKET");
+  if (!name || (name[0] != '/' && name[0] != '@')) return 0;
+  struct sockaddr_un a = {.sun_family = AF_UNIX};
+  size_t n = strlen(name);
+  if (n >= sizeof a.sun_path) return -ENAMETOOLONG;
+  memcpy(a.sun_path, name, n);
+  if (name[0] == '@') a.sun_path[0] = 0;
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  ssize_t sent = sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&a,
+                        offsetof(struct sockaddr_un, sun_path) + n);
+  int e = sent < 0 ? -errno : 0;
+  close(fd);
+  return e;
+}
+
+int weir_spawn(const char *arguments, size_t n) {
+  char *list[256];
+  int count = 0;
+  for (size_t at = 0; at < n; at += strlen(arguments + at) + 1) {
+    if (count == 255) return -E2BIG;
+    list[count++] = (char *)arguments + at;
+  }
+  if (!count) return -EINVAL;
+  list[count] = NULL;
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addclosefrom_np(&files, 3);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  pid_t pid;
+  int e = posix_spawnp(&pid, list[0], &files, &attributes, list, environ);
+  posix_spawn_file_actions_destroy(&files);
+  posix_spawnattr_destroy(&attributes);
+  return e ? -e : pid;
 }

@@ -286,6 +286,8 @@ struct RelayService: Service {
                 await proxy.relay.ended()
             } onGracefulShutdown: {
                 proxy.stopAccepting()
+                // Of a process that was taken over from nobody watches the end.
+                if !proxy.isFollowed.load(ordering: .relaxed) { ServiceManager.stopping() }
                 let deadline = proxy.beginEnd()
                 logger.notice("draining", metadata: ["deadline": "\(deadline)"])
                 Task { await proxy.relay.drain(within: deadline.nanoseconds) }

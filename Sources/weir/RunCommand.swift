@@ -61,6 +61,7 @@ struct RunCommand: AsyncParsableCommand {
         for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
         services.append(.init(service: Reloading(options: options, proxy: proxy, logger: logger)))
         services.append(.init(service: WorkerWatching(proxy: proxy, logger: logger)))
+        services.append(.init(service: Succession(logger: logger)))
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         let successor = TakeoverService(
             proxy: proxy,

@@ -30,6 +30,7 @@ struct TakeoverService: Service {
             throw TakeoverFailure(reason: "the running process did not let go: \(error)")
         }
         if predecessor != nil { logger.notice("taken over from the process that ran") }
+        ServiceManager.ready()
         await waitForSuccessor()
     }
 

@@ -85,6 +85,14 @@ int weir_is_tcp_listener(int fd);
 // Sets what a descriptor from another process may lack.
 int weir_adopt_listener(int fd, int transparent);
 
+// Tells the service manager something in the words of sd_notify(3), if NOTIFY_SOCKET says where; 0, or a negative error
+// number.
+int weir_notify(const char *text);
+// Starts a program, found as a shell finds it, with this process's environment and standard descriptors only, no signal
+// ignored or blocked. `arguments` are n bytes, each argument terminated, the program first; at most 255 of them.
+// Returns its process, or a negative error number.
+int weir_spawn(const char *arguments, size_t n);
+
 // The revision of the source that the program was built of; empty where scripts/build has not written it.
 const char *weir_revision(void);
 
