@@ -41,8 +41,7 @@ struct TapSocket: ~Copyable {
             }
             unsafe next = entry.pointee.ai_next
         }
-        // SAFETY: strerror returns a C string that stays until the next call on this thread.
-        let reason = unsafe String(cString: strerror(failure == EINPROGRESS ? ETIMEDOUT : failure))
+        let reason = Output.text(of: failure == EINPROGRESS ? ETIMEDOUT : failure)
         return .failure(.unreachable(reason))
     }
 

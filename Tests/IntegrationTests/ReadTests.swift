@@ -120,5 +120,21 @@ extension Integration {
             #expect(try run.wait() == .exited(0))
             #expect(run.errorText.isEmpty)
         }
+
+        @Test(
+            "Output that cannot be written is told, and ends it with 74",
+            arguments: ["calls", "messages", "summary"]
+        )
+        func fullDisk(form: String) throws {
+            let full = open("/dev/full", O_WRONLY | O_CLOEXEC)
+            try #require(full >= 0)
+            defer { close(full) }
+            let run = try ChildProcess(
+                [WeirBinary.path, "read", "--output", form, folder.file("a.pcap", pcap)],
+                output: .descriptor(full)
+            )
+            #expect(try run.wait() == .exited(74))
+            #expect(run.errorLines == ["weir: standard output: No space left on device"])
+        }
     }
 }
