@@ -79,7 +79,7 @@ let package = Package(
         .target(name: "JSONRPC", dependencies: ["Wire", "Calls"], swiftSettings: hot),
         .target(name: "Triple", dependencies: ["Wire", "Calls"], swiftSettings: hot),
         .target(name: "Telemetry", dependencies: ["Wire", "Calls"], swiftSettings: house),
-        .target(name: "Policy", dependencies: ["Wire", "Calls", "CPcre2"], swiftSettings: hot),
+        .target(name: "Policy", dependencies: ["Wire", "Calls", "CPcre2", "CLinux"], swiftSettings: hot),
         .target(
             name: "Inspection",
             dependencies: [
@@ -242,6 +242,12 @@ let package = Package(
             dependencies: ["Settings", "Policy", "Calls", "TestSupport"],
             swiftSettings: testing
         ),
+        .executableTarget(
+            name: "LimitDecider",
+            dependencies: ["Policy", "Calls"],
+            path: "Tests/LimitDecider",
+            swiftSettings: testing
+        ),
         .testTarget(
             name: "InterceptionTests",
             dependencies: ["Interception", "TestSupport"],
@@ -249,7 +255,7 @@ let package = Package(
         ),
         .testTarget(
             name: "PolicyTests",
-            dependencies: ["Policy", "Calls", "Wire", "TestSupport"],
+            dependencies: ["Policy", "Calls", "Wire", "TestSupport", "LimitDecider"],
             swiftSettings: testing
         ),
         .testTarget(

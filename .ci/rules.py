@@ -24,7 +24,7 @@ ARROWS = {
     "JSONRPC": {"Wire", "Calls"},
     "Triple": {"Wire", "Calls"},
     "Telemetry": {"Wire", "Calls", "Synchronization"},
-    "Policy": {"Wire", "Calls", "CPcre2", "Synchronization"},
+    "Policy": {"Wire", "Calls", "CLinux", "CPcre2", "Synchronization"},
     "Inspection": {
         "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy",
     },
@@ -61,8 +61,9 @@ POINTERS = re.compile(r"\b(?:withUnsafe|Unsafe(?:Mutable)?(?:Raw)?(?:Buffer)?Poi
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|fatalError|unimplemented)\b")
 # The cores, but for Wire, see bytes through spans only.
 CORES = {"Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy", "Inspection"}
-# Where they must not: the wrappers of PCRE2 and zlib, and references that are not to be counted on every decision.
-WRAPPERS = {"PCREPattern.swift", "Inflater.swift", "LimitPlan.swift"}
+# Where they must not: the wrappers of PCRE2 and zlib, memory that processes share, and references that are not to be
+# counted on every decision.
+WRAPPERS = {"PCREPattern.swift", "Inflater.swift", "LimitPlan.swift", "SharedMemory.swift", "SharedWords.swift"}
 
 breaches = []
 

@@ -6,32 +6,44 @@ struct FixedWindow: LimitWindow {
         let length: UInt64
     }
 
-    private var start: UInt64 = 0
-    private var used: UInt64 = 0
+    private let words: SharedWords
+    /// Where the start is; behind it how much is used.
+    private let place: Int
 
-    static func worstCaseBytes(_ rule: Rule) -> Int { 0 }
+    @inline(__always)
+    static func wordCount(_ rule: Rule) -> Int { 2 }
 
-    init() {}
+    @inline(__always)
+    init(_ words: SharedWords, at place: Int) {
+        self.words = words
+        self.place = place
+    }
 
+    private var start: UInt64 { words[place] }
+    private var used: UInt64 { words[place &+ 1] }
+
+    @inline(__always)
     func wait(at now: UInt64, calls: UInt64, _ rule: Rule) -> UInt64 {
         guard calls <= rule.capacity else { return LimitWait.unknown }
         if isExpired(at: now, rule) || used &+ calls <= rule.capacity { return 0 }
         return start &+ rule.length &- now
     }
 
-    mutating func charge(at now: UInt64, calls: UInt64, _ rule: Rule) -> WindowTouch {
+    @inline(__always)
+    func charge(at now: UInt64, calls: UInt64, of holder: Int, _ rule: Rule) -> WindowTouch {
         guard isExpired(at: now, rule) else {
-            used &+= calls
+            words.commit(place &+ 1, used &+ calls)
             return .keep
         }
-        start = now
-        used = calls
+        // The window has expired until its start is another.
+        words[place &+ 1] = calls
+        words.commit(place, now)
         return .renew
     }
 
     func isExpired(at now: UInt64, _ rule: Rule) -> Bool { used == 0 || now &- start >= rule.length }
 
-    mutating func reset() { used = 0 }
+    func reset(_ rule: Rule) { words[place &+ 1] = 0 }
 
-    var heapBytes: Int { 0 }
+    var lastCall: UInt64? { start }
 }

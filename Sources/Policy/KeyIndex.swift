@@ -3,7 +3,7 @@ internal import Wire
 /// What stands for the value of a limit's key: 128 bits of a seeded hash.
 ///
 /// The values themselves are not kept. Two of 10,000 values share a window with a chance below 2⁻¹⁰⁰, and the seeds are
-/// drawn anew in every process, so that nobody can look for such a pair.
+/// drawn anew for every limit's memory, so that nobody can look for such a pair.
 struct KeyDigest: BitwiseCopyable, Equatable, Sendable {
     let high: UInt64
     let low: UInt64
@@ -11,10 +11,18 @@ struct KeyDigest: BitwiseCopyable, Equatable, Sendable {
 
 /// A ``KeyDigest`` in the making.
 struct KeyHash: BitwiseCopyable, Equatable, Sendable {
-    private static let secondSeed = UInt64.random(in: .min ... .max)
+    private var first: UInt64
+    private var second: UInt64
 
-    private var first = ByteHash.processSeed
-    private var second = KeyHash.secondSeed
+    /// A hash that has seen nothing.
+    ///
+    /// - Parameters:
+    ///   - first: One seed.
+    ///   - second: Another.
+    init(_ first: UInt64, _ second: UInt64) {
+        self.first = first
+        self.second = second
+    }
 
     /// Takes one part of the key; parts do not run together.
     mutating func combine(_ part: RawSpan) {
@@ -36,124 +44,178 @@ struct KeyHash: BitwiseCopyable, Equatable, Sendable {
     var digest: KeyDigest { KeyDigest(high: first, low: second) }
 }
 
-/// Which window belongs to which key, and the order in which windows expire.
+/// Which window belongs to which key, and the order in which windows expire; in memory that other processes may have.
 ///
 /// Windows are numbered from 1 in order of first use; a number is never given up but may change its key. A hash table
 /// of open addressing leads from a key to its number; a ring of links holds all that can expire, first to last.
-/// Every operation takes constant time but for growing, which is amortised.
-struct KeyIndex: Sendable {
-    private struct Entry: BitwiseCopyable {
-        var digest: KeyDigest
-        var previous: UInt32
-        var next: UInt32
+/// Every operation takes constant time. What stands in the memory may be wrong: numbers that can be none are found and
+/// said, upon which the owner has the table and the ring made anew (``rebuild(inOrder:)``), and nothing loops for ever.
+struct KeyIndex: BitwiseCopyable, Sendable {
+    /// The words of an entry: the digest, and the numbers before and after it in the ring, which the first one closes.
+    private static let entryWords = 3
+
+    let words: SharedWords
+    let maxKeys: Int
+    /// Where the table begins, in half words: numbers of entries, 0 for none; a power of two, at most half full.
+    private let places: Int
+    private let mask: Int
+    /// Where the index ends, in words.
+    let end: Int
+
+    /// The index of a limit's memory.
+    init(_ words: SharedWords, maxKeys: Int) {
+        self.words = words
+        self.maxKeys = maxKeys
+        places = (LimitLayout.tables + Self.entryWords * (maxKeys + 1)) * 2
+        mask = Self.placeCount(maxKeys) - 1
+        end = LimitLayout.tables + Self.wordCount(maxKeys: maxKeys)
     }
 
-    /// Entry 0 begins and ends the ring.
-    private var entries: [Entry]
-    /// Numbers of entries, 0 for none; a power of two, at most half full.
-    private var places: [UInt32]
-
-    /// An index without keys.
-    init() {
-        entries = [Entry(digest: KeyDigest(high: 0, low: 0), previous: 0, next: 0)]
-        places = Array(repeating: 0, count: 16)
+    /// How many words an index of so many keys takes.
+    static func wordCount(maxKeys: Int) -> Int {
+        maxKeys == 0 ? 0 : entryWords * (maxKeys + 1) + placeCount(maxKeys) / 2
     }
 
-    /// The most memory an index of so many keys takes.
-    static func worstCaseBytes(maxKeys: Int) -> Int {
+    private static func placeCount(_ maxKeys: Int) -> Int {
         var count = 16
         while count < (maxKeys + 1) * 2 { count *= 2 }
-        return arrayHeaderBytes * 2 + MemoryLayout<Entry>.stride * (maxKeys + 1) + MemoryLayout<UInt32>.stride * count
+        return count
     }
 
     /// How many keys have a window.
-    var count: Int { entries.count - 1 }
-
-    /// The memory in use.
-    var heapBytes: Int {
-        arrayHeaderBytes * 2 + MemoryLayout<Entry>.stride * entries.count + MemoryLayout<UInt32>.stride * places.count
-    }
+    var count: Int { Int(min(words[LimitLayout.keys], UInt64(maxKeys))) }
 
     /// The window that expires first; 0 when none can.
-    var oldest: Int { Int(entries[0].next) }
+    var oldest: Int { maxKeys == 0 ? 0 : next(0) }
 
-    /// The window of a key; 0 for none.
-    func window(of digest: KeyDigest) -> Int {
-        let mask = places.count &- 1
+    /// The window of a key; 0 for none, `nil` when the index is damaged.
+    func window(of digest: KeyDigest) -> Int? {
         var place = Int(truncatingIfNeeded: digest.low) & mask
-        while true {
-            let found = Int(places[place])
-            if found == 0 || entries[found].digest == digest { return found }
+        var left = mask
+        while left >= 0 {
+            left &-= 1
+            let found = Int(words[half: places &+ place])
+            if found == 0 { return 0 }
+            if found > maxKeys { return nil }
+            if self.digest(found) == digest { return found }
             place = (place &+ 1) & mask
         }
+        return nil
     }
 
-    /// Gives a key the next number.
-    mutating func append(_ digest: KeyDigest, maxKeys: Int) -> Int {
-        let window = entries.count
-        if entries.count == entries.capacity {
-            entries.reserveCapacity(min(entries.count * 2, maxKeys + 1))
-        }
-        entries.append(Entry(digest: digest, previous: UInt32(window), next: UInt32(window)))
-        if entries.count * 2 > places.count { rebuild(count: places.count * 2) } else { insert(window) }
+    /// Gives a key the next number, of which there must be one.
+    func append(_ digest: KeyDigest) -> Int {
+        let window = count &+ 1
+        write(digest, window)
+        link(window, previous: window, next: window)
+        words.commit(LimitLayout.keys, UInt64(window))
+        insert(window)
         return window
     }
 
     /// Gives the number of one key to another, which has none.
-    mutating func replace(_ window: Int, with digest: KeyDigest) {
-        remove(window)
-        entries[window].digest = digest
-        insert(window)
+    ///
+    /// - Returns: Whether it could be; if not, the index is damaged and to be made anew.
+    func replace(_ window: Int, with digest: KeyDigest) -> Bool {
+        let wasThere = remove(window)
+        write(digest, window)
+        if wasThere { insert(window) }
+        return wasThere
     }
 
     /// Moves a window in the order of expiry.
-    mutating func touch(_ window: Int, _ touch: WindowTouch) {
+    func touch(_ window: Int, _ touch: WindowTouch) {
         guard touch != .keep else { return }
-        let entry = entries[window]
-        entries[Int(entry.previous)].next = entry.next
-        entries[Int(entry.next)].previous = entry.previous
-        let number = UInt32(window)
-        guard touch == .renew else {
-            entries[window].previous = number
-            entries[window].next = number
-            return
+        let (before, after) = (previous(window), next(window))
+        setNext(before, after)
+        setPrevious(after, before)
+        guard touch == .renew else { return link(window, previous: window, next: window) }
+        let last = previous(0)
+        link(window, previous: last, next: 0)
+        setNext(last, window)
+        setPrevious(0, window)
+    }
+
+    /// Makes the table and the ring anew.
+    ///
+    /// - Parameter windows: All that can expire, the first of them first.
+    func rebuild(inOrder windows: [Int]) {
+        for place in 0...mask { words[half: places &+ place] = 0 }
+        link(0, previous: 0, next: 0)
+        for window in 1..<count + 1 {
+            link(window, previous: window, next: window)
+            insert(window)
         }
-        let last = entries[0].previous
-        entries[window].previous = last
-        entries[window].next = 0
-        entries[Int(last)].next = number
-        entries[0].previous = number
+        for window in windows { touch(window, .renew) }
     }
 
-    private mutating func insert(_ window: Int) {
-        let mask = places.count &- 1
-        var place = Int(truncatingIfNeeded: entries[window].digest.low) & mask
-        while places[place] != 0 { place = (place &+ 1) & mask }
-        places[place] = UInt32(window)
-    }
-
-    private mutating func rebuild(count: Int) {
-        places = Array(repeating: 0, count: count)
-        for window in 1..<entries.count { insert(window) }
+    private func insert(_ window: Int) {
+        var place = Int(truncatingIfNeeded: digest(window).low) & mask
+        var left = mask
+        while words[half: places &+ place] != 0, left > 0 {
+            place = (place &+ 1) & mask
+            left &-= 1
+        }
+        words[half: places &+ place] = UInt32(truncatingIfNeeded: window)
     }
 
     /// Takes a window out of the table and moves those behind it up, so that no search stops short of them.
-    private mutating func remove(_ window: Int) {
-        let mask = places.count &- 1
-        var hole = Int(truncatingIfNeeded: entries[window].digest.low) & mask
-        while Int(places[hole]) != window { hole = (hole &+ 1) & mask }
+    private func remove(_ window: Int) -> Bool {
+        var hole = Int(truncatingIfNeeded: digest(window).low) & mask
+        var left = mask
+        while Int(words[half: places &+ hole]) != window {
+            guard left > 0 else { return false }
+            left &-= 1
+            hole = (hole &+ 1) & mask
+        }
         var place = hole
-        while true {
+        left = mask
+        while left > 0 {
+            left &-= 1
             place = (place &+ 1) & mask
-            let candidate = Int(places[place])
+            let candidate = Int(words[half: places &+ place])
             if candidate == 0 { break }
-            let home = Int(truncatingIfNeeded: entries[candidate].digest.low) & mask
+            guard candidate <= maxKeys else { return false }
+            let home = Int(truncatingIfNeeded: digest(candidate).low) & mask
             // It may move when its home is not between the hole and where it stands.
             if (place &- home) & mask >= (place &- hole) & mask {
-                places[hole] = places[place]
+                words[half: places &+ hole] = UInt32(truncatingIfNeeded: candidate)
                 hole = place
             }
         }
-        places[hole] = 0
+        words[half: places &+ hole] = 0
+        return true
+    }
+
+    // MARK: Entries
+
+    private func entry(_ window: Int) -> Int { LimitLayout.tables &+ window &* Self.entryWords }
+
+    private func digest(_ window: Int) -> KeyDigest {
+        KeyDigest(high: words[entry(window)], low: words[entry(window) &+ 1])
+    }
+
+    private func write(_ digest: KeyDigest, _ window: Int) {
+        words[entry(window)] = digest.high
+        words[entry(window) &+ 1] = digest.low
+    }
+
+    /// A neighbour in the ring; 0, which is in every ring, for a number that can be none.
+    private func checked(_ number: UInt32) -> Int { Int(number) <= maxKeys ? Int(number) : 0 }
+
+    private func previous(_ window: Int) -> Int { checked(words[half: (entry(window) &+ 2) &* 2]) }
+    private func next(_ window: Int) -> Int { checked(words[half: (entry(window) &+ 2) &* 2 &+ 1]) }
+
+    private func setPrevious(_ window: Int, _ to: Int) {
+        words[half: (entry(window) &+ 2) &* 2] = UInt32(truncatingIfNeeded: to)
+    }
+
+    private func setNext(_ window: Int, _ to: Int) {
+        words[half: (entry(window) &+ 2) &* 2 &+ 1] = UInt32(truncatingIfNeeded: to)
+    }
+
+    private func link(_ window: Int, previous: Int, next: Int) {
+        words[entry(window) &+ 2] =
+            UInt64(UInt32(truncatingIfNeeded: previous)) | UInt64(truncatingIfNeeded: next) << 32
     }
 }

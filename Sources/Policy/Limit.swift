@@ -56,14 +56,18 @@ public final class Limit: Sendable {
         return hash.digest
     }
 
-    /// How it has decided so far, since the process began.
+    /// How it has decided so far, since the process began or, with limits that were inherited, the first of those began
+    /// that have shared them; see ``LimitCounts``.
     public var counts: LimitCounts { counters.counts }
 
     /// How many values of its key have a window of their own; takes its lock.
     public var keysInUse: Int { state.keysInUse }
 
-    /// How much memory its windows take, in bytes; takes its lock for as long as it takes to look at all of them.
-    public var bytesInUse: Int { state.heapBytes }
+    /// How much memory its windows take, in bytes: the pages that have been touched.
+    public var bytesInUse: Int { state.memory.bytesInUse }
+
+    /// Whether other processes can go on in its windows; where the kernel does not let memory be shared they cannot.
+    public var isShareable: Bool { state.memory.isShareable }
 }
 
 extension LimitDefinition {
@@ -72,10 +76,13 @@ extension LimitDefinition {
 
     /// The most memory that the limit can take, in bytes.
     ///
-    /// While a ring or a table grows, the old one is there for a moment beside the new one; that is not counted.
-    /// Of a definition with a ``problem`` nothing can be said.
+    /// Its windows have addresses for that much from the beginning, and take pages of memory as they are used. Of a
+    /// definition with a ``problem`` nothing can be said.
     public var worstCaseBytes: Int {
         guard problem == nil else { return Self.ownBytes }
-        return Self.ownBytes + algorithm.rule.worstCaseBytes(maxKeys: keys.isEmpty ? 0 : maxKeys)
+        return Self.ownBytes + SharedMemory.roundedUp(stateBytes)
     }
+
+    /// The bytes of its memory before they are rounded up to pages; there must be no ``problem``.
+    var stateBytes: Int { algorithm.rule.wordCount(maxKeys: keys.isEmpty ? 0 : maxKeys) * 8 }
 }

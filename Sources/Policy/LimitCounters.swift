@@ -1,9 +1,10 @@
-internal import Synchronization
-
 /// How a limit has decided so far, in calls: a batch counts its members.
 ///
 /// A call that passes counts once at each limit that applies to it: `allowed`, or `wouldReject` where an observed limit
 /// was reached. A call that is refused counts as `rejected` at the one limit that is named for it and nowhere else.
+///
+/// Processes that share limits share these: each of them shows what all have counted, and who puts the numbers of
+/// several such processes together takes these once, from any of them.
 public struct LimitCounts: Equatable, Sendable {
     /// Calls that passed within the limit.
     public var allowed: UInt64 = 0
@@ -18,27 +19,47 @@ public struct LimitCounts: Equatable, Sendable {
     public init() {}
 }
 
-/// A limit's counters; they stay with its name over reloads, so that they never go backwards.
+/// A limit's counters; they stay with its name over reloads and takeovers, so that they never go backwards.
 final class LimitCounters: Sendable {
-    private let allowed = Atomic<UInt64>(0)
-    private let rejected = Atomic<UInt64>(0)
-    private let wouldReject = Atomic<UInt64>(0)
-    private let givenUp = Atomic<UInt64>(0)
+    private let memory: SharedMemory
+    private let words: SharedWords
+    private let place: Int
 
-    func countAllowed(_ calls: UInt64) { allowed.wrappingAdd(calls, ordering: .relaxed) }
+    /// Counters in the memory that all limits share.
+    ///
+    /// - Parameters:
+    ///   - memory: That memory.
+    ///   - place: Where the four words of the name begin.
+    init(_ memory: SharedMemory, at place: Int) {
+        self.memory = memory
+        words = memory.words
+        self.place = place
+    }
 
-    func countRejected(_ calls: UInt64) { rejected.wrappingAdd(calls, ordering: .relaxed) }
+    /// Counters of this process alone.
+    ///
+    /// It is `nil` when there is no memory.
+    init?() {
+        guard let memory = SharedMemory("weir-counters", byteCount: 1, isShareable: false) else { return nil }
+        self.memory = memory
+        words = memory.words
+        place = 0
+    }
 
-    func countWouldReject(_ calls: UInt64) { wouldReject.wrappingAdd(calls, ordering: .relaxed) }
+    func countAllowed(_ calls: UInt64) { words.add(place, calls) }
 
-    func countGivenUp() { givenUp.wrappingAdd(1, ordering: .relaxed) }
+    func countRejected(_ calls: UInt64) { words.add(place &+ 1, calls) }
+
+    func countWouldReject(_ calls: UInt64) { words.add(place &+ 2, calls) }
+
+    func countGivenUp() { words.add(place &+ 3, 1) }
 
     var counts: LimitCounts {
         var counts = LimitCounts()
-        counts.allowed = allowed.load(ordering: .relaxed)
-        counts.rejected = rejected.load(ordering: .relaxed)
-        counts.wouldReject = wouldReject.load(ordering: .relaxed)
-        counts.givenUp = givenUp.load(ordering: .relaxed)
+        counts.allowed = words[place]
+        counts.rejected = words[place + 1]
+        counts.wouldReject = words[place + 2]
+        counts.givenUp = words[place + 3]
         return counts
     }
 }

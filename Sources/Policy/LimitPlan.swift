@@ -30,7 +30,7 @@ struct LimitPlan: BitwiseCopyable {
     struct Candidate: BitwiseCopyable {
         /// The limit's place in its set.
         var limit = 0
-        var hash = KeyHash()
+        var hash = KeyHash(0, 0)
         var isKeyed = false
         var isStatic = false
         var isObserved = false
@@ -40,6 +40,7 @@ struct LimitPlan: BitwiseCopyable {
 
         init(_ limit: Limit, _ operation: Operation) {
             self.limit = limit.index
+            hash = limit.state.keyStart
             for key in limit.definition.keys {
                 switch key {
                 case .method: hash.combine(operation.method)
@@ -101,9 +102,10 @@ struct LimitPlan: BitwiseCopyable {
         _ scratch: borrowing PCREScratch
     ) -> Int {
         var plan = LimitPlan(first: UInt32(candidates.count))
-        // Sets that are in use at the same time share states: an order of the states holds in all sets.
+        // Sets that are in use at the same time share states, and so do processes: an order of the states' memories
+        // holds in all sets of all processes.
         let applying = set.limits.filter { $0.match.matches(operation, side, scratch, $0.counters) }
-            .sorted { ObjectIdentifier($0.state) < ObjectIdentifier($1.state) }
+            .sorted { $0.state.identity < $1.state.identity }
         for limit in applying {
             candidates.append(LimitPlan.Candidate(limit, operation))
             unsafe states.append(Unmanaged.passUnretained(limit.state))

@@ -37,22 +37,49 @@ public final class LimitRegistry: Sendable {
     /// - Parameters:
     ///   - definitions: The limits that are to be.
     ///   - budgetBytes: How much memory the windows may take.
+    ///   - inherited: Limits of another process which has made the same change, see
+    ///     ``LimitSet/init(replacing:definitions:budgetBytes:inheriting:)``.
     /// - Returns: The limits now in force.
     /// - Throws: What is wrong with them; the old ones stay in force then.
     @discardableResult
     public func replace(
         definitions: [LimitDefinition],
-        budgetBytes: Int = LimitBounds.defaultBudgetBytes
+        budgetBytes: Int = LimitBounds.defaultBudgetBytes,
+        inheriting inherited: InheritedLimits? = nil
     ) throws(LimitSetError) -> LimitSet {
         // One change at a time: of two the second builds on the first.
         try changes.withLock { _ throws(LimitSetError) in
             let (old, version) = versioned
-            let set = try LimitSet(replacing: old, definitions: definitions, budgetBytes: budgetBytes)
+            let set = try LimitSet(
+                replacing: old,
+                definitions: definitions,
+                budgetBytes: budgetBytes,
+                inheriting: inherited
+            )
             lock.take()
             unsafe entry = Entry(set: set, version: version + 1)
             lock.giveBack()
             latest.store(version + 1, ordering: .releasing)
             return set
         }
+    }
+
+    /// What another process has to be given so that its limits go on in these windows and with these counters.
+    ///
+    /// See ``InheritedLimits``. From then on both hold for both processes together.
+    ///
+    /// One descriptor for what all limits share and one a limit, at most ``InheritedLimits/maxDescriptors``; none when
+    /// there never were limits, or the kernel does not let memory be shared (``LimitSet/isShareable``). They stay this
+    /// process's: they are to be sent or duplicated in `body`, and not closed.
+    ///
+    /// - Parameter body: Gets the descriptors, which are open until it returns, whatever is put in force meanwhile.
+    /// - Returns: What `body` returns.
+    /// - Throws: What `body` throws.
+    public func withDescriptors<Result, Failure: Error>(
+        _ body: ([Int32]) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        let set = current
+        defer { withExtendedLifetime(set) {} }
+        return try body(set.descriptors)
     }
 }

@@ -12,6 +12,8 @@ public enum LimitSetError: Error, Equatable, Sendable, CustomStringConvertible {
     case tooManyAttachments(Int)
     /// The windows could take more memory than they may.
     case overBudget(needBytes: Int, budgetBytes: Int)
+    /// There is no memory for the windows, or no room for their addresses.
+    case noMemory(limit: String)
 
     /// The error in one line.
     public var description: String {
@@ -22,6 +24,7 @@ public enum LimitSetError: Error, Equatable, Sendable, CustomStringConvertible {
         case .tooManyLimits(let count): "\(count) limits, at most \(LimitBounds.maxLimits) can be in force"
         case .tooManyAttachments(let count):
             "the limits look at \(count) attachments, at most \(LimitBounds.maxAttachmentNames) are possible"
+        case .noMemory(let limit): "limit \(limit): there is no memory for its windows"
         case .overBudget(let need, let budget): "the limits need \(need) bytes at worst, the budget is \(budget)"
         }
     }
@@ -30,7 +33,9 @@ public enum LimitSetError: Error, Equatable, Sendable, CustomStringConvertible {
 /// Limits in force together, immutable but for what they count; shared by all workers.
 ///
 /// A later set takes over the windows of the limits that have not changed, see
-/// ``init(replacing:definitions:budgetBytes:)``.
+/// ``init(replacing:definitions:budgetBytes:inheriting:)``. So does the set of another process that inherits them;
+/// then the limits are both processes' and hold for both together: each decides in the same windows, under the same
+/// locks.
 public final class LimitSet: Sendable {
     /// How many names of limits that are gone keep their counters.
     private static let maxRetired = 256
@@ -48,20 +53,30 @@ public final class LimitSet: Sendable {
     private let clock: LimitClock
     /// The counters of limits that are gone: should one come back, it counts on.
     private let retired: [String: LimitCounters]
+    /// What all limits share with other processes; `nil` as long as there never were any.
+    private let sharing: LimitSharing?
 
-    /// Limits that have counted nothing.
+    /// Limits that have counted nothing, or go on where another process's are.
+    ///
+    /// A limit goes on in the windows of an inherited one that has its name, matcher, keys and algorithm and was made
+    /// by a Weir that lays them out in the same way; the counters go on with the name in any case. Nothing that is
+    /// inherited is an error: what does not fit begins anew. No more than 16 processes can share limits at a time.
     ///
     /// - Parameters:
     ///   - definitions: The limits in the order of the file.
     ///   - budgetBytes: How much memory the windows may take.
-    ///   - clock: The clock for these limits and all that replace them.
+    ///   - inherited: Limits of another process.
+    ///   - clock: The clock for these limits and all that replace them, and the same in all processes that share them.
     /// - Throws: The first thing that is wrong.
     public convenience init(
         definitions: [LimitDefinition],
         budgetBytes: Int = LimitBounds.defaultBudgetBytes,
+        inheriting inherited: InheritedLimits? = nil,
         clock: @escaping LimitClock
     ) throws(LimitSetError) {
-        try self.init(definitions, budgetBytes: budgetBytes, clock: clock, old: [:], retired: [:])
+        let sharing = inherited?.sharing.flatMap { LimitSharing(adopting: $0) }
+        let old = Old(sharing: sharing, clock: clock)
+        try self.init(definitions, budgetBytes: budgetBytes, old, inherited)
     }
 
     /// Limits in the place of others.
@@ -74,37 +89,47 @@ public final class LimitSet: Sendable {
     ///   - old: The limits in force.
     ///   - definitions: The limits that are to be.
     ///   - budgetBytes: How much memory the windows may take; those of the old set may stay for a moment besides.
+    ///   - inherited: Limits of a process with which the old ones are shared, which has made the same change: where
+    ///     they fit limits go on in their windows and not in this process's own.
     /// - Throws: The first thing that is wrong.
     public convenience init(
         replacing old: LimitSet,
         definitions: [LimitDefinition],
-        budgetBytes: Int = LimitBounds.defaultBudgetBytes
+        budgetBytes: Int = LimitBounds.defaultBudgetBytes,
+        inheriting inherited: InheritedLimits? = nil
     ) throws(LimitSetError) {
+        let sharing = old.sharing ?? inherited?.sharing.flatMap { LimitSharing(adopting: $0) }
         let byName = Dictionary(uniqueKeysWithValues: old.limits.map { ($0.definition.name, $0) })
-        try self.init(definitions, budgetBytes: budgetBytes, clock: old.clock, old: byName, retired: old.retired)
+        let old = Old(sharing: sharing, clock: old.clock, limits: byName, retired: old.retired)
+        try self.init(definitions, budgetBytes: budgetBytes, old, inherited)
+    }
+
+    /// What limits were before.
+    private struct Old {
+        var sharing: LimitSharing?
+        var clock: LimitClock
+        var limits: [String: Limit] = [:]
+        var retired: [String: LimitCounters] = [:]
     }
 
     private init(
         _ definitions: [LimitDefinition],
         budgetBytes: Int,
-        clock: @escaping LimitClock,
-        old: [String: Limit],
-        retired: [String: LimitCounters]
+        _ old: Old,
+        _ inherited: InheritedLimits?
     ) throws(LimitSetError) {
         let names = try Self.check(definitions, budgetBytes: budgetBytes)
-        var kept = retired
-        for limit in old.values where kept.count < Self.maxRetired { kept[limit.definition.name] = limit.counters }
+        var kept = old.retired
+        for limit in old.limits.values where kept.count < Self.maxRetired {
+            kept[limit.definition.name] = limit.counters
+        }
+        var sharing = old.sharing
         var limits: [Limit] = []
         for (index, definition) in definitions.enumerated() {
-            let before = old[definition.name]
-            let counters = before?.counters ?? retired[definition.name] ?? LimitCounters()
+            sharing = sharing ?? LimitSharing()
+            guard let sharing else { throw .noMemory(limit: definition.name) }
             kept[definition.name] = nil
-            var state = before.flatMap { definition.continues($0.definition) ? $0.state : nil }
-            if state == nil {
-                let maxKeys = definition.keys.isEmpty ? 0 : definition.maxKeys
-                state = LimitState(definition.algorithm, maxKeys: maxKeys, counters: counters, clock: clock)
-            }
-            guard let state else { continue }
+            let (state, counters) = try Self.state(of: definition, old, sharing, inherited)
             do throws(PatternProblem) {
                 limits.append(
                     try Limit(definition, index: index, names: names, state: state, counters: counters)
@@ -118,14 +143,62 @@ public final class LimitSet: Sendable {
         self.attachmentBytes = names.map { Array($0.utf8) }
         self.budgetBytes = budgetBytes
         self.worstCaseBytes = definitions.reduce(0) { $0 + $1.worstCaseBytes }
-        self.clock = clock
+        self.clock = old.clock
         self.retired = kept
+        self.sharing = sharing
+    }
+
+    /// Where a limit counts: in an inherited memory that fits, or the one it has, or a new one.
+    private static func state(
+        of definition: LimitDefinition,
+        _ old: Old,
+        _ sharing: LimitSharing,
+        _ inherited: InheritedLimits?
+    ) throws(LimitSetError) -> (LimitState, LimitCounters) {
+        let before = old.limits[definition.name]
+        let known = before?.counters ?? old.retired[definition.name] ?? sharing.counters(of: definition.name)
+        guard let counters = known ?? LimitCounters() else { throw .noMemory(limit: definition.name) }
+        let own = before.flatMap { definition.continues($0.definition) ? $0.state : nil }
+        if let inherited, inherited.isOf(sharing), let memory = inherited[definition.name],
+            own == nil || own?.identity != memory.words[LimitLayout.identity],
+            let state = LimitState(
+                adopting: memory,
+                definition,
+                sharing: sharing,
+                counters: counters,
+                clock: old.clock
+            )
+        {
+            return (state, counters)
+        }
+        if let own { return (own, counters) }
+        let made = LimitState(definition, sharing: sharing, counters: counters, clock: old.clock)
+        guard let made else { throw .noMemory(limit: definition.name) }
+        return (made, counters)
     }
 
     /// The limit of a name.
     ///
     /// - Parameter name: As in the file.
     public subscript(name: String) -> Limit? { limits.first { $0.definition.name == name } }
+
+    /// Whether other processes can inherit all of these limits.
+    public var isShareable: Bool { limits.allSatisfy { $0.isShareable && sharing?.isShareable == true } }
+
+    /// What another process has to be given to inherit the limits, see ``InheritedLimits``; they are open for as long
+    /// as this set is there.
+    var descriptors: [Int32] {
+        guard let sharing, sharing.isShareable else { return [] }
+        return [sharing.memory.descriptor] + limits.filter(\.isShareable).map { $0.state.memory.descriptor }
+    }
+
+    /// Gives back what calls in flight took of processes that have ended.
+    ///
+    /// A limit on calls in flight does so itself before it refuses, ten times a second at most; this is for who has
+    /// noticed the end of a process, or wants to show how much is in use.
+    public func releaseEndedProcesses() {
+        for limit in limits where limit.definition.algorithm.isHeld { limit.state.releaseEnded() }
+    }
 
     /// Checks everything but patterns and collects the names of attachments.
     private static func check(

@@ -2,8 +2,8 @@
 ///
 /// A ring of the last admission times, at most `capacity` of them. `calls` calls pass when the (capacity + 1 −
 /// calls)-th last admission is at least `length` old: then at most `capacity − calls` are younger, and no half-open
-/// window of that length ever holds more than `capacity`. The ring grows only while its oldest time still counts, so
-/// that a limit takes memory for the calls it sees, 8 bytes each.
+/// window of that length ever holds more than `capacity`. There is room for a ring of that size, which grows into it
+/// only while its oldest time still counts, so that a limit touches memory for the calls it sees, 8 bytes each.
 struct SlidingWindow: LimitWindow {
     struct Rule: LimitRule {
         let capacity: UInt64
@@ -11,73 +11,126 @@ struct SlidingWindow: LimitWindow {
         let length: UInt64
     }
 
-    private static let leastSlots = 8
+    /// The least calls that a ring has room for, if its limit has so many.
+    private static let leastCalls: UInt64 = 8
 
-    private var times: [UInt64] = []
-    /// How many of the slots hold a time.
-    private var recorded: Int32 = 0
-    /// Where the next time goes; of a full ring the place of the oldest.
-    private var next: Int32 = 0
+    /// How many slots the ring has, where the next time goes, and how many slots before that one hold a time.
+    ///
+    /// One word, so that a change of it is whole or none; one slot is always free, so that a time is written before it
+    /// counts.
+    private struct Ring {
+        private static let bits: UInt64 = 20
+        private static let mask: UInt64 = 1 << bits - 1
 
-    static func worstCaseBytes(_ rule: Rule) -> Int {
-        arrayHeaderBytes + MemoryLayout<UInt64>.stride * Int(rule.capacity)
+        var slots: UInt64
+        var next: UInt64
+        var recorded: UInt64
+
+        @inline(__always)
+        init(_ word: UInt64) {
+            slots = word & Self.mask
+            next = word >> Self.bits & Self.mask
+            recorded = word >> (Self.bits &* 2)
+        }
+
+        @inline(__always)
+        var word: UInt64 { slots | next << Self.bits | recorded << (Self.bits &* 2) }
     }
 
-    init() {}
+    private let words: SharedWords
+    /// Where the ring is described; its slots are behind.
+    private let place: Int
 
+    @inline(__always)
+    static func wordCount(_ rule: Rule) -> Int { 2 + Int(rule.capacity) }
+
+    @inline(__always)
+    init(_ words: SharedWords, at place: Int) {
+        self.words = words
+        self.place = place
+    }
+
+    @inline(__always)
     func wait(at now: UInt64, calls: UInt64, _ rule: Rule) -> UInt64 {
         guard calls <= rule.capacity else { return LimitWait.unknown }
-        let back = Int(truncatingIfNeeded: rule.capacity &- calls) &+ 1
+        let back = rule.capacity &- calls &+ 1
+        let ring = Ring(words[place])
         // What is not recorded never was or had expired before it was written over.
-        guard Int(recorded) >= back else { return 0 }
-        let age = now &- time(back: back)
+        guard ring.recorded >= back else { return 0 }
+        let age = now &- time(back: back, ring)
         return age >= rule.length ? 0 : rule.length &- age
     }
 
-    mutating func charge(at now: UInt64, calls: UInt64, _ rule: Rule) -> WindowTouch {
+    @inline(__always)
+    func charge(at now: UInt64, calls: UInt64, of holder: Int, _ rule: Rule) -> WindowTouch {
+        var ring = Ring(words[place])
+        // No ring that was written here.
+        if ring.slots > rule.capacity &+ 1 || ring.next >= ring.slots || ring.recorded >= ring.slots { ring = Ring(0) }
         var left = calls
         while left > 0 {
             left &-= 1
-            if Int(recorded) == times.count {
-                let oldest = recorded == 0 ? 0 : times[Int(next)]
-                if recorded == 0 || (times.count < Int(rule.capacity) && now &- oldest < rule.length) {
-                    grow(capacity: Int(rule.capacity))
-                }
-            }
-            times[Int(next)] = now
-            recorded = min(recorded &+ 1, Int32(truncatingIfNeeded: times.count))
-            next &+= 1
-            if Int(next) == times.count { next = 0 }
+            if ring.recorded &+ 1 >= ring.slots { grow(&ring, at: now, rule) }
+            words[slot(ring.next)] = now
+            if ring.recorded &+ 1 < ring.slots { ring.recorded &+= 1 }
+            ring.next &+= 1
+            if ring.next >= ring.slots { ring.next = 0 }
+            words.commit(place, ring.word)
         }
         return .renew
     }
 
-    func isExpired(at now: UInt64, _ rule: Rule) -> Bool { recorded == 0 || now &- time(back: 1) >= rule.length }
-
-    mutating func reset() {
-        recorded = 0
-        next = 0
+    func isExpired(at now: UInt64, _ rule: Rule) -> Bool {
+        let ring = Ring(words[place])
+        return ring.recorded == 0 || now &- time(back: 1, ring) >= rule.length
     }
 
-    var heapBytes: Int { times.isEmpty ? 0 : arrayHeaderBytes + MemoryLayout<UInt64>.stride * times.count }
+    func reset(_ rule: Rule) {
+        var ring = Ring(words[place])
+        ring.recorded = 0
+        ring.next = 0
+        words.commit(place, ring.word)
+    }
+
+    var lastCall: UInt64? { time(back: 1, Ring(words[place])) }
+
+    @inline(__always)
+    private func slot(_ number: UInt64) -> Int { place &+ 1 &+ Int(truncatingIfNeeded: number) }
 
     /// The `back`-th last admission; 1 is the last, and so many must be recorded.
-    private func time(back: Int) -> UInt64 {
-        let at = Int(next) &- back
-        return times[at < 0 ? at &+ times.count : at]
+    @inline(__always)
+    private func time(back: UInt64, _ ring: Ring) -> UInt64 {
+        words[slot(ring.next >= back ? ring.next &- back : ring.next &+ ring.slots &- back)]
     }
 
-    /// Twice the room, the times in order from the start.
-    private mutating func grow(capacity: Int) {
-        guard !times.isEmpty else {
-            times = Array(repeating: 0, count: min(capacity, Self.leastSlots))
+    /// Makes room in a full ring whose oldest time still counts, unless it is as large as it can be.
+    ///
+    /// The older times, which stand behind the free slot, move to the new end. They never move onto one another,
+    /// because each size is half of the next or half a slot more: what the word still describes stays what it was.
+    private func grow(_ ring: inout Ring, at now: UInt64, _ rule: Rule) {
+        guard ring.slots > 1 else {
+            ring = Ring(Self.size(above: 0, rule.capacity) &+ 1)
             return
         }
-        var larger = Array(repeating: UInt64(0), count: min(capacity, times.count * 2))
-        for index in 0..<times.count {
-            larger[index] = time(back: times.count - index)
+        guard ring.slots <= rule.capacity, now &- time(back: ring.recorded, ring) < rule.length else { return }
+        let more = Self.size(above: ring.slots &- 1, rule.capacity) &- (ring.slots &- 1)
+        if ring.next == 0 {
+            // All of them stand in order behind slot 0, which was the free one.
+            ring.next = ring.slots
+        } else {
+            var number = ring.slots
+            while number > ring.next &+ 1 {
+                number &-= 1
+                words[slot(number &+ more)] = words[slot(number)]
+            }
         }
-        next = Int32(times.count)
-        times = larger
+        ring.slots &+= more
+    }
+
+    /// The next size of a ring, in calls: its limit's, halved as often as leaves more than `size`.
+    private static func size(above size: UInt64, _ capacity: UInt64) -> UInt64 {
+        let least = max(size, leastCalls / 2)
+        var next = capacity
+        while (next &+ 1) / 2 > least { next = (next &+ 1) / 2 }
+        return next
     }
 }

@@ -29,29 +29,55 @@ struct SubWindows: LimitWindow {
     fileprivate static let parts: UInt64 = 1024
     private static let slots = 1025
 
-    /// The count of sub-window i stands at i mod 1,025; empty before the first call.
-    private var counts: [UInt32] = []
-    private var total: UInt64 = 0
-    /// The present sub-window, and when the next one begins.
-    private var newest: UInt64 = 0
-    private var boundary: UInt64 = 0
+    private let words: SharedWords
+    /// Five words, see below, then the counts in half a word each: that of sub-window i stands at i mod 1,025.
+    private let place: Int
+
+    static func wordCount(_ rule: Rule) -> Int { 5 + (slots + 1) / 2 }
+
+    @inline(__always)
+    init(_ words: SharedWords, at place: Int) {
+        self.words = words
+        self.place = place
+    }
+
+    /// The sum of all counts.
+    private var total: UInt64 {
+        get { words[place] }
+        nonmutating set { words.commit(place, newValue) }
+    }
+    /// The present sub-window.
+    private var newest: UInt64 {
+        get { words[place &+ 1] }
+        nonmutating set { words.commit(place &+ 1, newValue) }
+    }
+    /// When the next one begins.
+    private var boundary: UInt64 {
+        get { words[place &+ 2] }
+        nonmutating set { words.commit(place &+ 2, newValue) }
+    }
     /// No sub-window before this one has calls.
-    private var oldest: UInt64 = 0
-    /// The sub-window of the last call.
-    private var last: UInt64 = 0
+    private var oldest: UInt64 {
+        get { words[place &+ 3] }
+        nonmutating set { words[place &+ 3] = newValue }
+    }
+    /// The time of the last call.
+    private var last: UInt64 {
+        get { words[place &+ 4] }
+        nonmutating set { words[place &+ 4] = newValue }
+    }
 
-    static func worstCaseBytes(_ rule: Rule) -> Int { arrayHeaderBytes + MemoryLayout<UInt32>.stride * slots }
-
-    init() {}
-
-    mutating func wait(at now: UInt64, calls: UInt64, _ rule: Rule) -> UInt64 {
+    func wait(at now: UInt64, calls: UInt64, _ rule: Rule) -> UInt64 {
         guard calls <= rule.capacity else { return LimitWait.unknown }
         advance(to: now, rule)
+        let total = total
         guard total &+ calls > rule.capacity else { return 0 }
         var excess = total &+ calls &- rule.capacity
+        let newest = newest
         // Sub-windows without calls are passed over for good.
-        while oldest < newest, self[oldest] == 0 { oldest &+= 1 }
-        var index = oldest
+        var index = max(oldest, newest &- min(newest, Self.parts))
+        while index < newest, self[index] == 0 { index &+= 1 }
+        oldest = index
         while index < newest, self[index] < excess {
             excess &-= self[index]
             index &+= 1
@@ -59,49 +85,64 @@ struct SubWindows: LimitWindow {
         return rule.start(index &+ Self.parts &+ 1) &- now
     }
 
-    mutating func charge(at now: UInt64, calls: UInt64, _ rule: Rule) -> WindowTouch {
-        if counts.isEmpty { counts = Array(repeating: 0, count: Self.slots) }
+    func charge(at now: UInt64, calls: UInt64, of holder: Int, _ rule: Rule) -> WindowTouch {
         advance(to: now, rule)
-        counts[Int(newest % UInt64(Self.slots))] &+= UInt32(truncatingIfNeeded: calls)
+        last = now
+        let half = half(newest)
+        words[half: half] &+= UInt32(truncatingIfNeeded: calls)
         total &+= calls
-        last = newest
         return .renew
     }
 
     func isExpired(at now: UInt64, _ rule: Rule) -> Bool {
-        total == 0 || rule.index(now) > last &+ Self.parts
+        total == 0 || rule.index(now) > rule.index(last) &+ Self.parts
     }
 
-    mutating func reset() {
-        for index in counts.indices { counts[index] = 0 }
-        total = 0
+    func reset(_ rule: Rule) {
+        clear()
         newest = 0
         boundary = 0
         oldest = 0
     }
 
-    var heapBytes: Int { counts.isEmpty ? 0 : arrayHeaderBytes + MemoryLayout<UInt32>.stride * counts.count }
+    func repair(_ rule: Rule, endedHolders: UInt64) {
+        var sum: UInt64 = 0
+        for slot in 0..<UInt64(Self.slots) { sum &+= self[slot] }
+        total = sum
+    }
 
-    private subscript(index: UInt64) -> UInt64 { UInt64(counts[Int(index % UInt64(Self.slots))]) }
+    var lastCall: UInt64? { last }
+
+    private func half(_ index: UInt64) -> Int { (place &+ 5) &* 2 &+ Int(index % UInt64(Self.slots)) }
+
+    private subscript(index: UInt64) -> UInt64 { UInt64(words[half: half(index)]) }
+
+    private func clear() {
+        for slot in 0..<UInt64(Self.slots) { words[half: half(slot)] = 0 }
+        total = 0
+    }
 
     /// Makes the sub-window of `now` the present one and forgets those that no longer count.
-    private mutating func advance(to now: UInt64, _ rule: Rule) {
+    private func advance(to now: UInt64, _ rule: Rule) {
         guard now >= boundary else { return }
         let index = rule.index(now)
+        var newest = newest
         if total == 0 || index > newest &+ Self.parts {
-            if total > 0 { for slot in counts.indices { counts[slot] = 0 } }
-            total = 0
+            if total > 0 { clear() }
             oldest = index
         } else {
             while newest < index {
                 newest &+= 1
-                let slot = Int(newest % UInt64(Self.slots))
-                total &-= UInt64(counts[slot])
-                counts[slot] = 0
+                // Its slot is that of the oldest one, which no longer counts once there is a call in this one.
+                let half = half(newest)
+                let count = UInt64(words[half: half])
+                guard count > 0 else { continue }
+                words[half: half] = 0
+                total &-= count
             }
             if index > Self.parts { oldest = max(oldest, index &- Self.parts) }
         }
-        newest = index
+        self.newest = index
         boundary = rule.start(index &+ 1)
     }
 }

@@ -23,38 +23,60 @@ struct TokenBucket: LimitWindow {
         }
     }
 
-    private var missing: UInt64 = 0
-    private var last: UInt64 = 0
+    /// Where it says which of two states is in force, by its low bit.
+    ///
+    /// Behind it are the states: what is missing, and since when. A change writes the other one first.
+    private let place: Int
+    private let words: SharedWords
 
-    static func worstCaseBytes(_ rule: Rule) -> Int { 0 }
+    @inline(__always)
+    static func wordCount(_ rule: Rule) -> Int { 5 }
 
-    init() {}
+    @inline(__always)
+    init(_ words: SharedWords, at place: Int) {
+        self.words = words
+        self.place = place
+    }
 
+    /// Where the state in force is.
+    private var state: Int { place &+ 1 &+ Int(words[place] & 1) &* 2 }
+
+    @inline(__always)
     func wait(at now: UInt64, calls: UInt64, _ rule: Rule) -> UInt64 {
         guard calls <= rule.capacity else { return LimitWait.unknown }
-        let wanted = missing(at: now, rule) &+ calls &* rule.period
+        let wanted = missing(at: now, state, rule) &+ calls &* rule.period
         guard wanted > rule.full else { return 0 }
         return (wanted &- rule.full &+ rule.rate &- 1) / rule.rate
     }
 
-    mutating func charge(at now: UInt64, calls: UInt64, _ rule: Rule) -> WindowTouch {
-        missing = missing(at: now, rule) &+ calls &* rule.period
-        last = now
+    @inline(__always)
+    func charge(at now: UInt64, calls: UInt64, of holder: Int, _ rule: Rule) -> WindowTouch {
+        let number = words[place] & 1
+        let missing = missing(at: now, place &+ 1 &+ Int(number) &* 2, rule) &+ calls &* rule.period
+        let other = place &+ 3 &- Int(number) &* 2
+        words[other] = missing
+        words[other &+ 1] = now
+        words.commit(place, number ^ 1)
         return .renew
     }
 
     /// A bucket that was left alone for as long as an empty one takes is full.
-    func isExpired(at now: UInt64, _ rule: Rule) -> Bool { missing == 0 || now &- last >= rule.fillTime }
+    func isExpired(at now: UInt64, _ rule: Rule) -> Bool {
+        let state = state
+        return words[state] == 0 || now &- words[state &+ 1] >= rule.fillTime
+    }
 
-    mutating func reset() { missing = 0 }
+    func reset(_ rule: Rule) { words[state] = 0 }
 
-    var heapBytes: Int { 0 }
+    var lastCall: UInt64? { words[state &+ 1] }
 
-    private func missing(at now: UInt64, _ rule: Rule) -> UInt64 {
-        let elapsed = now &- last
+    @inline(__always)
+    private func missing(at now: UInt64, _ state: Int, _ rule: Rule) -> UInt64 {
+        let elapsed = now &- words[state &+ 1]
         guard elapsed < rule.fillTime else { return 0 }
         // Below the fill time the product is below full + rate, which fits.
         let filled = elapsed &* rule.rate
+        let missing = words[state]
         return missing > filled ? missing &- filled : 0
     }
 }

@@ -1,7 +1,12 @@
 /// The windows of one limit: one, or one a value of its key and one that further values share.
-struct WindowTable<Window: LimitWindow>: Sendable {
+///
+/// A view of the memory they stand in: first the index, then the windows, the shared one in front.
+struct WindowTable<Window: LimitWindow>: BitwiseCopyable, Sendable {
     /// The window that a limit without keys has, and that values share which have none of their own.
     static var shared: Int { 0 }
+    /// By how much a time may be later than the clock of who asks, who may have waited for locks meanwhile, in
+    /// nanoseconds; what is later still was not written by a clock.
+    static var maxLead: UInt64 { 60_000_000_000 }
 
     /// Where a call belongs.
     enum Place {
@@ -14,82 +19,110 @@ struct WindowTable<Window: LimitWindow>: Sendable {
     }
 
     private let rule: Window.Rule
-    private let maxKeys: Int
-    private var windows: [Window] = [Window()]
-    private var index = KeyIndex()
-    /// The latest time that was seen.
-    private var latest: UInt64 = 0
+    private let index: KeyIndex
 
-    init(_ rule: Window.Rule, maxKeys: Int) {
+    private var words: SharedWords { index.words }
+    private var maxKeys: Int { index.maxKeys }
+
+    /// The windows that stand behind an index.
+    @inline(__always)
+    init(_ index: KeyIndex, _ rule: Window.Rule) {
         self.rule = rule
-        self.maxKeys = maxKeys
+        self.index = index
     }
 
-    /// The most memory it takes.
-    static func worstCaseBytes(_ rule: Window.Rule, maxKeys: Int) -> Int {
-        let index = KeyIndex.worstCaseBytes(maxKeys: maxKeys)
-        let window = MemoryLayout<Window>.stride + Window.worstCaseBytes(rule)
-        return arrayHeaderBytes + index + window * (maxKeys + 1)
+    /// How many words the memory has.
+    static func wordCount(_ rule: Window.Rule, maxKeys: Int) -> Int {
+        LimitLayout.tables + KeyIndex.wordCount(maxKeys: maxKeys) + Window.wordCount(rule) * (maxKeys + 1)
     }
 
-    /// The memory in use.
-    var heapBytes: Int {
-        windows.reduce(arrayHeaderBytes + index.heapBytes) { $0 + MemoryLayout<Window>.stride + $1.heapBytes }
+    @inline(__always)
+    private func window(_ number: Int) -> Window {
+        Window(words, at: index.end &+ number &* Window.wordCount(rule))
     }
-
-    /// How many values have a window of their own.
-    var keysInUse: Int { index.count }
 
     /// The time to decide by: never before one that was decided by.
-    mutating func advance(to time: UInt64) -> UInt64 {
-        if time > latest { latest = time }
-        return latest
+    @inline(__always)
+    func advance(to time: UInt64) -> UInt64 {
+        let latest = words[LimitLayout.latest]
+        if time < latest, latest &- time < Self.maxLead { return latest }
+        words[LimitLayout.latest] = time
+        return time
     }
 
     /// Where a call belongs.
     ///
     /// An expired window is used again before a new one is made, so that memory follows the values that are in use.
+    @inline(__always)
     func place(of digest: KeyDigest?, at now: UInt64) -> Place {
         guard let digest else { return .known(Self.shared) }
-        let known = index.window(of: digest)
+        return place(ofKey: digest, at: now)
+    }
+
+    private func place(ofKey digest: KeyDigest, at now: UInt64) -> Place {
+        guard let known = index.window(of: digest) else {
+            repair(endedHolders: 0)
+            return .known(index.window(of: digest) ?? Self.shared)
+        }
         if known != 0 { return .known(known) }
         let oldest = index.oldest
-        if oldest != 0, windows[oldest].isExpired(at: now, rule) { return .reused(oldest) }
+        if oldest != 0, window(oldest).isExpired(at: now, rule) { return .reused(oldest) }
         return index.count < maxKeys ? .appended : .known(Self.shared)
     }
 
     /// How long until the calls can pass, see ``LimitWindow/wait(at:calls:_:)``.
-    mutating func wait(in place: Place, at now: UInt64, calls: UInt64) -> UInt64 {
-        guard case .known(let window) = place else { return calls <= rule.capacity ? 0 : LimitWait.unknown }
-        return windows[window].wait(at: now, calls: calls, rule)
+    @inline(__always)
+    func wait(in place: Place, at now: UInt64, calls: UInt64) -> UInt64 {
+        guard case .known(let number) = place else { return calls <= rule.capacity ? 0 : LimitWait.unknown }
+        return window(number).wait(at: now, calls: calls, rule)
     }
 
-    /// Charges calls that can pass.
+    /// Charges calls that can pass to a process.
     ///
     /// - Returns: The window that was charged.
-    mutating func charge(in place: Place, of digest: KeyDigest?, at now: UInt64, calls: UInt64) -> Int {
-        let window: Int
+    @inline(__always)
+    func charge(in place: Place, of digest: KeyDigest?, at now: UInt64, calls: UInt64, _ holder: Int) -> Int {
+        let number: Int
         switch place {
-        case .known(let known): window = known
-        case .reused(let expired):
-            window = expired
-            windows[expired].reset()
-            if let digest { index.replace(expired, with: digest) }
-        case .appended:
+        case .known(let known): number = known
+        case .reused, .appended:
             guard let digest else { return Self.shared }
-            window = index.append(digest, maxKeys: maxKeys)
-            if windows.count == windows.capacity { windows.reserveCapacity(min(windows.count * 2, maxKeys + 1)) }
-            windows.append(Window())
+            number = begin(place, digest)
         }
-        let touch = windows[window].charge(at: now, calls: calls, rule)
-        if window != Self.shared { index.touch(window, touch) }
-        return window
+        let touch = window(number).charge(at: now, calls: calls, of: holder, rule)
+        if number != Self.shared { index.touch(number, touch) }
+        return number
     }
 
-    /// Gives back what calls took of a window.
-    mutating func release(_ window: Int, calls: UInt64) {
-        guard windows.indices.contains(window) else { return }
-        let touch = windows[window].release(calls: calls)
-        if window != Self.shared { index.touch(window, touch) }
+    /// Gives a key a new window.
+    private func begin(_ place: Place, _ digest: KeyDigest) -> Int {
+        guard case .reused(let expired) = place else {
+            window(index.count &+ 1).reset(rule)
+            return index.append(digest)
+        }
+        window(expired).reset(rule)
+        if !index.replace(expired, with: digest) { repair(endedHolders: 0) }
+        return expired
+    }
+
+    /// Gives back what calls of a process took of a window.
+    func release(_ number: Int, calls: UInt64, _ holder: Int) {
+        guard 0...maxKeys ~= number else { return }
+        let touch = window(number).release(calls: calls, of: holder)
+        if number != Self.shared { index.touch(number, touch) }
+    }
+
+    /// Makes whole what a process has left that ended in the middle of a change, or what is found to be damaged.
+    ///
+    /// Takes some time for each key and memory for their order.
+    func repair(endedHolders: UInt64) {
+        var order: [(time: UInt64, number: Int)] = []
+        for number in 0...index.count {
+            window(number).repair(rule, endedHolders: endedHolders)
+            if number != Self.shared, let time = window(number).lastCall { order.append((time, number)) }
+        }
+        guard maxKeys > 0 else { return }
+        order.sort { $0.time < $1.time }
+        index.rebuild(inOrder: order.map(\.number))
     }
 }

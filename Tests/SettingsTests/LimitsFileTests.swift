@@ -187,7 +187,7 @@ private let wrongFields: [(String, String)] = [
             (
                 "limits:\n  - {name: a, limit: 1000, window: 1s, per: caller}\n  - {name: b, limit: 1, window: 1s}",
                 """
-                2:6: a: the limits need 77.3 MiB at worst (a 77.3 MiB, b 0.1 MiB), more than the budget of 16.0 MiB: lower \
+                2:6: a: the limits need 76.9 MiB at worst (a 76.9 MiB, b 0.1 MiB), more than the budget of 16.0 MiB: lower \
                 limit or max_keys, or raise budget
                 """
             ),

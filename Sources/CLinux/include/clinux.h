@@ -95,6 +95,23 @@ int weir_spawn(const char *arguments, size_t n);
 
 // The revision of the source that the program was built of; empty where scripts/build has not written it.
 const char *weir_revision(void);
+// Memory of zeros that other processes can map, whose size cannot change.
+int weir_memory_create(const char *name, size_t size);
+// The size of such memory; -EPERM when it could shrink under who maps it, another error when `fd` is no such memory.
+long long weir_memory_size(int fd);
+// Maps such memory, or memory of this process alone when `fd` is -1; NULL when there is none.
+void *weir_memory_map(int fd, size_t size);
+void weir_memory_unmap(void *at, size_t size);
+// How many bytes of it have been touched so far.
+long long weir_memory_in_use(int fd, void *at, size_t size);
+// Opens the same file a second time, apart from the descriptors that other processes have of it.
+int weir_open_again(int fd);
+// A byte's lock (F_OFD_SETLK) belongs to whoever opened the file and ends with that: the kernel gives it back when the
+// process dies. -EAGAIN when somebody else has it.
+int weir_claim_byte(int fd, long at);
+// Whether anybody else has it.
+int weir_is_byte_claimed(int fd, long at);
+void weir_pause(long microseconds);
 
 // A stream for a C library to read from, whose bytes come from `read` (0 at the end, -1 with errno on failure). Its end
 // does nothing to `context`.
