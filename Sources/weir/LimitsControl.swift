@@ -9,31 +9,55 @@ internal import Telemetry
 /// The limits in force: where they come from, and what the admin API says of them.
 final class LimitsControl: Sendable {
     let registry: LimitRegistry
-    /// Whether the limits in force came over the admin API and not from files.
-    private let isReplaced = Mutex(false)
+    /// The limits file by which limits were put in force over the admin API; `nil` when they are those of the files.
+    private let replacement: Mutex<String?>
 
     /// Puts limits in force.
     ///
+    /// - Parameters:
+    ///   - document: The limits.
+    ///   - replacement: What they were read from if that came over the admin API of a process before.
+    ///   - inherited: Limits of a process before, in whose windows these go on where they are the same.
     /// - Throws: What is wrong with them.
-    init(_ document: LimitsDocument) throws(LimitSetError) {
+    init(
+        _ document: LimitsDocument,
+        replacement: String? = nil,
+        inheriting inherited: InheritedLimits? = nil
+    ) throws(LimitSetError) {
         registry = LimitRegistry(
             try LimitSet(
                 definitions: document.definitions,
                 budgetBytes: document.budgetBytes,
+                inheriting: inherited,
                 clock: { Output.now() }
             )
         )
+        self.replacement = Mutex(replacement)
     }
+
+    /// The limits file that came over the admin API, in force until the next reload; `nil` for those of the files.
+    ///
+    /// Who takes over gets it with the descriptors (``LimitRegistry/withDescriptors(_:)``).
+    var replacementText: String? { replacement.withLock { $0 } }
 
     /// Puts other limits in force; those that are the same go on counting.
     ///
     /// - Parameters:
     ///   - document: The limits.
-    ///   - isFromFiles: Whether they are those of the files.
+    ///   - text: What they were read from if it came over the admin API; `nil` when they are those of the files.
+    ///   - inherited: Limits of a process that shares these and has put the same in force before.
     /// - Throws: What is wrong with them; the old ones stay in force then.
-    func replace(_ document: LimitsDocument, isFromFiles: Bool) throws(LimitSetError) {
-        try registry.replace(definitions: document.definitions, budgetBytes: document.budgetBytes)
-        isReplaced.withLock { $0 = !isFromFiles }
+    func replace(
+        _ document: LimitsDocument,
+        text: String?,
+        inheriting inherited: InheritedLimits? = nil
+    ) throws(LimitSetError) {
+        try registry.replace(
+            definitions: document.definitions,
+            budgetBytes: document.budgetBytes,
+            inheriting: inherited
+        )
+        replacement.withLock { $0 = text }
     }
 
     /// How each limit has decided, for the metrics page.
@@ -55,7 +79,7 @@ final class LimitsControl: Sendable {
         var json = JSONText()
         json.beginObject()
         json.key("from")
-        json.string(isReplaced.withLock { $0 } ? "api, until the next reload" : "files")
+        json.string(replacementText != nil ? "api, until the next reload" : "files")
         json.key("budget_bytes")
         json.number(set.budgetBytes)
         json.key("worst_case_bytes")

@@ -91,7 +91,7 @@ extension Proxy {
             return .problem(400, "the old limits stay in force", details: error.problems.map(\.description))
         }
         do throws(LimitSetError) {
-            try limits.replace(document, isFromFiles: false)
+            try limits.replace(document, text: text)
         } catch {
             return .problem(400, "the old limits stay in force", details: [error.description])
         }

@@ -101,7 +101,7 @@ struct Reloading: Service {
 
     private func put(_ document: LimitsDocument) throws(SettingsFailure) {
         do throws(LimitSetError) {
-            try proxy.limits.replace(document, isFromFiles: true)
+            try proxy.limits.replace(document, text: nil)
         } catch {
             throw SettingsFailure(problems: [error.description])
         }
