@@ -44,8 +44,8 @@ let package = Package(
         .library(
             name: "WeirCore",
             targets: [
-                "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Inspection",
-                "Capture",
+                "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy",
+                "Inspection", "Capture",
             ]
         ),
     ],

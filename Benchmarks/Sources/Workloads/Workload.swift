@@ -14,7 +14,7 @@ public struct Workload: Sendable {
     }
 
     /// Every workload there is.
-    public static let all = dubbo + hessian + inspection + streams + telemetry + capture
+    public static let all = dubbo + hessian + inspection + streams + telemetry + limits + capture
 }
 
 /// Takes a result that nobody wants, so that the optimiser must let it be computed.
