@@ -2,15 +2,19 @@ internal import Calls
 internal import Inspection
 internal import Synchronization
 
-/// Someone who watches calls as they end.
+/// Someone who watches calls as they end: a viewer, or the log of calls.
 ///
 /// The workers put lines into a bounded buffer and never wait: what does not fit is dropped, counted, and told with a
 /// line of its own, `{"dropped":17}`, when the buffer is emptied. One task takes the lines with ``next()``.
 public final class CallWatch: Sendable {
-    /// How many bytes of lines may wait for the viewer.
+    /// How many bytes of lines may wait for a viewer.
     public static let bufferBytes = 262_144
+    /// How many bytes of lines may wait for the log.
+    public static let logBufferBytes = 1_048_576
 
     let filter: CallFilter
+    /// The share of the calls that are wanted, 0…1; `nil` for a viewer, who gets all.
+    let share: Double?
     private let watchers: CallWatchers
     private let state: Mutex<State>
 
@@ -43,8 +47,9 @@ public final class CallWatch: Sendable {
         }
     }
 
-    init(_ filter: CallFilter, _ watchers: CallWatchers) {
+    init(_ filter: CallFilter, share: Double? = nil, _ watchers: CallWatchers) {
         self.filter = filter
+        self.share = share
         self.watchers = watchers
         state = Mutex(State(remaining: filter.limit))
     }
@@ -92,9 +97,10 @@ public final class CallWatch: Sendable {
         let waiter: CheckedContinuation<[UInt8]?, Never>? = state.withLock { state in
             guard !state.isOver else { return nil }
             // Nothing passes the lines that were dropped, so that the notice stands where they are missing.
-            guard state.dropped == 0, state.lines.count + line.count <= Self.bufferBytes else {
+            let room = share == nil ? Self.bufferBytes : Self.logBufferBytes
+            guard state.dropped == 0, state.lines.count + line.count <= room else {
                 state.dropped += 1
-                watchers.countDropped()
+                watchers.countDropped(share == nil ? .viewers : .log)
                 return nil
             }
             if let remaining = state.remaining {
@@ -122,8 +128,14 @@ public enum CallWatchRefusal: Error, Equatable, Sendable {
     case ended
 }
 
-/// The viewers of a relay.
+/// The viewers of a relay, and the log.
 final class CallWatchers: Sendable {
+    /// Who misses lines.
+    enum Loser {
+        case viewers
+        case log
+    }
+
     private struct State {
         var viewers: [CallWatch] = []
         /// The way into the workers; empty once the relay has ended.
@@ -132,6 +144,7 @@ final class CallWatchers: Sendable {
 
     private let state: Mutex<State>
     private let dropped = Atomic<UInt64>(0)
+    private let droppedFromLog = Atomic<UInt64>(0)
 
     init(_ mailboxes: [Mailbox]) { state = Mutex(State(mailboxes: mailboxes)) }
 
@@ -141,14 +154,34 @@ final class CallWatchers: Sendable {
     /// How many lines found no room in a viewer's buffer, all viewers together, since the start.
     var droppedLines: UInt64 { dropped.load(ordering: .relaxed) }
 
-    func countDropped() { dropped.add(1, ordering: .relaxed) }
+    /// How many calls should have been logged and are not, since the start.
+    var droppedLogLines: UInt64 { droppedFromLog.load(ordering: .relaxed) }
+
+    func countDropped(_ loser: Loser, _ count: UInt64 = 1) {
+        switch loser {
+        case .viewers: dropped.add(count, ordering: .relaxed)
+        case .log: droppedFromLog.add(count, ordering: .relaxed)
+        }
+    }
+
+    /// Begins the log; the workers are told, and nobody waits for them.
+    func log(_ filter: CallFilter, share: Double) -> CallWatch {
+        let watch = CallWatch(filter, share: share, self)
+        let mailboxes = state.withLock { state in
+            state.viewers.append(watch)
+            return state.mailboxes
+        }
+        for mailbox in mailboxes { mailbox.post(.watch(self) {}) }
+        if mailboxes.isEmpty { watch.finish() }
+        return watch
+    }
 
     /// Lets someone watch; the workers have still to be told.
     func add(_ filter: CallFilter) throws(CallWatchRefusal) -> CallWatch {
         let watch = CallWatch(filter, self)
         let refusal: CallWatchRefusal? = state.withLock { state in
             guard !state.mailboxes.isEmpty else { return .ended }
-            guard state.viewers.count < Relay.maxCallWatches else { return .tooMany }
+            guard state.viewers.count(where: { $0.share == nil }) < Relay.maxCallWatches else { return .tooMany }
             state.viewers.append(watch)
             return nil
         }

@@ -39,6 +39,8 @@ final class Pair {
     var deadline: UInt64
     var downstream: Socket
     var upstream: Socket
+    /// Whether the owner knows that its bytes cannot be followed.
+    var isTroubleTold = false
     /// What was noted of its calls.
     var marks = CallMarks()
     var up = Pipe()

@@ -14,6 +14,15 @@ extension SettingKey {
             .list("redact", \.redact, .attachmentName, 0...1000, "attachments and headers that print as ***"),
             .value("log.level", \.log.level, .word, "trace, debug, info, notice, warning or error"),
             .value("log.format", \.log.format, .word, "text or json"),
+            .optional("log.calls", \.log.calls, .path, "where a JSON line for each call goes: stdout or a file"),
+            .list(
+                "log.calls-filter",
+                \.log.callsFilter,
+                .callCondition,
+                0...8,
+                "which calls: conditions of /v1/calls as NAME=VALUE, such as outcome=error"
+            ),
+            .value("log.calls-sample", \.log.callsSample, .decimal(0...1), "the share of those calls, 0 to 1"),
         ]
 
     /// The keys by path.

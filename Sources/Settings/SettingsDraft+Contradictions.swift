@@ -1,3 +1,5 @@
+internal import Calls
+
 extension SettingsDraft {
     /// Looks for values that are right by themselves and cannot be true together.
     ///
@@ -9,6 +11,7 @@ extension SettingsDraft {
         findLoops()
         findMissingToken()
         findNeedlessTracing()
+        findNeedlessCallLog()
     }
 
     private mutating func findNothingToDo() {
@@ -66,6 +69,21 @@ extension SettingsDraft {
         }
         if settings.tracing.remoteSampling != nil {
             contradict(["tracing.remote-sampling"], and: "tracing.endpoint", "there are no spans: set tracing.endpoint")
+        }
+    }
+
+    /// What is said of lines for calls although there are none, or twice.
+    private mutating func findNeedlessCallLog() {
+        let log = settings.log
+        if log.calls == nil, origins["log.calls"] == nil {
+            for path in ["log.calls-filter", "log.calls-sample"] {
+                contradict([path], and: "log.calls", "means nothing without log.calls")
+            }
+        }
+        do throws(CallFilterProblems) {
+            _ = try CallFilter(parameters: log.callsFilter.map(LogSettings.parameter))
+        } catch {
+            contradict(["log.calls-filter"], error.description)
         }
     }
 

@@ -40,12 +40,31 @@ public struct FileStamp: Equatable, Sendable {
         var status = Glibc.stat()
         // SAFETY: the call fills one structure.
         guard unsafe stat(path, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    /// The stamp of an open file; `nil` for a descriptor that is closed.
+    ///
+    /// - Parameter descriptor: The file's.
+    public init?(descriptor: Int32) {
+        var status = Glibc.stat()
+        // SAFETY: the call fills one structure.
+        guard unsafe fstat(descriptor, &status) == 0 else { return nil }
+        self.init(status)
+    }
+
+    private init(_ status: stat) {
         device = UInt64(status.st_dev)
         node = UInt64(status.st_ino)
         bytes = Int64(status.st_size)
         seconds = Int64(status.st_mtim.tv_sec)
         nanoseconds = Int64(status.st_mtim.tv_nsec)
     }
+
+    /// Whether it is another state of the same file, which may have several names.
+    ///
+    /// - Parameter other: The other stamp.
+    public func isOfSameFile(as other: FileStamp) -> Bool { device == other.device && node == other.node }
 }
 
 /// Facts about the process that Weir runs in.

@@ -1,3 +1,5 @@
+internal import Calls
+
 /// Why a text is not taken as a value.
 struct Rejection: Error, Equatable {
     let reason: String
@@ -341,6 +343,27 @@ extension ValueKind where Value == String {
                 return text
             },
             show: { "'\($0.prefix { $0 != "=" })=***'" }
+        )
+    }
+
+    /// A condition of finished calls, `outcome=error`.
+    static var callCondition: Self {
+        Self(
+            parse: { text throws(Rejection) in
+                let (name, value) = LogSettings.parameter(text)
+                guard text.utf8.contains(UInt8(ascii: "=")), name != "limit" else {
+                    let known = CallFilter.parameterNames.filter { $0 != "limit" }.joined(separator: ", ")
+                    throw Rejection(reason: "not NAME=VALUE with a name of \(known): \(text.quoted)")
+                }
+                do throws(CallFilterProblems) {
+                    _ = try CallFilter(parameters: [(name, value)])
+                } catch {
+                    let reason = error.problems.first?.reason ?? ""
+                    throw Rejection(reason: "\(name.printable): \(reason)")
+                }
+                return text
+            },
+            show: singleQuoted
         )
     }
 

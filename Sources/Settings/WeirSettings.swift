@@ -1,3 +1,4 @@
+public import Calls
 public import Policy
 
 /// Everything that can be set, checked and complete; made by ``SettingsLoader`` or, with every default, by ``init()``.
@@ -191,4 +192,22 @@ public struct LogSettings: Equatable, Sendable {
     public internal(set) var level = LogLevel.info
     /// How lines are written.
     public internal(set) var format = LogFormat.text
+    /// Where a line for each finished call goes: a file, or ``standardOutput``; `nil` for nowhere.
+    public internal(set) var calls: String?
+    /// Which calls get one, as `name=value`, see ``CallFilter/init(parameters:)``; all of it must fit.
+    public internal(set) var callsFilter: [String] = []
+    /// The share of those that get one, 0…1; calls of one trace get one together.
+    public internal(set) var callsSample = 1.0
+
+    /// What ``calls`` says for standard output.
+    public static let standardOutput = "stdout"
+
+    /// ``callsFilter`` as the filter it is.
+    public var callFilter: CallFilter { (try? CallFilter(parameters: callsFilter.map(Self.parameter))) ?? CallFilter() }
+
+    /// The name and value of a condition.
+    static func parameter(_ text: String) -> (name: String, value: String) {
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        return (String(parts.first ?? ""), String(parts.dropFirst().first ?? ""))
+    }
 }

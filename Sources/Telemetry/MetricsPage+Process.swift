@@ -94,7 +94,7 @@ extension ExpositionWriter {
             labels.add("result", result)
             sample(labels.bytes, count)
         }
-        let dropped = "Log lines that were not written because nobody took them."
+        let dropped = "Log lines, those of calls among them, that were not written because nobody took them."
         begin(MetricFamily(name: "weir_log_lines_dropped", kind: .counter, help: dropped))
         sample([], operation.logLinesDropped)
     }

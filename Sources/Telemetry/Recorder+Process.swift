@@ -74,6 +74,7 @@ extension Recorder {
     ///   - reason: The error's label.
     public func decodeError(_ connectionProtocol: ConnectionProtocol, reason: StaticString) {
         let key = RecorderIndex.DecodeReason(connectionProtocol: connectionProtocol, reason: reason.description)
+        note(DecodeTrouble(connectionProtocol: connectionProtocol, reason: key.reason))
         add(1, at: grow { index, words in index.position(key, &words) })
     }
 

@@ -22,6 +22,9 @@ public final class Recorder {
     let loopLag: HistogramID
     let heartbeatRoundTrips: (provider: HistogramID, consumer: HistogramID)
     private let scale = HistogramScale.shared
+    /// Whether a decoder has met bytes that it could not follow since ``takeTrouble()`` was called last.
+    public private(set) var hasTrouble = false
+    private var trouble: DecodeTrouble?
     /// What operations stand for, so that each protocol's own codes are all told apart; `nil` if that is not known.
     public var operations: OperationRegistry?
 
@@ -34,6 +37,19 @@ public final class Recorder {
         loopLag = index.makeHistogram(&words)
         heartbeatRoundTrips = (index.makeHistogram(&words), index.makeHistogram(&words))
         (self.words, self.index, self.labels) = (words, index, labels)
+    }
+
+    /// A decoder met bytes that it could not follow.
+    func note(_ trouble: DecodeTrouble) {
+        self.trouble = trouble
+        hasTrouble = true
+    }
+
+    /// What a decoder could not follow last; `nil` after that was asked once.
+    public func takeTrouble() -> DecodeTrouble? {
+        hasTrouble = false
+        defer { trouble = nil }
+        return trouble
     }
 
     /// A copy of all numbers that may go to another thread.
@@ -366,4 +382,12 @@ public final class Recorder {
         hash.combine(unsafe bytes.span.bytes)
         return hash.value
     }
+}
+
+/// Bytes that a decoder could not follow.
+public struct DecodeTrouble: Equatable, Sendable {
+    /// Whose decoder it was.
+    public let connectionProtocol: ConnectionProtocol
+    /// The error's label, as the metric has it.
+    public let reason: String
 }

@@ -74,7 +74,9 @@ final class LimitsControl: Sendable {
     }
 
     /// The answer of `/v1/limits`.
-    var report: JSONText {
+    ///
+    /// - Parameter hidden: Attachments and headers what is wanted of which prints as `***`.
+    func report(hiding hidden: [String]) -> JSONText {
         let set = registry.current
         var json = JSONText()
         json.beginObject()
@@ -86,7 +88,7 @@ final class LimitsControl: Sendable {
         json.number(set.worstCaseBytes)
         json.key("limits")
         json.beginArray()
-        for limit in set.limits { limit.write(to: &json) }
+        for limit in set.limits { limit.write(to: &json, hidden) }
         json.endArray()
         json.endObject()
         json.endLine()
@@ -96,7 +98,7 @@ final class LimitsControl: Sendable {
 
 extension Limit {
     /// Appends the limit and how it has decided as an object.
-    fileprivate func write(to json: inout JSONText) {
+    fileprivate func write(to json: inout JSONText, _ hidden: [String]) {
         let counts = counts
         json.beginObject()
         json.key("name")
@@ -114,6 +116,8 @@ extension Limit {
             json.key(name)
             json.number(number)
         }
+        json.key("definition")
+        definition.writeForm(to: &json, hiding: hidden)
         json.endObject()
     }
 }

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Settings
 
 /// Standard output and standard error: the only file of the executable that touches pointers.
 enum Output {
@@ -33,6 +34,11 @@ enum Output {
     static func note(_ text: String) { _ = write(Array(text.utf8), to: STDERR_FILENO) }
 
     private static func write(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+        writeCounting(bytes, to: descriptor) == bytes.count
+    }
+
+    /// Writes bytes until all are written or `errno` says why the rest cannot be; how many were.
+    private static func writeCounting(_ bytes: [UInt8], to descriptor: Int32) -> Int {
         var start = 0
         while start < bytes.count {
             let written = unsafe bytes.withUnsafeBytes {
@@ -41,11 +47,56 @@ enum Output {
             }
             if written < 0 {
                 if errno == EINTR { continue }
-                return false
+                break
             }
             start += written
         }
-        return true
+        return start
+    }
+
+    /// What the last system call of this thread that failed said.
+    static var lastError: Int32 { errno }
+
+    /// A file that lines are appended to, closed when nobody has it any more.
+    final class File: Sendable {
+        private let descriptor: Int32
+
+        /// Standard output.
+        static let standardOutput = File(descriptor: STDOUT_FILENO)
+
+        private init(descriptor: Int32) { self.descriptor = descriptor }
+
+        /// Opens a file, which is made if there is none, readable by its owner and group; `nil` for one that cannot be.
+        ///
+        /// A FIFO is opened while somebody reads it only.
+        init?(appendingTo path: String) {
+            // SAFETY: the path is a C string that lives during the call.
+            let opened = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o640)
+            guard opened >= 0 else { return nil }
+            descriptor = opened
+            // From here on whoever writes waits.
+            _ = fcntl(opened, F_SETFL, fcntl(opened, F_GETFL) & ~O_NONBLOCK)
+        }
+
+        deinit {
+            if !isStandardOutput { close(descriptor) }
+        }
+
+        var isStandardOutput: Bool { descriptor == STDOUT_FILENO }
+
+        /// Whether a name leads to this file.
+        func isStill(at path: String) -> Bool {
+            guard let named = FileStamp(path: path), let own = FileStamp(descriptor: descriptor) else { return false }
+            return named.isOfSameFile(as: own)
+        }
+
+        /// Writes bytes, and waits for whoever reads them.
+        ///
+        /// - Returns: How many were written, and 0 or why no more were.
+        func write(_ bytes: [UInt8]) -> (count: Int, failure: Int32) {
+            let count = Output.writeCounting(bytes, to: descriptor)
+            return (count, count == bytes.count ? 0 : errno)
+        }
     }
 
     /// The terminal's width and height, or a page's where there is none.

@@ -24,7 +24,7 @@ extension Proxy {
         }
         guard settings.inspection.isEnabled else { return .problem(503, "inspection is switched off") }
         switch action {
-        case .limits: return AdminAnswer(limits.report)
+        case .limits: return AdminAnswer(limits.report(hiding: settings.redact))
         case .replaceLimits(let text): return replaceLimits(text)
         case .drains(let parameters): return await report(parameters)
         case .drain(let parameters): return await drain(parameters)
@@ -96,10 +96,22 @@ extension Proxy {
             return .problem(400, "the old limits stay in force", details: [error.description])
         }
         relay.limitsChanged()
-        return AdminAnswer(limits.report)
+        let count = limits.registry.current.limits.count
+        logger.notice("limits replaced", metadata: ["cause": "the admin API", "limits": "\(count)"])
+        return AdminAnswer(limits.report(hiding: settings.redact))
     }
 
     // MARK: Drains
+
+    private static func facts(_ drain: DrainRequest) -> Logger.Metadata {
+        var facts: Logger.Metadata = [
+            "target": "\(drain.target.logText)", "grace": "\(drain.grace.settingText)",
+            "deadline": "\(drain.deadline.settingText)",
+            "signal": "\(drain.signal.rawValue)", "cause": "the admin API",
+        ]
+        if !drain.reason.isEmpty { facts["reason"] = "\(drain.reason)" }
+        return facts
+    }
 
     /// How far drains have come.
     func drainReport() async -> DrainReport {
@@ -160,6 +172,7 @@ extension Proxy {
         }
         drains.note(rates, request.target)
         relay.drainsChanged()
+        logger.notice("drain begun", metadata: Self.facts(request))
         return AdminAnswer(await drainReport().json)
     }
 
@@ -172,6 +185,7 @@ extension Proxy {
         }
         guard drains.registry.end(target) != nil else { return .problem(404, "nothing of that name is drained") }
         relay.drainsChanged()
+        logger.notice("drain undone", metadata: ["target": "\(target.logText)", "cause": "the admin API"])
         await askApplication(target, isOffline: false)
         drains.forget(target)
         return AdminAnswer(await drainReport().json)
@@ -203,4 +217,9 @@ extension Proxy {
         }
         return max(settings.drain.deadline, settings.drain.grace) + .seconds(1)
     }
+}
+
+extension DrainTarget {
+    /// What log lines call it.
+    var logText: String { isService ? "service" : method.isEmpty ? interface : "\(interface).\(method)" }
 }

@@ -138,7 +138,7 @@ final class Proxy: AdminBackend {
         additions.operation = ProcessOperation(
             reloads: reloads.done,
             failedReloads: reloads.failed,
-            logLinesDropped: log.dropped
+            logLinesDropped: log.dropped + relay.droppedLogLines
         )
         additions.tracing = tracing?.counters.readings
         if isInspecting {
@@ -234,7 +234,8 @@ final class Proxy: AdminBackend {
         return configuration
     }
 
-    /// Refusals are counted always and logged at most once a second for each reason, with how many were left out.
+    /// Refusals, and connections that cannot be decoded, are counted always and logged at most once a second for each
+    /// reason or protocol, with how many were left out.
     private static func hooks(_ logger: Logger) -> RelayHooks {
         let limiter = LogLimiter()
         var hooks = RelayHooks()
@@ -245,6 +246,17 @@ final class Proxy: AdminBackend {
             if refused.error != 0 { metadata["error"] = "\(Output.text(of: refused.error))" }
             if leftOut > 0 { metadata["left-out"] = "\(leftOut)" }
             logger.warning("connection refused", metadata: metadata)
+        }
+        let troubles = LogLimiter()
+        hooks.decodeTrouble = { connection in
+            guard let leftOut = troubles.pass(connection.trouble.connectionProtocol.rawValue) else { return }
+            var metadata: Logger.Metadata = [
+                "peer": "\(connection.peer)", "destination": "\(connection.destination)",
+                "protocol": "\(connection.trouble.connectionProtocol.label)",
+                "reason": "\(connection.trouble.reason)",
+            ]
+            if leftOut > 0 { metadata["left-out"] = "\(leftOut)" }
+            logger.warning("bytes cannot be decoded and are relayed as they are", metadata: metadata)
         }
         hooks.acceptPaused = { reason in
             guard let leftOut = limiter.pass(.max) else { return }

@@ -38,6 +38,13 @@ struct RunCommand: AsyncParsableCommand {
             for problem in error.problems { Output.error(problem) }
             throw ExitStatus.usage
         }
+        let callLog: CallLogFile?
+        do throws(CallLogProblem) {
+            callLog = try settings.log.calls.map { name throws(CallLogProblem) in try CallLogFile(name) }
+        } catch {
+            Output.error("\(error)")
+            throw ExitStatus.unavailable
+        }
         let log = LogWriter(level: settings.log.level.level)
         defer { log.flush() }
         let handler = LogLines(settings.log.format, log)
@@ -61,6 +68,10 @@ struct RunCommand: AsyncParsableCommand {
         for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
         services.append(.init(service: Reloading(options: options, proxy: proxy, logger: logger)))
         services.append(.init(service: WorkerWatching(proxy: proxy, logger: logger)))
+        services.append(.init(service: LimitWatching(limits: proxy.limits, logger: logger)))
+        if let log = callLog {
+            services.append(.init(service: CallLog(log, settings, proxy.relay, logger: logger)))
+        }
         services.append(.init(service: Succession(logger: logger)))
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         let successor = TakeoverService(

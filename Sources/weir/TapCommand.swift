@@ -1,6 +1,6 @@
 internal import ArgumentParser
+internal import Calls
 internal import Glibc
-internal import Inspection
 internal import Settings
 
 /// `weir tap`: the calls of a running Weir as they end.

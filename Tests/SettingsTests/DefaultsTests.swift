@@ -44,6 +44,7 @@ import Testing
         #expect(settings.redact == ["token", "authorization", "password"])
         #expect(settings.log.level == .info)
         #expect(settings.log.format == .text)
+        #expect(settings.log.calls == nil && settings.log.callsFilter.isEmpty && settings.log.callsSample == 1)
     }
 
     @Test("every key is read from the file") func everyKey() throws {
@@ -99,6 +100,8 @@ import Testing
         #expect(settings.redact == ["token", "x-user"])
         #expect(settings.log.level == .trace)
         #expect(settings.log.format == .json)
+        #expect(settings.log.calls == "/var/log/calls.json" && settings.log.callsSample == 0.125)
+        #expect(settings.log.callsFilter == ["outcome=error", "min_ms=2.5"])
     }
 
     @Test("every key is read from the environment and from flags, and the text above names every key")

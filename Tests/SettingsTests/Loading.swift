@@ -111,5 +111,8 @@ let fullText = """
     log:
       level: trace
       format: json
+      calls: /var/log/calls.json
+      calls-filter: [outcome=error, min_ms=2.5]
+      calls-sample: 0.125
 
     """

@@ -134,6 +134,21 @@ import Testing
                 "log: {level: loud}",
                 "weir.yaml:1:7: log.level: not one of trace, debug, info, notice, warning, error: \"loud\""
             ),
+            (
+                "log: {calls: stdout, calls-filter: [outcome=error, colour]}",
+                "weir.yaml:1:52: log.calls-filter: not NAME=VALUE with a name of interface, method, outcome, min_ms, side, "
+                    + "protocol, caller, code: \"colour\""
+            ),
+            (
+                "log: {calls: stdout, calls-filter: [min_ms=x]}",
+                "weir.yaml:1:37: log.calls-filter: min_ms: takes milliseconds from 0 to 86400000, with at most six digits "
+                    + "after the point"
+            ),
+            (
+                "log: {calls: stdout, calls-filter: [min_ms=1, min_ms=2]}",
+                "weir.yaml:1:22: log.calls-filter: min_ms: given twice"
+            ),
+            ("log: {calls-sample: 0.5}", "weir.yaml:1:7: log.calls-sample: means nothing without log.calls"),
             ("log: {format: \"a\\tb\\e[0m\"}", "weir.yaml:1:7: log.format: not one of text, json: \"a?b?[0m\""),
         ]
     )
@@ -153,8 +168,8 @@ import Testing
             ("Redact: []", "weir.yaml:1:1: Redact: unknown key, did you mean \"redact\"?"),
             ("listen: x", "weir.yaml:1:1: listen: unknown key here, did you mean \"provider.listen\"?"),
             ("log.level: info", "weir.yaml:1:1: log.level: unknown key, write \"level\" inside the mapping \"log\""),
-            ("log: {zzzz: 1}", "weir.yaml:1:7: log.zzzz: unknown key, known are level, format"),
-            ("log: {\"\": 1}", "weir.yaml:1:7: log.: unknown key, known are level, format"),
+            ("log: {zzzz: 1}", "weir.yaml:1:7: log.zzzz: unknown key, known are level, format, calls, calls-filter, calls-sample"),
+            ("log: {\"\": 1}", "weir.yaml:1:7: log.: unknown key, known are level, format, calls, calls-filter, calls-sample"),
         ]
     )
     func unknown(text: String, expected: String) {

@@ -1,5 +1,3 @@
-internal import Calls
-
 /// Everything that is wrong with the parameters of a filter.
 public struct CallFilterProblems: Error, Equatable, Sendable, CustomStringConvertible {
     /// One parameter that cannot be taken.

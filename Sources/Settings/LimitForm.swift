@@ -1,0 +1,136 @@
+public import Calls
+public import Policy
+
+extension LimitDefinition {
+    /// Appends the limit as an object, in the words of a limits file, which may hold it as it is (JSON is YAML).
+    ///
+    /// - Parameters:
+    ///   - json: Where to.
+    ///   - hidden: Attachments and headers, in lower case, what is wanted of which prints as `***`.
+    public func writeForm(to json: inout JSONText, hiding hidden: [String] = []) {
+        json.beginObject()
+        json.text("name", name)
+        if match != LimitMatch() {
+            json.key("match")
+            match.writeForm(to: &json, hiding: hidden)
+        }
+        if !keys.isEmpty {
+            json.key("per")
+            json.beginArray()
+            for key in keys { json.string(key.form) }
+            json.endArray()
+            json.count("max_keys", maxKeys)
+        }
+        algorithm.writeForm(to: &json)
+        json.text("mode", mode.rawValue)
+        json.key("reject")
+        rejection.writeForm(to: &json, text: rejectionText)
+        json.endObject()
+    }
+}
+
+extension Duration {
+    /// The time as settings have it, in whole milliseconds: `500ms`, `10s`, `1m`.
+    public var settingText: String { ValueKind<Duration>.duration(.zero...(.seconds(36_000_000))).show(self) }
+}
+
+extension LimitKey {
+    fileprivate var form: String {
+        switch self {
+        case .caller: "caller"
+        case .peer: "peer"
+        case .method: "method"
+        case .interface: "interface"
+        case .attachment(let name): "attachment \(name)"
+        }
+    }
+}
+
+extension LimitMatch {
+    fileprivate func writeForm(to json: inout JSONText, hiding hidden: [String]) {
+        json.beginObject()
+        let patterns: [(StaticString, TextPattern?)] = [
+            ("interface", interface), ("method", method), ("version", version), ("group", group), ("caller", caller),
+            ("peer", peer),
+        ]
+        for (name, pattern) in patterns {
+            guard let pattern else { continue }
+            json.key(name)
+            pattern.writeForm(to: &json)
+        }
+        if let callProtocol { json.text("protocol", callProtocol.label.description) }
+        if let side { json.text("side", side.label.description) }
+        if !attachments.isEmpty {
+            json.key("attachment")
+            json.beginObject()
+            for attachment in attachments {
+                json.key(text: attachment.name)
+                if hidden.contains(attachment.name) {
+                    json.string("***")
+                } else {
+                    attachment.value.writeForm(to: &json)
+                }
+            }
+            json.endObject()
+        }
+        json.endObject()
+    }
+}
+
+extension TextPattern {
+    /// The pattern as a plain text where that stands for it, else as a mapping.
+    fileprivate func writeForm(to json: inout JSONText) {
+        let (kind, plain): (StaticString, String) =
+            switch self {
+            case .exact(let text): ("exact", text)
+            case .glob(let text): ("glob", text)
+            case .regex(let text): ("regex", "/\(text)/")
+            }
+        if TextPattern(shorthand: plain) == self { return json.string(plain) }
+        json.beginObject()
+        json.text(kind, text)
+        json.endObject()
+    }
+}
+
+extension LimitAlgorithm {
+    fileprivate func writeForm(to json: inout JSONText) {
+        json.text("algorithm", name)
+        switch self {
+        case .slidingWindow(let limit, let window), .fixedWindow(let limit, let window):
+            json.count("limit", limit)
+            json.text("window", window.settingText)
+        case .tokenBucket(let rate, let period, let burst):
+            json.text("rate", ValueKind<LimitRate>.rate.show(LimitRate(count: rate, period: period)))
+            json.count("burst", burst)
+        case .concurrency(let limit): json.count("limit", limit)
+        }
+    }
+}
+
+extension LimitRejection {
+    fileprivate func writeForm(to json: inout JSONText, text: String) {
+        json.beginObject()
+        json.text("text", text)
+        json.text("retry", retry.rawValue)
+        if !isDubboException { json.count("dubbo_status", Int(dubboStatus)) }
+        json.key("jsonrpc_code")
+        json.number(jsonrpcCode)
+        json.count("http_status", Int(httpStatus))
+        json.key("retry_after")
+        json.bool(givesRetryAfter)
+        json.endObject()
+    }
+}
+
+extension JSONText {
+    fileprivate mutating func text(_ name: StaticString, _ value: String) {
+        key(name)
+        string(value)
+    }
+
+    fileprivate mutating func count(_ name: StaticString, _ value: Int) {
+        key(name)
+        number(UInt64(clamping: value))
+    }
+}
