@@ -234,7 +234,9 @@ let package = Package(
         ),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["weir", "Relay", "Inspection", "Telemetry", "Dubbo", "Calls", "Wire", "TestSupport"],
+            dependencies: [
+                "weir", "Relay", "Inspection", "Telemetry", "Dubbo", "Calls", "Settings", "Wire", "TestSupport",
+            ],
             swiftSettings: testing
         ),
         .testTarget(

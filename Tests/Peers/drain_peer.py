@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Dubbo consumers and providers for drains: consumers that do with each signal what real ones were seen to do.
 
-usage: drain_peer.py serve MILLISECONDS
-         A provider on 127.0.0.1 that answers after that time; prints the port as its first line. Ends when standard
-         input ends, and then prints one JSON line: how many requests came, and which ids came twice.
-       drain_peer.py call PORT[,PORT] KIND=NUMBER[xCALLERS]...
-         Consumers of each KIND, each with a connection to every port and so many callers that share it (1), each of
-         which calls the ports in turn about every 50 ms. A line on standard input, "mark", begins a new count; the
-         counts until then are printed as one JSON line, as they are at the end of standard input. Per kind: calls,
-         failed (after three tries), lost (in flight when a connection ended), reset, status_100 and the like, and calls
-         to each port (to_a, to_b).
+usage: drain_peer.py serve MILLISECONDS [HOST:PORT]
+         A provider, on 127.0.0.1 unless told where, that answers after that time; prints the port as its first line.
+         Ends when standard input ends, and then prints one JSON line: how many requests and events came.
+       drain_peer.py call ADDRESS[,ADDRESS] KIND=NUMBER[xCALLERS]...
+         Consumers of each KIND, each with a connection to every address (a port of 127.0.0.1, or HOST:PORT) and so many
+         callers that share it (1), each of which calls the addresses in turn about every 50 ms. A line on standard
+         input, "mark", begins a new count; the counts until then are printed as one JSON line, as they are at the end
+         of standard input. Per kind: calls, failed (after three tries), lost (in flight when a connection ended),
+         reset, status_100 and the like, and calls to each address (to_a, to_b).
        drain_peer.py react HEX...
          What a consumer of each kind makes of frames, while it waits for the replies 2, 4 and 6: one JSON line.
 
@@ -27,6 +27,7 @@ dubbo-go answers every event. Whatever has another status than 20 is tried again
 """
 import asyncio
 import collections
+import functools
 import json
 import random
 import struct
@@ -83,10 +84,13 @@ class ProviderConnection(Frames):
         asyncio.get_running_loop().call_later(self.delay, self.transport.write, data)
 
 
-async def serve(milliseconds):
+async def serve(milliseconds, host, port):
     counts = collections.Counter()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: ProviderConnection(milliseconds / 1000, counts), "127.0.0.1", 0)
+    # A server for :: alone would take no IPv4.
+    hosts = ["0.0.0.0", "::"] if host == "::" else host
+    connection = functools.partial(ProviderConnection, milliseconds / 1000, counts)
+    server = await loop.create_server(connection, hosts, port, backlog=1000)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     print(json.dumps(counts), flush=True)
@@ -162,62 +166,63 @@ class Link(Frames):
 class Consumer:
     """An application with a connection to each provider, which its callers share."""
 
-    def __init__(self, kind, ports, counts):
-        self.kind, self.ports, self.counts = kind, ports, counts
-        self.links = {port: None for port in ports}
+    def __init__(self, kind, addresses, counts):
+        self.kind, self.addresses, self.counts = kind, addresses, counts
+        self.links = {address: None for address in addresses}
         # When it looks again at a provider that has left, in its opinion.
-        self.barred_until = {port: 0 for port in ports}
-        self.opening = {port: asyncio.Lock() for port in ports}
+        self.barred_until = {address: 0 for address in addresses}
+        self.opening = {address: asyncio.Lock() for address in addresses}
         self.number = random.getrandbits(62)
-        self.turn = random.randrange(len(ports))
+        self.turn = random.randrange(len(addresses))
         self.start = asyncio.get_running_loop().time()
 
-    async def link(self, port):
-        async with self.opening[port]:
-            link, now = self.links[port], asyncio.get_running_loop().time()
+    async def link(self, address):
+        async with self.opening[address]:
+            link, now = self.links[address], asyncio.get_running_loop().time()
             if link is not None and not link.is_open and not link.is_gone and self.kind == "java" and link.is_readonly:
-                self.barred_until[port] = now + TIMER_SECONDS - (now - self.start) % TIMER_SECONDS
+                self.barred_until[address] = now + TIMER_SECONDS - (now - self.start) % TIMER_SECONDS
             elif link is not None and link.is_gone:
-                self.barred_until[port] = now + GONE_SECONDS
+                self.barred_until[address] = now + GONE_SECONDS
             elif link is not None and link.is_open:
                 return link
-            self.links[port] = None
-            if now < self.barred_until[port]:
+            self.links[address] = None
+            if now < self.barred_until[address]:
                 return None
             try:
                 _, link = await asyncio.get_running_loop().create_connection(
-                    lambda: Link(self.kind, self.counts), "127.0.0.1", port)
+                    lambda: Link(self.kind, self.counts), *address)
             except OSError:
                 self.counts["unreachable"] += 1
-                self.barred_until[port] = now + 1
+                self.barred_until[address] = now + 1
                 return None
-            self.links[port] = link
+            self.links[address] = link
             return link
 
     async def choose(self, tried):
-        self.turn = (self.turn + 1) % len(self.ports)
-        order = self.ports[self.turn:] + self.ports[:self.turn]
-        links = [(port, link) for port in order if port not in tried and (link := await self.link(port)) is not None]
-        usable = [(port, link) for port, link in links if link.is_available]
+        self.turn = (self.turn + 1) % len(self.addresses)
+        order = self.addresses[self.turn:] + self.addresses[:self.turn]
+        links = [(address, await self.link(address)) for address in order if address not in tried]
+        links = [(address, link) for address, link in links if link is not None]
+        usable = [(address, link) for address, link in links if link.is_available]
         if not usable and self.kind != "java":
-            usable = [(port, link) for port, link in links if link.is_open and not link.is_gone]
+            usable = [(address, link) for address, link in links if link.is_open and not link.is_gone]
         return usable[0] if usable else (None, None)
 
     async def one(self):
         self.counts["calls"] += 1
         tried = set()
         for _ in range(TRIES):
-            port, link = await self.choose(tried)
+            address, link = await self.choose(tried)
             if link is None and tried:
                 # All were tried: any may be tried once more.
-                port, link = await self.choose(set())
+                address, link = await self.choose(set())
             if link is None:
                 break
             self.number += 1
-            self.counts[f"to_{'ab'[self.ports.index(port)]}"] += 1
+            self.counts[f"to_{'ab'[self.addresses.index(address)]}"] += 1
             if await link.call(self.number) == 20:
                 return
-            tried.add(port)
+            tried.add(address)
         self.counts["failed"] += 1
 
     async def run(self, state):
@@ -232,13 +237,13 @@ class Consumer:
                 link.transport.close()
 
 
-async def call(ports, kinds):
+async def call(addresses, kinds):
     counts = {kind: collections.Counter() for kind in kinds}
     state = {"ends": False}
     consumers, tasks = [], []
     for kind, (number, callers) in kinds.items():
         for _ in range(number):
-            consumers.append(Consumer(kind, ports, counts[kind]))
+            consumers.append(Consumer(kind, addresses, counts[kind]))
             tasks += [asyncio.create_task(consumers[-1].run(state)) for _ in range(callers)]
     print("running", flush=True)
     loop = asyncio.get_running_loop()
@@ -278,17 +283,22 @@ async def react(frames):
     print(json.dumps(result))
 
 
+def address_of(text):
+    host, _, port = text.rpartition(":")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 def number_of(text):
     number, _, callers = text.partition("x")
     return int(number), int(callers or 1)
 
 
 def main():
-    if len(sys.argv) == 3 and sys.argv[1] == "serve":
-        asyncio.run(serve(float(sys.argv[2])))
+    if 3 <= len(sys.argv) <= 4 and sys.argv[1] == "serve":
+        asyncio.run(serve(float(sys.argv[2]), *address_of(sys.argv[3] if len(sys.argv) > 3 else "0")))
     elif len(sys.argv) > 3 and sys.argv[1] == "call":
         kinds = {kind: number_of(number) for kind, number in (item.split("=") for item in sys.argv[3:])}
-        asyncio.run(call([int(port) for port in sys.argv[2].split(",")], kinds))
+        asyncio.run(call([address_of(text) for text in sys.argv[2].split(",")], kinds))
     elif len(sys.argv) > 2 and sys.argv[1] == "react":
         asyncio.run(react(sys.argv[2:]))
     else:

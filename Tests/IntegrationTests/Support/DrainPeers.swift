@@ -7,14 +7,15 @@ class LineProgram {
     private let folder: TemporaryFolder
     private var linesTaken = 0
 
-    /// Starts a program of Tests/Peers.
-    init(_ peer: PeerProgram, _ arguments: [String]) throws {
+    /// Starts a program of Tests/Peers, with `namespace` in that network namespace.
+    init(_ peer: PeerProgram, _ arguments: [String], namespace: String? = nil) throws {
         folder = try TemporaryFolder()
         let fifo = folder.path + "/input"
         guard mkfifo(fifo, 0o600) == 0 else { throw Failure(call: "mkfifo") }
         lifeline = open(fifo, O_RDWR | O_CLOEXEC)
         guard lifeline >= 0 else { throw Failure(call: "open \(fifo)") }
-        process = try ChildProcess(peer.command(arguments), input: fifo)
+        let prefix = namespace.map { ["ip", "netns", "exec", $0] } ?? []
+        process = try ChildProcess(prefix + peer.command(arguments), input: fifo)
     }
 
     deinit { letGo() }
@@ -60,10 +61,10 @@ final class DrainConsumers: LineProgram {
     typealias Counts = [String: [String: Int]]
 
     /// Starts consumers of each kind that call all addresses, one or two, in turn.
-    init(_ addresses: [Address], _ kinds: [String: Int]) throws {
-        let ports = addresses.map { "\($0.port)" }.joined(separator: ",")
-        let arguments = ["call", ports] + kinds.map { "\($0)=\($1)" }
-        try super.init(.drain, arguments)
+    init(_ addresses: [Address], _ kinds: [String: Int], namespace: String? = nil) throws {
+        let places = addresses.map(\.description).joined(separator: ",")
+        let arguments = ["call", places] + kinds.map { "\($0)=\($1)" }
+        try super.init(.drain, arguments, namespace: namespace)
         guard try nextLine() == "running" else { throw Failure("the consumers do not run") }
     }
 

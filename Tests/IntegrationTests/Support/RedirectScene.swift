@@ -35,13 +35,7 @@ final class RedirectScene {
 
     init() throws {
         folder = try TemporaryFolder()
-        binary = folder.path + "/weir"
-        // Not written by this process: what another test forks meanwhile would keep it open, and the kernel runs
-        // nothing that is being written (ETXTBSY).
-        let copy = try ChildProcess.run(["cp", WeirBinary.path, binary])
-        guard copy.end == .exited(0) else { throw Failure("cp: \(copy.errorText)") }
-        chmod(folder.path, 0o755)
-        chmod(binary, 0o755)
+        binary = try WeirBinary.copy(to: folder)
         try namespaces.add(Self.consumer)
         try namespaces.add(Self.provider)
         try namespaces.join(

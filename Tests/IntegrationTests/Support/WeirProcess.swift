@@ -16,6 +16,18 @@ enum WeirBinary {
         return folders.map { $0 + "/weir" }.first { access($0, X_OK) == 0 } ?? "weir"
     }()
 
+    /// Copies it to where any user may run it; its new path.
+    static func copy(to folder: TemporaryFolder) throws -> String {
+        let copied = folder.path + "/weir"
+        // Not written by this process: what another test forks meanwhile would keep it open, and the kernel runs
+        // nothing that is being written (ETXTBSY).
+        let copy = try ChildProcess.run(["cp", path, copied])
+        guard copy.end == .exited(0) else { throw Failure("cp: \(copy.errorText)") }
+        chmod(folder.path, 0o755)
+        chmod(copied, 0o755)
+        return copied
+    }
+
     /// Runs a command to its end.
     static func run(_ arguments: String..., input: String = "/dev/null", within seconds: Double = patience) throws
         -> ChildProcess
