@@ -1,7 +1,7 @@
 internal import CZlib
 
 /// The gzip format of RFC 1952, by zlib.
-enum Gzip {
+public enum Gzip {
     /// zlib's 32 KiB window, and 16 for gzip's header and trailer instead of zlib's own.
     private static let windowBits: Int32 = 15 + 16
     private static let memoryLevel: Int32 = 8
@@ -12,7 +12,7 @@ enum Gzip {
     ///
     /// - Parameter bytes: Less than 4 GiB.
     /// - Returns: `nil` when zlib has no memory.
-    static func compress(_ bytes: [UInt8]) -> [UInt8]? {
+    public static func compress(_ bytes: [UInt8]) -> [UInt8]? {
         var stream = unsafe z_stream()
         // SAFETY: zlib remembers the stream's address, which stays the same inside the closure. The stream is zeroed,
         // which asks zlib for its own allocator.

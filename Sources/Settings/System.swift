@@ -78,6 +78,13 @@ public enum ProcessFacts {
         return String(decoding: name.prefix { $0 > 0x20 }, as: UTF8.self)
     }
 
+    /// What the kernel or the system says in a file of its own; `nil` where there is none.
+    ///
+    /// - Parameter path: The file, of which 64 KiB are read at most.
+    public static func text(_ path: String) -> String? {
+        (try? readFile(path, limitBytes: 64 << 10)).map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// All of the environment's variables.
     public static var variables: [String: String] {
         var variables: [String: String] = [:]

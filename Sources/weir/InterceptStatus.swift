@@ -14,14 +14,22 @@ extension InterceptCommand {
         )
         @OptionGroup var rules: Rules
 
+        /// What is to be said, and whether all is as it should be.
+        typealias State = (lines: [String], isRight: Bool)
+
         func run() throws {
             let plan = rules.isPlan ? try rules.plan() : nil
+            let found = try InterceptCommand.trying { () throws(InterceptFailure) -> State in try state(plan) }
+            InterceptCommand.print(found.lines)
+            if !found.isRight { throw ExitStatus.unavailable }
+        }
+
+        /// What is to be said of the rules, and whether they are as planned and as Weir writes them.
+        func state(_ plan: InterceptPlan?) throws(InterceptFailure) -> State {
             let interceptor = rules.interceptor
-            let installed = try InterceptCommand.trying { () throws(InterceptFailure) in try interceptor.read() }
+            let installed = try interceptor.read()
             guard let first = installed.first else {
-                InterceptCommand.print(["nothing is installed"] + competitors(of: interceptor))
-                if plan != nil { throw ExitStatus.unavailable }
-                return
+                return (["nothing is installed"] + competitors(of: interceptor), plan == nil)
             }
             // Those in force come first; there is more than one where the backend was changed.
             let isPlanned = plan.map { !first.isInert && first.plan == $0 } ?? true
@@ -29,8 +37,7 @@ extension InterceptCommand {
                 [state(of: rules)] + facts(of: rules, plan: rules.place == first.place && !isPlanned ? plan : nil)
             }
             lines += openConnections(of: installed) + competitors(of: interceptor)
-            InterceptCommand.print(lines)
-            if !isPlanned || installed.contains(where: { !$0.differences.isEmpty }) { throw ExitStatus.unavailable }
+            return (lines, isPlanned && installed.allSatisfy(\.differences.isEmpty))
         }
 
         /// What the rules do, whether they are whole and what they have counted; `plan` is one that they are not.

@@ -78,6 +78,14 @@ enum Output {
             _ = fcntl(opened, F_SETFL, fcntl(opened, F_GETFL) & ~O_NONBLOCK)
         }
 
+        /// Makes a file that only its owner may read; `nil` where that cannot be done, or there is one already.
+        init?(making path: String) {
+            // SAFETY: the path is a C string that lives during the call.
+            let opened = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+            guard opened >= 0 else { return nil }
+            descriptor = opened
+        }
+
         deinit {
             if !isStandardOutput { close(descriptor) }
         }

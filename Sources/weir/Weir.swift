@@ -10,7 +10,7 @@ struct Weir: AsyncParsableCommand {
         version: Build.text,
         subcommands: [
             RunCommand.self, DemoCommand.self, TapCommand.self, ReadCommand.self, CheckCommand.self,
-            DrainCommand.self, UndrainCommand.self, InterceptCommand.self, CompletionCommand.self,
+            DrainCommand.self, UndrainCommand.self, InterceptCommand.self, ReportCommand.self, CompletionCommand.self,
         ]
     )
 
