@@ -27,6 +27,12 @@ public protocol AdminBackend: Sendable {
     var isReady: Bool { get }
     /// How many workers have had events waiting and taken no turn for long; what ``/healthz`` may say.
     var stuckWorkers: Int { get }
+    /// The callers of the process, if they are told apart.
+    var callers: CallerRegistry? { get }
+    /// Whether this process goes on with the numbers of another.
+    var isSuccessor: Bool { get }
+    /// Asks the processes that this one follows for their numbers, and waits some seconds at most.
+    func others() async -> [MetricsReport]
     /// Asks all workers for their numbers at once.
     func snapshots() async -> WorkerSnapshots
     /// Asks all workers for their connections.
@@ -51,6 +57,15 @@ extension AdminBackend {
 
     /// None is known to be.
     public var stuckWorkers: Int { 0 }
+
+    /// They are not told apart.
+    public var callers: CallerRegistry? { nil }
+
+    /// It begins at 0.
+    public var isSuccessor: Bool { false }
+
+    /// There are none.
+    public func others() async -> [MetricsReport] { [] }
 
     /// Nothing in addition.
     public func additions() async -> MetricsAdditions { MetricsAdditions() }

@@ -67,6 +67,7 @@ final class AdminConnection: Sendable {
         /// Bytes that came since the last request was understood.
         var receivedBytes = 0
         var isCut = false
+        var isQuiesced = false
         /// Succeeded when nothing waits for the kernel any more.
         var waiter: EventLoopPromise<Void>?
 
@@ -210,6 +211,15 @@ final class AdminConnection: Sendable {
             case .working, .endless: return nil
             }
         }
+    }
+
+    /// Has it closed once what was asked on it is answered; what reads HTTP can be told that once only.
+    func quiesce() {
+        let isFirst = state.withLock { state in
+            defer { state.isQuiesced = true }
+            return !state.isQuiesced
+        }
+        if isFirst { ConnectionTable.quiesce(channel) }
     }
 
     /// Closes it; what waits in the kernel for a reader goes with it.

@@ -2,6 +2,7 @@ public import Logging
 internal import NIOCore
 internal import NIOPosix
 public import ServiceLifecycle
+public import Telemetry
 
 /// The admin API: metrics, health, and what is known of operations and connections, over HTTP/1.1.
 ///
@@ -150,6 +151,9 @@ public struct AdminServer: Service {
     private let inherited: [Place: Int32]
     private let onListening: @Sendable (Listener, Int) -> Void
     private let sockets = AdminSockets()
+    private let live = LivePages()
+    private let source: MetricsSource
+    private let tables: [Listener: ConnectionTable]
 
     /// A server that listens once it is run.
     ///
@@ -172,6 +176,13 @@ public struct AdminServer: Service {
         self.logger = logger
         self.inherited = inherited
         self.onListening = onListening
+        let counters = AdminCounters()
+        source = MetricsSource(backend: backend, live: live, counters: counters)
+        tables = Dictionary(
+            uniqueKeysWithValues: Listener.allCases.map {
+                ($0, ConnectionTable(limit: $0.maxConnections, counters: counters))
+            }
+        )
     }
 
     /// Serves until it is stopped gracefully or cancelled.
@@ -189,14 +200,23 @@ public struct AdminServer: Service {
     /// Not to be called on the server's own event loop, for which it waits.
     public func listeningSockets() -> [(listener: Listener, descriptor: Int32)] { sockets.duplicates() }
 
-    /// Accepts no more connections; those that are open are served on, and ``run()`` goes on.
-    public func stopAccepting() { sockets.close() }
+    /// Lets another process answer in this one's place.
+    ///
+    /// No more connections are accepted; those that are open are closed when what was asked on them is answered, and
+    /// ``run()`` goes on. A connection that has asked nothing yet has a second for it; answers that go on for ever are
+    /// cut off.
+    public func leave() async {
+        sockets.close()
+        await withTaskGroup(of: Void.self) { group in
+            for table in tables.values { group.addTask { await table.leave() } }
+        }
+    }
+
+    /// What this process has counted, without what ``AdminBackend/others()`` says.
+    public func report() async -> MetricsReport { await source.report() }
 
     /// Opens all sockets, or none.
     private func listen() async throws -> [any Service] {
-        let counters = AdminCounters()
-        let live = LivePages()
-        let source = MetricsSource(backend: backend, live: live, counters: counters)
         let health = HealthAnswers(
             backend: backend,
             upstream: UpstreamCheck(configuration.upstream),
@@ -205,11 +225,6 @@ public struct AdminServer: Service {
         let guardian = AdminGuard(token: configuration.token, hosts: configuration.hosts)
         let pages = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let probes = configuration.probes.isEmpty ? pages : MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let tables = Dictionary(
-            uniqueKeysWithValues: Listener.allCases.map {
-                ($0, ConnectionTable(limit: $0.maxConnections, counters: counters))
-            }
-        )
         var services: [any Service] = []
         var open: [(place: Place, socket: any Channel)] = []
         do {

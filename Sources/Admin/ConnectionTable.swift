@@ -122,7 +122,25 @@ final class ConnectionTable: Sendable {
             state.isQuiescing = true
             return Array(state.open.values)
         }
-        for connection in open { Self.quiesce(connection.channel) }
+        for connection in open { connection.quiesce() }
+    }
+
+    /// Closes each connection on which nothing is asked, for a second; then it closes the others when what was asked is
+    /// answered.
+    func leave() async {
+        for _ in 0..<50 {
+            let open = state.withLock { Array($0.open.values) }
+            if open.isEmpty { return }
+            for connection in open {
+                switch connection.standing.0 {
+                case .idle: connection.quiesce()
+                case .endless: connection.channel.close(promise: nil)
+                case .reading, .stalled, .working: break
+                }
+            }
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        quiesce()
     }
 
     /// Closes each connection now.

@@ -26,7 +26,7 @@ actor MetricsSource {
     private let backend: any AdminBackend
     private let live: LivePages
     private let counters: AdminCounters
-    private var page = MetricsPage(startNanoseconds: WorkerClock.now())
+    private var page: MetricsPage
     private var staleWorkers: UInt64 = 0
     private var pages: [Kind: RenderedPage] = [:]
     private var underWay: [Kind: Task<RenderedPage, any Error>] = [:]
@@ -37,6 +37,8 @@ actor MetricsSource {
         self.backend = backend
         self.live = live
         self.counters = counters
+        // What others have counted was not 0 when this process began.
+        page = MetricsPage(startNanoseconds: backend.isSuccessor ? nil : WorkerClock.now())
     }
 
     /// A page that is 1 s old at most.
@@ -84,28 +86,60 @@ actor MetricsSource {
     // MARK: Rendering; each returns how long it took, waiting not counted
 
     private func metrics(_ format: ExpositionFormat, into writer: GzipWriter) async -> UInt64 {
+        let others = await backend.others()
         let answers = await snapshots()
-        // After the snapshot, so that every caller it names is known.
-        var additions = await backend.additions()
-        additions.adminCuts = AdminCut.allCases.map { ($0.label, counters[$0]) }
+        let additions = await additions()
         let start = WorkerClock.now()
-        let snapshot = merged(answers)
+        var process = ProcessReadings.current()
+        let all = merged(answers, additions, process, with: others)
+        process?.cpuSeconds = Double(all.cpuNanoseconds) / 1e9
         let context = MetricsPage.Context(
             build: backend.build,
-            process: ProcessReadings.current(),
-            staleWorkers: staleWorkers,
+            process: process,
+            staleWorkers: all.staleWorkers,
             nowNanoseconds: WorkerClock.now(),
             wallClockOffsetNanoseconds: WorkerClock.wallClockOffset(),
-            additions: additions
+            additions: all.additions
         )
-        page.render(snapshot, context, format: format) { writer.append($0) }
+        page.render(all.snapshot, context, format: format) { writer.append($0) }
         return WorkerClock.now() &- start
     }
 
+    /// What this process has counted.
+    func report() async -> MetricsReport {
+        let answers = await snapshots()
+        return merged(answers, await additions(), ProcessReadings.current(), with: [])
+    }
+
+    /// To be called after the workers' snapshots were taken, so that every caller they name is known.
+    private func additions() async -> MetricsAdditions {
+        var additions = await backend.additions()
+        additions.adminCuts = AdminCut.allCases.map { ($0.label, counters[$0]) }
+        return additions
+    }
+
+    private func merged(
+        _ answers: WorkerSnapshots,
+        _ additions: MetricsAdditions,
+        _ process: ProcessReadings?,
+        with others: [MetricsReport]
+    ) -> MetricsReport {
+        var all = MetricsReport(
+            snapshot: merged(answers),
+            additions: additions,
+            staleWorkers: staleWorkers,
+            cpuNanoseconds: process.flatMap { UInt64(exactly: ($0.cpuSeconds * 1e9).rounded()) } ?? 0
+        )
+        for other in others { all.merge(other, callers: backend.callers) }
+        return all
+    }
+
     private func operations(into writer: GzipWriter) async -> UInt64 {
+        let others = await backend.others()
         let answers = await snapshots()
         let start = WorkerClock.now()
-        write(merged(answers).operations, into: writer) { $0.write(to: &$1) }
+        let all = merged(answers, MetricsAdditions(), nil, with: others)
+        write(all.snapshot.operations, into: writer) { $0.write(to: &$1) }
         return WorkerClock.now() &- start
     }
 

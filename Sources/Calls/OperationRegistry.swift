@@ -77,6 +77,20 @@ public final class OperationRegistry: Sendable {
         state.withLock { intern(operation, &$0) }
     }
 
+    /// The id of an operation that another process has counted calls of.
+    ///
+    /// Known, new, or the overflow operation, which is not counted as one more overflow.
+    ///
+    /// - Parameter operation: As the other process told it apart.
+    /// - Returns: The id.
+    public func adopt(_ operation: Operation) -> OperationID {
+        state.withLock { state in
+            let before = state.overflowed
+            defer { state.overflowed = before }
+            return intern(operation, &state)
+        }
+    }
+
     private func intern(_ operation: Operation, _ state: inout State) -> OperationID {
         if let known = state.indices[operation] { return OperationID(rawValue: known) }
         guard state.operations.count < capacity + CallProtocol.allCases.count else {

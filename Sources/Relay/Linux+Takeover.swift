@@ -36,8 +36,15 @@ extension Linux {
     }
 
     /// Waits until the socket has something to read, or room to write, or somebody signals `stop`.
-    static func wait(_ descriptor: Int32, toWrite: Bool = false, stop: Int32, milliseconds: Int32) -> Readiness {
-        switch weir_wait(descriptor, Int32(toWrite ? POLLOUT : POLLIN), stop, milliseconds) {
+    static func wait(
+        _ descriptor: Int32,
+        toRead: Bool = false,
+        toWrite: Bool = false,
+        stop: Int32,
+        milliseconds: Int32
+    ) -> Readiness {
+        let events = (toWrite ? POLLOUT : 0) | (toRead || !toWrite ? POLLIN : 0)
+        return switch weir_wait(descriptor, Int32(events), stop, milliseconds) {
         case 0: .timedOut
         case 1: .ready
         case 2: .stopped

@@ -194,7 +194,7 @@ public final class Relay: Sendable {
         running = Mutex(Running(workers: count))
         last = Mutex(Array(repeating: nil, count: count))
         for index in 0..<count {
-            let result = start(configuration, open.sets[index], shared, mailboxes[index], hooks)
+            let result = start(configuration, open.sets[index], shared, index, hooks)
             guard result < 0 else { continue }
             // The workers that run already must not go on alone.
             for mailbox in mailboxes[..<index] { mailbox.post(.drain(deadline: 0)) }
@@ -208,19 +208,20 @@ public final class Relay: Sendable {
         _ configuration: RelayConfiguration,
         _ listeners: [Worker.Listener],
         _ shared: SharedState,
-        _ mailbox: Mailbox,
+        _ index: Int,
         _ hooks: RelayHooks
     ) -> Int32 {
         let made = Worker(
             configuration: configuration,
             listeners: listeners,
             shared: shared,
-            mailbox: mailbox,
+            mailbox: mailboxes[index],
             hooks: hooks
         )
         guard let worker = made else { return -ENOMEM }
         return Linux.startThread(named: "weir-worker") { [self] in
             worker.run()
+            last.withLock { $0[index] = worker.recorder.snapshot() }
             workerEnded()
         }
     }
@@ -234,6 +235,8 @@ public final class Relay: Sendable {
     ///
     /// - Returns: The snapshots, and how many of them are old.
     public func snapshots() async -> (snapshots: [RecorderSnapshot], stale: Int) {
+        // Of workers that have ended the last numbers are there.
+        if running.withLock({ $0.workers == 0 }) { return (last.withLock { $0.compactMap { $0 } }, 0) }
         let answers: [RecorderSnapshot?] = await ask { .snapshot($0) }
         let stale = answers.count { $0 == nil }
         let current = last.withLock { last in

@@ -33,7 +33,8 @@ public enum TakeoverError: Error, Equatable, Sendable {
 ///     successor     ready                             it accepts on them
 ///     predecessor   bye                               it does not any more, and the name is free
 ///
-/// Instead of sockets a predecessor may answer `refused` and a reason.
+/// Instead of sockets a predecessor may answer `refused` and a reason. What it says afterwards, as a process that
+/// reports, is listed at ``TakeoverPacket``.
 enum TakeoverWords {
     static let hello = "weir-takeover 1"
     static let ready = "ready"
@@ -142,13 +143,13 @@ struct TakeoverChannel: ~Copyable {
         try wait(toWrite: true, milliseconds)
         let result = Linux.send(descriptor, Array(text.utf8), descriptors)
         guard result < 0 else { return }
-        throw Self.error(Int32(clamping: result))
+        throw TakeoverError(errno: Int32(clamping: result))
     }
 
     func receive(milliseconds: Int32) throws(TakeoverError) -> Message {
         try wait(toWrite: false, milliseconds)
         let received = Linux.receive(descriptor, limit: TakeoverWords.maxMessageBytes)
-        guard received.result >= 0 else { throw Self.error(Int32(clamping: received.result)) }
+        guard received.result >= 0 else { throw TakeoverError(errno: Int32(clamping: received.result)) }
         let message = Message(text: String(decoding: received.bytes, as: UTF8.self), descriptors: received.descriptors)
         guard received.result > 0 else {
             message.closeDescriptors()
@@ -169,15 +170,25 @@ struct TakeoverChannel: ~Copyable {
         case .ready: return
         case .stopped: throw .stopped
         case .timedOut: throw .timedOut
-        case .failed(let error): throw Self.error(error)
+        case .failed(let error): throw TakeoverError(errno: error)
         }
     }
 
-    private static func error(_ number: Int32) -> TakeoverError {
+    /// Gives the descriptor away.
+    consuming func release() -> Int32 {
+        let descriptor = descriptor
+        discard self
+        return descriptor
+    }
+}
+
+extension TakeoverError {
+    /// What a negative error number of the system's means here.
+    init(errno number: Int32) {
         switch -number {
-        case EPIPE, ECONNRESET: .ended
-        case EMSGSIZE: .protocolViolation
-        default: .system(Linux.message(number))
+        case EPIPE, ECONNRESET: self = .ended
+        case EMSGSIZE: self = .protocolViolation
+        default: self = .system(Linux.message(number))
         }
     }
 }

@@ -30,7 +30,7 @@ public final class TakeoverServer: Sendable {
     public enum Event: Sendable {
         /// A peer did not take over, and all goes on as before.
         case failed(TakeoverError)
-        /// Another process accepts on the sockets: this one is to stop accepting, and to drain.
+        /// Another process accepts on the sockets: this one is to stop accepting.
         case takenOver
     }
 
@@ -41,12 +41,15 @@ public final class TakeoverServer: Sendable {
     /// - Parameters:
     ///   - port: The port of the first relay listener, by which the processes find each other.
     ///   - timeouts: How long a successor may be silent.
+    ///   - peers: Gets the processes that were taken over from and report here. It is released once another process
+    ///     has taken over.
     ///   - sockets: Makes duplicates of the sockets to hand over, at most 256; called for each successor.
     ///   - onEvent: Told what happens.
     /// - Throws: ``TakeoverError/system(_:)`` when another process has the name or the system is out of something.
     public init(
         port: UInt16,
         timeouts: Timeouts = Timeouts(),
+        peers: TakeoverPeers = TakeoverPeers(),
         sockets: @escaping @Sendable () throws(RelayError) -> [ListeningSocket],
         onEvent: @escaping @Sendable (Event) -> Void
     ) throws(TakeoverError) {
@@ -57,6 +60,7 @@ public final class TakeoverServer: Sendable {
             listener: listener,
             stop: stop,
             timeouts: timeouts,
+            peers: peers,
             sockets: sockets,
             onEvent: onEvent
         )
@@ -93,6 +97,7 @@ private final class TakeoverLoop: Sendable {
     private let listener: Int32
     private let stop: Mailbox
     private let timeouts: TakeoverServer.Timeouts
+    private let peers: TakeoverPeers
     private let sockets: @Sendable () throws(RelayError) -> [ListeningSocket]
     private let onEvent: @Sendable (TakeoverServer.Event) -> Void
     private let state = Mutex(State())
@@ -101,12 +106,14 @@ private final class TakeoverLoop: Sendable {
         listener: Int32,
         stop: Mailbox,
         timeouts: TakeoverServer.Timeouts,
+        peers: TakeoverPeers,
         sockets: @escaping @Sendable () throws(RelayError) -> [ListeningSocket],
         onEvent: @escaping @Sendable (TakeoverServer.Event) -> Void
     ) {
         self.listener = listener
         self.stop = stop
         self.timeouts = timeouts
+        self.peers = peers
         self.sockets = sockets
         self.onEvent = onEvent
     }
@@ -120,6 +127,8 @@ private final class TakeoverLoop: Sendable {
         // The name must be free when the successor hears of it.
         Linux.close(listener)
         if successor != nil {
+            // They look for whoever has the name next.
+            peers.release()
             onEvent(.takenOver)
             try? successor?.send(TakeoverWords.bye, milliseconds: timeouts.requestMilliseconds)
             successor = nil
@@ -154,8 +163,11 @@ private final class TakeoverLoop: Sendable {
             }
             let channel = TakeoverChannel(owning: descriptor, stop: stop.event)
             do throws(TakeoverError) {
-                try serve(channel)
-                return channel
+                guard let process = try serve(channel) else {
+                    return channel
+                }
+                guard peers.add(process.process, isPredecessor: process.isPredecessor, owning: channel.release())
+                else { throw .refused("too many") }
             } catch .stopped {
                 return nil
             } catch {
@@ -165,12 +177,17 @@ private final class TakeoverLoop: Sendable {
     }
 
     /// Gives a peer the sockets, and returns once it accepts on them.
-    private func serve(_ channel: borrowing TakeoverChannel) throws(TakeoverError) {
+    ///
+    /// - Returns: `nil`; the number of a process that wants to report instead.
+    private func serve(
+        _ channel: borrowing TakeoverChannel
+    ) throws(TakeoverError) -> (process: UInt64, isPredecessor: Bool)? {
         try channel.checkPeer()
         let request = timeouts.requestMilliseconds
-        do throws(TakeoverError) {
-            try channel.receive(TakeoverWords.hello, milliseconds: request)
-        } catch .protocolViolation {
+        let message = try channel.receive(milliseconds: request)
+        message.closeDescriptors()
+        if message.descriptors.isEmpty, let process = TakeoverPacket.reporter(message.text) { return process }
+        guard message.text == TakeoverWords.hello, message.descriptors.isEmpty else {
             try? channel.send("\(TakeoverWords.refused) version", milliseconds: request)
             throw .protocolViolation
         }
@@ -182,6 +199,7 @@ private final class TakeoverLoop: Sendable {
         }
         state.withLock { $0.counts.handedOver += 1 }
         try channel.receive(TakeoverWords.ready, milliseconds: timeouts.readyMilliseconds)
+        return nil
     }
 
     private func handOver(_ channel: borrowing TakeoverChannel, _ milliseconds: Int32) throws(TakeoverError) {

@@ -66,11 +66,11 @@ struct DubboTotals {
     }
 
     /// Ended calls.
-    var ended: UInt64 { results.reduce(0, +) }
+    var ended: UInt64 { results.reduce(0, &+) }
     /// Ended calls and those in flight; never goes backwards.
     var begun: UInt64 { ended &+ UInt64(bitPattern: inFlight) }
     /// Ended calls that failed.
-    var failed: UInt64 { ended - results[.succeeded] - results[.neither] }
+    var failed: UInt64 { ended &- results[.succeeded] &- results[.neither] }
 
     /// Whether nothing happened between this and another moment.
     func isEqual(_ other: DubboTotals) -> Bool { results == other.results && inFlight == other.inFlight }
@@ -83,9 +83,9 @@ struct DubboTotals {
                 report.operation.callProtocol,
                 report.side
             )
-            results[kind.rawValue] += result.count
+            results[kind.rawValue] &+= result.count
         }
-        inFlight += report.inFlight
+        inFlight &+= report.inFlight
         duration.merge(report.duration)
         duration.exemplars = []
     }

@@ -123,7 +123,7 @@ struct ExpositionProtobuf: ExpositionWriter {
         var exemplars = exemplars[...]
         var sum: UInt64 = 0
         for (bucket, count) in counts.enumerated() {
-            sum += count
+            sum &+= count
             part.removeAll()
             part.varint(field: 1, sum)
             part.double(field: 2, Self.bounds[bucket])

@@ -60,7 +60,7 @@ struct ExpositionText: ExpositionWriter {
         var exemplars = isOpenMetrics ? histogram.exemplars[...] : []
         var sum: UInt64 = 0
         for bucket in bounds.indices {
-            sum += histogram.classic[bucket]
+            sum &+= histogram.classic[bucket]
             bytes.append(contentsOf: bucketHead)
             bytes.append(contentsOf: bounds[bucket])
             number(sum)

@@ -77,11 +77,11 @@ public struct HistogramSnapshot: Equatable, Sendable {
     /// - Parameter other: Of the same scale, as all are.
     public mutating func merge(_ other: HistogramSnapshot) {
         guard other.count > 0 else { return }
-        count += other.count
+        count &+= other.count
         sumNanoseconds &+= other.sumNanoseconds
         maxNanoseconds = max(maxNanoseconds, other.maxNanoseconds)
-        zeroCount += other.zeroCount
-        for at in classic.indices { classic[at] += other.classic[at] }
+        zeroCount &+= other.zeroCount
+        for at in classic.indices { classic[at] &+= other.classic[at] }
         buckets = buckets.isEmpty ? other.buckets : Self.merged(buckets, other.buckets)
         for exemplar in other.exemplars { add(exemplar) }
     }
@@ -103,7 +103,7 @@ public struct HistogramSnapshot: Equatable, Sendable {
         while atLeft < left.count, atRight < right.count {
             let (a, b) = (left[atLeft], right[atRight])
             if a.bucket == b.bucket {
-                all.append(Bucket(bucket: a.bucket, count: a.count + b.count))
+                all.append(Bucket(bucket: a.bucket, count: a.count &+ b.count))
             } else {
                 all.append(a.bucket < b.bucket ? a : b)
             }

@@ -49,7 +49,7 @@ extension ExpositionWriter {
             while callers == nil, at < results.count, results[at].outcome == result.outcome,
                 results[at].place == result.place
             {
-                count += results[at].count
+                count &+= results[at].count
                 at += 1
             }
             sample(labels, more: kept.more(result, of: callProtocol, callers: callers), count)

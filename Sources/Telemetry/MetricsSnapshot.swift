@@ -57,10 +57,10 @@ public struct OperationReport: Sendable {
     public internal(set) var streamedResponses: UInt64 = 0
 
     /// How many calls have ended.
-    public var calls: UInt64 { results.reduce(0) { $0 + $1.count } }
+    public var calls: UInt64 { results.reduce(0) { $0 &+ $1.count } }
 
     /// How many of them ended with an outcome that is an error.
-    public var errors: UInt64 { results.reduce(0) { $0 + ($1.outcome.isError ? $1.count : 0) } }
+    public var errors: UInt64 { results.reduce(0) { $0 &+ ($1.outcome.isError ? $1.count : 0) } }
 }
 
 /// The numbers of the whole process: those of all workers together.

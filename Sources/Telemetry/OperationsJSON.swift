@@ -64,7 +64,7 @@ extension OperationReport {
         json.key("outcomes")
         json.beginObject()
         for outcome in Outcome.allCases {
-            let count = results.reduce(0) { $0 + ($1.outcome == outcome ? $1.count : 0) }
+            let count = results.reduce(0) { $0 &+ ($1.outcome == outcome ? $1.count : 0) }
             if count == 0 { continue }
             json.key(outcome.label)
             json.number(count)
@@ -76,7 +76,7 @@ extension OperationReport {
         for result in results where !result.code.isEmpty && !seen.contains(result.code) {
             seen.append(result.code)
             json.key(text: result.code)
-            json.number(results.reduce(0) { $0 + ($1.code == result.code ? $1.count : 0) })
+            json.number(results.reduce(0) { $0 &+ ($1.code == result.code ? $1.count : 0) })
         }
         json.endObject()
     }

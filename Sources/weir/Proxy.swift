@@ -35,8 +35,14 @@ final class Proxy: AdminBackend {
     private let metrics: MetricsSettings
     private let accepting = Atomic<Bool>(true)
     private let lastDirect = Mutex<(time: UInt64, counts: [(port: UInt16, count: Int)]?)?>(nil)
+    /// The processes that this one follows.
+    let others: OtherProcesses
+    /// Whether it began in another's place.
+    let isSuccessor: Bool
     /// Whether another process accepts in this one's place.
     let isFollowed = Atomic<Bool>(false)
+    /// Where this process reports to its successor, once there is one.
+    let reporting = Mutex<Task<Reporting?, Never>?>(nil)
     private let isInspecting: Bool
 
     /// Starts the workers.
@@ -45,7 +51,7 @@ final class Proxy: AdminBackend {
     init(
         _ settings: WeirSettings,
         limits document: LimitsDocument,
-        inherited: [ListeningSocket] = [],
+        predecessor: Takeover? = nil,
         log: LogWriter,
         logger: Logger
     ) throws {
@@ -65,6 +71,13 @@ final class Proxy: AdminBackend {
         self.tracing = tracing
         metrics = settings.metrics
         callers = metrics.callers ? CallerRegistry() : nil
+        isSuccessor = predecessor != nil
+        others = OtherProcesses(
+            registry: registry,
+            labels: labels,
+            callers: callers,
+            isExpecting: predecessor != nil
+        )
         let configuration = try Self.configuration(settings)
         var hooks = Self.hooks(logger)
         hooks.callerRegistry = callers
@@ -79,7 +92,7 @@ final class Proxy: AdminBackend {
                 registry: registry,
                 labels: labels,
                 hooks: hooks,
-                inherited: inherited
+                inherited: predecessor?.sockets ?? []
             )
         } catch {
             switch error {
@@ -102,6 +115,8 @@ final class Proxy: AdminBackend {
         let answers = await relay.snapshots()
         return WorkerSnapshots(recorders: answers.snapshots, staleWorkers: answers.stale)
     }
+
+    func others() async -> [MetricsReport] { await others.reports() }
 
     func connections() async -> [Admin.ConnectionReport] {
         await relay.connections().map { report in
@@ -308,6 +323,7 @@ struct RelayService: Service {
             // Another service has failed, and the process is to end.
             Task { await proxy.relay.drain(within: 0) }
         }
+        if let reporting = await proxy.reporting.withLock({ $0 })?.value { await reporting.stop() }
         logger.notice("stopped")
     }
 }

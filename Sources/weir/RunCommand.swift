@@ -50,7 +50,7 @@ struct RunCommand: AsyncParsableCommand {
         let handler = LogLines(settings.log.format, log)
         let logger = Logger(label: "weir") { _ in handler }
         let predecessor = takeover ? try Takeover.begin(settings, logger: logger) : nil
-        let proxy = try Proxy(settings, limits: limits, inherited: predecessor?.sockets ?? [], log: log, logger: logger)
+        let proxy = try Proxy(settings, limits: limits, predecessor: predecessor, log: log, logger: logger)
         logger.notice("starting", metadata: Self.facts(settings, proxy))
         for address in proxy.relay.addresses { logger.notice("relaying", metadata: ["listen": "\(address)"]) }
         let (adminListens, listening) = AsyncStream.makeStream(of: Void.self)

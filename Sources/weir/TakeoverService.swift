@@ -29,7 +29,10 @@ struct TakeoverService: Service {
         } catch {
             throw TakeoverFailure(reason: "the running process did not let go: \(error)")
         }
-        if predecessor != nil { logger.notice("taken over from the process that ran") }
+        if predecessor != nil {
+            proxy.others.takenOver()
+            logger.notice("taken over from the process that ran")
+        }
         ServiceManager.ready()
         await waitForSuccessor()
     }
@@ -39,17 +42,19 @@ struct TakeoverService: Service {
         let server: TakeoverServer
         let limiter = LogLimiter()
         do throws(TakeoverError) {
-            server = try TakeoverServer(port: port) { [proxy, admin] () throws(RelayError) in
+            server = try TakeoverServer(port: port, peers: proxy.others.peers) { [proxy, admin] () throws(RelayError) in
                 try proxy.relay.listeningSockets() + Self.sockets(of: admin)
-            } onEvent: { [proxy, admin, logger] event in
+            } onEvent: { [proxy, admin, port, logger] event in
                 switch event {
                 case .failed(let error):
                     guard limiter.pass(0) != nil else { return }
                     logger.warning("a successor did not take over", metadata: ["reason": "\(error)"])
                 case .takenOver:
                     proxy.isFollowed.store(true, ordering: .relaxed)
+                    proxy.reporting.withLock { reporting in
+                        reporting = Task { await Reporting.start(proxy, admin, port: port, logger) }
+                    }
                     proxy.relay.leave(within: proxy.settings.takeover.deadline?.nanoseconds)
-                    admin.stopAccepting()
                     logger.notice("another process has taken over")
                     Task {
                         await proxy.relay.ended()

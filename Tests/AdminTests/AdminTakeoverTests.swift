@@ -43,7 +43,7 @@ import Testing
                 ) { listening($1) }
             } _: { _, second in
                 #expect(second == port)
-                first.stopAccepting()
+                await first.leave()
                 for _ in 0..<50 { #expect(await ask(port, "/healthz")?.status == 200) }
                 // The second one is not ready.
                 for _ in 0..<50 { #expect(await ask(port, "/readyz")?.status == 503) }
