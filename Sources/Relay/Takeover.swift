@@ -12,6 +12,8 @@ public final class Takeover: Sendable {
 
     /// What the running process listens on.
     public let sockets: [ListeningSocket]
+    /// What it hands over besides; `nil` from one of version 1.
+    public let state: TakeoverState?
     private let channel: TakeoverChannel
     private let name: String
 
@@ -22,13 +24,21 @@ public final class Takeover: Sendable {
     /// - Throws: ``TakeoverError`` when there is one and it does not come to an agreement; it goes on.
     public static func begin(port: UInt16) throws(TakeoverError) -> Takeover? {
         let name = TakeoverWords.name(port)
+        do throws(TakeoverError) {
+            return try begin(name, hello: TakeoverWords.hello)
+        } catch .refused(TakeoverWords.wrongVersion) {
+            return try begin(name, hello: TakeoverWords.helloOfVersion1)
+        }
+    }
+
+    private static func begin(_ name: String, hello: String) throws(TakeoverError) -> Takeover? {
         let descriptor = Linux.localConnect(name)
         if descriptor == -ECONNREFUSED { return nil }
         guard descriptor >= 0 else { throw .system(Linux.message(descriptor)) }
         let channel = TakeoverChannel(owning: descriptor)
         // Whoever has the name could hand over sockets that are not what they seem.
         try channel.checkPeer()
-        try channel.send(TakeoverWords.hello, milliseconds: answerMilliseconds)
+        try channel.send(hello, milliseconds: answerMilliseconds)
         var sockets: [ListeningSocket] = []
         var toCome = 1
         while toCome > 0 {
@@ -37,11 +47,19 @@ public final class Takeover: Sendable {
             guard sockets.count <= TakeoverWords.maxSockets else { throw .protocolViolation }
             toCome = received.1
         }
-        return Takeover(sockets, channel, name)
+        let isFull = hello == TakeoverWords.hello
+        let state = isFull ? try channel.receiveState(milliseconds: answerMilliseconds) : nil
+        return Takeover(sockets, state, channel, name)
     }
 
-    private init(_ sockets: [ListeningSocket], _ channel: consuming TakeoverChannel, _ name: String) {
+    private init(
+        _ sockets: [ListeningSocket],
+        _ state: TakeoverState?,
+        _ channel: consuming TakeoverChannel,
+        _ name: String
+    ) {
         self.sockets = sockets
+        self.state = state
         self.channel = channel
         self.name = name
     }

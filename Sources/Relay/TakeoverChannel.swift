@@ -22,21 +22,29 @@ public enum TakeoverError: Error, Equatable, Sendable {
     case system(String)
 }
 
-/// The words of takeover, version 1.
+/// The words of takeover, version 2.
 ///
 /// Each message is one packet of an abstract local socket, lines of words, and may carry descriptors:
 ///
-///     successor     weir-takeover 1
+///     successor     weir-takeover 2
 ///     predecessor   sockets 2 0                       so many with this message, so many still to come
 ///                   relay provider 127.0.0.1:16006
 ///                   admin 127.0.0.1:16080
+///                   memory 3 0                        descriptors of what both go on with, as the owner knows
+///                   state 0 limits 131072 0           a text: what it is, bytes of all of it, bytes before these
+///                   state 0 limits 131072 65536
+///                   state 0 end 0 0                   all has been said
 ///     successor     ready                             it accepts on them
 ///     predecessor   bye                               it does not any more, and the name is free
 ///
-/// Instead of sockets a predecessor may answer `refused` and a reason. What it says afterwards, as a process that
+/// Version 1 has neither memory nor state; a successor that is refused for its version says `weir-takeover 1`. Instead of
+/// sockets a predecessor may answer `refused` and a reason. What it says afterwards, as a process that
 /// reports, is listed at ``TakeoverPacket``.
 enum TakeoverWords {
-    static let hello = "weir-takeover 1"
+    static let hello = "weir-takeover 2"
+    /// What a process says, and is answered, that hands over sockets alone.
+    static let helloOfVersion1 = "weir-takeover 1"
+    static let wrongVersion = "version"
     static let ready = "ready"
     static let bye = "bye"
     static let refused = "refused"
@@ -116,8 +124,9 @@ enum TakeoverWords {
 struct TakeoverChannel: ~Copyable {
     /// A packet.
     struct Message {
-        let text: String
+        let bytes: [UInt8]
         let descriptors: [Int32]
+        var text: String { String(decoding: bytes, as: UTF8.self) }
 
         func closeDescriptors() { for descriptor in descriptors { Linux.close(descriptor) } }
     }
@@ -140,17 +149,27 @@ struct TakeoverChannel: ~Copyable {
     }
 
     func send(_ text: String, _ descriptors: [Int32] = [], milliseconds: Int32) throws(TakeoverError) {
-        try wait(toWrite: true, milliseconds)
-        let result = Linux.send(descriptor, Array(text.utf8), descriptors)
-        guard result < 0 else { return }
-        throw TakeoverError(errno: Int32(clamping: result))
+        try send(Array(text.utf8), descriptors, milliseconds: milliseconds)
     }
 
-    func receive(milliseconds: Int32) throws(TakeoverError) -> Message {
+    func send(_ packet: [UInt8], _ descriptors: [Int32] = [], milliseconds: Int32) throws(TakeoverError) {
+        while true {
+            try wait(toWrite: true, milliseconds)
+            let result = Linux.send(descriptor, packet, descriptors)
+            if result >= 0 { return }
+            // There may be room, but not for so much.
+            guard result == -Int(EAGAIN) else { throw TakeoverError(errno: Int32(clamping: result)) }
+        }
+    }
+
+    func receive(
+        milliseconds: Int32,
+        limit: Int = TakeoverWords.maxMessageBytes
+    ) throws(TakeoverError) -> Message {
         try wait(toWrite: false, milliseconds)
-        let received = Linux.receive(descriptor, limit: TakeoverWords.maxMessageBytes)
+        let received = Linux.receive(descriptor, limit: limit)
         guard received.result >= 0 else { throw TakeoverError(errno: Int32(clamping: received.result)) }
-        let message = Message(text: String(decoding: received.bytes, as: UTF8.self), descriptors: received.descriptors)
+        let message = Message(bytes: received.bytes, descriptors: received.descriptors)
         guard received.result > 0 else {
             message.closeDescriptors()
             throw .ended

@@ -23,6 +23,7 @@ struct TakeoverPacket: Equatable {
         case answer
         case last
         case lines
+        case state
     }
 
     var kind: Kind

@@ -159,7 +159,7 @@ private final class Peer: Sendable {
     func run(_ onEvent: @Sendable (TakeoverPeers.Event) -> Void) {
         _ = link.run { message in
             switch message.kind {
-            case .ask: return false
+            case .ask, .state: return false
             case .answer: answered(message)
             case .last: onEvent(.last(process, message.body))
             case .lines: onEvent(.lines(process, number: message.number, message.body))

@@ -30,8 +30,8 @@ public final class TakeoverServer: Sendable {
     public enum Event: Sendable {
         /// A peer did not take over, and all goes on as before.
         case failed(TakeoverError)
-        /// Another process accepts on the sockets: this one is to stop accepting.
-        case takenOver
+        /// Another process accepts on the sockets: this one is to stop accepting. Whether it has the state, too.
+        case takenOver(withState: Bool)
     }
 
     private let loop: TakeoverLoop
@@ -44,6 +44,7 @@ public final class TakeoverServer: Sendable {
     ///   - peers: Gets the processes that were taken over from and report here. It is released once another process
     ///     has taken over.
     ///   - sockets: Makes duplicates of the sockets to hand over, at most 256; called for each successor.
+    ///   - state: Makes what is handed over besides, as they are.
     ///   - onEvent: Told what happens.
     /// - Throws: ``TakeoverError/system(_:)`` when another process has the name or the system is out of something.
     public init(
@@ -51,6 +52,7 @@ public final class TakeoverServer: Sendable {
         timeouts: Timeouts = Timeouts(),
         peers: TakeoverPeers = TakeoverPeers(),
         sockets: @escaping @Sendable () throws(RelayError) -> [ListeningSocket],
+        state: @escaping @Sendable () -> TakeoverState = { TakeoverState() },
         onEvent: @escaping @Sendable (Event) -> Void
     ) throws(TakeoverError) {
         guard let stop = Mailbox() else { throw .system("no event descriptor") }
@@ -62,6 +64,7 @@ public final class TakeoverServer: Sendable {
             timeouts: timeouts,
             peers: peers,
             sockets: sockets,
+            handedState: state,
             onEvent: onEvent
         )
         let result = Linux.startThread(named: "weir-takeover") { loop.run() }
@@ -99,6 +102,7 @@ private final class TakeoverLoop: Sendable {
     private let timeouts: TakeoverServer.Timeouts
     private let peers: TakeoverPeers
     private let sockets: @Sendable () throws(RelayError) -> [ListeningSocket]
+    private let handedState: @Sendable () -> TakeoverState
     private let onEvent: @Sendable (TakeoverServer.Event) -> Void
     private let state = Mutex(State())
 
@@ -108,6 +112,7 @@ private final class TakeoverLoop: Sendable {
         timeouts: TakeoverServer.Timeouts,
         peers: TakeoverPeers,
         sockets: @escaping @Sendable () throws(RelayError) -> [ListeningSocket],
+        handedState: @escaping @Sendable () -> TakeoverState,
         onEvent: @escaping @Sendable (TakeoverServer.Event) -> Void
     ) {
         self.listener = listener
@@ -115,6 +120,7 @@ private final class TakeoverLoop: Sendable {
         self.timeouts = timeouts
         self.peers = peers
         self.sockets = sockets
+        self.handedState = handedState
         self.onEvent = onEvent
     }
 
@@ -123,16 +129,17 @@ private final class TakeoverLoop: Sendable {
     func requestStop() { Linux.signal(stop.event) }
 
     func run() {
-        var successor = nextSuccessor()
+        var hasState: Bool?
+        var successor = nextSuccessor(&hasState)
         // The name must be free when the successor hears of it.
         Linux.close(listener)
-        if successor != nil {
+        if let hasState {
             // They look for whoever has the name next.
             peers.release()
-            onEvent(.takenOver)
+            onEvent(.takenOver(withState: hasState))
             try? successor?.send(TakeoverWords.bye, milliseconds: timeouts.requestMilliseconds)
-            successor = nil
         }
+        successor = nil
         let waiters = state.withLock { state in
             state.isOver = true
             defer { state.waiters = [] }
@@ -151,8 +158,8 @@ private final class TakeoverLoop: Sendable {
         }
     }
 
-    /// Waits until a process has taken over; `nil` when there is to be none.
-    private func nextSuccessor() -> TakeoverChannel? {
+    /// Waits until a process has taken over, and says whether it has the state; `nil` when there is to be none.
+    private func nextSuccessor(_ hasState: inout Bool?) -> TakeoverChannel? {
         while true {
             guard case .ready = Linux.wait(listener, stop: stop.event, milliseconds: -1) else { return nil }
             let descriptor = Linux.localAccept(listener)
@@ -163,11 +170,15 @@ private final class TakeoverLoop: Sendable {
             }
             let channel = TakeoverChannel(owning: descriptor, stop: stop.event)
             do throws(TakeoverError) {
-                guard let process = try serve(channel) else {
+                switch try serve(channel) {
+                case .tookOver(let withState):
+                    hasState = withState
                     return channel
+                case .reports(let process, let isPredecessor):
+                    guard peers.add(process, isPredecessor: isPredecessor, owning: channel.release()) else {
+                        throw .refused("too many")
+                    }
                 }
-                guard peers.add(process.process, isPredecessor: process.isPredecessor, owning: channel.release())
-                else { throw .refused("too many") }
             } catch .stopped {
                 return nil
             } catch {
@@ -176,30 +187,37 @@ private final class TakeoverLoop: Sendable {
         }
     }
 
+    private enum Outcome {
+        case tookOver(withState: Bool)
+        case reports(UInt64, isPredecessor: Bool)
+    }
+
     /// Gives a peer the sockets, and returns once it accepts on them.
     ///
-    /// - Returns: `nil`; the number of a process that wants to report instead.
-    private func serve(
-        _ channel: borrowing TakeoverChannel
-    ) throws(TakeoverError) -> (process: UInt64, isPredecessor: Bool)? {
+    /// - Returns: That it has taken over, or that it wants to report instead.
+    private func serve(_ channel: borrowing TakeoverChannel) throws(TakeoverError) -> Outcome {
         try channel.checkPeer()
         let request = timeouts.requestMilliseconds
         let message = try channel.receive(milliseconds: request)
         message.closeDescriptors()
-        if message.descriptors.isEmpty, let process = TakeoverPacket.reporter(message.text) { return process }
-        guard message.text == TakeoverWords.hello, message.descriptors.isEmpty else {
-            try? channel.send("\(TakeoverWords.refused) version", milliseconds: request)
+        if message.descriptors.isEmpty, let reporter = TakeoverPacket.reporter(message.text) {
+            return .reports(reporter.process, isPredecessor: reporter.isPredecessor)
+        }
+        let withState = message.text == TakeoverWords.hello
+        guard withState || message.text == TakeoverWords.helloOfVersion1, message.descriptors.isEmpty else {
+            try? channel.send("\(TakeoverWords.refused) \(TakeoverWords.wrongVersion)", milliseconds: request)
             throw .protocolViolation
         }
         do throws(TakeoverError) {
             try handOver(channel, request)
+            if withState { try channel.send(handedState(), milliseconds: request) }
         } catch {
             try? channel.send("\(TakeoverWords.refused) sockets", milliseconds: request)
             throw error
         }
         state.withLock { $0.counts.handedOver += 1 }
         try channel.receive(TakeoverWords.ready, milliseconds: timeouts.readyMilliseconds)
-        return nil
+        return .tookOver(withState: withState)
     }
 
     private func handOver(_ channel: borrowing TakeoverChannel, _ milliseconds: Int32) throws(TakeoverError) {

@@ -1,5 +1,6 @@
 internal import Admin
 internal import Calls
+internal import Logging
 internal import Policy
 internal import Relay
 internal import Settings
@@ -11,6 +12,8 @@ final class LimitsControl: Sendable {
     let registry: LimitRegistry
     /// The limits file by which limits were put in force over the admin API; `nil` when they are those of the files.
     private let replacement: Mutex<String?>
+    private static let stateWord = "limits"
+    private let isCountedElsewhere = Atomic<Bool>(false)
 
     /// Puts limits in force.
     ///
@@ -35,10 +38,46 @@ final class LimitsControl: Sendable {
         self.replacement = Mutex(replacement)
     }
 
-    /// The limits file that came over the admin API, in force until the next reload; `nil` for those of the files.
+    /// Puts the limits in force that a process before has handed over, else those of the files.
     ///
-    /// Who takes over gets it with the descriptors (``LimitRegistry/withDescriptors(_:)``).
-    var replacementText: String? { replacement.withLock { $0 } }
+    /// Limits that are the same go on in its windows, for both processes together.
+    ///
+    /// - Parameters:
+    ///   - document: The limits of the files.
+    ///   - state: What was handed over.
+    /// - Throws: What is wrong with the files' limits.
+    convenience init(_ document: LimitsDocument, from state: TakeoverState?, logger: Logger) throws(LimitSetError) {
+        let inherited = state.map { InheritedLimits(descriptors: $0.takeDescriptors()) }
+        let text = state?.texts[Self.stateWord].map { String(decoding: $0, as: UTF8.self) }
+        if let text {
+            do {
+                let replacement = try LimitsFile.read(text: text, path: "limits of the process before")
+                try self.init(replacement, replacement: text, inheriting: inherited)
+                return
+            } catch {
+                let problem = "\(error)"
+                logger.error(
+                    "the limits set over the admin API are not taken over",
+                    metadata: ["problem": "\(problem)"]
+                )
+            }
+        }
+        try self.init(document, inheriting: inherited)
+    }
+
+    /// What goes to a process that takes over: the memory of the limits in force, and what came over the admin API.
+    var handedState: TakeoverState {
+        registry.withDescriptors { descriptors in
+            let text = replacementText.map { [Self.stateWord: Array($0.utf8)] }
+            return TakeoverState(texts: text ?? [:], duplicating: descriptors)
+        }
+    }
+
+    /// A process that has the memory has taken over, and tells how limits have decided from now on: for both.
+    func countedBySuccessor() { if registry.current.isShareable { isCountedElsewhere.store(true, ordering: .relaxed) } }
+
+    /// The limits file that came over the admin API, in force until the next reload; `nil` for those of the files.
+    private var replacementText: String? { replacement.withLock { $0 } }
 
     /// Puts other limits in force; those that are the same go on counting.
     ///
@@ -60,9 +99,10 @@ final class LimitsControl: Sendable {
         replacement.withLock { $0 = text }
     }
 
-    /// How each limit has decided, for the metrics page.
+    /// How each limit has decided, for the metrics page; nothing where a successor tells that.
     var readings: [LimitReadings] {
-        registry.current.limits.map { limit in
+        if isCountedElsewhere.load(ordering: .relaxed) { return [] }
+        return registry.current.limits.map { limit in
             let counts = limit.counts
             return LimitReadings(
                 name: limit.definition.name,

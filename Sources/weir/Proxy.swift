@@ -60,7 +60,7 @@ final class Proxy: AdminBackend {
         self.logger = logger
         drains = DrainControl(settings.drain)
         do throws(LimitSetError) {
-            limits = try LimitsControl(document)
+            limits = try LimitsControl(document, from: predecessor?.state, logger: logger)
         } catch {
             Output.error("\(error)")
             throw ExitStatus.usage

@@ -44,12 +44,15 @@ struct TakeoverService: Service {
         do throws(TakeoverError) {
             server = try TakeoverServer(port: port, peers: proxy.others.peers) { [proxy, admin] () throws(RelayError) in
                 try proxy.relay.listeningSockets() + Self.sockets(of: admin)
+            } state: { [proxy] in
+                proxy.limits.handedState
             } onEvent: { [proxy, admin, port, logger] event in
                 switch event {
                 case .failed(let error):
                     guard limiter.pass(0) != nil else { return }
                     logger.warning("a successor did not take over", metadata: ["reason": "\(error)"])
-                case .takenOver:
+                case .takenOver(let withState):
+                    if withState { proxy.limits.countedBySuccessor() }
                     proxy.isFollowed.store(true, ordering: .relaxed)
                     proxy.reporting.withLock { reporting in
                         reporting = Task { await Reporting.start(proxy, admin, port: port, logger) }

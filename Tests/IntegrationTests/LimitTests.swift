@@ -109,7 +109,7 @@ extension Integration {
         }
 
         /// Connections that call as fast as they are answered.
-        private final class Load: Sendable {
+        final class Load: Sendable {
             struct Counts {
                 var passed = 0
                 var refused = 0
@@ -121,10 +121,16 @@ extension Integration {
             private let address: Address
             private let group = DispatchGroup()
             private let connections: Int
+            private let callsPerConnection: UInt64
 
-            init(_ address: Address, connections: Int) {
+            /// - Parameters:
+            ///   - address: Where to.
+            ///   - connections: How many at a time.
+            ///   - callsPerConnection: After how many calls each is made anew.
+            init(_ address: Address, connections: Int, callsPerConnection: UInt64 = .max) {
                 self.address = address
                 self.connections = connections
+                self.callsPerConnection = callsPerConnection
             }
 
             func start() {
@@ -135,9 +141,15 @@ extension Integration {
 
             private func run(_ first: UInt64) {
                 var id = first
-                guard let connection = try? Connection(to: address) else { return counts.withLock { $0.failed += 1 } }
+                guard var connection = try? Connection(to: address) else { return counts.withLock { $0.failed += 1 } }
                 while !isOver.load(ordering: .relaxed) {
                     id += 1
+                    if (id - first) % callsPerConnection == 0 {
+                        guard let next = try? Connection(to: address) else {
+                            return counts.withLock { $0.failed += 1 }
+                        }
+                        connection = next
+                    }
                     guard (try? connection.write(DubboBytes.request(id))) != nil,
                         let reply = try? connection.readFrame(), DubboBytes.id(reply) == id
                     else { return counts.withLock { $0.failed += 1 } }

@@ -50,7 +50,7 @@ extension RelaySocketTests {
             }
         }
 
-        private static let hello = "weir-takeover 1"
+        private static let hello = "weir-takeover 2"
 
         @Test("Nobody to take over from is no error")
         func nobody() throws {
@@ -97,7 +97,7 @@ extension RelaySocketTests {
         func version() async throws {
             let offer = try Offer()
             let peer = try LocalSocket.connect(port: offer.port)
-            peer.send("weir-takeover 2")
+            peer.send("weir-takeover 3")
             #expect(try peer.receive() == "refused version")
             #expect(try peer.receive() == "")
             #expect(offer.server.counts.dropped == 1)
@@ -112,6 +112,7 @@ extension RelaySocketTests {
             let idle = try LocalSocket.connect(port: offer.port)
             idle.send(Self.hello)
             #expect(try idle.receive() == "sockets 1 0\nadmin \(offer.listener.endpoint)")
+            #expect(try idle.receive() == "memory 0 0" && idle.receive() == "state 0 end 0 0\n")
             #expect(try idle.receive() == "")
             try await eventually("two events") { offer.failures == [.timedOut, .timedOut] }
             await offer.server.stop()
@@ -209,6 +210,8 @@ extension RelaySocketTests {
                 let answer = Background {
                     guard let peer = try fake.withLock({ try $0?.accept() }) else { return }
                     peer.send("sockets 1 0\nadmin \(listener.endpoint)", [listener.descriptor])
+                    peer.send("memory 0 0")
+                    peer.send("state 0 end 0 0\n")
                     #expect(try peer.receive() == Self.hello && peer.receive() == "ready")
                     if isDead { fake.withLock { $0 = nil } }
                 }
