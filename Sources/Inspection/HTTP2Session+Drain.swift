@@ -17,6 +17,11 @@ enum HTTP2Notice: Equatable {
 
     /// Whether something is to be said now.
     var isDue: Bool { self == .due || self == .answered }
+
+    /// Whether the client has yet to say how far its requests have come; until then one may be on its way.
+    var isAwaited: Bool {
+        if case .asked = self { true } else { false }
+    }
 }
 
 /// Drains of HTTP/2: the end of the connection in two steps, and connections that come too late.
@@ -56,9 +61,7 @@ extension HTTP2Session {
         let hasDebt = connectionWindow.debtBytes > 0 || watches.values.contains { $0.window.debtBytes > 0 }
         hasNews = notice.isDue || isStatusDue
         isWatching = !watches.isEmpty || down.isFrameWithheld
-        var isAsked = false
-        if case .asked = notice { isAsked = true }
-        isEditing = half(requests).isRewriting || hasNews || hasDebt || isAsked || !backlog.isEmpty
+        isEditing = half(requests).isRewriting || hasNews || hasDebt || notice.isAwaited || !backlog.isEmpty
         isEditingReplies =
             notice != .none || isStatusDue || hasDebt || !backlog.isEmpty
             || watches.values.contains { $0.isDrained || $0.isWithholding }

@@ -107,6 +107,7 @@ final class HTTP2Session: ProtocolSession {
 
     var isQuiet: Bool {
         up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && backlog.isEmpty && hold == nil
+            && !notice.isAwaited
     }
 
     // MARK: Bytes

@@ -25,7 +25,7 @@ struct InspectedBytes {
 /// Of each direction it gets every byte once and in order, in pieces of any size, and makes calls of them. It says in
 /// the plan what is to become of the bytes; see ``Plan``. Where ``InspectedBytes/isGoverned`` is false it forwards all.
 protocol ProtocolSession: AnyObject {
-    /// Whether neither direction is inside a message.
+    /// Whether neither direction is inside a message, and none is known to be on its way.
     var isQuiet: Bool { get }
 
     /// Bytes arrived.

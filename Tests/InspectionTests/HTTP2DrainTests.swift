@@ -31,6 +31,23 @@ import Testing
 }
 
 @Suite struct HTTP2DrainTests {
+    @Test("a connection that was told its end is not quiet until its client has said how far its requests have come")
+    func notQuietWhileAsked() {
+        let ends = Self.ends()
+        let session = ends.governed.session
+        #expect(session.isQuiet)
+        ends.drain(.service)
+        #expect(ends.client.goAways == [0] && !session.isQuiet)
+        // What was on its way is served, and then the end may come.
+        ends.client.open(1)
+        ends.upQueue = ends.fromClient.call(1) + Self.answer(ends.client.pings.first)
+        ends.moveAll()
+        #expect(ends.client.lastStreams == [.max >> 1, 1] && !session.isQuiet)
+        ends.downQueue = ends.fromServer.reply(1)
+        ends.moveAll()
+        #expect(session.isQuiet && (ends.client.faults + ends.server.faults).isEmpty)
+    }
+
     /// Two ends that have greeted each other.
     static func ends(_ watching: Watching = .nothing) -> GovernedHTTP2 {
         let ends = GovernedHTTP2(watching)
