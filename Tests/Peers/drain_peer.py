@@ -4,9 +4,9 @@
 usage: drain_peer.py serve MILLISECONDS [HOST:PORT]
          A provider, on 127.0.0.1 unless told where, that answers after that time; prints the port as its first line.
          Ends when standard input ends, and then prints one JSON line: how many requests and events came.
-       drain_peer.py call ADDRESS[,ADDRESS] KIND=NUMBER[xCALLERS]...
+       drain_peer.py call ADDRESS[,ADDRESS] KIND=NUMBER[xCALLERS]... [pause=MILLISECONDS]
          Consumers of each KIND, each with a connection to every address (a port of 127.0.0.1, or HOST:PORT) and so many
-         callers that share it (1), each of which calls the addresses in turn about every 50 ms. A line on standard
+         callers that share it (1), each of which calls the addresses in turn with such a pause (50). A line on standard
          input, "mark", begins a new count; the counts until then are printed as one JSON line, as they are at the end
          of standard input. Per kind: calls, failed (after three tries), lost (in flight when a connection ended),
          reset, status_100 and the like, and calls to each address (to_a, to_b).
@@ -209,7 +209,6 @@ class Consumer:
         return usable[0] if usable else (None, None)
 
     async def one(self):
-        self.counts["calls"] += 1
         tried = set()
         for _ in range(TRIES):
             address, link = await self.choose(tried)
@@ -226,10 +225,11 @@ class Consumer:
         self.counts["failed"] += 1
 
     async def run(self, state):
-        await asyncio.sleep(random.random() * 0.05)
+        await asyncio.sleep(random.random() * state["pause"])
         while not state["ends"]:
             await self.one()
-            await asyncio.sleep(0.03 + random.random() * 0.04)
+            self.counts["calls"] += 1
+            await asyncio.sleep((0.6 + random.random() * 0.8) * state["pause"])
 
     def close(self):
         for link in self.links.values():
@@ -237,9 +237,9 @@ class Consumer:
                 link.transport.close()
 
 
-async def call(addresses, kinds):
+async def call(addresses, kinds, pause):
     counts = {kind: collections.Counter() for kind in kinds}
-    state = {"ends": False}
+    state = {"ends": False, "pause": pause}
     consumers, tasks = [], []
     for kind, (number, callers) in kinds.items():
         for _ in range(number):
@@ -298,7 +298,8 @@ def main():
         asyncio.run(serve(float(sys.argv[2]), *address_of(sys.argv[3] if len(sys.argv) > 3 else "0")))
     elif len(sys.argv) > 3 and sys.argv[1] == "call":
         kinds = {kind: number_of(number) for kind, number in (item.split("=") for item in sys.argv[3:])}
-        asyncio.run(call([address_of(text) for text in sys.argv[2].split(",")], kinds))
+        pause, _ = kinds.pop("pause", (50, 1))
+        asyncio.run(call([address_of(text) for text in sys.argv[2].split(",")], kinds, pause / 1000))
     elif len(sys.argv) > 2 and sys.argv[1] == "react":
         asyncio.run(react(sys.argv[2:]))
     else:
