@@ -64,6 +64,9 @@ extension Worker {
         }
     }
 
+    /// Whether connections may still come.
+    var isListening: Bool { listeners.contains { $0.descriptor >= 0 } }
+
     /// Takes no more connections.
     ///
     /// A socket of which another process has a descriptor lives on, and with it its place in the event queue, unless

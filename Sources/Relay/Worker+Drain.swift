@@ -26,10 +26,19 @@ extension Worker {
     }
 
     /// Takes no more connections, lets calls in flight finish, and stops.
+    ///
+    /// While the service's drain is in its grace and anybody has a connection, new ones come in: a consumer that was
+    /// told to leave, and has no other provider, comes back with the next one.
     func beginDrain(_ deadline: UInt64) {
         drainDeadline = min(deadline, drainDeadline ?? .max)
-        closeListeners()
+        if openPairs == 0 || !isInGrace(Linux.now()) { closeListeners() }
         nextTick = 0
+        stopIfOver()
+    }
+
+    private func isInGrace(_ now: UInt64) -> Bool {
+        guard let order = inspector.drainGate?.service, let drainDeadline else { return false }
+        return now < order.rejectTime && now < drainDeadline
     }
 
     /// Another process accepts in this one's place: stops once the last connection has ended by itself, or when its
@@ -45,6 +54,8 @@ extension Worker {
         if let leaveDeadline, now >= leaveDeadline, drainDeadline == nil {
             drainDeadline = now &+ Self.cutNanoseconds
         }
+        let isInGrace = isInGrace(now)
+        if drainDeadline != nil, isListening, !isInGrace { closeListeners() }
         let order = inspector.drainGate?.service
         if let order, order !== refusingOrder, now >= order.rejectTime {
             // What consumers are told then, where they cannot be refused.
@@ -61,7 +72,7 @@ extension Worker {
             for pair in pairs {
                 guard let pair, pair.phase != .ending else { continue }
                 guard let order, pair.session.side == .provider else {
-                    endIfQuiet(pair, now)
+                    if !isInGrace { endIfQuiet(pair, now) }
                     continue
                 }
                 guard isOver(pair, now, order) else { continue }
@@ -81,7 +92,7 @@ extension Worker {
 
     /// Stops when no connection is left and none will come.
     func stopIfOver() {
-        if drainDeadline != nil || leaveDeadline != nil, openPairs == 0 { isStopped = true }
+        if drainDeadline != nil || leaveDeadline != nil, openPairs == 0, !isListening { isStopped = true }
     }
 
     /// Closes the connections whose consumers have stayed away after a drain was undone, as soon as they are idle.

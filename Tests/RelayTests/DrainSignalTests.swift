@@ -117,6 +117,33 @@ extension RelaySocketTests {
             await harness.stop()
         }
 
+        @Test("a relay that is to end takes new connections in its service's grace, though none is left, and none later")
+        func newcomers() async throws {
+            let listener = try TestListener()
+            let drains = DrainRegistry()
+            let harness = try Harness(to: listener, drains: drains)
+            let relay = harness.relay
+            let call = DubboFrames.call
+            let first = try harness.pair(listener)
+            try await harness.waitForConnections(1)
+            drain(drains, harness)
+            let drained = Task { await relay.drain(within: Self.grace) }
+            first.client.close()
+            first.server.close()
+            try await harness.waitForConnections(0)
+            for _ in 0..<3 {
+                let (client, server) = try harness.pair(listener)
+                try client.write(call.request)
+                #expect(try server.read(exactly: call.request.count) == call.request)
+                client.close()
+                server.close()
+                try await harness.waitForConnections(0)
+            }
+            drain(drains, harness, grace: 0)
+            await drained.value
+            #expect(throws: SocketError.self) { try harness.connect() }
+        }
+
         @Test("Dubbo: what comes after the grace is refused, and what is idle then is closed")
         func rejected() async throws {
             let listener = try TestListener()
