@@ -37,8 +37,8 @@ public enum TakeoverError: Error, Equatable, Sendable {
 ///     successor     ready                             it accepts on them
 ///     predecessor   bye                               it does not any more, and the name is free
 ///
-/// Version 1 has neither memory nor state; a successor that is refused for its version says `weir-takeover 1`. Instead of
-/// sockets a predecessor may answer `refused` and a reason. What it says afterwards, as a process that
+/// Version 1 has neither memory nor state; a successor that is refused for its version says `weir-takeover 1`. Instead
+/// of sockets a predecessor may answer `refused` and a reason. What it says afterwards, as a process that
 /// reports, is listed at ``TakeoverPacket``.
 enum TakeoverWords {
     static let hello = "weir-takeover 2"

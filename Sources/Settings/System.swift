@@ -64,6 +64,7 @@ public struct FileStamp: Equatable, Sendable {
     /// Whether it is another state of the same file, which may have several names.
     ///
     /// - Parameter other: The other stamp.
+    /// - Returns: Whether it has the same device and inode.
     public func isOfSameFile(as other: FileStamp) -> Bool { device == other.device && node == other.node }
 }
 
@@ -81,6 +82,7 @@ public enum ProcessFacts {
     /// What the kernel or the system says in a file of its own; `nil` where there is none.
     ///
     /// - Parameter path: The file, of which 64 KiB are read at most.
+    /// - Returns: Its text.
     public static func text(_ path: String) -> String? {
         (try? readFile(path, limitBytes: 64 << 10)).map { String(decoding: $0, as: UTF8.self) }
     }

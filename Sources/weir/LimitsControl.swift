@@ -45,6 +45,7 @@ final class LimitsControl: Sendable {
     /// - Parameters:
     ///   - document: The limits of the files.
     ///   - state: What was handed over.
+    ///   - logger: Told when what was handed over cannot be used.
     /// - Throws: What is wrong with the files' limits.
     convenience init(_ document: LimitsDocument, from state: TakeoverState?, logger: Logger) throws(LimitSetError) {
         let inherited = state.map { InheritedLimits(descriptors: $0.takeDescriptors()) }
@@ -116,6 +117,7 @@ final class LimitsControl: Sendable {
     /// The answer of `/v1/limits`.
     ///
     /// - Parameter hidden: Attachments and headers what is wanted of which prints as `***`.
+    /// - Returns: An object.
     func report(hiding hidden: [String]) -> JSONText {
         let set = registry.current
         var json = JSONText()

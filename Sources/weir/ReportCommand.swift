@@ -10,9 +10,9 @@ struct ReportCommand: ParsableCommand {
         commandName: "report",
         abstract: "Writes an archive with what is to be known of a running Weir, for those who are asked for help.",
         discussion: """
-            Settings, metrics, operations, connections, limits, drains, interception, and facts of the machine. Secrets \
-            are masked, as everywhere; names of interfaces, addresses of peers and names of hosts are in it. What cannot \
-            be had is named in missing.txt, and where Weir does not answer the exit code is 69.
+            Settings, metrics, operations, connections, limits, drains, interception, and facts of the machine. \
+            Secrets are masked, as everywhere; names of interfaces, addresses of peers and names of hosts are in it. \
+            What cannot be had is named in missing.txt, and where Weir does not answer the exit code is 69.
             """
     )
 

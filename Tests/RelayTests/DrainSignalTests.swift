@@ -117,7 +117,7 @@ extension RelaySocketTests {
             await harness.stop()
         }
 
-        @Test("a relay that is to end takes new connections in its service's grace, though none is left, and none later")
+        @Test("a relay that is to end takes new connections in the grace, though none is left, and none later")
         func newcomers() async throws {
             let listener = try TestListener()
             let drains = DrainRegistry()

@@ -168,8 +168,14 @@ import Testing
             ("Redact: []", "weir.yaml:1:1: Redact: unknown key, did you mean \"redact\"?"),
             ("listen: x", "weir.yaml:1:1: listen: unknown key here, did you mean \"provider.listen\"?"),
             ("log.level: info", "weir.yaml:1:1: log.level: unknown key, write \"level\" inside the mapping \"log\""),
-            ("log: {zzzz: 1}", "weir.yaml:1:7: log.zzzz: unknown key, known are level, format, calls, calls-filter, calls-sample"),
-            ("log: {\"\": 1}", "weir.yaml:1:7: log.: unknown key, known are level, format, calls, calls-filter, calls-sample"),
+            (
+                "log: {zzzz: 1}",
+                "weir.yaml:1:7: log.zzzz: unknown key, known are level, format, calls, calls-filter, calls-sample"
+            ),
+            (
+                "log: {\"\": 1}",
+                "weir.yaml:1:7: log.: unknown key, known are level, format, calls, calls-filter, calls-sample"
+            ),
         ]
     )
     func unknown(text: String, expected: String) {
