@@ -149,6 +149,7 @@ public struct AdminServer: Service {
     private let backend: any AdminBackend
     private let logger: Logger
     private let inherited: [Place: Int32]
+    private let startsPaused: Bool
     private let onListening: @Sendable (Listener, Int) -> Void
     private let sockets = AdminSockets()
     private let live = LivePages()
@@ -163,18 +164,21 @@ public struct AdminServer: Service {
     ///   - logger: Told when a listener is there.
     ///   - inherited: Descriptors of listening sockets of these places, used instead of opening new ones; they become
     ///     the server's own.
-    ///   - onListening: Called with a listener and its port for each of its addresses, once all accept connections.
+    ///   - startsPaused: Whether nothing is accepted before ``resume()``.
+    ///   - onListening: Called with a listener and its port for each of its addresses, once all are there.
     public init(
         configuration: Configuration,
         backend: any AdminBackend,
         logger: Logger,
         inherited: [Place: Int32] = [:],
+        startsPaused: Bool = false,
         onListening: @escaping @Sendable (Listener, Int) -> Void = { _, _ in }
     ) {
         self.configuration = configuration
         self.backend = backend
         self.logger = logger
         self.inherited = inherited
+        self.startsPaused = startsPaused
         self.onListening = onListening
         let counters = AdminCounters()
         source = MetricsSource(backend: backend, live: live, counters: counters)
@@ -199,6 +203,16 @@ public struct AdminServer: Service {
     ///
     /// Not to be called on the server's own event loop, for which it waits.
     public func listeningSockets() -> [(listener: Listener, descriptor: Int32)] { sockets.duplicates() }
+
+    /// Lets connections wait in the kernel: another process is about to accept them.
+    ///
+    /// Not to be called on the server's own event loop, for which it waits.
+    public func pause() { sockets.accept(false) }
+
+    /// Accepts connections, after a ``pause()`` too.
+    ///
+    /// Not to be called on the server's own event loop, for which it waits.
+    public func resume() { sockets.accept(true) }
 
     /// Lets another process answer in this one's place.
     ///
@@ -267,6 +281,7 @@ public struct AdminServer: Service {
         let socket = try await AdminSocket.listen(
             place.address,
             inherited: inherited[place],
+            isPaused: startsPaused,
             group: group,
             addConnection
         )

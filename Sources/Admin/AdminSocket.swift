@@ -19,6 +19,7 @@ enum AdminSocket {
     /// - Parameters:
     ///   - address: Where to listen.
     ///   - inherited: A descriptor of a listening socket of that address, which becomes the channel's own.
+    ///   - isPaused: Whether nothing is accepted until ``AdminSockets/accept(_:)``.
     ///   - group: Whose threads serve it.
     ///   - addConnection: Sets a connection up, on its event loop.
     /// - Returns: `nil` when the machine has no address of that family and can do without.
@@ -26,6 +27,7 @@ enum AdminSocket {
     static func listen(
         _ address: AdminServer.Address,
         inherited: Int32?,
+        isPaused: Bool,
         group: any EventLoopGroup,
         _ addConnection: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws -> (any Channel)? {
@@ -33,6 +35,7 @@ enum AdminSocket {
         let deferral = ChannelOptions.Types.SocketOption(level: .tcp, name: .init(rawValue: TCP_DEFER_ACCEPT))
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: backlog)
+            .serverChannelOption(.autoRead, value: !isPaused)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .serverChannelOption(.socketOption(.so_rcvbuf), value: bufferBytes)
             .serverChannelOption(deferral, value: silentSeconds)
@@ -79,6 +82,15 @@ final class AdminSockets: Sendable {
             guard let descriptor = try? duplicate.wait(), descriptor >= 0 else { return nil }
             return (listener, descriptor)
         }
+    }
+
+    /// Accepts connections from now on, or lets them wait in the kernel.
+    ///
+    /// It returns when that is so.
+    func accept(_ isAccepting: Bool) {
+        let changes = channels.withLock { $0 }.map { _, channel in channel.setOption(.autoRead, value: isAccepting) }
+        // One that is closed accepts nothing.
+        for change in changes { try? change.wait() }
     }
 
     /// Closes them; what was accepted is still served.

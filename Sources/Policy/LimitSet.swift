@@ -182,6 +182,12 @@ public final class LimitSet: Sendable {
     /// - Parameter name: As in the file.
     public subscript(name: String) -> Limit? { limits.first { $0.definition.name == name } }
 
+    /// Whether the limits of another process are these: what both have in common is in one memory.
+    ///
+    /// - Parameter inherited: What the other process has handed over.
+    /// - Returns: Whether decisions of both are counted in the same place.
+    public func isShared(with inherited: InheritedLimits) -> Bool { sharing.map(inherited.isOf) ?? false }
+
     /// Whether other processes can inherit all of these limits.
     public var isShareable: Bool { limits.allSatisfy { $0.isShareable && sharing?.isShareable == true } }
 

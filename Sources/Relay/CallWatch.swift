@@ -114,6 +114,13 @@ public final class CallWatch: Sendable {
         waiter?.resume(returning: line)
     }
 
+    /// Hands on lines of another process's calls.
+    ///
+    /// - Parameter lines: Whole lines, one or more.
+    public func add(_ lines: [UInt8]) {
+        for line in lines.split(separator: UInt8(ascii: "\n")) { offer(Array(line) + [UInt8(ascii: "\n")]) }
+    }
+
     private static func waiter(of state: inout State) -> CheckedContinuation<[UInt8]?, Never>? {
         defer { state.waiter = nil }
         return state.waiter

@@ -2,8 +2,8 @@ internal import Glibc
 
 /// The new process's part: it gets the listening sockets of the running one, and says when it accepts on them.
 ///
-/// Connections that wait in a listening socket wait there still, whichever process accepts them. Until ``finish()`` the
-/// running process goes on as before; if the new one dies or gives up, nothing has happened.
+/// Connections that wait in a listening socket wait there still, whichever process accepts them. Until ``confirm()``
+/// the running process goes on as before; if the new one dies or gives up, nothing has happened.
 ///
 /// The calls wait for the other process, some seconds at most.
 public final class Takeover: Sendable {
@@ -29,6 +29,21 @@ public final class Takeover: Sendable {
         } catch .refused(TakeoverWords.wrongVersion) {
             return try begin(name, hello: TakeoverWords.helloOfVersion1)
         }
+    }
+
+    /// Asks the process that can be taken over from for its state.
+    ///
+    /// - Parameter port: The port of the first relay listener, by which the processes find each other.
+    /// - Returns: `nil` when there is no such process.
+    /// - Throws: ``TakeoverError`` when it gives none.
+    public static func state(port: UInt16) throws(TakeoverError) -> TakeoverState? {
+        let descriptor = Linux.localConnect(TakeoverWords.name(port))
+        if descriptor == -ECONNREFUSED { return nil }
+        guard descriptor >= 0 else { throw .system(Linux.message(descriptor)) }
+        let channel = TakeoverChannel(owning: descriptor)
+        try channel.checkPeer()
+        try channel.send(TakeoverWords.stateHello, milliseconds: answerMilliseconds)
+        return try channel.receiveState(milliseconds: answerMilliseconds)
     }
 
     private static func begin(_ name: String, hello: String) throws(TakeoverError) -> Takeover? {
@@ -64,10 +79,10 @@ public final class Takeover: Sendable {
         self.name = name
     }
 
-    /// Closes the sockets that nobody has taken, and has the running process stop accepting.
+    /// Closes the sockets that nobody has taken, and has the running process give up the name.
     ///
     /// To be called once, when workers accept on the sockets. Afterwards the name is free for this process's own
-    /// ``TakeoverServer``.
+    /// ``TakeoverServer``; the running process stops accepting upon ``confirm()``, and goes on if this one ends before.
     ///
     /// - Throws: ``TakeoverError`` when the running process goes on; this one had better end.
     public func finish() throws(TakeoverError) {
@@ -79,6 +94,12 @@ public final class Takeover: Sendable {
             // A process that died instead of answering does not go on.
             guard error == .ended, isNameFree else { throw error }
         }
+    }
+
+    /// Has the other process stop accepting: this one serves in its place, and can be taken over from.
+    public func confirm() {
+        // Whoever is not there to hear it accepts nothing any more.
+        try? channel.send(TakeoverWords.done, milliseconds: Self.answerMilliseconds)
     }
 
     /// Whether nobody waits under the name, at least soon: a process that ends closes one thing after the other.

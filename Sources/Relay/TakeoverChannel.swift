@@ -35,9 +35,12 @@ public enum TakeoverError: Error, Equatable, Sendable {
 ///                   state 0 limits 131072 65536
 ///                   state 0 end 0 0                   all has been said
 ///     successor     ready                             it accepts on them
-///     predecessor   bye                               it does not any more, and the name is free
+///     predecessor   bye                               the name is free
+///     successor     done                              it has the name: from now on the other accepts nothing more
 ///
-/// Version 1 has neither memory nor state; a successor that is refused for its version says `weir-takeover 1`. Instead
+/// Who says `weir-state 1` instead gets memory and state, and no more: one that was taken over from, after a change.
+///
+/// Version 1 has neither memory nor state, and says nothing after `bye`; a successor that is refused for its version says `weir-takeover 1`. Instead
 /// of sockets a predecessor may answer `refused` and a reason. What it says afterwards, as a process that
 /// reports, is listed at ``TakeoverPacket``.
 enum TakeoverWords {
@@ -45,8 +48,11 @@ enum TakeoverWords {
     /// What a process says, and is answered, that hands over sockets alone.
     static let helloOfVersion1 = "weir-takeover 1"
     static let wrongVersion = "version"
+    /// What a process says that wants the state as it is now, and is answered by nothing else.
+    static let stateHello = "weir-state 1"
     static let ready = "ready"
     static let bye = "bye"
+    static let done = "done"
     static let refused = "refused"
     static let sockets = "sockets"
     static let maxSockets = 256

@@ -62,6 +62,9 @@ final class TakeoverLink: Sendable {
         return isTaken
     }
 
+    /// How much waits to be sent.
+    var bytes: Int { state.withLock { $0.waitingBytes } }
+
     /// Ends it once what waits has been sent, after two seconds at the latest.
     func finish() {
         state.withLock { $0.deadline = $0.deadline ?? Linux.now() + Self.farewellNanoseconds }

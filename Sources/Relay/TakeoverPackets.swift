@@ -8,7 +8,7 @@
 ///     new   ask 17 numbers 0 0                            number, what, bytes of all of it, bytes before these
 ///     old   answer 17 200 131072 0                        number, status, bytes of all of it, bytes before these
 ///     old   answer 17 200 131072 65536
-///     old   last 0 200 70000 0                            before it ends: its last numbers, unasked
+///     old   last 0 numbers 70000 0                        before it ends: its last answer to that question, unasked
 ///     old   lines 12 200 300 0                            of what question 12 asked for: more, unasked
 struct TakeoverPacket: Equatable {
     static let hello = "weir-report 1 "
@@ -29,7 +29,7 @@ struct TakeoverPacket: Equatable {
     var kind: Kind
     /// Which question it belongs to.
     var number: UInt64
-    /// What is asked, or the status of the answer.
+    /// What is asked, or told last, or the status of the answer.
     var word: String
     var totalBytes: Int
     var offset: Int

@@ -27,8 +27,8 @@ public final class TakeoverPeers: Sendable {
         case came(UInt64, isPredecessor: Bool)
         /// A process that had been silent answers again.
         case awoke(UInt64)
-        /// A process ends, and these are its last numbers.
-        case last(UInt64, [UInt8])
+        /// A process ends, and this is its last answer to a question.
+        case last(UInt64, what: String, [UInt8])
         /// More of what a question asked for.
         case lines(UInt64, number: UInt64, [UInt8])
         /// A process has gone, or its connection was lost.
@@ -161,7 +161,7 @@ private final class Peer: Sendable {
             switch message.kind {
             case .ask, .state: return false
             case .answer: answered(message)
-            case .last: onEvent(.last(process, message.body))
+            case .last: onEvent(.last(process, what: message.word, message.body))
             case .lines: onEvent(.lines(process, number: message.number, message.body))
             }
             if awakes() { onEvent(.awoke(process)) }

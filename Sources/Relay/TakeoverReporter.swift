@@ -53,11 +53,14 @@ public final class TakeoverReporter: Sendable {
         loop.send(TakeoverMessage(kind: .lines, number: number, word: "200", body: lines))
     }
 
-    /// Hands over the last numbers and answers no more; returns when that is done, or after three seconds in which no
+    /// Whether little enough waits to be sent that viewers of calls may have more.
+    public var hasRoom: Bool { loop.waitingBytes < CallWatch.bufferBytes }
+
+    /// Gives the last answers and answers no more; returns when that is done, or after three seconds in which no
     /// successor was there.
     ///
-    /// - Parameter last: What is left of the process.
-    public func stop(last: [UInt8]) async { await loop.stop(last) }
+    /// - Parameter last: The answers to questions that may still be asked.
+    public func stop(last: [(what: String, answer: [UInt8])]) async { await loop.stop(last) }
 }
 
 /// The reporter's thread.
@@ -65,7 +68,7 @@ private final class ReporterLoop: Sendable {
     private struct State {
         var link: TakeoverLink?
         var questions = 0
-        var last: [UInt8]?
+        var last: [(what: String, answer: [UInt8])]?
         var stopTime: UInt64?
         var isOver = false
         var waiters: [CheckedContinuation<Void, Never>] = []
@@ -101,7 +104,9 @@ private final class ReporterLoop: Sendable {
 
     func send(_ message: TakeoverMessage) -> Bool { state.withLock { $0.link }?.send(message) ?? false }
 
-    func stop(_ last: [UInt8]) async {
+    var waitingBytes: Int { state.withLock { $0.link }?.bytes ?? 0 }
+
+    func stop(_ last: [(what: String, answer: [UInt8])]) async {
         state.withLock { state in
             state.last = last
             state.stopTime = Linux.now()
@@ -117,8 +122,10 @@ private final class ReporterLoop: Sendable {
         }
     }
 
-    private static func sayGoodbye(_ last: [UInt8], _ link: TakeoverLink) {
-        link.send(TakeoverMessage(kind: .last, number: 0, word: "200", body: last))
+    private static func sayGoodbye(_ last: [(what: String, answer: [UInt8])], _ link: TakeoverLink) {
+        for (what, answer) in last {
+            link.send(TakeoverMessage(kind: .last, number: 0, word: what, body: answer))
+        }
         link.finish()
     }
 

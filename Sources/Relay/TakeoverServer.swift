@@ -11,6 +11,8 @@ public final class TakeoverServer: Sendable {
         public var requestMilliseconds: Int32 = 5000
         /// Until it accepts on the sockets it was given, in milliseconds.
         public var readyMilliseconds: Int32 = 30_000
+        /// Until it has the name after that, in milliseconds; then it is taken to have.
+        public var doneMilliseconds: Int32 = 10_000
 
         /// The defaults.
         public init() {}
@@ -30,6 +32,8 @@ public final class TakeoverServer: Sendable {
     public enum Event: Sendable {
         /// A peer did not take over, and all goes on as before.
         case failed(TakeoverError)
+        /// Another process is about to serve; there follows ``takenOver(withState:)``, or ``failed(_:)``.
+        case leaving
         /// Another process accepts on the sockets: this one is to stop accepting. Whether it has the state, too.
         case takenOver(withState: Bool)
     }
@@ -56,9 +60,11 @@ public final class TakeoverServer: Sendable {
         onEvent: @escaping @Sendable (Event) -> Void
     ) throws(TakeoverError) {
         guard let stop = Mailbox() else { throw .system("no event descriptor") }
-        let listener = Linux.localListen(TakeoverWords.name(port))
+        let name = TakeoverWords.name(port)
+        let listener = Linux.localListen(name)
         guard listener >= 0 else { throw .system(Linux.message(listener)) }
         let loop = TakeoverLoop(
+            name: name,
             listener: listener,
             stop: stop,
             timeouts: timeouts,
@@ -97,6 +103,7 @@ private final class TakeoverLoop: Sendable {
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
+    private let name: String
     private let listener: Int32
     private let stop: Mailbox
     private let timeouts: TakeoverServer.Timeouts
@@ -107,6 +114,7 @@ private final class TakeoverLoop: Sendable {
     private let state = Mutex(State())
 
     init(
+        name: String,
         listener: Int32,
         stop: Mailbox,
         timeouts: TakeoverServer.Timeouts,
@@ -115,6 +123,7 @@ private final class TakeoverLoop: Sendable {
         handedState: @escaping @Sendable () -> TakeoverState,
         onEvent: @escaping @Sendable (TakeoverServer.Event) -> Void
     ) {
+        self.name = name
         self.listener = listener
         self.stop = stop
         self.timeouts = timeouts
@@ -129,17 +138,15 @@ private final class TakeoverLoop: Sendable {
     func requestStop() { Linux.signal(stop.event) }
 
     func run() {
-        var hasState: Bool?
-        var successor = nextSuccessor(&hasState)
-        // The name must be free when the successor hears of it.
-        Linux.close(listener)
-        if let hasState {
-            // They look for whoever has the name next.
-            peers.release()
-            onEvent(.takenOver(withState: hasState))
-            try? successor?.send(TakeoverWords.bye, milliseconds: timeouts.requestMilliseconds)
+        var listener = listener
+        while listener >= 0 {
+            var withState = false
+            let successor = nextSuccessor(listener, &withState)
+            // The name must be free when the successor hears of it.
+            Linux.close(listener)
+            guard let successor else { break }
+            listener = leave(successor, withState: withState)
         }
-        successor = nil
         let waiters = state.withLock { state in
             state.isOver = true
             defer { state.waiters = [] }
@@ -158,8 +165,33 @@ private final class TakeoverLoop: Sendable {
         }
     }
 
+    /// Leaves the name to a process that accepts on the sockets.
+    ///
+    /// - Returns: The listener under the name again, if that process died before it had it; else −1.
+    private func leave(_ successor: consuming TakeoverChannel, withState: Bool) -> Int32 {
+        do throws(TakeoverError) {
+            onEvent(.leaving)
+            try successor.send(TakeoverWords.bye, milliseconds: timeouts.requestMilliseconds)
+            // One of version 1 says nothing more.
+            if withState { try successor.receive(TakeoverWords.done, milliseconds: timeouts.doneMilliseconds) }
+        } catch .timedOut {
+            // It lives, and accepts.
+        } catch {
+            let listener = Linux.localListen(name)
+            if listener >= 0 {
+                failed(error)
+                return listener
+            }
+            // Somebody has the name.
+        }
+        // They look for whoever has it now.
+        peers.release()
+        onEvent(.takenOver(withState: withState))
+        return -1
+    }
+
     /// Waits until a process has taken over, and says whether it has the state; `nil` when there is to be none.
-    private func nextSuccessor(_ hasState: inout Bool?) -> TakeoverChannel? {
+    private func nextSuccessor(_ listener: Int32, _ hasState: inout Bool) -> TakeoverChannel? {
         while true {
             guard case .ready = Linux.wait(listener, stop: stop.event, milliseconds: -1) else { return nil }
             let descriptor = Linux.localAccept(listener)
@@ -178,6 +210,7 @@ private final class TakeoverLoop: Sendable {
                     guard peers.add(process, isPredecessor: isPredecessor, owning: channel.release()) else {
                         throw .refused("too many")
                     }
+                case .wasToldState: break
                 }
             } catch .stopped {
                 return nil
@@ -190,11 +223,12 @@ private final class TakeoverLoop: Sendable {
     private enum Outcome {
         case tookOver(withState: Bool)
         case reports(UInt64, isPredecessor: Bool)
+        case wasToldState
     }
 
     /// Gives a peer the sockets, and returns once it accepts on them.
     ///
-    /// - Returns: That it has taken over, or that it wants to report instead.
+    /// - Returns: That it has taken over, that it wants to report instead, or that it only asked for the state.
     private func serve(_ channel: borrowing TakeoverChannel) throws(TakeoverError) -> Outcome {
         try channel.checkPeer()
         let request = timeouts.requestMilliseconds
@@ -202,6 +236,10 @@ private final class TakeoverLoop: Sendable {
         message.closeDescriptors()
         if message.descriptors.isEmpty, let reporter = TakeoverPacket.reporter(message.text) {
             return .reports(reporter.process, isPredecessor: reporter.isPredecessor)
+        }
+        if message.descriptors.isEmpty, message.text == TakeoverWords.stateHello {
+            try channel.send(handedState(), milliseconds: request)
+            return .wasToldState
         }
         let withState = message.text == TakeoverWords.hello
         guard withState || message.text == TakeoverWords.helloOfVersion1, message.descriptors.isEmpty else {

@@ -161,6 +161,8 @@ public struct MetricsAdditions: Sendable {
     public var tapLinesDropped: UInt64?
     /// How many workers have had events waiting and taken no turn for 30 s; `nil` when nobody looks.
     public var stuckWorkers: Int?
+    /// How many processes that this one follows answer it, and how many do not; `nil` leaves them out.
+    public var predecessors: (answering: Int, silent: Int)?
     /// What happened to the process besides traffic; `nil` leaves it out.
     public var operation: ProcessOperation?
     /// Connections of the admin API that were closed before their clients wanted it; `nil` leaves them out.

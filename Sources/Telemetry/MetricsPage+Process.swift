@@ -85,6 +85,14 @@ extension ExpositionWriter {
         sample([], UInt64(clamping: count))
     }
 
+    /// The processes that this one follows.
+    mutating func writePredecessors(_ predecessors: (answering: Int, silent: Int)) {
+        let help = "Processes that were taken over from and still run, by whether they answer this one."
+        begin(MetricFamily(name: "weir_takeover_predecessors", kind: .gauge, help: help))
+        sample(Self.labels("state", "answering"), UInt64(clamping: predecessors.answering))
+        sample(Self.labels("state", "silent"), UInt64(clamping: predecessors.silent))
+    }
+
     /// What happened to the process besides traffic.
     mutating func writeOperation(_ operation: ProcessOperation) {
         let reloads = "Times that the configuration file and the limits were read again."

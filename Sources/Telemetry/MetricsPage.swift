@@ -130,6 +130,7 @@ public struct MetricsPage: Sendable {
             page.writeTroubles(snapshot)
             page.writeWorkers(snapshot, context)
             if let stuck = additions.stuckWorkers { page.writeStuckWorkers(stuck) }
+            if let predecessors = additions.predecessors { page.writePredecessors(predecessors) }
             if let operation = additions.operation { page.writeOperation(operation) }
             if let cuts = additions.adminCuts { page.writeAdminCuts(cuts) }
             if let tracing = additions.tracing { page.writeTracing(tracing) }

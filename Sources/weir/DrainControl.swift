@@ -15,7 +15,7 @@ final class DrainControl: Sendable {
     /// What consumers called before the drains that were asked for last, by target; the oldest first.
     private let rates = Mutex<[(target: DrainTarget, rates: [String: Double])]>([])
     private static let maxRatedDrains = 8
-    private static let maxRatedConsumers = 1000
+    static let maxRatedConsumers = 1000
 
     /// What an application was asked and answered.
     struct QOSAnswer: Sendable {

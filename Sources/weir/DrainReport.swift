@@ -4,6 +4,9 @@ internal import Relay
 internal import Telemetry
 internal import Wire
 
+/// A connection as the relay reports it: the admin API has a type of the same name.
+typealias RelayedConnection = ConnectionReport
+
 /// How far drains have come: what `/v1/drain` answers.
 struct DrainReport {
     /// A drain and what is left of its calls.
@@ -14,6 +17,17 @@ struct DrainReport {
         var inFlight: Int64
         /// What the application's QOS was asked and answered.
         var qos: DrainControl.QOSAnswer?
+        /// The same drain in processes that this one follows.
+        var elsewhere: [HandedOver.Drain]
+
+        /// Calls to it that passed, those that were refused, and connections that were closed for it.
+        var counts: [(StaticString, UInt64)] {
+            [
+                ("passed_calls", elsewhere.reduce(order.passedCalls) { $0 &+ $1.passedCalls }),
+                ("rejected_calls", elsewhere.reduce(order.rejectedCalls) { $0 &+ $1.rejectedCalls }),
+                ("closed_connections", elsewhere.reduce(order.closedConnections) { $0 &+ $1.closedConnections }),
+            ]
+        }
 
         /// Whether nothing more is waited for: consumers had their time, and no call is in flight.
         var isIdle: Bool { stage >= .reject && inFlight == 0 }
@@ -116,12 +130,10 @@ struct DrainReport {
         }
         json.key("in_flight")
         json.number(drain.inFlight)
-        json.key("passed_calls")
-        json.number(order.passedCalls)
-        json.key("rejected_calls")
-        json.number(order.rejectedCalls)
-        json.key("closed_connections")
-        json.number(order.closedConnections)
+        for (name, count) in drain.counts {
+            json.key(name)
+            json.number(count)
+        }
         json.key("qos_command")
         json.string(drain.qos?.command ?? "")
         json.key("qos_answer")

@@ -11,9 +11,10 @@ internal import Telemetry
 final class LimitsControl: Sendable {
     let registry: LimitRegistry
     /// The limits file by which limits were put in force over the admin API; `nil` when they are those of the files.
-    private let replacement: Mutex<String?>
-    private static let stateWord = "limits"
+    private let text: Mutex<String?>
     private let isCountedElsewhere = Atomic<Bool>(false)
+    /// What is handed over: ``replacement``, and all limits in force as a limits file.
+    private static let (replacementWord, allWord) = ("limits", "limits-in-force")
 
     /// Puts limits in force.
     ///
@@ -35,7 +36,7 @@ final class LimitsControl: Sendable {
                 clock: { Output.now() }
             )
         )
-        self.replacement = Mutex(replacement)
+        text = Mutex(replacement)
     }
 
     /// Puts the limits in force that a process before has handed over, else those of the files.
@@ -49,7 +50,7 @@ final class LimitsControl: Sendable {
     /// - Throws: What is wrong with the files' limits.
     convenience init(_ document: LimitsDocument, from state: TakeoverState?, logger: Logger) throws(LimitSetError) {
         let inherited = state.map { InheritedLimits(descriptors: $0.takeDescriptors()) }
-        let text = state?.texts[Self.stateWord].map { String(decoding: $0, as: UTF8.self) }
+        let text = state?.texts[Self.replacementWord].map { String(decoding: $0, as: UTF8.self) }
         if let text {
             do {
                 let replacement = try LimitsFile.read(text: text, path: "limits of the process before")
@@ -66,19 +67,50 @@ final class LimitsControl: Sendable {
         try self.init(document, inheriting: inherited)
     }
 
-    /// What goes to a process that takes over: the memory of the limits in force, and what came over the admin API.
+    /// What other processes are given: the memory of the limits in force, these as a file, and what came over the
+    /// admin API.
     var handedState: TakeoverState {
         registry.withDescriptors { descriptors in
-            let text = replacementText.map { [Self.stateWord: Array($0.utf8)] }
-            return TakeoverState(texts: text ?? [:], duplicating: descriptors)
+            var texts = [Self.allWord: fileText.bytes]
+            if let replacement { texts[Self.replacementWord] = Array(replacement.utf8) }
+            return TakeoverState(texts: texts, duplicating: descriptors)
         }
+    }
+
+    /// The limits in force as a limits file.
+    private var fileText: JSONText {
+        let set = registry.current
+        var json = JSONText()
+        json.beginObject()
+        json.key("budget")
+        json.string("\(set.budgetBytes)B")
+        json.key("limits")
+        json.beginArray()
+        for limit in set.limits { limit.definition.writeForm(to: &json) }
+        json.endArray()
+        json.endObject()
+        return json
+    }
+
+    /// Puts the limits in force that the newest process has, in its windows.
+    ///
+    /// - Parameter state: What it handed over.
+    /// - Throws: What is wrong with that; the old ones stay in force then.
+    func follow(_ state: TakeoverState) throws {
+        let inherited = InheritedLimits(descriptors: state.takeDescriptors())
+        let all = String(decoding: state.texts[Self.allWord] ?? [], as: UTF8.self)
+        let replacement = state.texts[Self.replacementWord].map { String(decoding: $0, as: UTF8.self) }
+        let document = try LimitsFile.read(text: all, path: "limits of the process that follows")
+        try replace(document, text: replacement, inheriting: inherited)
+        // One that did not go on where this one was counts for itself, and so does this one.
+        isCountedElsewhere.store(registry.current.isShared(with: inherited), ordering: .relaxed)
     }
 
     /// A process that has the memory has taken over, and tells how limits have decided from now on: for both.
     func countedBySuccessor() { if registry.current.isShareable { isCountedElsewhere.store(true, ordering: .relaxed) } }
 
     /// The limits file that came over the admin API, in force until the next reload; `nil` for those of the files.
-    private var replacementText: String? { replacement.withLock { $0 } }
+    private var replacement: String? { text.withLock { $0 } }
 
     /// Puts other limits in force; those that are the same go on counting.
     ///
@@ -97,7 +129,7 @@ final class LimitsControl: Sendable {
             budgetBytes: document.budgetBytes,
             inheriting: inherited
         )
-        replacement.withLock { $0 = text }
+        self.text.withLock { $0 = text }
     }
 
     /// How each limit has decided, for the metrics page; nothing where a successor tells that.
@@ -123,7 +155,7 @@ final class LimitsControl: Sendable {
         var json = JSONText()
         json.beginObject()
         json.key("from")
-        json.string(replacementText != nil ? "api, until the next reload" : "files")
+        json.string(replacement != nil ? "api, until the next reload" : "files")
         json.key("budget_bytes")
         json.number(set.budgetBytes)
         json.key("worst_case_bytes")

@@ -14,6 +14,8 @@ final class OtherProcesses: Sendable {
         var ledger = ReportLedger()
         /// Whether the numbers of the process that was taken over from are still to come.
         var isExpecting: Bool
+        /// The process that was taken over from.
+        var predecessor: UInt64?
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -23,6 +25,10 @@ final class OtherProcesses: Sendable {
     private let labels: SeriesLabels
     private let callers: CallerRegistry?
     private let state: Mutex<State>
+    let hooks = Mutex(Hooks())
+    /// Those who look at calls here, by number.
+    let viewers = Mutex<[UInt64: Viewer]>([:])
+    let numbers = Atomic<UInt64>(0)
     private let told: Told
     /// Those that report now.
     let peers: TakeoverPeers
@@ -93,7 +99,8 @@ final class OtherProcesses: Sendable {
         }
     }
 
-    private func expected() async {
+    /// Waits until the process that was taken over from has reported, if that is still to come.
+    func expected() async {
         await withCheckedContinuation { continuation in
             let isThere = state.withLock { state in
                 if state.isExpecting { state.waiters.append(continuation) }
@@ -116,15 +123,22 @@ final class OtherProcesses: Sendable {
 
     private func happened(_ event: TakeoverPeers.Event) {
         switch event {
-        case .came(let process, let isPredecessor): Task { await came(process, isPredecessor) }
-        case .last(let process, let bytes):
-            take(bytes, of: process)
+        case .came(let process, let isPredecessor):
+            if isPredecessor { state.withLock { $0.predecessor = process } }
+            Task { await came(process, isPredecessor) }
+        case .last(let process, "numbers", let bytes): take(bytes, of: process)
+        case .last(let process, "state", let bytes):
+            // One that ends at once has no time for questions.
+            let isAwaited = state.withLock { $0.isExpecting && $0.predecessor == process }
+            if isAwaited { hooks.withLock { $0.adopt }(bytes) }
+        case .last: break
         case .gone(let process):
             state.withLock { state in
                 state.ledger.note(process, isGone: true)
                 state.ledger.fold(registry: registry, labels: labels, callers: callers)
             }
-        case .awoke, .lines: break
+        case .awoke(let process): Task { await tell(process) }
+        case .lines(_, let number, let lines): viewers.withLock { $0[number] }?.onLines(lines)
         }
     }
 
@@ -134,6 +148,12 @@ final class OtherProcesses: Sendable {
         if let answer = await peers.ask(process, "numbers", Array("all".utf8)), answer.status == 200 {
             take(answer.body, of: process)
         }
-        if isPredecessor { expectNothing() }
+        if isPredecessor {
+            if let answer = await peers.ask(process, "state"), answer.status == 200 {
+                hooks.withLock { $0.adopt }(answer.body)
+            }
+            expectNothing()
+        }
+        await tell(process)
     }
 }

@@ -16,6 +16,8 @@ extension Proxy {
         case .settings: return AdminAnswer(contentType: "application/yaml", text: settings.yamlText)
         case .reload:
             guard let reload = reload.withLock({ $0 }) else { return .problem(503, "there are no files to read") }
+            // What the process before had been told must not come after this.
+            await others.expected()
             return await reload()
         case .expect(let parameters): return expect(parameters)
         case .logLevel: return logLevel
@@ -23,9 +25,10 @@ extension Proxy {
         default: break
         }
         guard settings.inspection.isEnabled else { return .problem(503, "inspection is switched off") }
+        await others.expected()
         switch action {
         case .limits: return AdminAnswer(limits.report(hiding: settings.redact))
-        case .replaceLimits(let text): return replaceLimits(text)
+        case .replaceLimits(let text): return await replaceLimits(text)
         case .drains(let parameters): return await report(parameters)
         case .drain(let parameters): return await drain(parameters)
         case .undrain(let parameters): return await undrain(parameters)
@@ -83,21 +86,13 @@ extension Proxy {
 
     // MARK: Limits
 
-    private func replaceLimits(_ text: String) -> AdminAnswer {
-        let document: LimitsDocument
-        do throws(ConfigurationProblems) {
-            document = try LimitsFile.read(text: text, path: "body")
-        } catch {
-            return .problem(400, "the old limits stay in force", details: error.problems.map(\.description))
+    private func replaceLimits(_ text: String) async -> AdminAnswer {
+        if let problems = put(limits: text) {
+            return .problem(400, "the old limits stay in force", details: problems)
         }
-        do throws(LimitSetError) {
-            try limits.replace(document, text: text)
-        } catch {
-            return .problem(400, "the old limits stay in force", details: [error.description])
-        }
-        relay.limitsChanged()
         let count = limits.registry.current.limits.count
         logger.notice("limits replaced", metadata: ["cause": "the admin API", "limits": "\(count)"])
+        await others.tellLimits()
         return AdminAnswer(limits.report(hiding: settings.redact))
     }
 
@@ -118,18 +113,22 @@ extension Proxy {
         let orders = drains.registry.current
         let answers = await relay.snapshots()
         let snapshot = MetricsSnapshot(merging: answers.snapshots, registry: registry, labels: labels)
-        let connections = await relay.connections().filter { $0.side == .provider }
+        let connections = (await relay.connections() + otherConnections()).filter { $0.side == .provider }
+        let elsewhere = await handedOver()
+        var reports = snapshot.operations
+        for other in await others.reports() { reports += other.snapshot.operations }
         let now = Output.now()
         let states = orders.map { order in
-            let left = snapshot.operations.reduce(Int64(0)) { sum, report in
+            let left = reports.reduce(Int64(0)) { sum, report in
                 let isCovered = order.target.covers(report.operation)
-                return report.side == .provider && isCovered ? sum + report.inFlight : sum
+                return report.side == .provider && isCovered ? sum &+ report.inFlight : sum
             }
             return DrainReport.Drain(
                 order: order,
                 stage: order.stage(at: now),
                 inFlight: left,
-                qos: drains.answer(order.target)
+                qos: drains.answer(order.target),
+                elsewhere: elsewhere.flatMap { $0.drains.filter { $0.order.target == order.target } }
             )
         }
         let names = callers?.names ?? []
@@ -141,7 +140,9 @@ extension Proxy {
             callers: names,
             consumers: orders.isEmpty
                 ? [] : DrainReport.consumers(connections, before: before, callers: names),
-            recalledConnections: drains.registry.recalledConnections
+            recalledConnections: elsewhere.reduce(drains.registry.recalledConnections) {
+                $0 &+ $1.recalledConnections
+            }
         )
     }
 
@@ -165,13 +166,13 @@ extension Proxy {
         // The registry's subscribers are told first, so that consumers have somewhere else to go; the grace is for what
         // comes after that.
         await askApplication(request.target, isOffline: true)
-        let rates = DrainReport.rates(await relay.connections())
+        let rates = DrainReport.rates(await relay.connections() + otherConnections())
         guard drains.registry.begin(request.order(now: Output.now())) else {
             await askApplication(request.target, isOffline: false)
             return .problem(503, "\(DrainRegistry.maxOrders) drains are under way already")
         }
         drains.note(rates, request.target)
-        relay.drainsChanged()
+        await tellDrains()
         logger.notice("drain begun", metadata: Self.facts(request))
         return AdminAnswer(await drainReport().json)
     }
@@ -184,7 +185,7 @@ extension Proxy {
             return .problem(400, error.reason)
         }
         guard drains.registry.end(target) != nil else { return .problem(404, "nothing of that name is drained") }
-        relay.drainsChanged()
+        await tellDrains()
         logger.notice("drain undone", metadata: ["target": "\(target.logText)", "cause": "the admin API"])
         await askApplication(target, isOffline: false)
         drains.forget(target)
@@ -215,7 +216,9 @@ extension Proxy {
             drains.registry.begin(drains.orderOfEnd())
             relay.drainsChanged()
         }
-        return max(settings.drain.deadline, settings.drain.grace) + .seconds(1)
+        let time = max(settings.drain.deadline, settings.drain.grace) + .seconds(1)
+        endTime.store(Output.now() &+ time.nanoseconds, ordering: .relaxed)
+        return time
     }
 }
 

@@ -1,6 +1,7 @@
 internal import Admin
 internal import ArgumentParser
 internal import Calls
+internal import Dispatch
 internal import Inspection
 internal import Interception
 internal import Logging
@@ -41,8 +42,12 @@ final class Proxy: AdminBackend {
     let isSuccessor: Bool
     /// Whether another process accepts in this one's place.
     let isFollowed = Atomic<Bool>(false)
+    /// Where limits are fetched from a successor, one time after the other; it may be waited for.
+    let following = DispatchQueue(label: "weir-limits")
     /// Where this process reports to its successor, once there is one.
     let reporting = Mutex<Task<Reporting?, Never>?>(nil)
+    /// Until when this process and those that it follows have time to end; 0 before it was told to.
+    let endTime = Atomic<UInt64>(0)
     private let isInspecting: Bool
 
     /// Starts the workers.
@@ -101,6 +106,10 @@ final class Proxy: AdminBackend {
             }
             throw ExitStatus.unavailable
         }
+        others.hooks.withLock { hooks in
+            hooks.adopt = { [weak self] in self?.adopt($0) }
+            hooks.toTell = { [weak self] in self?.toTell }
+        }
     }
 
     /// Whether traffic may be sent here: not once a stop was asked for, nor while the whole service is drained.
@@ -119,7 +128,8 @@ final class Proxy: AdminBackend {
     func others() async -> [MetricsReport] { await others.reports() }
 
     func connections() async -> [Admin.ConnectionReport] {
-        await relay.connections().map { report in
+        let others = await otherConnections()
+        return (await relay.connections() + others).map { report in
             Admin.ConnectionReport(
                 id: report.id,
                 peer: report.peer.description,
@@ -149,6 +159,8 @@ final class Proxy: AdminBackend {
             ip: ProcessFacts.variables["POD_IP"] ?? ""
         )
         additions.stuckWorkers = relay.stuckWorkers
+        let silent = others.peers.processes.count { !$0.answers }
+        additions.predecessors = (others.peers.processes.count - silent, silent)
         let reloads = reloads.withLock { $0 }
         additions.operation = ProcessOperation(
             reloads: reloads.done,
@@ -175,27 +187,6 @@ final class Proxy: AdminBackend {
             )
         }
         return additions
-    }
-
-    func calls(
-        matching parameters: [(name: String, value: String)]
-    ) async throws(CallStreamRefusal) -> CallStream {
-        guard isInspecting else { throw .unavailable("inspection is switched off") }
-        let filter: CallFilter
-        do throws(CallFilterProblems) {
-            filter = try CallFilter(parameters: parameters)
-        } catch {
-            throw .badParameters(error.description)
-        }
-        do throws(CallWatchRefusal) {
-            let watch = try await relay.watchCalls(filter)
-            return CallStream(next: { await watch.next() }, cancel: { watch.cancel() })
-        } catch {
-            switch error {
-            case .tooMany: throw .unavailable("there are \(Relay.maxCallWatches) viewers already")
-            case .ended: throw .unavailable("no connections are relayed any more")
-            }
-        }
     }
 
     /// What goes past Weir to the application, where its ports are known; looked at every 5 s at most.
@@ -318,11 +309,14 @@ struct RelayService: Service {
                 let deadline = proxy.beginEnd()
                 logger.notice("draining", metadata: ["deadline": "\(deadline)"])
                 Task { await proxy.relay.drain(within: deadline.nanoseconds) }
+                // Those that it follows serve the same consumers.
+                Task { await proxy.others.end() }
             }
         } onCancel: {
             // Another service has failed, and the process is to end.
             Task { await proxy.relay.drain(within: 0) }
         }
+        await proxy.others.gone(before: proxy.endTime.load(ordering: .relaxed))
         if let reporting = await proxy.reporting.withLock({ $0 })?.value { await reporting.stop() }
         logger.notice("stopped")
     }

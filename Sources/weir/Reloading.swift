@@ -75,7 +75,11 @@ struct Reloading: Service {
     // MARK: Reloading
 
     private func reload(because cause: String) async -> AdminAnswer {
-        await turn.take { last in read(last ?? proxy.settings, because: cause) }
+        // A process that was taken over from has the limits of the newest, see `Proxy.followLimits`.
+        if proxy.isFollowed.load(ordering: .relaxed) { return .problem(503, "another process has taken over") }
+        let answer = await turn.take { last in read(last ?? proxy.settings, because: cause) }
+        if answer.status == 200 { await proxy.others.tellLimits() }
+        return answer
     }
 
     private func read(_ last: WeirSettings, because cause: String) -> (WeirSettings?, AdminAnswer) {

@@ -58,7 +58,8 @@ struct RunCommand: AsyncParsableCommand {
             configuration: settings.adminConfiguration,
             backend: proxy,
             logger: logger,
-            inherited: predecessor?.adminSockets(settings) ?? [:]
+            inherited: predecessor?.adminSockets(settings) ?? [:],
+            startsPaused: predecessor != nil
         ) { _, _ in listening.finish() }
         let relay = RelayService(proxy: proxy, logger: logger)
         var quiet = logger

@@ -30,6 +30,7 @@ struct TakeoverService: Service {
             throw TakeoverFailure(reason: "the running process did not let go: \(error)")
         }
         if predecessor != nil {
+            admin.resume()
             proxy.others.takenOver()
             logger.notice("taken over from the process that ran")
         }
@@ -48,7 +49,10 @@ struct TakeoverService: Service {
                 proxy.limits.handedState
             } onEvent: { [proxy, admin, port, logger] event in
                 switch event {
+                // Of two processes that accept on one socket each would be woken for the other's connections.
+                case .leaving: admin.pause()
                 case .failed(let error):
+                    admin.resume()
                     guard limiter.pass(0) != nil else { return }
                     logger.warning("a successor did not take over", metadata: ["reason": "\(error)"])
                 case .takenOver(let withState):
@@ -66,10 +70,12 @@ struct TakeoverService: Service {
                 }
             }
         } catch {
+            predecessor?.confirm()
             logger.warning("no process can take over from this one", metadata: ["reason": "\(error)"])
             try? await gracefulShutdown()
             return
         }
+        predecessor?.confirm()
         for await _ in events.cancelOnGracefulShutdown() {}
         await server.stop()
     }

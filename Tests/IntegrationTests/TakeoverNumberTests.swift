@@ -165,13 +165,14 @@ struct TakeoverFamily {
     let admin: Address
     let options: [String]
 
-    init(_ provider: EchoProvider) throws {
+    init(_ provider: EchoProvider, _ more: [String] = []) throws {
         listen = Address.loopback(try Listener.freePort())
         admin = Address.loopback(try Listener.freePort())
-        options = [
-            "--upstream", provider.address.description, "--listen", listen.description, "--admin",
-            admin.description, "--set", "drain.grace=300ms", "--workers", "1",
-        ]
+        options =
+            [
+                "--upstream", provider.address.description, "--listen", listen.description, "--admin",
+                admin.description, "--set", "drain.grace=300ms", "--workers", "1",
+            ] + more
     }
 
     func start(_ more: String...) throws -> WeirProcess { try WeirProcess(options + more) }

@@ -11,7 +11,7 @@ extension RelaySocketTests {
     @Suite("Takeover protocol", .timeLimit(.minutes(10)))
     struct TakeoverProtocolTests {
         /// A server that offers a listener as often as said.
-        private final class Offer: Sendable {
+        final class Offer: Sendable {
             let listener: TestListener
             let server: TakeoverServer
             let events: Told
@@ -34,19 +34,23 @@ extension RelaySocketTests {
                 } onEvent: { event in
                     switch event {
                     case .failed(let error): events.failures.withLock { $0.append(error) }
+                    case .leaving: break
                     case .takenOver: events.isTakenOver.withLock { $0 = true }
                     }
                 }
             }
 
             var port: UInt16 { listener.endpoint.port }
+            var isTakenOver: Bool { events.isTakenOver.withLock { $0 } }
             var failures: [TakeoverError] { events.failures.withLock { $0 } }
 
             /// Whether one that keeps to the protocol is served.
             func isWell() throws -> Bool {
                 guard let takeover = try Takeover.begin(port: port) else { return false }
                 try takeover.finish()
-                return events.isTakenOver.withLock { $0 }
+                takeover.confirm()
+                for _ in 0..<6000 where !isTakenOver { usleep(10_000) }
+                return isTakenOver
             }
         }
 
@@ -100,7 +104,7 @@ extension RelaySocketTests {
             peer.send("weir-takeover 3")
             #expect(try peer.receive() == "refused version")
             #expect(try peer.receive() == "")
-            #expect(offer.server.counts.dropped == 1)
+            try await eventually("it is counted") { offer.server.counts.dropped == 1 }
             #expect(try offer.isWell())
         }
 

@@ -159,8 +159,11 @@ extension RelaySocketTests {
                 )
                 let successor = try Generation(configuration, inherited: takeover.sockets)
                 try takeover.finish()
-                #expect(current.isTakenOver.withLock { $0 })
                 try successor.offer(port: address.port)
+                #expect(!current.isTakenOver.withLock { $0 })
+                takeover.confirm()
+                let before = current
+                try await eventually("it is taken over") { before.isTakenOver.withLock { $0 } }
                 try await current.end()
                 current = successor
             }
@@ -191,6 +194,7 @@ extension RelaySocketTests {
             let successor = try Harness(configuration, inherited: takeover.sockets)
             clients += try (0..<10).map { _ in try successor.connect() }
             try takeover.finish()
+            takeover.confirm()
             clients += try (0..<10).map { _ in try successor.connect() }
             try serve(clients, application)
             await server.stop()
@@ -277,6 +281,8 @@ extension RelaySocketTests {
                 inherited: takeover.sockets
             )
             try takeover.finish()
+            takeover.confirm()
+            try await eventually("it is taken over") { old.isTakenOver.withLock { $0 } }
             try await old.end()
             #expect(new.harness.relay.addresses[1] == addresses[0])
             #expect(throws: SocketError.self) { try TestSocket.connect(to: addresses[1]) }

@@ -88,6 +88,7 @@ import Testing
         additions.tracing = TracingCounters.Readings()
         additions.tapLinesDropped = 4
         additions.stuckWorkers = 2
+        additions.predecessors = (3, 1)
         additions.operation = ProcessOperation(reloads: 3, failedReloads: 1, logLinesDropped: 5)
         additions.adminCuts = [
             ("shed", 1), ("idle", 2), ("slow_request", 3), ("large_request", 4), ("slow_reader", 5), ("old_page", 6),
