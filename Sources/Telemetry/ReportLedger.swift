@@ -10,6 +10,8 @@ public struct ReportLedger: Sendable {
     public static let maxGone = 8
     /// The most entries that one ledger takes from another.
     public static let maxEntries = 128
+    /// The most entries of processes that may still report: of further ones the one whose numbers are oldest has gone.
+    public static let maxKept = 80
     /// The most processes whose numbers an entry holds; the numbers of the oldest stay when it is forgotten whose they
     /// are.
     public static let maxProcesses = 4096
@@ -77,10 +79,21 @@ public struct ReportLedger: Sendable {
     /// Makes one entry of those of processes that have gone, but for the latest.
     ///
     /// - Parameters:
+    ///   - running: The processes that report now.
     ///   - registry: This process's operations.
     ///   - labels: This process's codes and exception classes.
     ///   - callers: This process's callers, if they are told apart.
-    public mutating func fold(registry: OperationRegistry, labels: SeriesLabels, callers: CallerRegistry?) {
+    public mutating func fold(
+        running: Set<UInt64>,
+        registry: OperationRegistry,
+        labels: SeriesLabels,
+        callers: CallerRegistry?
+    ) {
+        let silent = entries.indices.filter { !entries[$0].isGone && running.isDisjoint(with: entries[$0].processes) }
+        let tooMany = max(0, entries.count - Self.maxKept)
+        for at in silent.sorted(by: { entries[$0].time < entries[$1].time }).prefix(tooMany) {
+            entries[at].isGone = true
+        }
         let gone = entries.indices.filter { entries[$0].isGone }.sorted { entries[$0].time > entries[$1].time }
         let old = gone.dropFirst(Self.maxGone).filter { entries[$0].processes.count == 1 }
         guard !old.isEmpty else { return }

@@ -63,10 +63,12 @@ final class OtherProcesses: Sendable {
         await expected()
         let answers = await peers.ask("numbers")
         for answer in answers where answer.status == 200 { take(answer.body, of: answer.process) }
-        let running = Set(peers.processes.map(\.process))
+        let running = running
         let ledger = state.withLock { $0.ledger }
         return ledger.reports(running: running, registry: registry, labels: labels)
     }
+
+    private var running: Set<UInt64> { Set(peers.processes.map(\.process)) }
 
     /// The bytes by which another process is told this one's numbers.
     ///
@@ -83,9 +85,10 @@ final class OtherProcesses: Sendable {
     /// Takes a report in; whatever it is, of processes that are not spoken of nothing changes.
     private func take(_ bytes: [UInt8], of reporter: UInt64) {
         guard let entries = try? ReportLedger.entries(of: bytes, registry: registry, labels: labels) else { return }
+        let running = running
         state.withLock { state in
             for entry in entries where !entry.processes.contains(process) { state.ledger.take(entry) }
-            state.ledger.fold(registry: registry, labels: labels, callers: callers)
+            state.ledger.fold(running: running, registry: registry, labels: labels, callers: callers)
         }
     }
 
@@ -133,9 +136,10 @@ final class OtherProcesses: Sendable {
             if isAwaited { hooks.withLock { $0.adopt }(bytes) }
         case .last: break
         case .gone(let process):
+            let running = running
             state.withLock { state in
                 state.ledger.note(process, isGone: true)
-                state.ledger.fold(registry: registry, labels: labels, callers: callers)
+                state.ledger.fold(running: running, registry: registry, labels: labels, callers: callers)
             }
         case .awoke(let process): Task { await tell(process) }
         case .lines(_, let number, let lines): viewers.withLock { $0[number] }?.onLines(lines)

@@ -261,13 +261,25 @@ import Testing
         #expect(new.entries.first { $0.processes == [1] }?.isGone == true)
     }
 
+    @Test("processes that were heard of and never came take no more than their room")
+    func neverCame() {
+        var ledger = ReportLedger()
+        for process in UInt64(1)...120 {
+            ledger.take(entry(process, process, calls: 1))
+            ledger.fold(running: [1], registry: registry, labels: labels, callers: nil)
+            #expect(ledger.entries.count <= ReportLedger.maxKept + ReportLedger.maxGone + 1)
+        }
+        #expect(calls(ledger) == 120)
+        #expect(ledger.entries.contains { $0.processes == [1] })
+    }
+
     @Test("of many processes that have gone one sum is left, which takes nothing twice")
     func fold() throws {
         var ledger = ReportLedger()
         for process in UInt64(1)...40 {
             ledger.take(entry(process, process, calls: Int(process)))
             if process != 20 { ledger.note(process, isGone: true) }
-            ledger.fold(registry: registry, labels: labels, callers: nil)
+            ledger.fold(running: [20], registry: registry, labels: labels, callers: nil)
             #expect(calls(ledger) == process * (process + 1) / 2)
             #expect(ledger.entries.count <= ReportLedger.maxGone + 2)
         }
@@ -282,7 +294,7 @@ import Testing
             other.take(entry(process, process, calls: Int(process)))
             other.note(process, isGone: true)
         }
-        other.fold(registry: registry, labels: labels, callers: nil)
+        other.fold(running: [20], registry: registry, labels: labels, callers: nil)
         for old in other.entries { ledger.take(old) }
         #expect(calls(ledger) == 820)
         for new in ledger.entries { other.take(new) }
