@@ -155,7 +155,7 @@ final class LimitsControl: Sendable {
         var json = JSONText()
         json.beginObject()
         json.key("from")
-        json.string(replacementText != nil ? "api, until the next reload" : "files")
+        json.string(replacement != nil ? "api, until the next reload" : "files")
         json.key("budget_bytes")
         json.number(set.budgetBytes)
         json.key("worst_case_bytes")
