@@ -41,6 +41,8 @@ final class Pair {
     var upstream: Socket
     /// Whether the owner knows that its bytes cannot be followed.
     var isTroubleTold = false
+    /// Whether downstream said something while Weir ended it.
+    var wasUnheard = false
     /// What was noted of its calls.
     var marks = CallMarks()
     var up = Pipe()

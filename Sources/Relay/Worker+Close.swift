@@ -43,8 +43,14 @@ extension Worker {
 
     /// The last bytes were to have been delivered by now: nobody waits for a peer's end any longer, but a slow reader
     /// gets what is queued.
+    ///
+    /// Who has its last bytes and still asked something is reset: it would wait for the answer.
     func giveUpEnding(_ pair: Pair, _ now: UInt64) {
-        if pair.down.queue.isEmpty || now >= pair.deadline &+ Self.slowestEndNanoseconds { close(pair) }
+        guard pair.down.queue.isEmpty || now >= pair.deadline &+ Self.slowestEndNanoseconds else { return }
+        if pair.wasUnheard, pair.downstream.isOpen, Linux.unacknowledged(pair.downstream.descriptor) == 0 {
+            Linux.resetOnClose(pair.downstream.descriptor)
+        }
+        close(pair)
     }
 
     /// Weir ends the connection: what is queued is written, both peers are told that nothing more comes, and what
@@ -64,6 +70,7 @@ extension Worker {
             let count = buffer.read(pair.downstream.descriptor, buffer.byteCount)
             let isFailed = count < 0 && count != -Int(EAGAIN) && count != -Int(EINTR)
             if count == 0 || isFailed { pair.up.isSourceEnded = true }
+            if count > 0 { pair.wasUnheard = true }
         }
         // What is gone would be reported without end.
         if mask & EventQueue.failed != 0 { muffle(pair, isUpstream: isUpstream) }

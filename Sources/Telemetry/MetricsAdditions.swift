@@ -49,7 +49,7 @@ public struct ProcessOperation: Equatable, Sendable {
     /// - Parameters:
     ///   - reloads: How often its files were read again and put in force.
     ///   - failedReloads: How often nothing was put in force because of mistakes in them.
-    ///   - logLinesDropped: Log lines, those of calls among them, that were not written, mostly because nobody took them.
+    ///   - logLinesDropped: Log lines, those of calls among them, that were not written.
     public init(reloads: UInt64, failedReloads: UInt64, logLinesDropped: UInt64) {
         self.reloads = reloads
         self.failedReloads = failedReloads

@@ -144,6 +144,29 @@ extension RelaySocketTests {
             #expect(throws: SocketError.self) { try harness.connect() }
         }
 
+        @Test("who asks something while its connection is ended is reset, and who does not is not")
+        func unheard() async throws {
+            let listener = try TestListener()
+            let drains = DrainRegistry()
+            let harness = try Harness(to: listener, drains: drains)
+            let call = DubboFrames.call
+            let pairs = try (0..<2).map { _ in try harness.pair(listener) }
+            for pair in pairs {
+                try pair.client.write(call.request)
+                #expect(try pair.server.read(exactly: call.request.count) == call.request)
+                try pair.server.write(call.reply)
+                #expect(try pair.client.read(exactly: call.reply.count) == call.reply)
+            }
+            drain(drains, harness, grace: 0)
+            for pair in pairs { #expect(pair.client.readToEnd().end == .closed) }
+            try pairs[0].client.write(call.request)
+            // Errors and the end of both directions are told without being asked for.
+            try await eventually("a reset") { pairs[0].client.poll(0, milliseconds: 1) }
+            try await harness.waitForConnections(0)
+            #expect(!pairs[1].client.poll(0, milliseconds: 1))
+            await harness.stop()
+        }
+
         @Test("Dubbo: what comes after the grace is refused, and what is idle then is closed")
         func rejected() async throws {
             let listener = try TestListener()
