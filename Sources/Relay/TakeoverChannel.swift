@@ -40,9 +40,9 @@ public enum TakeoverError: Error, Equatable, Sendable {
 ///
 /// Who says `weir-state 1` instead gets memory and state, and no more: one that was taken over from, after a change.
 ///
-/// Version 1 has neither memory nor state, and says nothing after `bye`; a successor that is refused for its version says
-/// `weir-takeover 1`. Instead of sockets a predecessor may answer `refused` and a reason. What it says afterwards, as a process that
-/// reports, is listed at ``TakeoverPacket``.
+/// Version 1 has neither memory nor state, and says nothing after `bye`; a successor that is refused for its version
+/// says `weir-takeover 1`. Instead of sockets a predecessor may answer `refused` and a reason. What it says afterwards,
+/// as a process that reports, is listed at ``TakeoverPacket``.
 enum TakeoverWords {
     static let hello = "weir-takeover 2"
     /// What a process says, and is answered, that hands over sockets alone.
