@@ -85,15 +85,17 @@ public final class TakeoverPeers: Sendable {
     ///   - what: A word without blanks.
     ///   - body: What is said with it, 16 MiB at most.
     ///   - milliseconds: How long the answers may take.
+    ///   - insists: Whether those are asked too that have been silent: they find the question when they go on.
     /// - Returns: The answers that came, in no order; none of those that have been silent before.
     public func ask(
         _ what: String,
         _ body: [UInt8] = [],
-        milliseconds: Int = TakeoverPeers.answerMilliseconds
+        milliseconds: Int = TakeoverPeers.answerMilliseconds,
+        insists: Bool = false
     ) async -> [Answer] {
         let asked = peers.withLock { $0 }
         return await withTaskGroup(of: Answer?.self) { group in
-            for peer in asked { group.addTask { await peer.ask(what, body, milliseconds: milliseconds) } }
+            for peer in asked { group.addTask { await peer.ask(what, body, milliseconds, insists: insists) } }
             return await group.reduce(into: []) { answers, answer in
                 if let answer { answers.append(answer) }
             }
@@ -110,7 +112,7 @@ public final class TakeoverPeers: Sendable {
         milliseconds: Int = TakeoverPeers.answerMilliseconds
     ) async -> Answer? {
         let peer = peers.withLock { $0.first { $0.process == process } }
-        return await peer?.ask(what, body, milliseconds: milliseconds)
+        return await peer?.ask(what, body, milliseconds)
     }
 
     /// Lets all processes go: they look for the next successor.
@@ -188,10 +190,15 @@ private final class Peer: Sendable {
         question?.end(TakeoverPeers.Answer(process: process, status: Int(message.word) ?? 500, body: message.body))
     }
 
-    func ask(_ what: String, _ body: [UInt8], milliseconds: Int) async -> TakeoverPeers.Answer? {
+    func ask(
+        _ what: String,
+        _ body: [UInt8],
+        _ milliseconds: Int,
+        insists: Bool = false
+    ) async -> TakeoverPeers.Answer? {
         await withCheckedContinuation { continuation in
             let number = state.withLock { state -> UInt64? in
-                guard !state.isOver, !state.isSilent else { return nil }
+                guard !state.isOver, insists || !state.isSilent else { return nil }
                 state.number += 1
                 state.waiting[state.number] = Question(continuation: continuation)
                 return state.number

@@ -42,17 +42,26 @@ extension OtherProcesses {
 
     // MARK: The end
 
-    /// Has the other processes end, because this one does.
-    func end() async {
-        if let state = hooks.withLock({ $0.toTell })() { _ = await peers.ask("drains", state.bytes) }
-        _ = await peers.ask("end")
+    /// Has the other processes end, because this one does; ``gone(before:)`` waits until they have heard it.
+    ///
+    /// One that is stopped finds it when it goes on, though nobody may be there any more.
+    func end() {
+        isTelling.store(true, ordering: .relaxed)
+        Task {
+            await expected()
+            let state = hooks.withLock { $0.toTell }()
+            _ = await peers.ask("end", state?.bytes ?? [], insists: true)
+            isTelling.store(false, ordering: .relaxed)
+        }
     }
 
     /// Waits until every other process that answers has gone.
     ///
     /// - Parameter deadline: How long at most, in monotonic nanoseconds.
     func gone(before deadline: UInt64) async {
-        while Output.now() < deadline, peers.processes.contains(where: \.answers) {
+        while Output.now() < deadline,
+            isTelling.load(ordering: .relaxed) || peers.processes.contains(where: \.answers)
+        {
             try? await Task.sleep(for: Self.pause)
         }
     }

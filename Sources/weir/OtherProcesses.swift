@@ -29,6 +29,8 @@ final class OtherProcesses: Sendable {
     /// Those who look at calls here, by number.
     let viewers = Mutex<[UInt64: Viewer]>([:])
     let numbers = Atomic<UInt64>(0)
+    /// Whether others are being told to end.
+    let isTelling = Atomic<Bool>(false)
     private let told: Told
     /// Those that report now.
     let peers: TakeoverPeers

@@ -60,6 +60,8 @@ extension Proxy {
             return (200, toTell.bytes)
         case "limits": return (await followLimits() ? 200 : 503, [])
         case "end":
+            // Consumers are told why.
+            _ = follow(question.body)
             kill(getpid(), SIGTERM)
             return (200, [])
         default: return (404, [])

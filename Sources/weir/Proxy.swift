@@ -310,7 +310,7 @@ struct RelayService: Service {
                 logger.notice("draining", metadata: ["deadline": "\(deadline)"])
                 Task { await proxy.relay.drain(within: deadline.nanoseconds) }
                 // Those that it follows serve the same consumers.
-                Task { await proxy.others.end() }
+                proxy.others.end()
             }
         } onCancel: {
             // Another service has failed, and the process is to end.
