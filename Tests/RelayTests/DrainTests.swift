@@ -64,7 +64,7 @@ extension RelaySocketTests {
             #expect(end.bytes == Array(call.reply[20...]) && end.end == .closed)
             await drained.value
             await relay.ended()
-            // The last numbers stay to be read.
+            // The last numbers stay to be read, and are those of the end.
             let (snapshots, stale) = await relay.snapshots()
             #expect(snapshots.count == workers && stale == 0)
         }
