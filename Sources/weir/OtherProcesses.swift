@@ -37,7 +37,12 @@ final class OtherProcesses: Sendable {
 
     /// Where events go: the peers are there before this object is.
     private final class Told: Sendable {
-        let handler = Mutex<(@Sendable (TakeoverPeers.Event) -> Void)?>(nil)
+        /// A function that a mutex held by itself would be wrapped once more, and kept so, each time it is read.
+        struct Handler {
+            var call: @Sendable (TakeoverPeers.Event) -> Void
+        }
+
+        let handler = Mutex<Handler?>(nil)
     }
 
     /// - Parameters:
@@ -52,8 +57,8 @@ final class OtherProcesses: Sendable {
         state = Mutex(State(isExpecting: isExpecting))
         let told = Told()
         self.told = told
-        peers = TakeoverPeers { event in told.handler.withLock { $0 }?(event) }
-        told.handler.withLock { handler in handler = { [weak self] event in self?.happened(event) } }
+        peers = TakeoverPeers { event in told.handler.withLock { $0 }?.call(event) }
+        told.handler.withLock { $0 = Told.Handler { [weak self] event in self?.happened(event) } }
     }
 
     // MARK: Numbers

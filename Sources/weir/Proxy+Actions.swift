@@ -18,7 +18,7 @@ extension Proxy {
             guard let reload = reload.withLock({ $0 }) else { return .problem(503, "there are no files to read") }
             // What the process before had been told must not come after this.
             await others.expected()
-            return await reload()
+            return await reload.call()
         case .expect(let parameters): return expect(parameters)
         case .logLevel: return logLevel
         case .setLogLevel(let parameters): return setLogLevel(parameters)

@@ -27,7 +27,7 @@ final class Proxy: AdminBackend {
     /// The settings the process was started with.
     let settings: WeirSettings
     /// Reads the files again; set once, by what can.
-    let reload = Mutex<(@Sendable () async -> AdminAnswer)?>(nil)
+    let reload = Mutex<ReloadAction?>(nil)
     /// Where log lines go.
     let log: LogWriter
     /// How often the files were read again, and how often nothing came of it.
@@ -291,6 +291,13 @@ final class LogLimiter: Sendable {
             return before?.leftOut ?? 0
         }
     }
+}
+
+/// Reads the files again.
+///
+/// A function that a mutex held by itself would be wrapped once more, and kept so, each time it is read.
+struct ReloadAction: Sendable {
+    var call: @Sendable () async -> AdminAnswer
 }
 
 /// The relay as a service: it runs until it is asked to stop and has drained.

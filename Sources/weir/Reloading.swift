@@ -40,7 +40,7 @@ struct Reloading: Service {
     }
 
     func run() async throws {
-        proxy.reload.withLock { $0 = { await reload(because: "the admin API") } }
+        proxy.reload.withLock { $0 = ReloadAction { await reload(because: "the admin API") } }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await watchSignals() }
             group.addTask { await watchFiles() }

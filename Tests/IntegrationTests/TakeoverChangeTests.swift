@@ -154,6 +154,12 @@ extension Integration {
                 return try scene.connections.allSatisfy { text.contains(try $0.local.description) }
             }
             #expect(!String(decoding: bytes, as: UTF8.self).contains("hello"))
+            // However many there are, each costs what the first did: the stack of who hears of them is small.
+            for number in 0..<6000 {
+                #expect(try scene.status(scene.connections[number % 2], method: "seen") == 20)
+                bytes.removeAll(keepingCapacity: true)
+                guard try viewer.readSome(into: &bytes) == nil else { throw Failure("the viewer was cut off") }
+            }
             try scene.stop()
         }
 
