@@ -69,9 +69,13 @@ final class LimitsControl: Sendable {
 
     /// What other processes are given: the memory of the limits in force, these as a file, and what came over the
     /// admin API.
-    var handedState: TakeoverState {
+    ///
+    /// - Parameter others: What they are given besides.
+    /// - Returns: All of it.
+    func handedState(with others: [String: [UInt8]]) -> TakeoverState {
         registry.withDescriptors { descriptors in
-            var texts = [Self.allWord: fileText.bytes]
+            var texts = others
+            texts[Self.allWord] = fileText.bytes
             if let replacement { texts[Self.replacementWord] = Array(replacement.utf8) }
             return TakeoverState(texts: texts, duplicating: descriptors)
         }

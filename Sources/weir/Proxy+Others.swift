@@ -15,15 +15,30 @@ internal import Wire
 extension Proxy {
     // MARK: The newest process
 
-    /// Takes over what was set over the admin API of the process before.
-    func adopt(_ bytes: [UInt8]) {
-        guard settings.inspection.isEnabled, let state = try? HandedOver(bytes) else { return }
+    private static let drainsWord = "drains"
+
+    /// What a process that takes over, or has to follow this one's limits, is given.
+    var handedState: TakeoverState { limits.handedState(with: [Self.drainsWord: toTell.bytes]) }
+
+    /// Takes over the drains that came with the sockets, before any connection is accepted.
+    static func adopt(_ state: TakeoverState?, _ drains: DrainControl) {
+        guard let bytes = state?.texts[drainsWord], let state = try? HandedOver(bytes) else { return }
+        adopt(state, drains)
+    }
+
+    private static func adopt(_ state: HandedOver, _ drains: DrainControl) {
         let known = drains.registry.current
         for drain in state.drains where !known.contains(where: { $0.target == drain.order.target }) {
             drains.registry.begin(drain.order)
             drains.note(drain.rates, drain.order.target)
             if let answer = drain.qos { drains.note(answer, drain.order.target) }
         }
+    }
+
+    /// Takes over what was set over the admin API of the process before.
+    func adopt(_ bytes: [UInt8]) {
+        guard settings.inspection.isEnabled, let state = try? HandedOver(bytes) else { return }
+        Self.adopt(state, drains)
         if !state.drains.isEmpty { relay.drainsChanged() }
         if !state.drains.isEmpty { logger.notice("drains taken over", metadata: ["drains": "\(state.drains.count)"]) }
     }

@@ -87,6 +87,7 @@ final class Proxy: AdminBackend {
         var hooks = Self.hooks(logger)
         hooks.callerRegistry = callers
         if isInspecting {
+            Self.adopt(predecessor?.state, drains)
             hooks.limits = limits.registry
             hooks.drains = drains.registry
         }

@@ -46,7 +46,7 @@ struct TakeoverService: Service {
             server = try TakeoverServer(port: port, peers: proxy.others.peers) { [proxy, admin] () throws(RelayError) in
                 try proxy.relay.listeningSockets() + Self.sockets(of: admin)
             } state: { [proxy] in
-                proxy.limits.handedState
+                proxy.handedState
             } onEvent: { [proxy, admin, port, logger] event in
                 switch event {
                 // Of two processes that accept on one socket each would be woken for the other's connections.
