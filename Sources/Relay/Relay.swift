@@ -221,7 +221,8 @@ public final class Relay: Sendable {
         guard let worker = made else { return -ENOMEM }
         return Linux.startThread(named: "weir-worker") { [self] in
             worker.run()
-            last.withLock { $0[index] = worker.recorder.snapshot() }
+            let numbers = worker.recorder.snapshot()
+            last.withLock { $0[index] = numbers }
             workerEnded()
         }
     }
