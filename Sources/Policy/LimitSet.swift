@@ -89,8 +89,8 @@ public final class LimitSet: Sendable {
     ///   - old: The limits in force.
     ///   - definitions: The limits that are to be.
     ///   - budgetBytes: How much memory the windows may take; those of the old set may stay for a moment besides.
-    ///   - inherited: Limits of a process with which the old ones are shared, which has made the same change: where
-    ///     they fit limits go on in their windows and not in this process's own.
+    ///   - inherited: Limits of a process that is to be followed, which has made the same change: where they fit limits
+    ///     go on in its windows and with its counters, whichever they were shared with before.
     /// - Throws: The first thing that is wrong.
     public convenience init(
         replacing old: LimitSet,
@@ -98,9 +98,16 @@ public final class LimitSet: Sendable {
         budgetBytes: Int = LimitBounds.defaultBudgetBytes,
         inheriting inherited: InheritedLimits? = nil
     ) throws(LimitSetError) {
-        let sharing = old.sharing ?? inherited?.sharing.flatMap { LimitSharing(adopting: $0) }
+        let isTheirs = inherited.map { old.isShared(with: $0) } ?? true
+        let other = isTheirs ? nil : inherited?.sharing.flatMap { LimitSharing(adopting: $0) }
         let byName = Dictionary(uniqueKeysWithValues: old.limits.map { ($0.definition.name, $0) })
-        let old = Old(sharing: sharing, clock: old.clock, limits: byName, retired: old.retired)
+        let old =
+            if let other {
+                // Windows and counters of the memory before are nobody's any more.
+                Old(sharing: other, clock: old.clock)
+            } else {
+                Old(sharing: old.sharing, clock: old.clock, limits: byName, retired: old.retired)
+            }
         try self.init(definitions, budgetBytes: budgetBytes, old, inherited)
     }
 

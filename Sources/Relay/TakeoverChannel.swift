@@ -3,7 +3,7 @@ internal import Glibc
 internal import Wire
 
 /// Why a takeover did not come about.
-public enum TakeoverError: Error, Equatable, Sendable {
+public enum TakeoverError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The process at the other end belongs to another user.
     case foreignPeer(user: UInt32)
     /// The other process does not want to; the word is its reason.
@@ -20,6 +20,20 @@ public enum TakeoverError: Error, Equatable, Sendable {
     case tooManySockets(Int)
     /// The system refused something; the text is its own.
     case system(String)
+
+    /// The error in one line.
+    public var description: String {
+        switch self {
+        case .foreignPeer(let user): "the other process belongs to user \(user)"
+        case .refused(let reason): "the other process refuses: \(reason)"
+        case .protocolViolation: "the other process said what takeover does not know"
+        case .timedOut: "the other process does not answer"
+        case .ended: "the other process hung up, as it does upon another user's"
+        case .stopped: "this process was told to stop"
+        case .tooManySockets(let count): "there are \(count) sockets, which is too many"
+        case .system(let reason): reason
+        }
+    }
 }
 
 /// The words of takeover, version 2.

@@ -2,7 +2,7 @@ public import Calls
 public import Policy
 
 extension LimitDefinition {
-    /// Appends the limit as an object, in the words of a limits file, which may hold it as it is (JSON is YAML).
+    /// Appends the limit as an object, in the words of a limits file, which may hold it as it is.
     ///
     /// - Parameters:
     ///   - json: Where to.
@@ -47,6 +47,9 @@ extension LimitKey {
 }
 
 extension LimitMatch {
+    /// What stands for a value that is not to be shown.
+    static let hiddenText = "***"
+
     fileprivate func writeForm(to json: inout JSONText, hiding hidden: [String]) {
         json.beginObject()
         let patterns: [(StaticString, TextPattern?)] = [
@@ -66,7 +69,7 @@ extension LimitMatch {
             for attachment in attachments {
                 json.key(text: attachment.name)
                 if hidden.contains(attachment.name) {
-                    json.string("***")
+                    json.string(Self.hiddenText)
                 } else {
                     attachment.value.writeForm(to: &json)
                 }

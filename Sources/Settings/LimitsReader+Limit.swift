@@ -114,6 +114,10 @@ extension LimitsReader {
             let path = join(path, attachment.key.printable)
             guard let name = attachmentName(attachment.key, path, at: attachment.position) else { continue }
             guard let pattern = pattern(attachment, path) else { continue }
+            if pattern.text == LimitMatch.hiddenText {
+                reject(path, at: attachment.position, "*** stands for a value that was not to be shown")
+                continue
+            }
             match.attachments.append(LimitMatch.Attachment(name: name, value: pattern))
         }
         return match

@@ -310,7 +310,10 @@ extension ValueKind where Value == String {
                 guard !rest.contains("#"), isHostAndPort(authority) else { throw problem }
                 return text
             },
-            show: singleQuoted
+            // A query may hold a key.
+            show: { text in
+                singleQuoted(text.firstIndex(of: "?").map { text[...$0] + "***" } ?? text)
+            }
         )
     }
 

@@ -6,14 +6,16 @@ internal import Telemetry
 struct LimitWatching: Service {
     private static let interval = Duration.seconds(1)
 
-    let limits: LimitsControl
+    let proxy: Proxy
     let logger: Logger
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            var trails = LimitTrails(limits.readings)
+            var trails = LimitTrails(proxy.limits.readings)
             while (try? await Task.sleep(for: Self.interval)) != nil {
-                for event in trails.note(limits.readings, now: Output.now()) { log(event) }
+                // The successor tells, for this process too.
+                if proxy.limits.isToldBySuccessor { continue }
+                for event in trails.note(proxy.limits.readings, now: Output.now()) { log(event) }
             }
         }
     }

@@ -136,10 +136,12 @@ final class LimitsControl: Sendable {
         self.text.withLock { $0 = text }
     }
 
-    /// How each limit has decided, for the metrics page; nothing where a successor tells that.
+    /// Whether a successor tells how limits have decided, for this process too.
+    var isToldBySuccessor: Bool { isCountedElsewhere.load(ordering: .relaxed) }
+
+    /// How each limit has decided, for the metrics page.
     var readings: [LimitReadings] {
-        if isCountedElsewhere.load(ordering: .relaxed) { return [] }
-        return registry.current.limits.map { limit in
+        registry.current.limits.map { limit in
             let counts = limit.counts
             return LimitReadings(
                 name: limit.definition.name,

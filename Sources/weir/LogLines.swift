@@ -44,7 +44,7 @@ struct LogLines: LogHandler {
 
     /// A value; in quotes where it would not be one word, with quotes, backslashes and control characters escaped.
     static func shown(_ value: String) -> String {
-        let isWord = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7f && $0 != "\"" && $0 != "\\" }
+        let isWord = value.unicodeScalars.allSatisfy { $0.value > 0x20 && !isHidden($0) && $0 != "\"" && $0 != "\\" }
         guard !isWord else { return value }
         var shown = "\""
         for scalar in value.unicodeScalars {
@@ -53,12 +53,20 @@ struct LogLines: LogHandler {
                 shown += "\\"
                 shown.unicodeScalars.append(scalar)
             case "\n": shown += "\\n"
-            case _ where scalar.value < 0x20 || 0x7f...0x9f ~= scalar.value:
+            case _ where isHidden(scalar):
                 shown += "\\u{" + String(scalar.value, radix: 16) + "}"
             default: shown.unicodeScalars.append(scalar)
             }
         }
         return shown + "\""
+    }
+
+    /// Whether a character is not seen where it stands: controls, line ends, and what turns the direction of writing.
+    private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case ..<0x20, 0x7f...0x9f, 0x200b...0x200f, 0x2028...0x202e, 0x2060...0x206f, 0xfeff: true
+        default: false
+        }
     }
 
     private func jsonLine(_ level: Logger.Level, _ message: String, _ fields: [(String, String)]) -> String {

@@ -60,11 +60,15 @@ enum Output {
     /// A file that lines are appended to, closed when nobody has it any more.
     final class File: Sendable {
         private let descriptor: Int32
+        private let isPipe: Bool
 
         /// Standard output.
         static let standardOutput = File(descriptor: STDOUT_FILENO)
 
-        private init(descriptor: Int32) { self.descriptor = descriptor }
+        private init(descriptor: Int32) {
+            self.descriptor = descriptor
+            isPipe = lseek(descriptor, 0, SEEK_CUR) < 0
+        }
 
         /// Opens a file, which is made if there is none, readable by its owner and group; `nil` for one that cannot be.
         ///
@@ -74,6 +78,7 @@ enum Output {
             let opened = unsafe open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0o640)
             guard opened >= 0 else { return nil }
             descriptor = opened
+            isPipe = lseek(opened, 0, SEEK_CUR) < 0
             // From here on whoever writes waits.
             _ = fcntl(opened, F_SETFL, fcntl(opened, F_GETFL) & ~O_NONBLOCK)
         }
@@ -84,6 +89,7 @@ enum Output {
             let opened = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             guard opened >= 0 else { return nil }
             descriptor = opened
+            isPipe = false
         }
 
         deinit {
@@ -98,12 +104,27 @@ enum Output {
             return named.isOfSameFile(as: own)
         }
 
-        /// Writes bytes, and waits for whoever reads them.
+        /// What a pipe takes as a whole, whoever else writes into it (PIPE_BUF).
+        private static let wholeBytes = 4096
+
+        /// Writes whole lines, and waits for whoever reads them.
         ///
-        /// - Returns: How many were written, and 0 or why no more were.
+        /// What others write into a pipe stands between them, or between the parts of a line above 4 KiB.
+        ///
+        /// - Returns: How many bytes were written, and 0 or why no more were.
         func write(_ bytes: [UInt8]) -> (count: Int, failure: Int32) {
-            let count = Output.writeCounting(bytes, to: descriptor)
-            return (count, count == bytes.count ? 0 : errno)
+            var start = 0
+            while start < bytes.count {
+                var end = bytes.count
+                if isPipe, end - start > Self.wholeBytes {
+                    let newline = bytes[start..<start + Self.wholeBytes].lastIndex(of: UInt8(ascii: "\n"))
+                    end = newline.map { $0 + 1 } ?? start + Self.wholeBytes
+                }
+                let count = Output.writeCounting(Array(bytes[start..<end]), to: descriptor)
+                start += count
+                if count < 0 || start < end { return (start, errno) }
+            }
+            return (start, 0)
         }
     }
 

@@ -112,7 +112,11 @@ extension Proxy {
                     }
                     try limits.follow(state)
                     relay.limitsChanged()
+                    logger.info("limits are the successor's")
                     continuation.resume(returning: true)
+                } catch is TakeoverError {
+                    // It is gone or has no time: whoever is the newest then has them fetched again.
+                    continuation.resume(returning: false)
                 } catch {
                     logger.error("limits stay as they are", metadata: ["problem": "\(error)"])
                     continuation.resume(returning: false)

@@ -315,7 +315,7 @@ struct RelayService: Service {
                 // Of a process that was taken over from nobody watches the end.
                 if !proxy.isFollowed.load(ordering: .relaxed) { ServiceManager.stopping() }
                 let deadline = proxy.beginEnd()
-                logger.notice("draining", metadata: ["deadline": "\(deadline)"])
+                logger.notice("draining", metadata: ["deadline": "\(deadline.settingText)"])
                 Task { await proxy.relay.drain(within: deadline.nanoseconds) }
                 // Those that it follows serve the same consumers.
                 proxy.others.end()

@@ -17,6 +17,8 @@ struct Reloading: Service {
     private static let interval = Duration.seconds(1)
 
     private let options: SettingsOptions
+    /// What the files were before they were read for the first time.
+    private let first: [FileStamp?]
     private let proxy: Proxy
     private let logger: Logger
     /// One reload after the other.
@@ -33,8 +35,14 @@ struct Reloading: Service {
         }
     }
 
-    init(options: SettingsOptions, proxy: Proxy, logger: Logger) {
+    /// - Parameters:
+    ///   - options: Where the files are.
+    ///   - first: What ``stamps(_:_:)`` said before they were read.
+    ///   - proxy: What they are for.
+    ///   - logger: Told of what is read.
+    init(options: SettingsOptions, first: [FileStamp?], proxy: Proxy, logger: Logger) {
         self.options = options
+        self.first = first
         self.proxy = proxy
         self.logger = logger
     }
@@ -56,7 +64,7 @@ struct Reloading: Service {
     /// Looks at the files by their names, so that a file in another's place, or a link that leads elsewhere, is seen.
     private func watchFiles() async {
         await cancelWhenGracefulShutdown {
-            var stamps = await self.stamps()
+            var stamps = first
             while (try? await Task.sleep(for: Self.interval)) != nil {
                 let now = await self.stamps()
                 guard now != stamps else { continue }
@@ -68,8 +76,12 @@ struct Reloading: Service {
 
     private func stamps() async -> [FileStamp?] {
         let settings = await turn.settings ?? proxy.settings
-        let paths = (options.config.map { [$0] } ?? []) + settings.limitsPaths(configuration: options.config)
-        return paths.map { FileStamp(path: $0) }
+        return options.stamp + Self.stamps(of: settings, options)
+    }
+
+    /// What tells one state of the files with limits from another.
+    static func stamps(of settings: WeirSettings, _ options: SettingsOptions) -> [FileStamp?] {
+        settings.limitsPaths(configuration: options.config).map { FileStamp(path: $0) }
     }
 
     // MARK: Reloading

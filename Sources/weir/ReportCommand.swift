@@ -33,7 +33,7 @@ struct ReportCommand: ParsableCommand {
 
     @OptionGroup var place: AdminOptions
 
-    @Option(name: .shortAndLong, help: "The file; - for standard output (default: weir-report-TIME.tar.gz).")
+    @Option(name: .shortAndLong, help: "The file; - for standard output (default: weir-report-TIME.tar.gz here).")
     var output: String?
 
     func run() throws {
@@ -41,7 +41,7 @@ struct ReportCommand: ParsableCommand {
         let address = try place.address()
         let token = try place.settings().admin.token
         let time = Output.timestamp()
-        let folder = "weir-report-" + time.filter { $0.isNumber || $0 == "T" }.prefix(15)
+        let folder = "weir-report-" + time.filter { $0.isNumber || $0 == "T" }
         var archive = TarFile()
         var missing: [String] = []
         func add(_ name: String, _ content: [UInt8]) {
@@ -75,10 +75,10 @@ struct ReportCommand: ParsableCommand {
                 isAnswering = true
             } catch {
                 missing.append("\(name): \(address)\(path): \(error)")
-                if case .unreachable = error {
-                    Output.error("\(address): \(error); the report has facts of this machine only")
-                    return isAnswering
-                }
+                if case .refused = error { continue }
+                // Whoever does not answer once is not waited for again.
+                Output.error("\(address): \(error); the report lacks what only Weir knows")
+                return false
             }
         }
         return isAnswering

@@ -52,7 +52,9 @@ final class Reporting: Sendable {
 
     private static func numbers(_ proxy: Proxy, _ admin: AdminServer, withOthers: Bool) async -> [UInt8] {
         let time = Output.now()
-        return proxy.others.bytes(await admin.report(), time: time, withOthers: withOthers)
+        var report = await admin.report()
+        if proxy.limits.isToldBySuccessor { report.additions.limits = [] }
+        return proxy.others.bytes(report, time: time, withOthers: withOthers)
     }
 }
 

@@ -6,6 +6,7 @@ internal import Logging
 internal import Relay
 internal import ServiceLifecycle
 internal import Settings
+internal import Synchronization
 internal import Telemetry
 internal import UnixSignals
 internal import Wire
@@ -30,7 +31,10 @@ struct RunCommand: AsyncParsableCommand {
     @concurrent
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        // Whatever changes from here on is seen as a change.
+        var stamps = options.stamp
         let settings = try options.load()
+        stamps += Reloading.stamps(of: settings, options)
         let limits: LimitsDocument
         do throws(SettingsFailure) {
             limits = try options.limits(settings)
@@ -67,13 +71,15 @@ struct RunCommand: AsyncParsableCommand {
         // Services stop in reverse order: the numbers can be scraped, and spans leave, until the last call has ended.
         var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: admin)]
         for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
-        services.append(.init(service: Reloading(options: options, proxy: proxy, logger: logger)))
+        services.append(.init(service: Reloading(options: options, first: stamps, proxy: proxy, logger: logger)))
         services.append(.init(service: WorkerWatching(proxy: proxy, logger: logger)))
-        services.append(.init(service: LimitWatching(limits: proxy.limits, logger: logger)))
+        services.append(.init(service: LimitWatching(proxy: proxy, logger: logger)))
         if let log = callLog {
             services.append(.init(service: CallLog(log, settings, proxy.relay, logger: logger)))
         }
-        services.append(.init(service: Succession(logger: logger)))
+        services.append(
+            .init(service: Succession(isFollowed: { proxy.isFollowed.load(ordering: .relaxed) }, logger: logger))
+        )
         services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         let successor = TakeoverService(
             proxy: proxy,

@@ -42,6 +42,9 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: "Any setting: section.key=value; may be repeated.")
     var set: [String] = []
 
+    /// What tells one state of the configuration file from another; nothing without one.
+    var stamp: [FileStamp?] { config.map { [FileStamp(path: $0)] } ?? [] }
+
     /// Reads the file, the environment and the flags.
     ///
     /// - Throws: The exit code, after everything that is wrong has been printed.

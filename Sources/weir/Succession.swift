@@ -10,6 +10,8 @@ internal import UnixSignals
 /// With `Type=notify`, `NotifyAccess=all` and `ExecReload=/bin/kill -USR2 $MAINPID` that is what
 /// `systemctl reload-or-restart` does: an upgrade, or a setting that needs a restart, cuts no connection.
 struct Succession: Service {
+    /// Whether another process has taken over from this one.
+    let isFollowed: @Sendable () -> Bool
     let logger: Logger
 
     func run() async throws {
@@ -48,6 +50,8 @@ struct Succession: Service {
             while true {
                 try? await Task.sleep(for: .seconds(1))
                 guard let status = hasEnded(process) else { continue }
+                // One that has taken over may have come to its own end.
+                guard !isFollowed() else { return }
                 return logger.error("the successor has ended", metadata: ["pid": "\(process)", "status": "\(status)"])
             }
         }

@@ -74,17 +74,46 @@ struct TapCommand: ParsableCommand {
         let address = try place.address()
         let token = try place.settings().admin.token
         let output = TapOutput(isForPeople: Output.isTerminal)
-        do throws(TapProblem) {
-            var stream = TapStream(over: try TapSocket(to: address))
-            try stream.read("/v1/calls" + query, host: address.description, token: token, into: output)
-        } catch {
-            Output.error("\(address): \(error)")
-            throw error.isOurs ? ExitStatus.usage : ExitStatus.unavailable
+        var triesLeft = 0
+        var lost: TapProblem?
+        while true {
+            do throws(TapProblem) {
+                var stream = TapStream(over: try TapSocket(to: address))
+                (triesLeft, lost) = (Self.tries, nil)
+                try stream.read(
+                    "/v1/calls" + query(after: output.calls),
+                    host: "\(address)",
+                    token: token,
+                    into: output
+                )
+                break
+            } catch {
+                // A Weir that takes over from the one that was asked goes on with the calls of both.
+                lost = lost ?? error
+                guard output.hasBegun, !error.isOurs, triesLeft > 0 else {
+                    Output.error("\(address): \(lost ?? error)")
+                    throw error.isOurs ? ExitStatus.usage : ExitStatus.unavailable
+                }
+                triesLeft -= 1
+                usleep(Self.pauseMicroseconds)
+            }
         }
         let isAsAsked = output.isReaderGone || limit.map { UInt64($0) == output.calls } ?? false
         if !isAsAsked { Output.error("\(address): there are no more calls, Weir has stopped") }
     }
 
+    /// How often, and with what pauses, a connection that was lost is made anew: two seconds.
+    private static let tries = 20
+    private static let pauseMicroseconds: UInt32 = 100_000
+
     /// The filter as a URI's query.
-    private var query: String { parameters.isEmpty ? "" : "?" + AdminCall.query(parameters) }
+    ///
+    /// - Parameter calls: How many calls have been printed already.
+    /// - Returns: The query with its question mark; empty where all calls are wanted.
+    private func query(after calls: UInt64) -> String {
+        let left = parameters.map { name, value in
+            (name, name == "limit" ? "\((UInt64(value) ?? 0) - min(UInt64(value) ?? 0, calls))" : value)
+        }
+        return left.isEmpty ? "" : "?" + AdminCall.query(left)
+    }
 }

@@ -96,6 +96,39 @@ extension Integration {
             #expect(try still.stop() == .exited(0))
         }
 
+        @Test("two processes that write into a pipe whose reader is slow tear no line")
+        func pipe() throws {
+            let provider = try EchoProvider()
+            defer { provider.stop() }
+            let folder = try TemporaryFolder()
+            let path = folder.path + "/calls"
+            guard mkfifo(path, 0o600) == 0 else { throw Failure(call: "mkfifo") }
+            let reader = try ChildProcess([
+                "bash", "-c",
+                "exec <\(path); while read -r -N 20000 text || [[ -n $text ]]; do printf %s \"$text\"; done",
+            ])
+            let family = try TakeoverFamily(provider)
+            let old = try family.start("--set", "log.calls=\(path)")
+            let loads = [LimitTests.Load(family.listen, connections: 2)]
+            for load in loads { load.start() }
+            try eventually("calls") { loads[0].sofar.passed > 500 }
+            let new = try family.start("--set", "log.calls=\(path)", "--takeover")
+            try eventually("it is taken over") { old.process.errorText.contains("another process has taken over") }
+            let further = LimitTests.Load(family.listen, connections: 2)
+            further.start()
+            try eventually("more calls") { further.sofar.passed > 2000 }
+            #expect(further.stop().failed == 0 && loads[0].stop().failed == 0)
+            #expect(try new.stop() == .exited(0))
+            #expect(try old.process.wait() == .exited(0))
+            _ = try reader.wait()
+            let lines = reader.outputText.split(separator: "\n")
+            #expect(lines.count > 100)
+            for line in lines {
+                let fields = try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+                #expect(fields?.count == 20 || fields?["dropped"] != nil, "\(line)")
+            }
+        }
+
         @Test("what cannot be a log of calls ends with one line")
         func mistakes() throws {
             let cases: [(String, Int32, String)] = [

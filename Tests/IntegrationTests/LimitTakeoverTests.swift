@@ -60,6 +60,47 @@ extension Integration {
             #expect(try newest.stop() == .exited(0))
         }
 
+        @Test("When the newest process is killed the old ones decide in the windows of the one that comes then")
+        func killed() throws {
+            let provider = try EchoProvider()
+            defer { provider.stop() }
+            let folder = try TemporaryFolder()
+            let config = try folder.file("weir.yaml", text: "limits: [limits.yaml]\n")
+            _ = try folder.file("limits.yaml", text: Self.limit("few", 50))
+            let family = try TakeoverFamily(provider)
+            var all = [try family.start("--config", config)]
+            var open: [Connection] = []
+            for number in 0..<2 {
+                open.append(try Connection(to: family.listen))
+                try open[number].call(1)
+                all.append(try family.start("--config", config, "--takeover"))
+                let before = all[number].process
+                try eventually("it is taken over") { before.errorText.contains("another process has taken over") }
+            }
+            func told() -> [Int] {
+                all[..<2].map { $0.process.errorLines.count { $0.contains("limits are the successor's") } }
+            }
+            try eventually("both have the limits of the newest") { told() == [2, 1] }
+            all[2].process.send(SIGKILL)
+            #expect(try all[2].process.wait() == .killed(signal: SIGKILL))
+            let last = try family.start("--config", config, "--takeover")
+            open.append(try Connection(to: family.listen))
+            try eventually("both have the limits of the newest") { told() == [3, 2] }
+            var statuses: [UInt8] = []
+            for id in 10..<40 as Range<UInt64> {
+                for connection in open {
+                    try connection.write(DubboBytes.request(id))
+                    statuses.append(try connection.readFrame()[3])
+                }
+            }
+            #expect(statuses.count { $0 == 20 } == 50 && statuses.count { $0 == 100 } == 40)
+            let metrics = try last.metrics("each once") {
+                $0.sum("weir_limit_decisions_total", ["decision": "rejected"]) == 40
+            }
+            #expect(metrics.sum("weir_limit_decisions_total", ["decision": "allowed"]) == 50)
+            #expect(try last.stop() == .exited(0))
+        }
+
         @Test("A limit that is used up during a takeover lets no call more pass", arguments: [true, false])
         func usedUp(_ isFromFile: Bool) throws {
             let provider = try EchoProvider()

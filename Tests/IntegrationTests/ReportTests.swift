@@ -60,7 +60,7 @@ extension Integration {
             let archive = folder.path + "/report.tar.gz"
             let address = Address.loopback(try Listener.freePort())
             let run = try WeirBinary.run("report", "--admin", address.description, "--output", archive)
-            #expect(run.end == .exited(69) && run.errorText.contains("facts of this machine only"), "\(run.errorText)")
+            #expect(run.end == .exited(69) && run.errorText.contains("lacks what only Weir knows"), "\(run.errorText)")
             let files = try Self.files(archive, try TemporaryFolder())
             #expect(files["about.txt"] != nil && files["missing.txt"]?.contains("config.yaml: \(address)") == true)
             #expect(try WeirBinary.run("report", "--output", "/nonexistent/x").end == .exited(74))

@@ -145,6 +145,37 @@ extension Integration {
             }
         }
 
+        @Test("It goes on with the calls of a Weir that takes over, and ends with a limit of all")
+        func takenOver() throws {
+            let provider = try EchoProvider()
+            defer { provider.stop() }
+            let family = try TakeoverFamily(provider)
+            let old = try family.start()
+            let tap = try ChildProcess([
+                WeirBinary.path, "tap", "--admin", family.admin.description, "--method", "seen*", "--limit", "1000",
+            ])
+            let first = try Connection(to: family.listen)
+            try eventually("the tap is there") {
+                try first.call(1, method: "other")
+                try first.call(2, method: "seen-first")
+                return !tap.output.isEmpty
+            }
+            let new = try family.start("--takeover")
+            try eventually("it is taken over") { old.process.errorText.contains("another process has taken over") }
+            let second = try Connection(to: family.listen)
+            try eventually("calls of both processes") {
+                try second.call(3, method: "seen-second")
+                try first.call(4, method: "seen-late")
+                return tap.outputText.contains("seen-second") && tap.outputText.contains("seen-late")
+            }
+            for id in 0..<1000 as Range<UInt64> { try second.call(id, method: "seen-second") }
+            #expect(try tap.wait() == .exited(0) && tap.errorText.isEmpty, "\(tap.errorText)")
+            #expect(try Self.objects(tap.outputText).count == 1000)
+            first.close()
+            second.close()
+            #expect(try new.stop() == .exited(0))
+        }
+
         @Test("It ends in peace when nobody reads it any more")
         func readerGone() throws {
             let traffic = try Traffic()

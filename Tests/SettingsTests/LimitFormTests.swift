@@ -54,5 +54,15 @@ import Testing
         document.definitions[1].writeForm(to: &json, hiding: ["token"])
         let text = String(decoding: json.bytes, as: UTF8.self)
         #expect(!text.contains("secret") && text.contains(#""token":"***","zone":"b?""#), "\(text)")
+        // It is no limit on whatever the value is.
+        do throws(ConfigurationProblems) {
+            _ = try LimitsFile.read(text: #"{"limits":[\#(text)]}"#, path: "third")
+            Issue.record("taken")
+        } catch {
+            #expect(
+                "\(error)".contains("attachment.token: *** stands for a value that was not to be shown"),
+                "\(error)"
+            )
+        }
     }
 }
