@@ -29,6 +29,24 @@ extension LimitDefinition {
     }
 }
 
+extension JSONText {
+    /// The same text for a YAML reader, which takes fewer characters as they are: all but ASCII as `\u…` and `\U…`, and
+    /// no halves of pairs.
+    public var yamlBytes: [UInt8] {
+        var text = ""
+        for scalar in String(decoding: bytes, as: UTF8.self).unicodeScalars {
+            if scalar.value < 0x7f {
+                text.unicodeScalars.append(scalar)
+            } else {
+                let digits = String(scalar.value, radix: 16)
+                let (letter, count) = scalar.value > 0xffff ? ("U", 8) : ("u", 4)
+                text += "\\\(letter)" + String(repeating: "0", count: count - digits.count) + digits
+            }
+        }
+        return Array(text.utf8)
+    }
+}
+
 extension Duration {
     /// The time as settings have it, in whole milliseconds: `500ms`, `10s`, `1m`.
     public var settingText: String { ValueKind<Duration>.duration(.zero...(.seconds(36_000_000))).show(self) }

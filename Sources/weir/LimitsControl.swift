@@ -75,7 +75,7 @@ final class LimitsControl: Sendable {
     func handedState(with others: [String: [UInt8]]) -> TakeoverState {
         registry.withDescriptors { descriptors in
             var texts = others
-            texts[Self.allWord] = fileText.bytes
+            texts[Self.allWord] = fileText.yamlBytes
             if let replacement { texts[Self.replacementWord] = Array(replacement.utf8) }
             return TakeoverState(texts: texts, duplicating: descriptors)
         }

@@ -47,6 +47,24 @@ import Testing
         #expect(try LimitsFile.read(text: text, path: "second").definitions == expected, "\(text)")
     }
 
+    @Test("any character that a pattern can have arrives")
+    func characters() throws {
+        let scalars: [UInt32] = [0x7f, 0x85, 0x9f, 0xe9, 0x202e, 0xfeff, 0xfffe, 0x1f642, 0x10ffff]
+        let pattern = String(String.UnicodeScalarView(scalars.compactMap { Unicode.Scalar($0) })) + "\"\\'"
+        var definition = LimitDefinition(name: "a", algorithm: .concurrency(limit: 1))
+        definition.match.caller = .exact(pattern)
+        definition.rejection.text = definition.rejectionText
+        var json = JSONText()
+        json.beginObject()
+        json.key("limits")
+        json.beginArray()
+        definition.writeForm(to: &json)
+        json.endArray()
+        json.endObject()
+        let text = String(decoding: json.yamlBytes, as: UTF8.self)
+        #expect(try LimitsFile.read(text: text, path: "made").definitions == [definition], "\(text)")
+    }
+
     @Test("values that are to be hidden are")
     func hidden() throws {
         let document = try LimitsFile.read(text: Self.file, path: "first")
