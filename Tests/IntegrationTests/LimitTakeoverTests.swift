@@ -80,12 +80,13 @@ extension Integration {
             func told() -> [Int] {
                 all[..<2].map { $0.process.errorLines.count { $0.contains("limits are the successor's") } }
             }
-            try eventually("both have the limits of the newest") { told() == [2, 1] }
+            try eventually("both have the limits of the newest") { told()[0] >= 2 && told()[1] >= 1 }
             all[2].process.send(SIGKILL)
             #expect(try all[2].process.wait() == .killed(signal: SIGKILL))
+            let before = told()
             let last = try family.start("--config", config, "--takeover")
             open.append(try Connection(to: family.listen))
-            try eventually("both have the limits of the newest") { told() == [3, 2] }
+            try eventually("both have the limits of the newest") { zip(told(), before).allSatisfy { $0 > $1 } }
             var statuses: [UInt8] = []
             for id in 10..<40 as Range<UInt64> {
                 for connection in open {
