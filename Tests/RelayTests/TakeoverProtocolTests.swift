@@ -72,6 +72,7 @@ extension RelaySocketTests {
                     #expect(takeover.sockets.allSatisfy { $0.kind == .admin && $0.address == offer.listener.endpoint })
                     try takeover.finish()
                     #expect(try Takeover.begin(port: offer.port) == nil)
+                    takeover.confirm()
                 } else {
                     #expect(throws: TakeoverError.refused("sockets")) { try Takeover.begin(port: offer.port) }
                     try await eventually("an event") { offer.failures == [.tooManySockets(count)] }
