@@ -50,9 +50,9 @@ struct CallLog: Service {
     }
 
     private func write(_ lines: [UInt8], _ limiter: LogLimiter) async {
-        let failure = await file.write(lines)
+        let (lost, failure) = await file.write(lines)
         guard failure != 0 else { return }
-        relay.countLostLogLines(lines.count { $0 == UInt8(ascii: "\n") })
+        relay.countLostLogLines(lost)
         guard limiter.pass(0) != nil else { return }
         logger.warning(
             "calls are not logged",
@@ -91,21 +91,23 @@ final class CallLogFile: Sendable {
     /// Writes whole lines.
     ///
     /// - Parameter lines: The lines.
-    /// - Returns: 0, or why they were not written, as `errno` says it.
-    func write(_ lines: [UInt8]) async -> Int32 {
+    /// - Returns: How many of them were not written, and 0 or why, as `errno` says it.
+    func write(_ lines: [UInt8]) async -> (lost: Int, failure: Int32) {
         await withCheckedContinuation { continuation in
             queue.async { [self] in continuation.resume(returning: state.withLock { Self.write(lines, name, &$0) }) }
         }
     }
 
-    private static func write(_ lines: [UInt8], _ name: String, _ state: inout State) -> Int32 {
+    private static func write(_ lines: [UInt8], _ name: String, _ state: inout State) -> (lost: Int, failure: Int32) {
+        func count(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 == UInt8(ascii: "\n") } }
         if !state.file.isStandardOutput, !state.file.isStill(at: name) {
-            guard let file = Output.File(appendingTo: name) else { return Output.lastError }
+            guard let file = Output.File(appendingTo: name) else { return (count(lines[...]), Output.lastError) }
             state = State(file: file)
         }
-        let (written, failure) = state.file.write(state.isTorn ? [UInt8(ascii: "\n")] + lines : lines)
-        state.isTorn = failure != 0 && (written > 0 || state.isTorn)
-        return failure
+        let bytes = state.isTorn ? [UInt8(ascii: "\n")] + lines : lines
+        let (written, failure) = state.file.write(bytes)
+        if written > 0 { state.isTorn = bytes[written - 1] != UInt8(ascii: "\n") }
+        return (count(lines.suffix(bytes.count - written)), failure)
     }
 }
 
