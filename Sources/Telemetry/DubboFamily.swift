@@ -21,12 +21,7 @@ struct DubboFamily: Sendable {
         }
     }
 
-    /// A sample's value.
-    enum Value {
-        case count(UInt64)
-        case signed(Int64)
-        case number(Double)
-    }
+    typealias Value = MetricSample.Value
 
     /// What follows `dubbo_provider_`; of a counter without `_total`.
     var stem: String

@@ -26,37 +26,59 @@ struct DubboLabels {
         }
         for key in keys.dropFirst(texts.count) {
             var text = LabelText(form)
-            text.add("application_name", identity.applicationName)
-            text.add("group", key.group)
-            text.add("hostname", identity.hostname)
-            text.add("interface", key.interface)
-            text.add("ip", identity.ip)
-            text.add("method", key.method)
-            text.add("version", key.version)
+            for label in DubboMetric.labels { text.add(label.name, label.value(key, identity)) }
             texts.append(text.bytes)
         }
         return texts
     }
 }
 
+/// One of Dubbo's own names on one side.
+struct DubboMetric {
+    let side: Side
+    let value: @Sendable (DubboFamily.Source) -> MetricSample.Value?
+    let metric: Metric
+
+    private init(_ family: DubboFamily, _ side: Side) {
+        self.side = side
+        value = family.value
+        metric = Metric(
+            MetricFamily(
+                name: "dubbo_\(side.label)_\(family.stem)",
+                kind: family.kind,
+                unit: "",
+                help: family.help
+            ),
+            labels: Self.labels.map { MetricLabelDescription($0.name) }
+        ) { _ in nil }
+    }
+
+    /// All of them, in the order of the page.
+    static let all: [DubboMetric] = Side.allCases.flatMap { side in
+        DubboFamily.all.filter { $0.side == nil || $0.side == side }.map { DubboMetric($0, side) }
+    }
+
+    /// The labels they all have.
+    static let labels: [(name: StaticString, value: @Sendable (DubboServices.Key, DubboIdentity) -> String)] = [
+        ("application_name", { $1.applicationName }),
+        ("group", { key, _ in key.group }),
+        ("hostname", { $1.hostname }),
+        ("interface", { key, _ in key.interface }),
+        ("ip", { $1.ip }),
+        ("method", { key, _ in key.method }),
+        ("version", { key, _ in key.version }),
+    ]
+}
+
 extension ExpositionWriter {
     /// The families under Dubbo's own names.
     mutating func writeDubbo(_ numbers: DubboNumbers, _ identity: DubboIdentity, _ kept: inout DubboLabels) {
         let labels = kept.labels(numbers.keys, identity)
-        for side in Side.allCases {
-            let sources = Self.sources(numbers, side)
-            for family in DubboFamily.all where family.side == nil || family.side == side {
-                begin(
-                    MetricFamily(name: "dubbo_\(side.label)_\(family.stem)", kind: family.kind, help: family.help)
-                )
-                for (number, source) in sources {
-                    switch family.value(source) {
-                    case .count(let value): sample(labels[number], value)
-                    case .signed(let value): sample(labels[number], value)
-                    case .number(let value): sample(labels[number], value)
-                    case nil: break
-                    }
-                }
+        let sources = Side.allCases.map { Self.sources(numbers, $0) }
+        for metric in DubboMetric.all {
+            begin(metric.metric.family)
+            for (number, source) in sources[Int(metric.side.rawValue)] {
+                if let value = metric.value(source) { sample(labels[number], value) }
             }
         }
     }

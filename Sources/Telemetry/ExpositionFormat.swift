@@ -18,22 +18,6 @@ public enum ExpositionFormat: CaseIterable, Sendable {
     }
 }
 
-/// A family of samples: one metric name.
-struct MetricFamily {
-    /// What kind of numbers it has.
-    enum Kind: String {
-        case counter, gauge, histogram
-    }
-
-    /// The name, of a counter without `_total`.
-    var name: String
-    var kind: Kind
-    /// The unit the name ends in, or empty.
-    var unit = ""
-    /// One line without backslashes and quotes.
-    var help: String
-}
-
 /// Builds a page of metrics: families one after the other, each with all its samples.
 protocol ExpositionWriter {
     /// How this page spells labels; what is handed to it must be made for that.
@@ -57,11 +41,4 @@ extension ExpositionWriter {
     mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: UInt64) { write(labels, more, value) }
     mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Int64) { write(labels, more, value) }
     mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Double) { write(labels, more, value) }
-
-    /// One label whose value is known.
-    static func labels(_ name: StaticString, _ value: StaticString) -> [UInt8] {
-        var labels = LabelText(labelForm)
-        labels.add(name, value.description)
-        return labels.bytes
-    }
 }

@@ -1,7 +1,43 @@
 internal import Calls
 
-/// What of the additions is reported to another process.
+/// What of the additions is reported to another process, in the order of the first release that reported it.
+///
+/// The order may not change, for processes of older releases read it. Later metrics are in `MetricsReport+Further`.
 extension MetricsAdditions {
+    /// The metrics whose numbers are written one after the other.
+    private static let plain = [
+        name(MetricCatalog.tapLinesDropped), name(MetricCatalog.reloads), name(MetricCatalog.logLinesDropped),
+        name(MetricCatalog.spans),
+    ]
+    /// The metrics whose numbers have their count before them.
+    private static let counted = [name(MetricCatalog.malformedContexts), name(MetricCatalog.contextInjections)]
+    /// The metrics that are laid out here.
+    static let firstMetrics = Set(plain + counted)
+
+    private static func name(_ metric: ControlMetric<some MetricLabels>) -> String { metric.name.description }
+
+    private static func zeros(_ name: String) -> [UInt64] {
+        let labels = MetricCatalog.controlCounters.first { $0.name == name }?.labels ?? []
+        return [UInt64](repeating: 0, count: labels.count)
+    }
+
+    /// The numbers of a counter, 0 where it is not on the page.
+    private func numbers(_ name: String) -> [UInt64] { numbers[name] ?? Self.zeros(name) }
+
+    /// Puts every counter of the catalogue on the page, those that are not there at 0.
+    mutating func addCounters() {
+        for (name, labels) in MetricCatalog.controlCounters where numbers[name] == nil {
+            numbers[name] = [UInt64](repeating: 0, count: labels.count)
+        }
+    }
+
+    /// Takes the gauges off, which are a process's own.
+    mutating func removeGauges() {
+        consumers = nil
+        let counters = Set(MetricCatalog.controlCounters.map(\.name))
+        numbers = numbers.filter { counters.contains($0.key) }
+    }
+
     func write(to writer: inout ReportWriter) {
         writer.add(each: callers ?? []) { $0.add($1) }
         writer.add(each: limits ?? []) { writer, limit in
@@ -10,13 +46,8 @@ extension MetricsAdditions {
         }
         writer.add(each: drains?.signals ?? []) { $0.add($1.signal, $1.count) }
         writer.add(each: adminCuts ?? []) { $0.add($1.reason, $1.count) }
-        writer.add(tapLinesDropped ?? 0)
-        let operation = operation ?? ProcessOperation(reloads: 0, failedReloads: 0, logLinesDropped: 0)
-        for number in [operation.reloads, operation.failedReloads, operation.logLinesDropped] { writer.add(number) }
-        let tracing = tracing ?? TracingCounters.Readings()
-        for number in [tracing.exported, tracing.dropped, tracing.failed] { writer.add(number) }
-        writer.add(each: tracing.malformed) { $0.add($1) }
-        writer.add(each: tracing.injections) { $0.add($1) }
+        for name in Self.plain { for number in numbers(name) { writer.add(number) } }
+        for name in Self.counted { writer.add(each: numbers(name)) { $0.add($1) } }
         writer.add(each: consumers ?? []) { writer, connection in
             writer.add(word: connection.side)
             writer.add(connection.consumer)
@@ -43,19 +74,14 @@ extension MetricsAdditions {
         adminCuts = try reader.each(atMost: 256) { reader throws(ReportError) in
             (reason: try reader.text(), count: try reader.number())
         }
-        tapLinesDropped = try reader.number()
-        operation = ProcessOperation(
-            reloads: try reader.number(),
-            failedReloads: try reader.number(),
-            logLinesDropped: try reader.number()
-        )
-        var tracing = TracingCounters.Readings()
-        tracing.exported = try reader.number()
-        tracing.dropped = try reader.number()
-        tracing.failed = try reader.number()
-        tracing.malformed = try reader.each { reader throws(ReportError) in try reader.number() }
-        tracing.injections = try reader.each { reader throws(ReportError) in try reader.number() }
-        self.tracing = tracing
+        for name in Self.plain {
+            for at in numbers(name).indices { numbers[name, default: Self.zeros(name)][at] = try reader.number() }
+        }
+        for name in Self.counted {
+            let theirs = try reader.each { reader throws(ReportError) in try reader.number() }
+            numbers[name] = Self.zeros(name)
+            for (at, number) in theirs.prefix(numbers(name).count).enumerated() { numbers[name]?[at] = number }
+        }
         consumers = try reader.each { reader throws(ReportError) in
             ConsumerConnection(side: try reader.word(), consumer: try reader.text(), calls: try reader.number())
         }
@@ -78,9 +104,10 @@ extension MetricsAdditions {
                 adminCuts?.append(cut)
             }
         }
-        if let own = tapLinesDropped { tapLinesDropped = own &+ (other.tapLinesDropped ?? 0) }
-        if let theirs = other.operation { operation?.add(theirs) }
-        if let theirs = other.tracing { tracing?.add(theirs) }
+        for (name, _) in MetricCatalog.controlCounters {
+            guard let theirs = other.numbers[name] else { continue }
+            for at in (numbers[name] ?? []).indices where at < theirs.count { numbers[name]?[at] &+= theirs[at] }
+        }
         if let own = consumers { consumers = own + (other.consumers ?? []) }
     }
 
@@ -101,23 +128,5 @@ extension ReportWriter {
     fileprivate mutating func add(_ text: String, _ count: UInt64) {
         add(text)
         add(count)
-    }
-}
-
-extension ProcessOperation {
-    fileprivate mutating func add(_ other: ProcessOperation) {
-        reloads &+= other.reloads
-        failedReloads &+= other.failedReloads
-        logLinesDropped &+= other.logLinesDropped
-    }
-}
-
-extension TracingCounters.Readings {
-    fileprivate mutating func add(_ other: TracingCounters.Readings) {
-        exported &+= other.exported
-        dropped &+= other.dropped
-        failed &+= other.failed
-        for at in malformed.indices where at < other.malformed.count { malformed[at] &+= other.malformed[at] }
-        for at in injections.indices where at < other.injections.count { injections[at] &+= other.injections[at] }
     }
 }

@@ -155,16 +155,8 @@ public struct MetricsAdditions: Sendable {
     ///
     /// To be read after the workers' snapshots, so that everyone they name is in it.
     public var callers: [String]?
-    /// The numbers of tracing; `nil` when it is off.
-    public var tracing: TracingCounters.Readings?
-    /// Lines that viewers of calls were too slow for; `nil` when nobody can view.
-    public var tapLinesDropped: UInt64?
-    /// How many workers have had events waiting and taken no turn for 30 s; `nil` when nobody looks.
-    public var stuckWorkers: Int?
-    /// How many processes that this one follows answer it, and how many do not; `nil` leaves them out.
-    public var predecessors: (answering: Int, silent: Int)?
-    /// What happened to the process besides traffic; `nil` leaves it out.
-    public var operation: ProcessOperation?
+    /// By the name of a ``ControlMetric``: its numbers by their labels' indexes; without one it is not on the page.
+    var numbers: [String: [UInt64]] = [:]
     /// Connections of the admin API that were closed before their clients wanted it; `nil` leaves them out.
     public var adminCuts: [(reason: String, count: UInt64)]?
     /// The open connections whose consumers are known; `nil` leaves their balance out.
@@ -178,4 +170,90 @@ public struct MetricsAdditions: Sendable {
 
     /// Nothing in addition.
     public init() {}
+}
+
+/// Numbers of the catalogue that are known together.
+extension MetricsAdditions {
+    /// The numbers of tracing; `nil` when it is off.
+    public var tracing: TracingCounters.Readings? {
+        get {
+            guard let exported = self[MetricCatalog.spans, .exported] else { return nil }
+            var readings = TracingCounters.Readings()
+            readings.exported = exported
+            readings.dropped = self[MetricCatalog.spans, .dropped] ?? 0
+            readings.failed = self[MetricCatalog.spans, .failed] ?? 0
+            readings.malformed = TraceFormat.allCases.map { self[MetricCatalog.malformedContexts, $0] ?? 0 }
+            readings.injections = TracingCounters.Injection.allCases.map {
+                self[MetricCatalog.contextInjections, $0] ?? 0
+            }
+            return readings
+        }
+        set {
+            guard let newValue else {
+                remove(MetricCatalog.spans)
+                remove(MetricCatalog.malformedContexts)
+                return remove(MetricCatalog.contextInjections)
+            }
+            set(MetricCatalog.spans, .exported, to: newValue.exported)
+            set(MetricCatalog.spans, .dropped, to: newValue.dropped)
+            set(MetricCatalog.spans, .failed, to: newValue.failed)
+            for (format, count) in zip(TraceFormat.allCases, newValue.malformed) {
+                set(MetricCatalog.malformedContexts, format, to: count)
+            }
+            for (result, count) in zip(TracingCounters.Injection.allCases, newValue.injections) {
+                set(MetricCatalog.contextInjections, result, to: count)
+            }
+        }
+    }
+
+    /// Lines that viewers of calls were too slow for; `nil` when nobody can view.
+    public var tapLinesDropped: UInt64? {
+        get { self[MetricCatalog.tapLinesDropped, NoLabels()] }
+        set { set(MetricCatalog.tapLinesDropped, newValue) }
+    }
+
+    /// How many workers have had events waiting and taken no turn for 30 s; `nil` when nobody looks.
+    public var stuckWorkers: Int? {
+        get { self[MetricCatalog.stuckWorkers, NoLabels()].map { Int(clamping: $0) } }
+        set { set(MetricCatalog.stuckWorkers, newValue.map { UInt64(clamping: $0) }) }
+    }
+
+    /// How many processes that this one follows answer it, and how many do not; `nil` leaves them out.
+    public var predecessors: (answering: Int, silent: Int)? {
+        get {
+            guard let answering = self[MetricCatalog.predecessors, .answering] else { return nil }
+            return (Int(clamping: answering), Int(clamping: self[MetricCatalog.predecessors, .silent] ?? 0))
+        }
+        set {
+            guard let newValue else { return remove(MetricCatalog.predecessors) }
+            set(MetricCatalog.predecessors, .answering, to: UInt64(clamping: newValue.answering))
+            set(MetricCatalog.predecessors, .silent, to: UInt64(clamping: newValue.silent))
+        }
+    }
+
+    /// What happened to the process besides traffic; `nil` leaves it out.
+    public var operation: ProcessOperation? {
+        get {
+            guard let reloads = self[MetricCatalog.reloads, .ok] else { return nil }
+            return ProcessOperation(
+                reloads: reloads,
+                failedReloads: self[MetricCatalog.reloads, .failed] ?? 0,
+                logLinesDropped: self[MetricCatalog.logLinesDropped, NoLabels()] ?? 0
+            )
+        }
+        set {
+            guard let newValue else {
+                remove(MetricCatalog.reloads)
+                return remove(MetricCatalog.logLinesDropped)
+            }
+            set(MetricCatalog.reloads, .ok, to: newValue.reloads)
+            set(MetricCatalog.reloads, .failed, to: newValue.failedReloads)
+            set(MetricCatalog.logLinesDropped, NoLabels(), to: newValue.logLinesDropped)
+        }
+    }
+
+    private mutating func set(_ metric: ControlMetric<NoLabels>, _ value: UInt64?) {
+        guard let value else { return remove(metric) }
+        set(metric, NoLabels(), to: value)
+    }
 }

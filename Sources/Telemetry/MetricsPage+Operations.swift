@@ -10,25 +10,24 @@ extension ExpositionWriter {
     ) {
         // A report is a dozen references: it is looked at in its place, not copied out.
         let labels = reports.indices.map { kept.full(reports[$0]) }
-        begin(MetricFamily(name: "weir_calls", kind: .counter, help: "Ended calls, by outcome and code."))
+        begin(MetricCatalog.calls.family)
         for at in reports.indices {
             let callProtocol = reports[at].operation.callProtocol
             writeResults(reports[at].results, callProtocol, labels[at], callers: callers, &kept)
         }
-        begin(MetricFamily(name: "weir_calls_in_flight", kind: .gauge, help: "Calls begun and not ended."))
+        begin(MetricCatalog.callsInFlight.family)
         for at in reports.indices { sample(labels[at], reports[at].inFlight) }
-        begin(.bytes("weir_request_bytes", help: "Bytes of the requests of calls that have ended."))
+        begin(MetricCatalog.requestBytes.family)
         for at in reports.indices { sample(labels[at], reports[at].requestBytes) }
-        begin(.bytes("weir_response_bytes", help: "Bytes of the replies to calls that have ended."))
+        begin(MetricCatalog.responseBytes.family)
         for at in reports.indices { sample(labels[at], reports[at].responseBytes) }
-        begin(MetricFamily(name: "weir_exceptions", kind: .counter, help: "Replies with an exception, by class."))
+        begin(MetricCatalog.exceptions.family)
         for at in reports.indices {
             for exception in reports[at].exceptions {
                 sample(labels[at], more: kept.more(exception), exception.count)
             }
         }
-        let help = "Replies to calls given up before, or never seen."
-        begin(MetricFamily(name: "weir_late_replies", kind: .counter, help: help))
+        begin(MetricCatalog.lateReplies.family)
         for at in reports.indices where reports[at].lateReplies > 0 { sample(labels[at], reports[at].lateReplies) }
     }
 
@@ -58,19 +57,18 @@ extension ExpositionWriter {
 
     /// How long calls took.
     mutating func writeDurations(_ reports: [OperationReport], _ kept: inout OperationLabels) {
-        let help = "First request byte seen to last reply byte seen, of calls that the application answered."
-        begin(MetricFamily(name: "weir_call_duration_seconds", kind: .histogram, unit: "seconds", help: help))
+        begin(MetricCatalog.callDuration.family)
         writeHistograms(reports, { $0.duration }, &kept)
     }
 
     /// What is known of streams.
     mutating func writeStreams(_ reports: [OperationReport], _ kept: inout OperationLabels) {
-        var help = "How long calls that were streams were open, however they ended."
-        begin(MetricFamily(name: "weir_stream_duration_seconds", kind: .histogram, unit: "seconds", help: help))
+        begin(MetricCatalog.streamDuration.family)
         writeHistograms(reports, { $0.streams }, &kept)
-        help = "Messages of calls that carried more than one of them one way."
-        begin(MetricFamily(name: "weir_stream_messages", kind: .counter, help: help))
-        let (request, response) = (kept.direction("request"), kept.direction("response"))
+        begin(MetricCatalog.streamMessages.family)
+        let (request, response) = (
+            kept.direction(MetricCatalog.directions[0]), kept.direction(MetricCatalog.directions[1])
+        )
         for at in reports.indices where reports[at].streams.count > 0 || reports[at].streamedRequests > 0 {
             let labels = kept.full(reports[at])
             sample(labels, more: request, reports[at].streamedRequests)

@@ -121,26 +121,16 @@ public struct MetricsPage: Sendable {
         to page: inout some ExpositionWriter
     ) {
         let additions = context.additions
+        let source = MetricSource(snapshot, context)
         if additions.names.contains(.weir) {
             page.writeOperations(snapshot.operations, callers: additions.callers, &kept.labels)
             page.writeDurations(snapshot.operations, &kept.labels)
             page.writeStreams(snapshot.operations, &kept.labels)
-            page.writeConnections(snapshot)
-            if let consumers = additions.consumers { page.writeConsumers(consumers) }
-            page.writeTroubles(snapshot)
-            page.writeWorkers(snapshot, context)
-            if let stuck = additions.stuckWorkers { page.writeStuckWorkers(stuck) }
-            if let predecessors = additions.predecessors { page.writePredecessors(predecessors) }
-            if let operation = additions.operation { page.writeOperation(operation) }
-            if let cuts = additions.adminCuts { page.writeAdminCuts(cuts) }
-            if let tracing = additions.tracing { page.writeTracing(tracing) }
-            if let dropped = additions.tapLinesDropped { page.writeTap(dropped) }
-            if let limits = additions.limits { page.writeLimits(limits) }
-            if let drains = additions.drains { page.writeDrains(drains) }
-            if let direct = additions.directConnections { page.writeDirectConnections(direct) }
+            for metric in MetricCatalog.workers { page.write(metric, source) }
+            for metric in MetricCatalog.control { page.write(metric, source) }
         }
         if additions.names.contains(.dubbo) { page.writeDubbo(dubbo, additions.dubbo, &kept.dubbo) }
-        if let process = context.process { page.writeProcess(process) }
+        for metric in MetricCatalog.system { page.write(metric, source) }
         page.end()
     }
 }

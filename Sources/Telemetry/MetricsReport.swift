@@ -2,7 +2,8 @@ public import Calls
 
 /// What a process has counted, for another process that shows its numbers with its own.
 ///
-/// Not in it: exemplars, and what the operating system says of the process but for its processor time.
+/// Not in it: exemplars, and what the operating system says of the process but for its processor time. Its bytes are
+/// laid out in `MetricsReport+Process`, `MetricsAdditions+Report` and, for later metrics, `MetricsReport+Further`.
 public struct MetricsReport: Sendable {
     /// The workers' numbers; operations and places are those of whoever made or read the report.
     public var snapshot: MetricsSnapshot
@@ -37,9 +38,10 @@ public struct MetricsReport: Sendable {
     public var ofGoneProcess: MetricsReport {
         var report = self
         for at in report.snapshot.operations.indices { report.snapshot.operations[at].inFlight = 0 }
-        for at in report.snapshot.connections.indices { report.snapshot.connections[at].open = 0 }
-        report.snapshot.callTableEntries = 0
-        report.additions.consumers = nil
+        for words in MetricCatalog.gaugeWords {
+            for at in words { report.snapshot.numbers[at] = 0 }
+        }
+        report.additions.removeGauges()
         return report
     }
 
@@ -53,6 +55,7 @@ public struct MetricsReport: Sendable {
         writer.add(each: snapshot.operations) { $0.add($1) }
         snapshot.writeProcess(to: &writer)
         additions.write(to: &writer)
+        writeFurther(to: &writer)
         return writer.bytes
     }
 
@@ -78,16 +81,12 @@ public struct MetricsReport: Sendable {
         try snapshot.readProcess(&reader)
         self.snapshot = snapshot
         additions = try MetricsAdditions(&reader)
+        if !reader.isAtEnd { try readFurther(&reader) }
         guard reader.isAtEnd else { throw .malformed }
     }
 }
 
 extension ReportWriter {
-    fileprivate mutating func add(_ word: some ReportWord, _ count: UInt64) {
-        add(word: word)
-        add(count)
-    }
-
     fileprivate mutating func add(_ report: OperationReport) {
         let operation = report.operation
         add(word: operation.callProtocol)
@@ -184,67 +183,5 @@ extension OperationReport.Exception {
         let place = isKnown ? labels.place(ofException: name, of: operation).place : SeriesLabels.limit
         let isTold = place != SeriesLabels.limit
         self.init(className: isTold ? name : "other", count: try reader.number(), place: place)
-    }
-}
-
-// MARK: What belongs to no operation
-
-extension MetricsSnapshot {
-    fileprivate func writeProcess(to writer: inout ReportWriter) {
-        writer.add(each: connections) { writer, row in
-            writer.add(word: row.side)
-            writer.add(word: row.connectionProtocol)
-            writer.add(signed: row.open)
-            writer.add(row.total)
-        }
-        writer.add(each: events) { writer, row in
-            writer.add(word: row.side)
-            writer.add(row.event, row.count)
-        }
-        writer.add(each: heartbeatRoundTrips) { writer, row in
-            writer.add(word: row.side)
-            writer.add(row.duration)
-        }
-        writer.add(each: decodeErrors) { writer, row in
-            writer.add(word: row.connectionProtocol)
-            writer.add(row.reason)
-            writer.add(row.count)
-        }
-        writer.add(each: uninspectedBytes) { $0.add($1.reason, $1.count) }
-        writer.add(each: intercepted) { $0.add($1.side, $1.count) }
-        writer.add(each: refused) { $0.add($1.reason, $1.count) }
-        writer.add(each: partialVerdicts) { $0.add($1.reason, $1.count) }
-        writer.add(callTableEntries)
-        writer.add(operationsOverflowed)
-        writer.add(loopLag)
-    }
-
-    fileprivate mutating func readProcess(_ reader: inout ReportReader) throws(ReportError) {
-        connections = try reader.each { reader throws(ReportError) in
-            var row = Connections(side: try reader.word(), connectionProtocol: try reader.word())
-            row.open = try reader.signed()
-            row.total = try reader.number()
-            return row
-        }
-        events = try reader.each { reader throws(ReportError) in
-            (try reader.word(), try reader.word(), try reader.number())
-        }
-        heartbeatRoundTrips = try reader.each { reader throws(ReportError) in
-            (try reader.word(), try reader.histogram())
-        }
-        decodeErrors = try reader.each(atMost: 1024) { reader throws(ReportError) in
-            DecodeErrors(
-                connectionProtocol: try reader.word(),
-                reason: try reader.text(),
-                count: try reader.number()
-            )
-        }
-        uninspectedBytes = try reader.each { reader throws(ReportError) in (try reader.word(), try reader.number()) }
-        intercepted = try reader.each { reader throws(ReportError) in (try reader.word(), try reader.number()) }
-        refused = try reader.each { reader throws(ReportError) in (try reader.word(), try reader.number()) }
-        partialVerdicts = try reader.each { reader throws(ReportError) in (try reader.word(), try reader.number()) }
-        callTableEntries = try reader.number()
-        operationsOverflowed = try reader.number()
-        loopLag = try reader.histogram()
     }
 }

@@ -96,25 +96,19 @@ extension SeriesLabels.Entry {
 extension MetricsSnapshot {
     /// Sums what belongs to no operation.
     mutating func mergeProcess(_ recorders: [RecorderSnapshot]) {
-        func sum(_ position: Int) -> UInt64 { recorders.reduce(0) { $0 &+ $1.words[position] } }
-        for side in Side.allCases {
-            for spoken in ConnectionProtocol.allCases {
-                var row = Connections(side: side, connectionProtocol: spoken)
-                row.open = Int64(bitPattern: sum(ProcessWords.openConnections(side, spoken)))
-                row.total = sum(ProcessWords.connections(side, spoken))
-                connections.append(row)
+        for metric in MetricCatalog.workers {
+            switch metric.storage {
+            case .numbers(let slots):
+                for recorder in recorders {
+                    for at in slots.words { numbers[at] &+= recorder.words[at] }
+                }
+            case .histograms(let slots):
+                for at in slots.histograms {
+                    for recorder in recorders { histograms[at].merge(recorder.histogram(numbered: at, of: slots)) }
+                }
+            case .control, .other: break
             }
-            for event in PeerEvent.allCases { events.append((side, event, sum(ProcessWords.event(event, side)))) }
-            var roundTrips = HistogramSnapshot()
-            for recorder in recorders { roundTrips.merge(recorder.heartbeatRoundTrips(side)) }
-            heartbeatRoundTrips.append((side, roundTrips))
         }
-        uninspectedBytes = UninspectedReason.allCases.map { reason in (reason, sum(ProcessWords.uninspected(reason))) }
-        intercepted = Side.allCases.map { side in (side, sum(ProcessWords.intercepted(side))) }
-        refused = RefusalReason.allCases.map { reason in (reason, sum(ProcessWords.refused(reason))) }
-        partialVerdicts = PartialVerdictReason.allCases.map { reason in (reason, sum(ProcessWords.partial(reason))) }
-        callTableEntries = sum(ProcessWords.callTableEntries)
-        for recorder in recorders { loopLag.merge(recorder.histogram(recorder.loopLag)) }
     }
 
     /// Sums decode errors by protocol and reason.

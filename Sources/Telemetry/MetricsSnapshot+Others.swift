@@ -26,57 +26,13 @@ extension MetricsReport {
 }
 
 extension MetricsSnapshot {
-    /// Nothing.
-    public init() {}
-
     /// Adds the numbers of another process.
     fileprivate mutating func merge(_ other: MetricsSnapshot, caller: (UInt8) -> UInt8) {
         mergeOperations(other, caller)
-        mergeTraffic(other)
         mergeDecodeErrors(other)
-        mergeTroubles(other)
-        callTableEntries &+= other.callTableEntries
+        for at in numbers.indices { numbers[at] &+= other.numbers[at] }
+        for at in histograms.indices { histograms[at].merge(other.histograms[at]) }
         operationsOverflowed &+= other.operationsOverflowed
-        loopLag.merge(other.loopLag)
-    }
-
-    private mutating func mergeTraffic(_ other: MetricsSnapshot) {
-        for row in other.connections {
-            let at = connections.firstIndex { $0.side == row.side && $0.connectionProtocol == row.connectionProtocol }
-            guard let at else {
-                connections.append(row)
-                continue
-            }
-            connections[at].open &+= row.open
-            connections[at].total &+= row.total
-        }
-        for row in other.events {
-            let at = events.firstIndex { $0.side == row.side && $0.event == row.event }
-            if let at { events[at].count &+= row.count } else { events.append(row) }
-        }
-        for row in other.heartbeatRoundTrips {
-            let at = heartbeatRoundTrips.firstIndex { $0.side == row.side }
-            if let at { heartbeatRoundTrips[at].duration.merge(row.duration) } else { heartbeatRoundTrips.append(row) }
-        }
-        for row in other.intercepted {
-            let at = intercepted.firstIndex { $0.side == row.side }
-            if let at { intercepted[at].count &+= row.count } else { intercepted.append(row) }
-        }
-    }
-
-    private mutating func mergeTroubles(_ other: MetricsSnapshot) {
-        for row in other.uninspectedBytes {
-            let at = uninspectedBytes.firstIndex { $0.reason == row.reason }
-            if let at { uninspectedBytes[at].count &+= row.count } else { uninspectedBytes.append(row) }
-        }
-        for row in other.refused {
-            let at = refused.firstIndex { $0.reason == row.reason }
-            if let at { refused[at].count &+= row.count } else { refused.append(row) }
-        }
-        for row in other.partialVerdicts {
-            let at = partialVerdicts.firstIndex { $0.reason == row.reason }
-            if let at { partialVerdicts[at].count &+= row.count } else { partialVerdicts.append(row) }
-        }
     }
 
     private mutating func mergeOperations(_ other: MetricsSnapshot, _ caller: (UInt8) -> UInt8) {

@@ -72,9 +72,9 @@ public struct MetricsSnapshot: Sendable {
         /// What they speak.
         public let connectionProtocol: ConnectionProtocol
         /// How many are open now.
-        public internal(set) var open: Int64 = 0
+        public let open: Int64
         /// How many there have been; a silent one counts when it ends.
-        public internal(set) var total: UInt64 = 0
+        public let total: UInt64
     }
 
     /// How often a decoder gave up for one reason.
@@ -89,32 +89,31 @@ public struct MetricsSnapshot: Sendable {
 
     /// Every operation and side with numbers, in order of first sight.
     public internal(set) var operations: [OperationReport] = []
-    /// Every side and protocol, seen or not.
-    public internal(set) var connections: [Connections] = []
-    /// By side and event: how many.
-    public internal(set) var events: [(side: Side, event: PeerEvent, count: UInt64)] = []
-    /// By side: the time heartbeats took.
-    public internal(set) var heartbeatRoundTrips: [(side: Side, duration: HistogramSnapshot)] = []
     /// Decode errors, in order of protocol and reason.
     public internal(set) var decodeErrors: [DecodeErrors] = []
-    /// Bytes passed without being understood.
-    public internal(set) var uninspectedBytes: [(reason: UninspectedReason, count: UInt64)] = []
-    /// By side: connections that were redirected to Weir.
-    public internal(set) var intercepted: [(side: Side, count: UInt64)] = []
-    /// Connections not relayed.
-    public internal(set) var refused: [(reason: RefusalReason, count: UInt64)] = []
-    /// Verdicts given on a part of the request, by reason.
-    public internal(set) var partialVerdicts: [(reason: PartialVerdictReason, count: UInt64)] = []
-    /// Verdicts given on a part of the request, whatever the reason.
-    public var verdictsPartial: UInt64 { partialVerdicts.reduce(0) { $0 &+ $1.count } }
-    /// Entries of all call tables.
-    public internal(set) var callTableEntries: UInt64 = 0
-    /// How late event loop turns began.
-    public internal(set) var loopLag = HistogramSnapshot()
     /// How many operations are told apart.
     public internal(set) var operationCount = 0
     /// How often a call's operation did not fit.
     public internal(set) var operationsOverflowed: UInt64 = 0
+    /// The numbers of ``MetricCatalog/workers``, each at its place in a recorder.
+    var numbers = [UInt64](repeating: 0, count: MetricCatalog.end.word)
+    /// Its histograms.
+    var histograms = [HistogramSnapshot](repeating: HistogramSnapshot(), count: MetricCatalog.end.histogram)
+
+    /// Nothing.
+    public init() {}
+
+    /// One number of a metric.
+    public internal(set) subscript<Labels>(metric: WorkerMetric<Labels>, labels: Labels) -> UInt64 {
+        get { numbers[metric.position(labels)] }
+        set { numbers[metric.position(labels)] = newValue }
+    }
+
+    /// One histogram of a metric.
+    public internal(set) subscript<Labels>(metric: WorkerHistogram<Labels>, labels: Labels) -> HistogramSnapshot {
+        get { histograms[metric.number(labels)] }
+        set { histograms[metric.number(labels)] = newValue }
+    }
 
     /// The sums over all workers.
     ///

@@ -31,6 +31,8 @@ struct OperationLabels {
         var caller: Int16
     }
 
+    private typealias Label = MetricCatalog.OperationLabel
+
     private let form: LabelForm
     /// By twice the operation's index and the side.
     private var entries: [Entry?] = []
@@ -61,9 +63,9 @@ struct OperationLabels {
         )
         if let known = results[key] { return known }
         var text = LabelText(form, isContinued: true)
-        text.add("outcome", result.outcome.label.description)
-        text.add("code", result.code)
-        if let callers { text.add("caller", CallerRegistry.name(of: result.caller, in: callers)) }
+        text.add(Label.outcome, result.outcome.label.description)
+        text.add(Label.code, result.code)
+        if let callers { text.add(Label.caller, CallerRegistry.name(of: result.caller, in: callers)) }
         // A caller that is not in the names yet may be in the next ones.
         if let callers, result.caller != CallerRegistry.other, Int(result.caller) > callers.count { return text.bytes }
         if results.count >= Self.maxResults { results.removeAll(keepingCapacity: true) }
@@ -74,14 +76,14 @@ struct OperationLabels {
     /// The further label of an exception.
     func more(_ exception: OperationReport.Exception) -> [UInt8] {
         var text = LabelText(form, isContinued: true)
-        text.add("exception", exception.className)
+        text.add(Label.exception, exception.className)
         return text.bytes
     }
 
     /// The further label of a stream's messages.
     func direction(_ value: String) -> [UInt8] {
         var text = LabelText(form, isContinued: true)
-        text.add("direction", value)
+        text.add(Label.direction, value)
         return text.bytes
     }
 
@@ -97,17 +99,17 @@ struct OperationLabels {
             method: operation.method
         )
         var text = LabelText(form)
-        text.add("side", report.side.label.description)
-        text.add("protocol", operation.callProtocol.label.description)
-        text.add("interface", operation.interface)
-        text.add("method", operation.method)
+        text.add(Label.side, report.side.label.description)
+        text.add(Label.callProtocol, operation.callProtocol.label.description)
+        text.add(Label.interface, operation.interface)
+        text.add(Label.method, operation.method)
         let durations = durationKeys[key] ?? durationLabels.count
         if durations == durationLabels.count {
             durationKeys[key] = durations
             durationLabels.append(text.bytes)
         }
-        text.add("version", operation.version)
-        text.add("group", operation.group)
+        text.add(Label.version, operation.version)
+        text.add(Label.group, operation.group)
         let new = Entry(full: text.bytes, durations: durations)
         entries[index] = new
         return new

@@ -1,12 +1,48 @@
 public import Calls
 
 extension Recorder {
+    // MARK: Any metric of the catalogue
+
+    /// Counts one number of a metric.
+    ///
+    /// Inside this module this is one increment at a constant place; elsewhere it is a call more.
+    ///
+    /// - Parameters:
+    ///   - metric: Which one.
+    ///   - labels: Which of its numbers.
+    ///   - amount: How much to add; numbers wrap, so `.max` takes one off a gauge.
+    @inlinable @inline(__always)
+    public func count<Labels>(_ metric: WorkerMetric<Labels>, _ labels: Labels, by amount: UInt64 = 1) {
+        add(amount, at: metric.position(labels))
+    }
+
+    /// Makes one number of a gauge another.
+    ///
+    /// - Parameters:
+    ///   - metric: Which one.
+    ///   - labels: Which of its numbers.
+    ///   - value: What it is now.
+    @inlinable @inline(__always)
+    public func set<Labels>(_ metric: WorkerMetric<Labels>, _ labels: Labels, to value: UInt64) {
+        set(value, at: metric.position(labels))
+    }
+
+    /// Counts a duration.
+    ///
+    /// - Parameters:
+    ///   - nanoseconds: The duration.
+    ///   - histogram: Where.
+    ///   - labels: Which of its histograms.
+    public func record<Labels>(_ nanoseconds: UInt64, in histogram: WorkerHistogram<Labels>, _ labels: Labels) {
+        record(nanoseconds, in: histogram.id(labels))
+    }
+
     // MARK: Connections
 
     /// A connection was accepted; its protocol is not known yet.
     ///
     /// - Parameter side: Where Weir stands.
-    public func connectionOpened(side: Side) { add(1, at: ProcessWords.openConnections(side, .silent)) }
+    public func connectionOpened(side: Side) { count(MetricCatalog.openConnections, LabelPair(side, .silent)) }
 
     /// A connection's protocol became known, or changed; it is counted once under each protocol it was seen to speak.
     ///
@@ -17,9 +53,9 @@ extension Recorder {
     public func connectionIdentified(side: Side, from old: ConnectionProtocol, to new: ConnectionProtocol) {
         guard old != new else { return }
         // Numbers wrap: adding the largest one takes one off.
-        add(.max, at: ProcessWords.openConnections(side, old))
-        add(1, at: ProcessWords.openConnections(side, new))
-        add(1, at: ProcessWords.connections(side, new))
+        count(MetricCatalog.openConnections, LabelPair(side, old), by: .max)
+        count(MetricCatalog.openConnections, LabelPair(side, new))
+        count(MetricCatalog.connections, LabelPair(side, new))
     }
 
     /// A connection ended; one that never spoke is counted as `silent` now.
@@ -28,19 +64,19 @@ extension Recorder {
     ///   - side: Where Weir stands.
     ///   - connectionProtocol: What it spoke.
     public func connectionClosed(side: Side, connectionProtocol: ConnectionProtocol) {
-        add(.max, at: ProcessWords.openConnections(side, connectionProtocol))
-        if connectionProtocol == .silent { add(1, at: ProcessWords.connections(side, .silent)) }
+        count(MetricCatalog.openConnections, LabelPair(side, connectionProtocol), by: .max)
+        if connectionProtocol == .silent { count(MetricCatalog.connections, LabelPair(side, .silent)) }
     }
 
     /// A connection came that was redirected to Weir.
     ///
     /// - Parameter side: Where Weir stands.
-    public func connectionIntercepted(side: Side) { add(1, at: ProcessWords.intercepted(side)) }
+    public func connectionIntercepted(side: Side) { count(MetricCatalog.interceptedConnections, side) }
 
     /// A connection was not relayed.
     ///
     /// - Parameter reason: Why not.
-    public func connectionRefused(reason: RefusalReason) { add(1, at: ProcessWords.refused(reason)) }
+    public func connectionRefused(reason: RefusalReason) { count(MetricCatalog.refusedConnections, reason) }
 
     // MARK: Protocol events and troubles
 
@@ -49,7 +85,7 @@ extension Recorder {
     /// - Parameters:
     ///   - event: Which one.
     ///   - side: Where Weir stands.
-    public func event(_ event: PeerEvent, side: Side) { add(1, at: ProcessWords.event(event, side)) }
+    public func event(_ event: PeerEvent, side: Side) { count(MetricCatalog.events, LabelPair(side, event)) }
 
     /// A heartbeat request was seen.
     ///
@@ -62,7 +98,7 @@ extension Recorder {
     ///   - side: Where Weir stands.
     ///   - nanoseconds: First byte of the request seen to last byte of the answer seen.
     public func heartbeatRoundTrip(side: Side, nanoseconds: UInt64) {
-        record(nanoseconds, in: side == .provider ? heartbeatRoundTrips.provider : heartbeatRoundTrips.consumer)
+        record(nanoseconds, in: MetricCatalog.heartbeatRoundTrips, side)
     }
 
     /// A decoder met bytes it could not follow.
@@ -84,25 +120,25 @@ extension Recorder {
     ///   - count: How many.
     ///   - reason: Why.
     public func uninspectedBytes(_ count: UInt64, reason: UninspectedReason) {
-        add(count, at: ProcessWords.uninspected(reason))
+        self.count(MetricCatalog.uninspectedBytes, reason, by: count)
     }
 
     /// A verdict had to be given before the whole of what a rule asks for had arrived.
     ///
     /// - Parameter reason: Why.
-    public func verdictPartial(_ reason: PartialVerdictReason) { add(1, at: ProcessWords.partial(reason)) }
+    public func verdictPartial(_ reason: PartialVerdictReason) { count(MetricCatalog.partialVerdicts, reason) }
 
     // MARK: The worker itself
 
     /// An event loop turn began later than it could have.
     ///
     /// - Parameter nanoseconds: How much later.
-    public func loopLag(nanoseconds: UInt64) { record(nanoseconds, in: loopLag) }
+    public func loopLag(nanoseconds: UInt64) { record(nanoseconds, in: MetricCatalog.loopLag, NoLabels()) }
 
     /// How many calls the worker's call tables hold now, tombstones counted.
     ///
     /// - Parameter count: Not negative.
     public func setCallTableEntries(_ count: Int) {
-        set(UInt64(clamping: count), at: ProcessWords.callTableEntries)
+        set(MetricCatalog.callTableEntries, NoLabels(), to: UInt64(clamping: count))
     }
 }

@@ -19,8 +19,6 @@ public final class Recorder {
     /// The numbers as last handed out; their memory is used again when nobody looks at them any more.
     private var handedOut: [UInt64] = []
     private let labels: SeriesLabels
-    let loopLag: HistogramID
-    let heartbeatRoundTrips: (provider: HistogramID, consumer: HistogramID)
     private let scale = HistogramScale.shared
     /// Whether a decoder has met bytes that it could not follow since ``takeTrouble()`` was called last.
     public private(set) var hasTrouble = false
@@ -32,11 +30,9 @@ public final class Recorder {
     ///
     /// - Parameter labels: The process's table of codes and exception classes, shared by all recorders.
     public init(labels: SeriesLabels) {
-        var words = [UInt64](repeating: 0, count: ProcessWords.total)
-        var index = RecorderIndex()
-        loopLag = index.makeHistogram(&words)
-        heartbeatRoundTrips = (index.makeHistogram(&words), index.makeHistogram(&words))
-        (self.words, self.index, self.labels) = (words, index, labels)
+        words = [UInt64](repeating: 0, count: MetricCatalog.end.word)
+        index = RecorderIndex(histograms: MetricCatalog.end.histogram)
+        self.labels = labels
     }
 
     /// A decoder met bytes that it could not follow.
@@ -67,7 +63,7 @@ public final class Recorder {
             copy = words
         }
         handedOut = copy
-        return RecorderSnapshot(words: copy, index: index, loopLag: loopLag, heartbeatRoundTrips: heartbeatRoundTrips)
+        return RecorderSnapshot(words: copy, index: index)
     }
 
     // MARK: Calls
@@ -203,7 +199,7 @@ public final class Recorder {
     }
 
     /// Adds to one number, wrapping.
-    @inline(__always)
+    @inline(__always) @usableFromInline
     func add(_ value: UInt64, at position: Int) {
         var cells: [UInt64] = []
         swap(&cells, &words)
@@ -212,6 +208,7 @@ public final class Recorder {
     }
 
     /// Makes one number, a gauge's, another.
+    @usableFromInline
     func set(_ value: UInt64, at position: Int) { add(value &- words[position], at: position) }
 
     /// Counts a duration.

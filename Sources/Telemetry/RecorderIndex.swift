@@ -123,6 +123,11 @@ struct RecorderIndex: Sendable {
     /// Where decode errors are counted.
     var decodeErrors: [DecodeReason: Int] = [:]
 
+    /// An index in which nothing but histograms has a place yet: the first ones, those of ``MetricCatalog``.
+    init(histograms: Int = 0) {
+        octaves = [UInt32](repeating: 0, count: histograms * HistogramScale.octaveCount)
+    }
+
     /// The row of an operation on a side, or `nil` when nothing was recorded of it.
     @inline(__always)
     func row(_ operation: OperationID, _ side: Side) -> Int? {

@@ -8,8 +8,6 @@ public struct RecorderSnapshot: Sendable {
     let words: [UInt64]
     /// Where they are.
     let index: RecorderIndex
-    let loopLag: HistogramID
-    let heartbeatRoundTrips: (provider: HistogramID, consumer: HistogramID)
 
     /// A histogram's numbers.
     func histogram(_ histogram: HistogramID) -> HistogramSnapshot {
@@ -34,9 +32,20 @@ public struct RecorderSnapshot: Sendable {
         return snapshot
     }
 
-    /// The time heartbeats took on one side.
-    func heartbeatRoundTrips(_ side: Side) -> HistogramSnapshot {
-        histogram(side == .provider ? heartbeatRoundTrips.provider : heartbeatRoundTrips.consumer)
+    /// A histogram of a metric of the catalogue.
+    ///
+    /// - Parameters:
+    ///   - number: Which one of the catalogue's.
+    ///   - slots: The metric's.
+    /// - Returns: Its numbers.
+    func histogram(numbered number: Int, of slots: WorkerSlots) -> HistogramSnapshot {
+        let before = number - slots.histograms.lowerBound
+        return histogram(
+            HistogramID(
+                words: slots.words.lowerBound + before * RecorderIndex.HistogramWord.total,
+                octaves: number * HistogramScale.octaveCount
+            )
+        )
     }
 
     /// A row's exemplars.

@@ -193,9 +193,7 @@ extension MetricsAdditions {
         additions.limits = []
         additions.drains = DrainReadings(states: [], signals: [])
         additions.adminCuts = []
-        additions.tapLinesDropped = 0
-        additions.operation = ProcessOperation(reloads: 0, failedReloads: 0, logLinesDropped: 0)
-        additions.tracing = TracingCounters.Readings()
+        additions.addCounters()
         return additions
     }
 }

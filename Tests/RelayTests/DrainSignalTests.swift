@@ -2,6 +2,7 @@ import Calls
 import Foundation
 import Policy
 import Relay
+import Telemetry
 import TestSupport
 import Testing
 import Wire
@@ -18,6 +19,11 @@ extension RelaySocketTests {
             let now = UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
             drains.begin(DrainOrder(target: .service, now: now, grace: grace, deadline: grace + Self.grace))
             harness.relay.drainsChanged()
+        }
+
+        @Test("the signals are those of the metric") func metric() {
+            let metric = MetricCatalog.all.first { $0.family.name == "weir_drain_signals" }
+            #expect(metric?.labels.first?.values == DrainSignal.allCases.map(\.label.description))
         }
 
         @Test("HTTP/1: the next response says that it is the last, and both ends are closed in order")

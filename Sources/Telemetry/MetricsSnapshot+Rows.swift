@@ -1,0 +1,55 @@
+public import Calls
+
+/// Some of the numbers as rows, every value of their labels in it.
+extension MetricsSnapshot {
+    /// Every side and protocol, seen or not.
+    public var connections: [Connections] {
+        LabelPair<Side, ConnectionProtocol>.allLabels.map { labels in
+            Connections(
+                side: labels.first,
+                connectionProtocol: labels.second,
+                open: Int64(bitPattern: self[MetricCatalog.openConnections, labels]),
+                total: self[MetricCatalog.connections, labels]
+            )
+        }
+    }
+
+    /// By side and event: how many.
+    public var events: [(side: Side, event: PeerEvent, count: UInt64)] {
+        LabelPair<Side, PeerEvent>.allLabels.map { ($0.first, $0.second, self[MetricCatalog.events, $0]) }
+    }
+
+    /// By side: the time heartbeats took.
+    public var heartbeatRoundTrips: [(side: Side, duration: HistogramSnapshot)] {
+        Side.allCases.map { ($0, self[MetricCatalog.heartbeatRoundTrips, $0]) }
+    }
+
+    /// Bytes passed without being understood.
+    public var uninspectedBytes: [(reason: UninspectedReason, count: UInt64)] {
+        UninspectedReason.allCases.map { ($0, self[MetricCatalog.uninspectedBytes, $0]) }
+    }
+
+    /// By side: connections that were redirected to Weir.
+    public var intercepted: [(side: Side, count: UInt64)] {
+        Side.allCases.map { ($0, self[MetricCatalog.interceptedConnections, $0]) }
+    }
+
+    /// Connections not relayed.
+    public var refused: [(reason: RefusalReason, count: UInt64)] {
+        RefusalReason.allCases.map { ($0, self[MetricCatalog.refusedConnections, $0]) }
+    }
+
+    /// Verdicts given on a part of the request, by reason.
+    public var partialVerdicts: [(reason: PartialVerdictReason, count: UInt64)] {
+        PartialVerdictReason.allCases.map { ($0, self[MetricCatalog.partialVerdicts, $0]) }
+    }
+
+    /// Verdicts given on a part of the request, whatever the reason.
+    public var verdictsPartial: UInt64 { partialVerdicts.reduce(0) { $0 &+ $1.count } }
+
+    /// Entries of all call tables.
+    public var callTableEntries: UInt64 { self[MetricCatalog.callTableEntries, NoLabels()] }
+
+    /// How late event loop turns began.
+    public var loopLag: HistogramSnapshot { self[MetricCatalog.loopLag, NoLabels()] }
+}
