@@ -45,15 +45,16 @@ public protocol AdminBackend: Sendable {
     func calls(
         matching parameters: [(name: String, value: String)]
     ) async throws(CallStreamRefusal) -> CallStream
-    /// Does what is asked for, or says why not.
-    func perform(_ action: AdminAction) async -> AdminAnswer
+    /// What can be asked for besides metrics, health, operations, connections and calls; no two of them may answer the
+    /// same method of a path. Asked for once.
+    var routes: [AdminRoute] { get }
     /// What is on the metrics page besides what every Weir has.
     func additions() async -> MetricsAdditions
 }
 
 extension AdminBackend {
-    /// Nothing can be done.
-    public func perform(_ action: AdminAction) async -> AdminAnswer { .problem(503, "not available") }
+    /// Nothing.
+    public var routes: [AdminRoute] { [] }
 
     /// None is known to be.
     public var stuckWorkers: Int { 0 }

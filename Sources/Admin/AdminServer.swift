@@ -237,6 +237,7 @@ public struct AdminServer: Service {
             stuckFailsHealth: configuration.stuckFailsHealth
         )
         let guardian = AdminGuard(token: configuration.token, hosts: configuration.hosts)
+        let routes = AdminEndpoints(backend: backend, health: health, source: source, live: live).routes
         let pages = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let probes = configuration.probes.isEmpty ? pages : MultiThreadedEventLoopGroup(numberOfThreads: 1)
         var services: [any Service] = []
@@ -250,14 +251,7 @@ public struct AdminServer: Service {
                     services.append(ProbeListener(socket: socket, table: table))
                     open.append((place, socket))
                 } else {
-                    let responder = AdminResponder(
-                        listener: place.listener,
-                        backend: backend,
-                        health: health,
-                        source: source,
-                        live: live,
-                        guardian: guardian
-                    )
+                    let responder = AdminResponder(listener: place.listener, routes: routes, guardian: guardian)
                     let connections = AdminConnections(responder, table, quiet)
                     let socket = try await listen(place, pages) { connections.add($0) }
                     guard let socket else { continue }

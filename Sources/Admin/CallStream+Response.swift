@@ -6,7 +6,7 @@ internal import NIOCore
 internal import ServiceLifecycle
 
 /// `GET /v1/calls`.
-extension AdminResponder {
+extension AdminEndpoints {
     /// After each piece the next lines are gathered so long: with many calls a piece then holds many, and the workers
     /// wake nobody for most of them.
     private static let gathering = Duration.milliseconds(10)
@@ -16,7 +16,7 @@ extension AdminResponder {
     func calls(_ request: Request, _ connection: AdminConnection) async -> Response {
         // Behind a body that nobody reads the end of the connection would not be seen.
         guard request.headers[.contentLength] ?? "0" == "0", request.headers[.transferEncoding] == nil else {
-            return Self.problem(.badRequest, "takes no body")
+            return AdminResponder.problem(.badRequest, "takes no body")
         }
         do throws(CallStreamRefusal) {
             let parameters = try QueryParameters.read(request.uri.query ?? "")
@@ -31,8 +31,8 @@ extension AdminResponder {
             return Response(status: .ok, headers: headers, body: Self.body(stream, request, connection.channel))
         } catch {
             switch error {
-            case .badParameters(let reason): return Self.problem(.badRequest, reason)
-            case .unavailable(let reason): return Self.problem(.serviceUnavailable, reason)
+            case .badParameters(let reason): return AdminResponder.problem(.badRequest, reason)
+            case .unavailable(let reason): return AdminResponder.problem(.serviceUnavailable, reason)
             }
         }
     }

@@ -33,7 +33,7 @@ final class DrainControl: Sendable {
     /// - Parameter parameters: `interface`, `method`, `grace`, `deadline`, `signal`, `reason`.
     /// - Returns: What is to be drained, and how.
     /// - Throws: What is wrong with them.
-    func request(_ parameters: [AdminAction.Parameter]) throws(DrainProblem) -> DrainRequest {
+    func request(_ parameters: [AdminParameter]) throws(DrainProblem) -> DrainRequest {
         var draft = Draft(grace: settings.grace, deadline: settings.deadline, signal: settings.signal)
         for parameter in parameters { try draft.take(parameter) }
         return DrainRequest(
@@ -47,7 +47,7 @@ final class DrainControl: Sendable {
     }
 
     /// The target of parameters that name nothing else.
-    func target(_ parameters: [AdminAction.Parameter]) throws(DrainProblem) -> DrainTarget {
+    func target(_ parameters: [AdminParameter]) throws(DrainProblem) -> DrainTarget {
         var draft = Draft(grace: .zero, deadline: .zero, signal: .auto)
         for parameter in parameters {
             guard parameter.name == "interface" || parameter.name == "method" else {
@@ -158,7 +158,7 @@ private struct Draft {
     var deadline: Duration
     var signal: DrainSignalling
 
-    mutating func take(_ parameter: AdminAction.Parameter) throws(DrainProblem) {
+    mutating func take(_ parameter: AdminParameter) throws(DrainProblem) {
         switch parameter.name {
         case "interface": interface = try name(parameter)
         case "method": method = try name(parameter)
@@ -187,7 +187,7 @@ private struct Draft {
         return DrainTarget(interface: interface, method: method)
     }
 
-    private func name(_ parameter: AdminAction.Parameter) throws(DrainProblem) -> String {
+    private func name(_ parameter: AdminParameter) throws(DrainProblem) -> String {
         let value = parameter.value
         guard value.utf8.count <= Self.maxNameBytes, value.unicodeScalars.allSatisfy({ $0.value >= 0x20 }) else {
             throw DrainProblem(reason: "\(parameter.name): at most \(Self.maxNameBytes) bytes, no control characters")
@@ -195,7 +195,7 @@ private struct Draft {
         return value
     }
 
-    private func duration(_ parameter: AdminAction.Parameter) throws(DrainProblem) -> Duration {
+    private func duration(_ parameter: AdminParameter) throws(DrainProblem) -> Duration {
         guard let duration = Duration(settingText: parameter.value), duration <= Self.longest else {
             throw DrainProblem(reason: "\(parameter.name): not a time such as 500ms, 10s, 1m, up to 24h")
         }

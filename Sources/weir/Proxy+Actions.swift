@@ -11,33 +11,41 @@ internal import Wire
 
 /// What the admin API is asked to do.
 extension Proxy {
-    func perform(_ action: AdminAction) async -> AdminAnswer {
-        switch action {
-        case .settings: return AdminAnswer(contentType: "application/yaml", text: settings.yamlText)
-        case .reload:
-            guard let reload = reload.withLock({ $0 }) else { return .problem(503, "there are no files to read") }
-            // What the process before had been told must not come after this.
-            await others.expected()
-            return await reload.call()
-        case .expect(let parameters): return expect(parameters)
-        case .logLevel: return logLevel
-        case .setLogLevel(let parameters): return setLogLevel(parameters)
-        default: break
-        }
+    var routes: [AdminRoute] {
+        [
+            .read("/v1/config") { [self] in AdminAnswer(contentType: "application/yaml", text: settings.yamlText) },
+            .change(.post, "/v1/reload") { [self] in await readAgain() },
+            .read("/v1/log-level") { [self] in logLevel },
+            .change(.post, "/v1/log-level", form: { [self] in setLogLevel($0) }),
+            .change(.post, "/v1/expect", form: { [self] in expect($0) }),
+            .read("/v1/limits") { [self] in
+                await inspecting { AdminAnswer(limits.report(hiding: settings.redact)) }
+            },
+            .change(.put, "/v1/limits", text: { [self] text in await inspecting { await replaceLimits(text) } }),
+            .read("/v1/drain", query: { [self] query in await inspecting { await report(query) } }),
+            .change(.post, "/v1/drain", form: { [self] form in await inspecting { await drain(form) } }),
+            .change(.delete, "/v1/drain", form: { [self] form in await inspecting { await undrain(form) } }),
+        ]
+    }
+
+    /// Answers what has to do with calls: not without inspection, and not before this process is what the one before it
+    /// had been told to be.
+    private func inspecting(_ answer: () async -> AdminAnswer) async -> AdminAnswer {
         guard settings.inspection.isEnabled else { return .problem(503, "inspection is switched off") }
         await others.expected()
-        switch action {
-        case .limits: return AdminAnswer(limits.report(hiding: settings.redact))
-        case .replaceLimits(let text): return await replaceLimits(text)
-        case .drains(let parameters): return await report(parameters)
-        case .drain(let parameters): return await drain(parameters)
-        case .undrain(let parameters): return await undrain(parameters)
-        case .settings, .reload, .expect, .logLevel, .setLogLevel: return .problem(503, "not available")
-        }
+        return await answer()
+    }
+
+    /// Reads the files again.
+    private func readAgain() async -> AdminAnswer {
+        guard let reload = reload.withLock({ $0 }) else { return .problem(503, "there are no files to read") }
+        // What the process before had been told must not come after this.
+        await others.expected()
+        return await reload.call()
     }
 
     /// Announces a connection: `peer` is whom it will come from, `word` what it is to be told.
-    private func expect(_ parameters: [AdminAction.Parameter]) -> AdminAnswer {
+    private func expect(_ parameters: [AdminParameter]) -> AdminAnswer {
         var values: [String: String] = [:]
         for parameter in parameters { values[parameter.name] = parameter.value }
         guard parameters.count == 2, let peer = values["peer"], let word = values["word"] else {
@@ -72,7 +80,7 @@ extension Proxy {
     }
 
     /// Has other log lines written: `level` is the least one.
-    private func setLogLevel(_ parameters: [AdminAction.Parameter]) -> AdminAnswer {
+    private func setLogLevel(_ parameters: [AdminParameter]) -> AdminAnswer {
         guard parameters.count == 1, parameters[0].name == "level", let level = LogLevel(rawValue: parameters[0].value)
         else {
             let known = LogLevel.allCases.map(\.rawValue).joined(separator: ", ")
@@ -146,7 +154,7 @@ extension Proxy {
         )
     }
 
-    private func report(_ parameters: [AdminAction.Parameter]) async -> AdminAnswer {
+    private func report(_ parameters: [AdminParameter]) async -> AdminAnswer {
         for parameter in parameters {
             guard parameter.name == "format", ["json", "lines"].contains(parameter.value) else {
                 return .problem(400, "\(parameter.name): unknown, known is format=json or format=lines")
@@ -156,7 +164,7 @@ extension Proxy {
         return AdminAnswer(parameters.contains { $0.value == "lines" } ? report.lines : report.json)
     }
 
-    private func drain(_ parameters: [AdminAction.Parameter]) async -> AdminAnswer {
+    private func drain(_ parameters: [AdminParameter]) async -> AdminAnswer {
         let request: DrainRequest
         do throws(DrainProblem) {
             request = try drains.request(parameters)
@@ -177,7 +185,7 @@ extension Proxy {
         return AdminAnswer(await drainReport().json)
     }
 
-    private func undrain(_ parameters: [AdminAction.Parameter]) async -> AdminAnswer {
+    private func undrain(_ parameters: [AdminParameter]) async -> AdminAnswer {
         let target: DrainTarget
         do throws(DrainProblem) {
             target = try drains.target(parameters)

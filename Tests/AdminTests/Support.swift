@@ -59,6 +59,25 @@ final class FakeBackend: AdminBackend {
         set { stuck.withLock { $0 = newValue } }
     }
 
+    /// Paths of the rest of Weir, where nothing can be done.
+    var routes: [AdminRoute] {
+        ["/v1/limits", "/v1/drain", "/v1/config"].map { path in .read(path) { .problem(503, "not available") } } + [
+            .change(.put, "/v1/limits", text: { _ in .problem(503, "not available") }),
+            .change(.post, "/v1/drain", form: { _ in .problem(503, "not available") }),
+            .change(.delete, "/v1/drain", form: { _ in .problem(503, "not available") }),
+            .change(.post, "/v1/reload") { .problem(503, "not available") },
+            .read("/v1/echo", query: { Self.echo($0) }),
+            .change(.post, "/v1/echo", form: { Self.echo($0) }),
+            .change(.put, "/v1/echo", text: { AdminAnswer(contentType: "text/plain", text: $0) }),
+            .change(.delete, "/v1/echo") { AdminAnswer(contentType: "text/plain", text: "gone") },
+        ]
+    }
+
+    private static func echo(_ parameters: [AdminParameter]) -> AdminAnswer {
+        let text = parameters.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+        return AdminAnswer(contentType: "text/plain", text: text)
+    }
+
     func snapshots() async -> WorkerSnapshots {
         asked.withLock { $0 += 1 }
         return WorkerSnapshots(recorders: [taken], staleWorkers: 2)
@@ -112,10 +131,11 @@ func ask(
     method: String = "GET",
     accept: String? = nil,
     host: String = "localhost",
-    headers: [String] = []
+    headers: [String] = [],
+    body: String = ""
 ) async -> Answer? {
     let lines = ["\(method) \(path) HTTP/1.1", "Host: \(host)", "Connection: close"] + headers
-    let request = (lines + (accept.map { ["Accept: \($0)"] } ?? []) + ["", ""]).joined(separator: "\r\n")
+    let request = (lines + (accept.map { ["Accept: \($0)"] } ?? []) + ["", ""]).joined(separator: "\r\n") + body
     return await withCheckedContinuation { continuation in
         Thread.detachNewThread {
             continuation.resume(returning: exchange(port, Array(request.utf8)).flatMap(Answer.init))

@@ -100,4 +100,58 @@ import Testing
         for path in ["/metrics", "/healthz", "/readyz"] { #expect(try status(path, "10.77.0.1") == 200) }
         #expect(try weir.stop() == .exited(0))
     }
+
+    // MARK: The table of docs/admin-api.md
+
+    private static let top = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    /// By path: the methods that the table of what is asked for names.
+    private func documented() throws -> [String: Set<String>] {
+        let text = try String(contentsOf: Self.top.appendingPathComponent("docs/admin-api.md"), encoding: .utf8)
+        let section = try #require(text.components(separatedBy: "## What is asked for").last)
+        var paths: [String: Set<String>] = [:]
+        for line in section.components(separatedBy: "\n## ")[0].split(separator: "\n") where line.hasPrefix("| ") {
+            let cell = line.dropFirst(2).prefix { $0 != "|" }
+            let words = cell.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+                .filter { $0.offset % 2 == 1 }.map { String($0.element) }
+            var methods: Set<String> = []
+            for word in words where !word.contains("…") {
+                let parts = word.split(separator: " ")
+                if parts.count == 2 { methods.insert(String(parts[0])) }
+                guard let last = parts.last, last.hasPrefix("/") else {
+                    methods.insert(word)
+                    continue
+                }
+                let path = String(last.prefix { $0 != "?" })
+                paths[path, default: []].formUnion(methods.isEmpty ? ["GET", "HEAD"] : methods)
+                if parts.count == 2 { methods = [] }
+            }
+        }
+        return paths
+    }
+
+    @Test("the table of docs/admin-api.md names every path and method that there is, and no other") func table() throws
+    {
+        let paths = try documented()
+        #expect(paths.count > 10)
+        let weir = try WeirProcess(["--upstream", "127.0.0.1:9"])
+        for (path, methods) in paths {
+            let answer = try HTTPAnswer.ask("PATCH", path, from: weir.admin)
+            #expect(answer.status == 405, "\(path)")
+            let allowed = (answer.headers["allow"] ?? "").components(separatedBy: ", ")
+            #expect(Set(allowed) == methods, "\(path)")
+        }
+        #expect(try weir.stop() == .exited(0))
+        // A path that is served stands in the sources.
+        for folder in ["Admin", "weir"] {
+            let url = Self.top.appendingPathComponent("Sources/\(folder)")
+            for file in try FileManager.default.contentsOfDirectory(at: url, includingPropertiesForKeys: nil)
+            where file.pathExtension == "swift" {
+                for match in try String(contentsOf: file, encoding: .utf8).matches(of: #/"(\/v1\/[a-z\/-]+)"/#) {
+                    #expect(paths[String(match.output.1)] != nil, "\(file.lastPathComponent): \(match.output.1)")
+                }
+            }
+        }
+    }
 }

@@ -1,43 +1,5 @@
 public import Calls
 
-/// What the admin API is asked for besides numbers.
-public enum AdminAction: Equatable, Sendable {
-    /// The limits in force and how they have decided.
-    case limits
-    /// Other limits are to be in force until the next reload; the text is that of a limits file.
-    case replaceLimits(String)
-    /// What is drained and how far that has come.
-    case drains([Parameter])
-    /// Something is to be drained; names and values as they came.
-    case drain([Parameter])
-    /// Something is not to be drained any longer.
-    case undrain([Parameter])
-    /// The settings in force.
-    case settings
-    /// The files are to be read again.
-    case reload
-    /// Which log lines are written.
-    case logLevel
-    /// Other log lines are to be written; names and values as they came.
-    case setLogLevel([Parameter])
-    /// A connection is announced that is to be answered instead of relayed; names and values as they came.
-    case expect([Parameter])
-
-    /// A name and a value.
-    public struct Parameter: Equatable, Sendable {
-        /// Its name.
-        public var name: String
-        /// Its value.
-        public var value: String
-
-        /// A parameter of those values.
-        public init(name: String, value: String) {
-            self.name = name
-            self.value = value
-        }
-    }
-}
-
 /// What the admin API answers.
 public struct AdminAnswer: Equatable, Sendable {
     /// The HTTP status.
