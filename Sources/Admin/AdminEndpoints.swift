@@ -17,20 +17,20 @@ struct AdminEndpoints: Sendable {
         [
             .open("/metrics") { request, connection in
                 let format = AcceptHeader.format(request.headers[.accept])
-                return try await page(.metrics(format), request, connection)
+                return try await page(.metrics(format), for: request, on: connection)
             },
-            .open(HealthAnswers.Probe.health.rawValue) { try await probe(.health, $0, $1) },
-            .open(HealthAnswers.Probe.readiness.rawValue) { try await probe(.readiness, $0, $1) },
-            .read("/v1/operations") { try await page(.operations, $0, $1) },
-            .read("/v1/connections") { try await page(.connections, $0, $1) },
+            .open(HealthAnswers.Probe.health.rawValue) { try await probe(.health, for: $0, on: $1) },
+            .open(HealthAnswers.Probe.readiness.rawValue) { try await probe(.readiness, for: $0, on: $1) },
+            .read("/v1/operations") { try await page(.operations, for: $0, on: $1) },
+            .read("/v1/connections") { try await page(.connections, for: $0, on: $1) },
             .read("/v1/calls") { await calls($0, $1) },
         ]
     }
 
     private func page(
         _ kind: MetricsSource.Kind,
-        _ request: Request,
-        _ connection: AdminConnection
+        for request: Request,
+        on connection: AdminConnection
     ) async throws -> Response {
         let isPacked = AcceptEncoding.allowsGzip(request.headers[.acceptEncoding])
         return try await source.page(kind).response(isPacked: isPacked, connection)
@@ -38,8 +38,8 @@ struct AdminEndpoints: Sendable {
 
     private func probe(
         _ probe: HealthAnswers.Probe,
-        _ request: Request,
-        _ connection: AdminConnection
+        for request: Request,
+        on connection: AdminConnection
     ) async throws -> Response {
         let loop = connection.channel.eventLoop
         let answer = try await health.answer(probe, query: request.uri.query ?? "", loop).get()
@@ -50,7 +50,7 @@ struct AdminEndpoints: Sendable {
 
     private func route(_ route: AdminRoute) -> RouteTable.Route {
         let answer: RouteTable.Answer = { request, connection in
-            try await response(to: request, connection, route.answer)
+            try await response(to: request, on: connection, by: route.answer)
         }
         guard let change = route.change else { return .read(route.path, answer) }
         let method: HTTPRequest.Method =
@@ -59,17 +59,17 @@ struct AdminEndpoints: Sendable {
             case .post: .post
             case .delete: .delete
             }
-        return .change(method, route.path, answer)
+        return .change(method, route.path, answer: answer)
     }
 
     private func response(
         to request: Request,
-        _ connection: AdminConnection,
-        _ answer: AdminRoute.Answer
+        on connection: AdminConnection,
+        by answer: AdminRoute.Answer
     ) async throws -> Response {
         let said: AdminAnswer
         do throws(CallStreamRefusal) {
-            said = try await ask(answer, request, connection)
+            said = try await ask(answer, about: request, on: connection)
         } catch {
             guard case .badParameters(let reason) = error else {
                 return AdminResponder.problem(.badRequest, "\(error)")
@@ -86,8 +86,8 @@ struct AdminEndpoints: Sendable {
     /// Gives a route what it wants of the request.
     private func ask(
         _ answer: AdminRoute.Answer,
-        _ request: Request,
-        _ connection: AdminConnection
+        about request: Request,
+        on connection: AdminConnection
     ) async throws(CallStreamRefusal) -> AdminAnswer {
         switch answer {
         case .plain(let answer): return await answer()

@@ -64,7 +64,7 @@ struct AdminGuard: Sendable {
     }
 
     /// Why a request is refused; `nil` when it is not.
-    func refusal(_ demand: Demand, _ request: Request, _ channel: any Channel) -> Response? {
+    func refusal(_ demand: Demand, of request: Request, on channel: any Channel) -> Response? {
         guard let refusal = refusal(demand, Self.asker(request, channel)) else { return nil }
         var response = AdminResponder.problem(.init(code: refusal.status), refusal.text)
         if refusal.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }

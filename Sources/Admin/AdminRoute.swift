@@ -14,8 +14,8 @@ public struct AdminParameter: Equatable, Sendable {
 
 /// One thing that the admin API can be asked for: a path, a method, and the function that answers.
 ///
-/// Who may ask follows from how a route is made: ``read(_:_:)`` shows what Weir knows, ``change(_:_:_:)`` changes what
-/// it does, and both are guarded as `docs/admin-api.md` has it. A route without a guard cannot be made.
+/// Who may ask follows from how a route is made: ``read(_:_:)`` shows what Weir knows, ``change(_:_:answer:)`` changes
+/// what it does, and both are guarded as `docs/admin-api.md` has it. A route without a guard cannot be made.
 public struct AdminRoute: Sendable {
     /// A method that changes something.
     public enum Change: String, Sendable {
@@ -77,7 +77,7 @@ public struct AdminRoute: Sendable {
     public static func change(
         _ method: Change,
         _ path: String,
-        _ answer: @escaping @Sendable () async -> AdminAnswer
+        answer: @escaping @Sendable () async -> AdminAnswer
     ) -> AdminRoute {
         AdminRoute(path: path, change: method, answer: .plain(answer))
     }

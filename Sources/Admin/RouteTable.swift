@@ -30,7 +30,7 @@ struct RouteTable: Sendable {
         }
 
         /// Changes what Weir does.
-        static func change(_ method: HTTPRequest.Method, _ path: String, _ answer: @escaping Answer) -> Route {
+        static func change(_ method: HTTPRequest.Method, _ path: String, answer: @escaping Answer) -> Route {
             Route(path: path, methods: [method], demand: .change, answer: answer)
         }
     }
