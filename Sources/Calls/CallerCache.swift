@@ -55,7 +55,7 @@ public struct CallerCache: ~Copyable {
     private func isSame(_ slot: Slot, _ name: RawSpan) -> Bool {
         guard Int(slot.byteCount) == name.byteCount else { return false }
         let start = Int(slot.offset)
-        let bytes = unsafe store.span.bytes
+        let bytes = store.byteSpan
         return bytes.extracting(start..<start &+ name.byteCount).elementsEqual(name)
     }
 

@@ -51,8 +51,7 @@ extension Reassembler {
         heldBytes -= before - table.halves[own].heldCharge
         table.setHolder(slot, !(table.halves[own].held.isEmpty && table.halves[own ^ 1].held.isEmpty))
         for segment in ready {
-            // SAFETY: the view borrows the segment's array for the time of the call.
-            let bytes = unsafe segment.bytes.span.bytes
+            let bytes = segment.bytes.byteSpan
             let lengthBytes = Int(segment.lengthBytes)
             deliver(bytes, lengthBytes: lengthBytes, time: segment.time, packet: segment.packet, slot, role)
         }

@@ -1,5 +1,6 @@
 internal import Dubbo
 internal import Hessian
+internal import Wire
 
 /// One Dubbo frame as it was read: its header and all of its body.
 struct DemoFrame: Equatable, Sendable {
@@ -24,8 +25,7 @@ struct FrameBuffer: Sendable {
     /// Takes the next frame; `nil` until all of it is there.
     mutating func next() throws(FrameError) -> DemoFrame? {
         guard bytes.count - offset >= FrameHeader.byteCount else { return nil }
-        // SAFETY: the span is used in this call only; the header's bytes are there.
-        let header = try unsafe FrameHeader(bytes.span.bytes, at: offset)
+        let header = try FrameHeader(bytes.byteSpan, at: offset)
         guard header.bodyBytes <= Self.maxBodyBytes else { throw .badLength(declared: header.bodyBytes) }
         let end = offset + FrameHeader.byteCount + Int(header.bodyBytes)
         guard bytes.count >= end else { return nil }

@@ -1,5 +1,6 @@
 internal import Dubbo
 internal import Hessian
+internal import Wire
 
 /// A request as a provider reads it.
 struct DemoRequest: Sendable {
@@ -29,11 +30,7 @@ struct DemoRequest: Sendable {
     /// - Parameter frame: The frame.
     /// - Throws: ``HessianError`` for what is no such body.
     init(_ frame: DemoFrame) throws(HessianError) {
-        // SAFETY: the decoder lives in this call only, as long as the frame.
-        var decoder = unsafe HessianValueDecoder(
-            frame.body.span.bytes,
-            limits: HessianLimits(maxDepth: Self.maxDepth)
-        )
+        var decoder = HessianValueDecoder(frame.body.byteSpan, limits: HessianLimits(maxDepth: Self.maxDepth))
         var values = try decoder.values()
         guard values.count >= 6, frame.header.serialization == Serialization.hessian2 else {
             throw .truncated(offset: UInt32(clamping: frame.body.count))

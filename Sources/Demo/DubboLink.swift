@@ -1,6 +1,7 @@
 internal import Calls
 internal import Dubbo
 internal import Hessian
+internal import Wire
 
 /// A connection that speaks Dubbo 2.
 final class DubboLink: ConsumerLink {
@@ -101,8 +102,7 @@ final class DubboLink: ConsumerLink {
     private func outcome(of frame: DemoFrame, _ reader: inout BodyReader) -> Outcome? {
         reader.beginReply(frame.header, detail: .attachments)
         do throws(HessianError) {
-            // SAFETY: the reader is done with the span when the call returns.
-            _ = try unsafe reader.read(frame.body.span.bytes, isLast: true)
+            _ = try reader.read(frame.body.byteSpan, isLast: true)
         } catch {
             return nil
         }

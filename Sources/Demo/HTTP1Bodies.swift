@@ -26,8 +26,7 @@ struct HTTP1Bodies: ~Copyable {
     /// - Throws: ``PeerFault`` for what is no HTTP/1.1, and for bodies that are too long.
     mutating func read(_ piece: ArraySlice<UInt8>) throws(PeerFault) -> [HTTP1Message] {
         let piece = Array(piece)
-        // SAFETY: the span borrows the array and is used in this call only.
-        let bytes = unsafe piece.span.bytes
+        let bytes = piece.byteSpan
         var messages: [HTTP1Message] = []
         var at = 0
         while at < bytes.byteCount {

@@ -1,4 +1,5 @@
 internal import HTTP2
+internal import Wire
 
 /// Why what an HTTP peer sent cannot be read.
 enum PeerFault: Error, Equatable {
@@ -48,8 +49,7 @@ struct HTTP2FrameBuffer: Sendable {
             awaitsPreface = false
         }
         guard bytes.count - offset >= HTTP2FrameHeader.byteCount else { return nil }
-        // SAFETY: the span is used in this call only; the header's bytes are there.
-        let header = unsafe HTTP2FrameHeader(bytes.span.bytes, at: offset)
+        let header = HTTP2FrameHeader(bytes.byteSpan, at: offset)
         guard header.payloadBytes <= HTTP2Default.maxFrameBytes else { throw .tooLong }
         let end = offset + header.frameBytes
         guard bytes.count >= end else { return nil }

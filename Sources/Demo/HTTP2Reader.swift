@@ -107,8 +107,7 @@ struct HTTP2Reader: ~Copyable {
 
     private func number(_ frame: DemoHTTP2Frame) throws(PeerFault) -> UInt32 {
         do throws(HTTP2FrameError) {
-            // SAFETY: the span is used in this call only.
-            return try unsafe frame.header.number(in: frame.payload.span.bytes)
+            return try frame.header.number(in: frame.payload.byteSpan)
         } catch {
             throw .badFrame
         }
@@ -126,8 +125,7 @@ struct HTTP2Reader: ~Copyable {
         guard let count = try? frame.header.settingCount() else { throw .badFrame }
         if frame.header.has(HTTP2Flag.ack) { return }
         for index in 0..<count {
-            // SAFETY: the span is used in this call only.
-            let setting = unsafe HTTP2Setting(frame.payload.span.bytes, at: index * HTTP2Setting.byteCount)
+            let setting = HTTP2Setting(frame.payload.byteSpan, at: index * HTTP2Setting.byteCount)
             if setting.id == HTTP2SettingID.initialWindowSize, setting.value < Self.leastWindowBytes {
                 throw .badWindow
             }
@@ -159,8 +157,7 @@ struct HTTP2Reader: ~Copyable {
         (blockFrame, block) = (nil, [])
         var collector = FieldCollector()
         do throws(HPACKError) {
-            // SAFETY: the span is used in this call only.
-            try unsafe decoder.decode(whole.span.bytes, scratch: &scratch, into: &collector)
+            try decoder.decode(whole.byteSpan, scratch: &scratch, into: &collector)
         } catch {
             throw .badHeaders
         }

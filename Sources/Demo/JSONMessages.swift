@@ -26,8 +26,7 @@ struct JSONMessages: Sendable {
     /// - Parameter body: The whole body.
     /// - Throws: ``PeerFault/badJSON`` for what is no JSON.
     init(_ body: [UInt8]) throws(PeerFault) {
-        // SAFETY: the span borrows the array and is used in this call only.
-        let bytes = unsafe body.span.bytes
+        let bytes = body.byteSpan
         var scanner = JSONScanner(.single)
         do throws(JSONError) {
             var at = 0

@@ -1,6 +1,7 @@
 internal import HTTP1
 internal import HTTP2
 internal import Synchronization
+internal import Wire
 
 /// One consumer's connection to the demo provider: a thread that reads, and one that writes replies as they are due.
 ///
@@ -98,8 +99,7 @@ final class ProviderConnection: Sendable {
         if bytes.count > 1, bytes.prefix(3).elementsEqual(preface.prefix(bytes.count)) {
             return bytes.count < 3 ? nil : TripleConversation(firstRandom)
         }
-        // SAFETY: the span is used in this call only.
-        switch unsafe HTTP1Prefix(bytes.span.bytes) {
+        switch HTTP1Prefix(bytes.byteSpan) {
         case .request: return JSONConversation(firstRandom)
         case .undecided: return nil
         case .response, .other: throw .unknownProtocol

@@ -1,6 +1,7 @@
 internal import Calls
 internal import HTTP2
 internal import Triple
+internal import Wire
 
 /// Frames of HTTP/2 to be sent, as bytes.
 enum TripleBytes {
@@ -95,12 +96,10 @@ enum TripleBytes {
         var block: [UInt8] = []
         for (name, value) in fields {
             let (name, value) = (Array(name.utf8), Array(value.utf8))
-            // SAFETY: the spans borrow the arrays, all of whose bytes are initialised.
-            unsafe encoder.field(name: name.span.bytes, value: value.span.bytes, into: &block)
+            encoder.field(name: name.byteSpan, value: value.byteSpan, into: &block)
         }
-        // SAFETY: as above.
-        unsafe HTTP2FrameWriter.headers(
-            block.span.bytes,
+        HTTP2FrameWriter.headers(
+            block.byteSpan,
             streamID: streamID,
             endsStream: endsStream,
             maxFrameBytes: HTTP2Default.maxFrameBytes,
@@ -110,9 +109,8 @@ enum TripleBytes {
 
     private static func data(_ message: [UInt8], streamID: UInt32, endsStream: Bool, into bytes: inout [UInt8]) {
         let body = [0] + UInt32(message.count).bigEndianBytes + message
-        // SAFETY: the span borrows the array, all of whose bytes are initialised.
-        unsafe HTTP2FrameWriter.data(
-            body.span.bytes,
+        HTTP2FrameWriter.data(
+            body.byteSpan,
             streamID: streamID,
             endsStream: endsStream,
             maxFrameBytes: HTTP2Default.maxFrameBytes,

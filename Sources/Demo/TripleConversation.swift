@@ -58,8 +58,7 @@ final class TripleConversation: Conversation {
 
     /// Adds a piece of DATA to the request's first message; further ones are passed over.
     private func read(_ bytes: [UInt8], into request: inout Request) throws(PeerFault) {
-        // SAFETY: the span borrows the array and is used in this call only.
-        let piece = unsafe bytes.span.bytes
+        let piece = bytes.byteSpan
         var at = 0
         while case let isFirst = request.reader.messageCount == 0, let part = request.reader.next(piece, &at) {
             guard part.lengthBytes <= Self.maxMessageBytes else { throw .tooLong }

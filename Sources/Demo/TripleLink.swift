@@ -2,6 +2,7 @@ internal import Calls
 internal import HTTP2
 internal import Synchronization
 internal import Triple
+internal import Wire
 
 /// A connection that speaks Triple, which is gRPC over HTTP/2.
 final class TripleLink: ConsumerLink {
@@ -124,8 +125,7 @@ final class TripleLink: ConsumerLink {
         case .data(let id, let bytes, let endsStream):
             guard var reply = replies.removeValue(forKey: id) else { return }
             var at = 0
-            // SAFETY: the span is used in this call only.
-            while unsafe reply.messages.next(bytes.span.bytes, &at) != nil {}
+            while reply.messages.next(bytes.byteSpan, &at) != nil {}
             if endsStream { finish(id, reply) } else { replies[id] = reply }
         case .reset(let id):
             replies[id] = nil

@@ -187,7 +187,7 @@ public struct BodyReader: ~Copyable {
         squeezer.append(bytes)
         guard isLast || squeezer.isFull else { return .wantsMore }
         let squeezed = squeezer.take()
-        finishForeign(unsafe squeezed.span.bytes, isWhole: isLast && !squeezer.hasLost)
+        finishForeign(squeezed.byteSpan, isWhole: isLast && !squeezer.hasLost)
         return .satisfied
     }
 
@@ -197,8 +197,7 @@ public struct BodyReader: ~Copyable {
     public mutating func readFront() {
         guard form == .foreignRequest || form == .foreignReply else { return }
         let front = squeezer.front
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        if !front.isEmpty { finishForeign(unsafe front.span.bytes, isWhole: false) }
+        if !front.isEmpty { finishForeign(front.byteSpan, isWhole: false) }
     }
 
     private mutating func finishForeign(_ body: RawSpan, isWhole: Bool) {

@@ -22,8 +22,7 @@ extension PrefixBuffer {
         let piece = bytes.slice(name.range)
         guard unqualifiedClassNames.contains(where: { piece.equals($0) }) else { return keep(name, of: bytes) }
         let fullName = Array("java.lang.".utf8) + piece.array
-        // SAFETY: the bytes of an array, none uninitialised.
-        let span = unsafe fullName.span.bytes
+        let span = fullName.byteSpan
         return keep(ForeignString(range: ByteRange(offset: 0, count: fullName.count), encoding: .utf8), of: span)
     }
 }

@@ -112,8 +112,7 @@ extension ForeignJavaStream: ForeignValues {
         into texts: inout PrefixBuffer
     ) throws(ForeignError) -> ByteRange? {
         let text = try block(count)
-        // SAFETY: the bytes of an array, none uninitialised.
-        let bytes = unsafe text.span.bytes
+        let bytes = text.byteSpan
         return texts.keep(ForeignString(range: ByteRange(offset: 0, count: count), encoding: .units), of: bytes)
     }
 

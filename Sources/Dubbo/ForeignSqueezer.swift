@@ -117,7 +117,7 @@ struct ForeignSqueezer {
         valuesLeft -= 1
         var word: [UInt8] = []
         for shift in stride(from: 24, through: 0, by: -8) { word.append(UInt8(truncatingIfNeeded: keepBytes >> shift)) }
-        keep(unsafe word.span.bytes)
+        keep(word.byteSpan)
         if valueBytes == 0 { endValue() }
     }
 

@@ -53,8 +53,7 @@ extension PrefixBuffer {
         if string.encoding.isASCIICompatible, piece.isASCII(from: 0, count: piece.byteCount) { return keep(piece) }
         var text = ForeignTextBuilder()
         text.append(piece, encoding: string.encoding)
-        // SAFETY: the bytes of an array, none uninitialised.
-        return keep(unsafe text.bytes.span.bytes)
+        return keep(text.bytes.byteSpan)
     }
 
     private mutating func keep(_ piece: RawSpan) -> ByteRange? {

@@ -38,8 +38,7 @@ public enum ReplyPatch {
         mayAddMap: Bool
     ) -> [UInt8]? {
         let pair = FrameWriter.attachment(key: key, value: value)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let bytes = unsafe body.span.bytes
+        let bytes = body.byteSpan
         guard let kind = body.first, (0x90...0x95).contains(kind) else { return nil }
         // One scanner for all of it: types of the map may be numbers of those that the value named.
         var scanner = HessianScanner(keptBytes: 1024)

@@ -101,8 +101,7 @@ extension HPACKDecoder {
     @usableFromInline
     mutating func insert(_ step: HPACKStep, _ block: RawSpan, _ scratch: borrowing HPACKScratch) {
         let fixed = names.bytes
-        // SAFETY: the span borrows the array, all of whose bytes are initialised.
-        let fixedBytes = unsafe fixed.span.bytes
+        let fixedBytes = fixed.byteSpan
         // Nothing of it lies in the table: see readName.
         table.insert(
             name: step.name.text(block, scratch.bytes, RawSpan(), fixedBytes),

@@ -73,8 +73,7 @@ public struct HPACKEncoder: Sendable {
     public func field(name: StaticString, value: StaticString, into out: inout [UInt8]) {
         let name = Array(name.description.utf8)
         let value = Array(value.description.utf8)
-        // SAFETY: the spans borrow the arrays, all of whose bytes are initialised.
-        unsafe field(name: name.span.bytes, value: value.span.bytes, into: &out)
+        field(name: name.byteSpan, value: value.byteSpan, into: &out)
     }
 
     private static func string(_ text: RawSpan, into out: inout [UInt8]) {
@@ -98,8 +97,7 @@ public struct HPACKEncoder: Sendable {
 extension HPACKStaticTable {
     /// The index of a field, looked for from the first index of its name on.
     func index(name: RawSpan, value: RawSpan, from first: Int) -> Int? {
-        // SAFETY: the span borrows the array, all of whose bytes are initialised.
-        let text = unsafe bytes.span.bytes
+        let text = bytes.byteSpan
         var index = first
         while index <= Self.count, text.slice(entries[index].name).elementsEqual(name) {
             if text.slice(entries[index].value).elementsEqual(value) { return index }

@@ -17,8 +17,7 @@ public struct HPACKScratch: ~Copyable {
     var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
-            // SAFETY: the span borrows the array, all of whose bytes are initialised.
-            unsafe store.span.bytes
+            store.byteSpan
         }
     }
 

@@ -53,8 +53,7 @@ public struct HPACKNames: Sendable {
     var fixedBytes: RawSpan {
         @_lifetime(borrow self)
         get {
-            // SAFETY: the span borrows the array, all of whose bytes are initialised.
-            unsafe bytes.span.bytes
+            bytes.byteSpan
         }
     }
 
@@ -67,8 +66,7 @@ public struct HPACKNames: Sendable {
         bytes = fixed.bytes
         entries = fixed.entries.map { entry in
             var entry = entry
-            // SAFETY: the span borrows the array, all of whose bytes are initialised.
-            entry.nameID = table.id(of: unsafe fixed.bytes.span.bytes.slice(entry.name))
+            entry.nameID = table.id(of: fixed.bytes.byteSpan.slice(entry.name))
             return entry
         }
     }

@@ -55,8 +55,7 @@ struct HPACKTable: ~Copyable {
     var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
-            // SAFETY: the span borrows the array, all of whose bytes are initialised.
-            unsafe store.span.bytes
+            store.byteSpan
         }
     }
 

@@ -83,8 +83,7 @@ final class EventStream {
     /// Takes the LF between two lines of data.
     func takeLineEnd(_ now: UInt64) {
         let end: [1 of UInt8] = [0x0a]
-        // SAFETY: the inline array's bytes are initialised and outlive the span.
-        take(unsafe end.span.bytes, now)
+        take(end.byteSpan, now)
     }
 }
 

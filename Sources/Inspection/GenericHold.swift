@@ -68,8 +68,7 @@ struct FirstMessage {
     }
 
     private mutating func begin() {
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let frame = HTTP2FrameHeader(unsafe header.span.bytes, at: 0)
+        let frame = HTTP2FrameHeader(header.byteSpan, at: 0)
         header = []
         self.frame = frame
         payloadLeft = Int(frame.payloadBytes)

@@ -111,9 +111,8 @@ extension HTTP1Session {
             events.isPassed = true
             return
         }
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        events.scope = unsafe Self.scope(endpoint: target.span.bytes)
-        events.interface = unsafe Self.interface(target.span.bytes).array
+        events.scope = Self.scope(endpoint: target.byteSpan)
+        events.interface = Self.interface(target.byteSpan).array
         events.isAnnounced = context.inspector.correlation.announce(events.scope, now: context.now)
         events.isPassed = !events.isAnnounced
         if events.isAnnounced, context.session.connectionProtocol != .jsonrpc {
@@ -148,8 +147,7 @@ extension HTTP1Session {
         let interface = events.interface ?? []
         let direction = requestDirection.opposite
         events.rpc.eachCall { call in
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            let operation = unsafe inspector.rpcOperation(interface: interface.span.bytes, method: call.method)
+            let operation = inspector.rpcOperation(interface: interface.byteSpan, method: call.method)
             let entry = CallTable.Entry(
                 kind: .call,
                 session: session.number,
@@ -202,8 +200,7 @@ extension HTTP1Session {
         guard events.scope == 0 else { return events.scope }
         events.scope = Self.scope(exchange.mcpSession, context)
         if let target = exchange.details?.eventsTarget {
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            events.interface = unsafe Self.interface(target.span.bytes).array
+            events.interface = Self.interface(target.byteSpan).array
         } else if let operation = events.operation {
             events.interface = Array(context.inspector.registry[operation].interface.utf8)
         }

@@ -48,8 +48,7 @@ extension HTTP1Session {
         // What is known at its end makes another of it.
         let error = JSONRPCErrorReply(code: refusal.jsonrpcCode, message: refusal.text)
         var body: [UInt8] = []
-        // SAFETY: there is no byte that could be uninitialised.
-        error.write(id: unsafe Self.nothing.span.bytes, to: &body)
+        error.write(id: Self.nothing.byteSpan, to: &body)
         var head = answer(refusal, body)
         if reason == .expect, head.status < 400 { head.status = 429 }
         refuseCurrent(head, body)

@@ -70,8 +70,7 @@ extension HTTP1Session {
         )
         if HTTP1Target.mayDiffer(target) {
             let plain = HTTP1Target.plain(target)
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            box.texts.take(TripleHeaderName.path.rawValue, unsafe plain.span.bytes)
+            box.texts.take(TripleHeaderName.path.rawValue, plain.byteSpan)
         } else {
             box.texts.take(TripleHeaderName.path.rawValue, target)
         }

@@ -38,8 +38,7 @@ extension HTTP1Session {
         let (inspector, session) = (context.inspector, context.session)
         if session.connectionProtocol != .jsonrpc { inspector.identify(session, .jsonrpc) }
         inspector.rpcPaths.noteAnswered(exchange.pathKey)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let interface = unsafe request.interface.span.bytes
+        let interface = request.interface.byteSpan
         let operation = inspector.rpcOperation(interface: interface, method: interface.extracting(0..<0))
         var entry = rpcEntry(operation, id: exchange.number, bytes: request.bytes, context)
         entry.start = request.start

@@ -62,8 +62,7 @@ extension HTTP2Session {
         let count = wholeFrames(of: backlog)
         guard count > 0, !isAbandoned else { return [] }
         let taken = Array(backlog[..<count])
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let bytes = unsafe taken.span.bytes
+        let bytes = taken.byteSpan
         var edits = Plan()
         var walk = PlanWalk(at: 0, isEdited: true)
         let end = follow(down, bytes, context, &walk, &edits)
@@ -91,8 +90,7 @@ extension HTTP2Session {
 
     /// How many bytes whole frames have at the beginning of `bytes`.
     private func wholeFrames(of bytes: [UInt8]) -> Int {
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let bytes = unsafe bytes.span.bytes
+        let bytes = bytes.byteSpan
         var at = 0
         while at + HTTP2FrameHeader.byteCount <= bytes.byteCount {
             let end = at + HTTP2FrameHeader(bytes, at: at).frameBytes

@@ -35,8 +35,7 @@ extension HTTP2Session {
         var block: [UInt8] = []
         swap(&block, &half.block)
         block.append(contentsOf: piece.array)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        decode(half, unsafe block.span.bytes, context)
+        decode(half, block.byteSpan, context)
     }
 
     /// A whole header block, which must be decoded whatever it is for: the tables depend on it.
@@ -165,8 +164,7 @@ extension HTTP2Session {
             case .grpcStatus: halves[id]?.reply.grpcStatus = field.value
             case .grpcMessage:
                 let bytes = Array(field.value.utf8)
-                // SAFETY: the array's bytes are initialised and outlive the span.
-                halves[id]?.reply.grpcMessage = GRPCMessageText.decode(unsafe bytes.span.bytes, maxBytes: 4096)
+                halves[id]?.reply.grpcMessage = GRPCMessageText.decode(bytes.byteSpan, maxBytes: 4096)
             default: break
             }
         }

@@ -97,8 +97,7 @@ extension HTTP2Session {
         }
         var all: [UInt8] = []
         swap(&all, &hold.bytes)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let span = unsafe all.span.bytes
+        let span = all.byteSpan
         var walk = PlanWalk(at: held + bytes.byteCount - half.heldBytes, isEdited: true)
         judge(hold, half, 0, isFull: isFull, context, &walk, &plan)
         let end = follow(half, span, context, &walk, &plan)

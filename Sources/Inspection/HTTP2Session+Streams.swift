@@ -287,10 +287,8 @@ extension HTTP2Session {
         if !exception.isEmpty {
             let bytes = Array(exception.utf8)
             let entry = inspector.calls[index]
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            inspector.recorder.exception(entry.operation, side: entry.side, className: unsafe bytes.span.bytes)
-            // SAFETY: as above.
-            if inspector.isTraced { inspector.tracer?.noteException(unsafe bytes.span.bytes, index) }
+            inspector.recorder.exception(entry.operation, side: entry.side, className: bytes.byteSpan)
+            if inspector.isTraced { inspector.tracer?.noteException(bytes.byteSpan, index) }
         }
         inspector.endCall(
             index,
@@ -350,13 +348,12 @@ extension HTTP2Session {
             let (interface, version, group) = (
                 Array(call.interface.utf8), Array(call.version.utf8), Array(call.group.utf8)
             )
-            // SAFETY: the arrays' bytes are initialised and outlive the spans.
-            operation = unsafe context.inspector.operations.operation(
+            operation = context.inspector.operations.operation(
                 .triple,
-                interface: interface.span.bytes,
-                version: version.span.bytes,
-                method: method.span.bytes,
-                group: group.span.bytes
+                interface: interface.byteSpan,
+                version: version.byteSpan,
+                method: method.byteSpan,
+                group: group.byteSpan
             )
         }
         if call.draft >= 0 { context.inspector.tracer?.resume(call.draft) }
@@ -370,8 +367,7 @@ extension HTTP2Session {
         guard !captures.isEmpty, let capture = captures.removeValue(forKey: id), capture.purpose == .exception else {
             return ""
         }
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let message = unsafe capture.bytes.span.bytes
+        let message = capture.bytes.byteSpan
         guard let wrapper = TripleResponseWrapper(message) else { return "" }
         return HessianText.string(message.slice(wrapper.exceptionClass), maxBytes: OperationCache.maxNameBytes)
     }

@@ -84,8 +84,7 @@ extension HTTP2Session {
         let encoder = HPACKEncoder()
         for field in fields {
             let name = Array(field.name.text.description.utf8)
-            // SAFETY: the arrays' bytes are initialised and outlive the spans.
-            unsafe encoder.field(name: name.span.bytes, value: field.value.span.bytes, into: &block)
+            encoder.field(name: name.byteSpan, value: field.value.byteSpan, into: &block)
         }
         answers.append(
             HTTP2Answer(streamID: stream.id, fields: block, isEarly: !stream.marks.contains(.requestEnded))
@@ -183,9 +182,8 @@ extension HTTP2Session {
         half.appendRewritten(to: &block, without: insertion)
         Self.append(insertion, half.encoder, to: &block)
         var frames: [UInt8] = []
-        // SAFETY: the array's bytes are initialised and outlive the span.
         HTTP2FrameWriter.headers(
-            unsafe block.span.bytes,
+            block.byteSpan,
             streamID: id,
             endsStream: endsStream,
             maxFrameBytes: half.maxFrameBytes,
@@ -259,8 +257,7 @@ extension HTTP2Session {
         for field in fields {
             let name = Array(field.key.lowercased().utf8)
             let value = Array(field.value.utf8)
-            // SAFETY: the arrays' bytes are initialised and outlive the spans.
-            unsafe encoder.field(name: name.span.bytes, value: value.span.bytes, into: &out)
+            encoder.field(name: name.byteSpan, value: value.byteSpan, into: &out)
         }
     }
 
@@ -324,9 +321,8 @@ extension HTTP2Session {
             var block: [UInt8] = []
             encoder.beginBlock(into: &block)
             block += answer.fields
-            // SAFETY: the array's bytes are initialised and outlive the span.
             HTTP2FrameWriter.headers(
-                unsafe block.span.bytes,
+                block.byteSpan,
                 streamID: answer.streamID,
                 endsStream: true,
                 maxFrameBytes: half.maxFrameBytes,

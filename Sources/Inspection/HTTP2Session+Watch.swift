@@ -55,8 +55,7 @@ struct HTTP2Watch {
             keep(part, piece)
             guard part.isEnd, isMessageKept, !part.isCompressed else { continue }
             let bytes = Array(message.dropFirst(GRPCMessageReader.prefixBytes))
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            let payload = unsafe bytes.span.bytes
+            let payload = bytes.byteSpan
             guard let health = HealthRequest(payload) else { continue }
             interface = payload.slice(health.interface(in: payload)).text
         }
@@ -151,9 +150,8 @@ extension HTTP2Session {
             let wasToldNotServing = watch.told == HealthStatus.notServing
             watch.told = status
             watches[id] = watch
-            // SAFETY: the array's bytes are initialised and outlive the span.
             HTTP2FrameWriter.data(
-                unsafe status.span.bytes,
+                status.byteSpan,
                 streamID: id,
                 endsStream: false,
                 maxFrameBytes: down.maxFrameBytes,

@@ -302,8 +302,7 @@ final class HTTP2Session: ProtocolSession {
         } else {
             var gathered: [UInt8] = []
             swap(&gathered, &half.gathered)
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            handle(half, unsafe gathered.span.bytes, context)
+            handle(half, gathered.byteSpan, context)
             gathered.removeAll(keepingCapacity: gathered.capacity <= 1024)
             swap(&gathered, &half.gathered)
         }

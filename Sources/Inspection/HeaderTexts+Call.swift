@@ -21,12 +21,11 @@ extension HeaderTexts {
     func operation(_ names: TriplePath, method: [UInt8]?, _ inspector: Inspector) -> OperationID {
         guard let method else { return operation(names, inspector) }
         let path = texts.bytes.slice(request.path)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        return unsafe inspector.operations.operation(
+        return inspector.operations.operation(
             .triple,
             interface: path.slice(names.interface),
             version: texts.bytes.slice(request.version),
-            method: method.span.bytes,
+            method: method.byteSpan,
             group: texts.bytes.slice(request.group)
         )
     }
@@ -91,8 +90,7 @@ extension HeaderTexts {
         if !request.group.isEmpty { half.group = bytes.slice(request.group).text }
         for field in fields {
             let name = Array(field.name.lowercased().utf8)
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            if TripleHeaderName.isAttachment(field.id, name: unsafe name.span.bytes) {
+            if TripleHeaderName.isAttachment(field.id, name: name.byteSpan) {
                 half.attachments.append((field.name, field.value))
             }
         }

@@ -26,8 +26,7 @@ extension Inspector {
             decide(session, bytes, direction, now, &plan)
         } else {
             let all = earlier + bytes.array
-            // SAFETY: the arrays' bytes are initialised and outlive the spans.
-            let (span, before) = unsafe (all.span.bytes, earlier.span.bytes)
+            let (span, before) = (all.byteSpan, earlier.byteSpan)
             guard direction == .toDownstream || !wereHeld else { return decide(session, span, direction, now, &plan) }
             // What was passed on already cannot be part of a plan; what comes behind it can.
             if session.textBytes != nil { return searchOn(session, span, before, bytes, direction, now, &plan) }
@@ -112,8 +111,7 @@ extension Inspector {
         identify(session, .dubbo)
         let other = session.takePending(direction.opposite)
         guard !other.isEmpty else { return }
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        _ = receive(dubbo, session, unsafe other.span.bytes, direction.opposite, now)
+        _ = receive(dubbo, session, other.byteSpan, direction.opposite, now)
         // Of the way to upstream the relay holds them; back from it nothing is ever held here.
         dubbo.up.heldBytes = direction == .toDownstream && session.isPendingHeld ? other.count : 0
         dubbo.down.heldBytes = 0
@@ -134,8 +132,7 @@ extension Inspector {
         let wasGoverned = isGoverned
         if isHeld { updateGoverned() }
         let context = InspectedBytes(self, session, now, isForwarded: !isHeld)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        decoder.receive(unsafe other.span.bytes, direction.opposite, context, &unused)
+        decoder.receive(other.byteSpan, direction.opposite, context, &unused)
         isGoverned = wasGoverned
     }
 
@@ -327,7 +324,6 @@ extension RawSpan {
     /// Whether `literal` begins with these bytes.
     fileprivate func begins(_ literal: StaticString) -> Bool {
         let text = Array(literal.description.utf8.prefix(byteCount))
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        return elementsEqual(unsafe text.span.bytes)
+        return elementsEqual(text.byteSpan)
     }
 }

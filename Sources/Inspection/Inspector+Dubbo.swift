@@ -194,8 +194,7 @@ extension Inspector {
         half.forgetHeader()
         half.phase = .searching
         recorder.uninspectedBytes(1, reason: .resync)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let rest = unsafe gathered.span.bytes.extracting(1..<gathered.count)
+        let rest = gathered.byteSpan.extracting(1..<gathered.count)
         var at = 0
         while at < rest.byteCount {
             switch half.phase {
@@ -402,8 +401,7 @@ extension Inspector {
             half.bodyLeft -= UInt32(count - beyond)
             guard half.bodyLeft == 0 else { return }
             let nothing: [UInt8] = []
-            // SAFETY: there is no byte that could be uninitialised.
-            finishBody(&half, session, unsafe nothing.span.bytes, direction, now)
+            finishBody(&half, session, nothing.byteSpan, direction, now)
         }
         guard beyond > 0 else { return }
         stop(&half)

@@ -32,8 +32,7 @@ extension Inspector {
         guard needs.isLimited, !isProbe(operation) else { return LimitNeeds() }
         if needs.peer {
             let peer = session.peerAddress
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            gate.note(peer: unsafe peer.span.bytes)
+            gate.note(peer: peer.byteSpan)
         }
         return needs
     }
@@ -84,8 +83,7 @@ extension Inspector {
         let names = limitNames.names
         for header in headers.limited where Int(header.name) < names.count {
             let name = names[Int(header.name)]
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            gate.note(attachment: unsafe name.span.bytes, value: texts.slice(header.value))
+            gate.note(attachment: name.byteSpan, value: texts.slice(header.value))
         }
         return true
     }
@@ -201,8 +199,7 @@ extension Inspector {
     func noteLastCaller(_ session: Session) {
         guard let gate else { return }
         let last = session.lastCaller
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        if !last.isEmpty { gate.note(caller: unsafe last.span.bytes) }
+        if !last.isEmpty { gate.note(caller: last.byteSpan) }
     }
 
     /// Keeps who calls on a connection.
@@ -211,8 +208,7 @@ extension Inspector {
         guard caller.byteCount > 0 else { return }
         let kept = caller.extracting(first: Session.maxCallerBytes)
         let last = session.lastCaller
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        if unsafe !last.span.bytes.elementsEqual(kept) { session.lastCaller = kept.array }
+        if !last.byteSpan.elementsEqual(kept) { session.lastCaller = kept.array }
     }
 
     /// Whether an operation is called to see whether the service is there; such calls are never limited.

@@ -68,8 +68,7 @@ extension JSONStreamSession {
 
     private func open(_ candidate: Candidate, _ context: InspectedBytes) {
         let (inspector, session) = (context.inspector, context.session)
-        // SAFETY: the arrays' bytes are initialised and outlive the spans.
-        let (method, id) = unsafe (candidate.method.span.bytes, candidate.id.span.bytes)
+        let (method, id) = (candidate.method.byteSpan, candidate.id.byteSpan)
         let entry = CallTable.Entry(
             kind: .call,
             session: session.number,

@@ -58,8 +58,7 @@ extension JSONStreamSession {
         let reading = reader.knowsMethods
         // Upstream's large values are replies nearly always.
         guard reading || (isIdentified && direction == .toUpstream) else { return }
-        // SAFETY: there is no byte that could be uninitialised.
-        let nothing = unsafe Self.nothing.span.bytes
+        let nothing = Self.nothing.byteSpan
         var groups = [LimitedGroup(operation: inspector.rpcOperation(interface: nothing, method: nothing))]
         groups[0].calls = 1
         if reading { groups = inspector.groups(reader, nothing) }
@@ -83,8 +82,7 @@ extension JSONStreamSession {
         half.early = nil
         inspector.giveBatchGroups(verdict.groups)
         let side = context.session.side(of: direction)
-        // SAFETY: there is no byte that could be uninitialised.
-        inspector.chargeRest(verdict, reader, unsafe Self.nothing.span.bytes, side) { operation in
+        inspector.chargeRest(verdict, reader, Self.nothing.byteSpan, side) { operation in
             inspector.beginLimits(operation, side, context.session).isLimited
         }
     }

@@ -347,8 +347,7 @@ final class JSONStreamSession: ProtocolSession {
     private func refusal(_ reader: RPCReader, _ direction: Direction, _ context: InspectedBytes) -> Refusal? {
         let inspector = context.inspector
         guard inspector.governor != nil || inspector.isLimited || inspector.isDraining else { return nil }
-        // SAFETY: there is no byte that could be uninitialised.
-        return refusal(of: inspector.groups(reader, unsafe Self.nothing.span.bytes), direction, context)
+        return refusal(of: inspector.groups(reader, Self.nothing.byteSpan), direction, context)
     }
 
     /// What a value is answered that makes those calls; `nil` when it passes.

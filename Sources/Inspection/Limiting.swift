@@ -25,8 +25,7 @@ final class LimitNames: Sendable {
         guard lengths & 1 << UInt64(min(name.byteCount, 63)) != 0 else { return -1 }
         for index in names.indices {
             let known = names[index]
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            if unsafe name.equals(lowerCased: known.span.bytes) { return index }
+            if name.equals(lowerCased: known.byteSpan) { return index }
         }
         return -1
     }

@@ -77,10 +77,10 @@ struct OperationCache: ~Copyable {
         append(version)
         append(method)
         let key = scratch
-        if let known = known(callProtocol, key: unsafe key.span.bytes, group: group) { return known }
+        if let known = known(callProtocol, key: key.byteSpan, group: group) { return known }
         return learn(
             callProtocol,
-            key: unsafe key.span.bytes,
+            key: key.byteSpan,
             group: group,
             interface: interface,
             version: version,
@@ -97,7 +97,7 @@ struct OperationCache: ~Copyable {
     mutating func tool(interface: RawSpan, name: RawSpan) -> OperationID? {
         makeToolKey(interface, name)
         let key = scratch
-        let known = known(.jsonrpc, key: unsafe key.span.bytes, group: interface.extracting(0..<0))
+        let known = known(.jsonrpc, key: key.byteSpan, group: interface.extracting(0..<0))
         return known
     }
 
@@ -105,7 +105,7 @@ struct OperationCache: ~Copyable {
     mutating func learnTool(_ operation: OperationID, interface: RawSpan, name: RawSpan) {
         makeToolKey(interface, name)
         let key = scratch
-        remember(operation, .jsonrpc, key: unsafe key.span.bytes, group: interface.extracting(0..<0))
+        remember(operation, .jsonrpc, key: key.byteSpan, group: interface.extracting(0..<0))
     }
 
     /// The names of a tool's operation.
@@ -116,7 +116,7 @@ struct OperationCache: ~Copyable {
             interface: HessianText.string(interface, maxBytes: Self.maxNameBytes),
             version: "",
             group: "",
-            method: HessianText.string(unsafe method.span.bytes, maxBytes: Self.maxNameBytes)
+            method: HessianText.string(method.byteSpan, maxBytes: Self.maxNameBytes)
         )
     }
 
@@ -197,7 +197,7 @@ struct OperationCache: ~Copyable {
             slot.callProtocol == callProtocol
         else { return false }
         let start = Int(slot.offset)
-        let bytes = unsafe store.span.bytes
+        let bytes = store.byteSpan
         guard bytes.extracting(start..<start &+ key.byteCount).elementsEqual(key) else { return false }
         let end = start &+ key.byteCount
         return group.byteCount == 0 || bytes.extracting(end..<end &+ group.byteCount).elementsEqual(group)

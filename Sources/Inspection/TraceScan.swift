@@ -149,8 +149,7 @@ extension Inspector {
                 fields.tracestate = ByteRange(offset: traceparent.byteCount, count: tracestate.byteCount)
                 return traceparent.array + tracestate.array
             }
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            unsafe tracer.prepare(operation, fields, caller: .empty, in: texts.span.bytes, .jsonrpc, side, now: now)
+            tracer.prepare(operation, fields, caller: .empty, in: texts.byteSpan, .jsonrpc, side, now: now)
         } else {
             tracer.prepare(operation, TraceFields(), caller: .empty, in: id, .jsonrpc, side, now: now)
         }

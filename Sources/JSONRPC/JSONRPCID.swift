@@ -59,8 +59,7 @@ public enum JSONRPCID {
             for index in 0..<encoded.count { plain[count &+ index] = encoded.bytes[index] }
             count &+= encoded.count
         }
-        // SAFETY: the inline array's bytes are initialised and outlive the span.
-        hash.combine(unsafe plain.span.bytes.extracting(first: count))
+        hash.combine(plain.byteSpan.extracting(first: count))
     }
 
     /// The character that the escape at `at` stands for, with its second half if it is a surrogate pair.
@@ -119,8 +118,7 @@ public enum JSONRPCID {
         guard count > 0 else { return }
         hash.combine(isNegative ? 1 : 0)
         hash.combine(UInt64(bitPattern: Int64(power)))
-        // SAFETY: the inline array's bytes are initialised and outlive the span.
-        hash.combine(unsafe digits.span.bytes.extracting(first: count))
+        hash.combine(digits.byteSpan.extracting(first: count))
     }
 
     /// The exponent from `start` to the end, brought into ±10⁹.

@@ -154,8 +154,7 @@ extension JSONScanner {
         let count = methodText.count
         guard count &+ 2 <= JSONLimits.maxOtherMethodBytes &- otherMethods.count else { return }
         let length: [2 of UInt8] = [UInt8(truncatingIfNeeded: count &>> 8), UInt8(truncatingIfNeeded: count)]
-        // SAFETY: the inline array's bytes are initialised and outlive the span.
-        _ = unsafe otherMethods.append(length.span.bytes)
+        _ = otherMethods.append(length.byteSpan)
         _ = otherMethods.append(methodText)
     }
 
@@ -197,7 +196,6 @@ extension JSONScanner {
     mutating func appendCharacter(_ character: UInt32) {
         settleSurrogate()
         let encoded = JSONEscape.utf8(character)
-        // SAFETY: the inline array's bytes are initialised and outlive the span.
-        appendText(unsafe encoded.bytes.span.bytes.extracting(first: encoded.count))
+        appendText(encoded.bytes.byteSpan.extracting(first: encoded.count))
     }
 }

@@ -37,8 +37,7 @@ struct KeyHash: BitwiseCopyable, Equatable, Sendable {
     /// Takes one part of the key.
     mutating func combine(_ part: String) {
         let bytes = Array(part.utf8)
-        // SAFETY: the span borrows the array, all of whose bytes are initialised.
-        unsafe combine(bytes.span.bytes)
+        combine(bytes.byteSpan)
     }
 
     var digest: KeyDigest { KeyDigest(high: first, low: second) }

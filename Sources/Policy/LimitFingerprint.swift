@@ -25,8 +25,7 @@ struct LimitFingerprint: Equatable, Sendable {
         for key in definition.keys { text.add(key) }
         text.add(definition.keys.isEmpty ? 0 : definition.maxKeys)
         text.add(definition.algorithm)
-        // SAFETY: the span borrows the array, all of whose bytes are initialised.
-        (high, low) = unsafe Self.hash(text.bytes.span.bytes)
+        (high, low) = Self.hash(text.bytes.byteSpan)
     }
 
     /// The fingerprint that stands in a limit's memory.

@@ -151,8 +151,7 @@ public final class LimitGate {
     public func note(attachment name: RawSpan, value: RawSpan) {
         for index in limits.attachmentBytes.indices {
             let known = limits.attachmentBytes[index]
-            // SAFETY: the span borrows the array, all of whose bytes are initialised.
-            if known.count == name.byteCount, unsafe name.equals(lowerCased: known.span.bytes) {
+            if known.count == name.byteCount, name.equals(lowerCased: known.byteSpan) {
                 facts.note(value, ofAttachment: index)
                 return
             }

@@ -23,8 +23,7 @@ enum TextMatcher: Sendable {
     func matches(_ text: RawSpan, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
         switch self {
         case .exact(let bytes):
-            // SAFETY: the span borrows the array, all of whose bytes are initialised.
-            return unsafe bytes.span.bytes.elementsEqual(text)
+            return bytes.byteSpan.elementsEqual(text)
         case .glob(let glob):
             return glob.matches(text)
         case .regex(let pattern):
@@ -41,7 +40,6 @@ enum TextMatcher: Sendable {
     /// The same for a text that is at hand as such.
     func matches(_ text: String, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
         let bytes = Array(text.utf8)
-        // SAFETY: as above.
-        return unsafe matches(bytes.span.bytes, scratch, counters)
+        return matches(bytes.byteSpan, scratch, counters)
     }
 }

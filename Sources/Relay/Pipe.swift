@@ -24,7 +24,7 @@ struct ByteQueue {
     /// Writes as much as the kernel takes: what it said last, 0 or more for success.
     mutating func write(to descriptor: Int32) -> Int {
         guard !isEmpty else { return 0 }
-        let written = Linux.write(descriptor, unsafe storage.span.bytes.extracting(start..<storage.count))
+        let written = Linux.write(descriptor, storage.byteSpan.extracting(start..<storage.count))
         if written > 0 { drop(written) }
         return written
     }
@@ -121,7 +121,7 @@ extension Pipe {
             var all: [UInt8] = []
             swap(&all, &held)
             all.append(contentsOf: arrived.array)
-            let taken = apply(plan, to: unsafe all.span.bytes)
+            let taken = apply(plan, to: all.byteSpan)
             // A copy, so that what is held keeps no more memory than it needs.
             if taken == 0 { swap(&all, &held) } else if taken < all.count { held = Array(all[taken...]) }
         }
@@ -160,7 +160,7 @@ extension Pipe {
                 at += min(count, left)
                 if count > left { postpone(.drop(count - left), plan) }
             case .replace(let count, with: let range):
-                if !range.isEmpty { emit(unsafe plan.content.span.bytes.slice(range)) }
+                if !range.isEmpty { emit(plan.content.byteSpan.slice(range)) }
                 at += min(count, left)
                 if count > left { postpone(.drop(count - left), plan) }
             case .boundary: endMessage()
@@ -205,7 +205,7 @@ extension Pipe {
                     reach[done] = .drop(wanted - here)
                     break steps
                 }
-            case .insert(let bytes): emit(unsafe bytes.span.bytes)
+            case .insert(let bytes): emit(bytes.byteSpan)
             case .boundary: endMessage()
             }
             done += 1

@@ -112,8 +112,7 @@ extension Worker {
         let destination = original == Linux.localEndpoint(descriptor) ? nil : original
         let side = listener.configuration.side == .provider ? "provider" : "consumer"
         let line = Array("weir \(word) \(side) \(destination.map { "\($0)" } ?? "-")\n".utf8)
-        // SAFETY: the array outlives its span.
-        _ = Linux.write(descriptor, unsafe line.span.bytes)
+        _ = Linux.write(descriptor, line.byteSpan)
         Linux.close(descriptor)
         return true
     }

@@ -122,8 +122,7 @@ extension Worker {
         else { return }
         if recorder.hasTrouble { tellTrouble(pair) }
         let nothing: [UInt8] = []
-        // SAFETY: the span is empty.
-        let empty = unsafe nothing.span.bytes
+        let empty = nothing.byteSpan
         if !(isUp ? pair.up.carryOut(plan, empty) : pair.down.carryOut(plan, empty)) { isOverrun = true }
         finishPassing(pair, direction)
     }
@@ -150,7 +149,7 @@ extension Worker {
 
     private func conclude(_ pipe: inout Pipe, _ opposite: inout Pipe) {
         let nothing: [UInt8] = []
-        _ = pipe.carryOut(plan, unsafe nothing.span.bytes)
+        _ = pipe.carryOut(plan, nothing.byteSpan)
         pipe.held = []
         pipe.reach = []
         // Nothing of the source's will follow, so a reply can only come after what there was, if that was whole.

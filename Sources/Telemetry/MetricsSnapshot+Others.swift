@@ -1,4 +1,5 @@
 public import Calls
+internal import Wire
 
 extension MetricsReport {
     /// Adds the numbers of another process.
@@ -11,8 +12,7 @@ extension MetricsReport {
         let places = (other.additions.callers ?? []).map { name -> UInt8 in
             guard let registry else { return CallerRegistry.unknown }
             let bytes = Array(name.utf8)
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            return registry.place(of: unsafe bytes.span.bytes)
+            return registry.place(of: bytes.byteSpan)
         }
         snapshot.merge(other.snapshot) { place in
             if registry == nil || place == CallerRegistry.unknown { return CallerRegistry.unknown }

@@ -375,8 +375,7 @@ public final class Recorder {
     private static func hash(of name: String) -> UInt64 {
         var hash = ByteHash(seed: ByteHash.processSeed)
         let bytes = Array(name.utf8)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        hash.combine(unsafe bytes.span.bytes)
+        hash.combine(bytes.byteSpan)
         return hash.value
     }
 }

@@ -125,8 +125,7 @@ public struct TripleMethodReader: Sendable {
         if tag == 0x0a { hasSerialization = true } else if tag == 0x12 { hasArgument = true }
         guard hasSerialization, hasArgument else { return }
         isOver = true
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        method = unsafe Self.method(in: kept.span.bytes)
+        method = Self.method(in: kept.byteSpan)
     }
 
     /// The method that the fields of a wrapper name.

@@ -32,8 +32,7 @@ public struct NameTable: Sendable {
         longestBytes = names.reduce(0) { max($0, $1.name.utf8.count) }
         for (name, id) in names {
             let bytes = Array(name.utf8)
-            // SAFETY: the array's bytes are initialised and outlive the span.
-            var place = start(unsafe bytes.span.bytes)
+            var place = start(bytes.byteSpan)
             while slots[place].id != Self.unwanted { place = (place + 1) & (count - 1) }
             slots[place] = Slot(name: ByteRange(offset: store.count, count: bytes.count), id: id)
             store += bytes
@@ -50,8 +49,7 @@ public struct NameTable: Sendable {
         while slots[place].id != Self.unwanted {
             let candidate = slots[place].name
             if Int(candidate.count) == name.byteCount {
-                // SAFETY: the span borrows the array, all of whose bytes are initialised.
-                let known = unsafe store.span.bytes.slice(candidate)
+                let known = store.byteSpan.slice(candidate)
                 if known.elementsEqual(name) { return slots[place].id }
             }
             place = (place &+ 1) & (slots.count &- 1)
@@ -69,8 +67,7 @@ public struct NameTable: Sendable {
         while slots[place].id != Self.unwanted {
             let candidate = slots[place].name
             if Int(candidate.count) == name.byteCount {
-                // SAFETY: the span borrows the array, all of whose bytes are initialised.
-                let known = unsafe store.span.bytes.slice(candidate)
+                let known = store.byteSpan.slice(candidate)
                 if name.equals(lowerCased: known) { return slots[place].id }
             }
             place = (place &+ 1) & (slots.count &- 1)

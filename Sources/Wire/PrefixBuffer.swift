@@ -22,8 +22,7 @@ public struct PrefixBuffer: ~Copyable {
     public var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
-            // SAFETY: the span borrows the array; no byte of it is uninitialised.
-            unsafe storage.span.bytes
+            storage.byteSpan
         }
     }
 

@@ -111,8 +111,7 @@ struct AdminAnswerBytes: HTTP1Sink {
 
     /// Takes bytes of the answer.
     mutating func take(_ chunk: [UInt8], _ count: Int, _ reader: inout HTTP1Reader) throws(TapProblem) {
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        let bytes = unsafe chunk.span.bytes.extracting(0..<count)
+        let bytes = chunk.byteSpan.extracting(0..<count)
         var at = 0
         do throws(HTTP1Error) {
             while at < count, !isComplete { _ = try reader.read(bytes, &at, into: &self) }

@@ -114,8 +114,7 @@ struct RunCommand: AsyncParsableCommand {
     private static func facts(_ settings: WeirSettings, _ proxy: Proxy) -> Logger.Metadata {
         var hash = ByteHash(seed: 0)
         let text = Array(settings.yamlText.utf8)
-        // SAFETY: the array's bytes are initialised and outlive the span.
-        unsafe hash.combine(text.span.bytes)
+        hash.combine(text.byteSpan)
         return [
             "version": "\(proxy.build.version)", "revision": "\(proxy.build.revision)",
             "configuration": "\(String(hash.value, radix: 16))", "workers": "\(proxy.relay.workerCount)",
