@@ -9,7 +9,7 @@ internal import Wire
 final class GenericHold {
     /// The request's headers.
     let headers: HeaderTextsBox
-    /// What came behind the header block; at most ``HTTP2Session/maxHeldBytes`` with it.
+    /// What came behind the header block; at most ``HoldLimits/requestBytes`` with it.
     var bytes: [UInt8] = []
     /// Looks for the message in them.
     var message: FirstMessage

@@ -150,7 +150,7 @@ extension HTTP1Session {
         guard context.inspector.mayRefuse(operation, context.session.side(of: requestDirection)) else { return .pass }
         let isPure = isPathConfigured || context.inspector.rpcPaths.isPure(current.pathKey)
         if isPure, isRefusedAnyway(operation, context) { return .refuse }
-        let room = Self.maxHeldBytes - Int(head.headBytes)
+        let room = HoldLimits.requestBytes - Int(head.headBytes)
         guard head.body == .chunked || head.contentLength <= UInt64(max(room, 0)) else {
             // Too large to hold: where it is known to be JSON-RPC, what looks at no method decides.
             return isExpected ? .refuse : .pass

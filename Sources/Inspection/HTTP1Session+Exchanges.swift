@@ -148,8 +148,8 @@ extension HTTP1Session {
     ///
     /// What Weir has to answer it answers still, in its turn, and what it began to leave out it goes on leaving out:
     /// the rest of a refused request would be another request to upstream.
-    func failRequests(_ label: StaticString, _ context: InspectedBytes) {
-        count(label, context)
+    func failRequests(_ failure: HTTP1Failure, _ context: InspectedBytes) {
+        count(failure, context)
         dropEarly(context)
         if judgement == .refused {
             requestReading = .drop
@@ -165,17 +165,17 @@ extension HTTP1Session {
     }
 
     /// Responses are not HTTP/1 as everybody reads it.
-    func failResponses(_ label: StaticString, _ context: InspectedBytes) {
-        count(label, context)
+    func failResponses(_ failure: HTTP1Failure, _ context: InspectedBytes) {
+        count(failure, context)
         guard judgement == .refused || isClosing else { return context.inspector.goBlind(context.session, context.now) }
         isResponseBlind = true
         context.inspector.endCalls(of: context.session, as: .lost, now: context.now)
     }
 
-    private func count(_ label: StaticString, _ context: InspectedBytes) {
+    private func count(_ failure: HTTP1Failure, _ context: InspectedBytes) {
         let inspector = context.inspector
         let spoken = context.session.connectionProtocol
-        inspector.recorder.decodeError(spoken == .silent || spoken == .opaque ? .http : spoken, reason: label)
+        inspector.recorder.decodeError(spoken == .silent || spoken == .opaque ? .http : spoken, reason: failure.label)
         if spoken == .silent { inspector.identify(context.session, .http) }
     }
 

@@ -102,7 +102,7 @@ extension HTTP1Session {
     func requestHead(_ head: HTTP1Head, _ context: InspectedBytes) {
         requests.head = head
         guard let box = requests.headers else { return }
-        guard waiting < Self.maxExchanges else { return failRequests("too_many_requests", context) }
+        guard waiting < Self.maxExchanges else { return failRequests(.tooManyRequests, context) }
         current.asksForUpgrade = head.asksForOtherProtocol
         if box.texts.request.form == .http {
             openTriple(box.texts, head, context)

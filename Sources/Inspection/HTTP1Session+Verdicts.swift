@@ -323,7 +323,7 @@ extension HTTP1Session {
             judgement = .admitted
             if isBodyUnreadable { passed = .encoding }
             walk.forward(to: count, &plan)
-        } else if count - walk.at > Self.maxHeldBytes {
+        } else if count - walk.at > HoldLimits.requestBytes {
             judgeEarly(.tooLarge, context)
             if judgement == .refused { walk.drop(to: count, &plan) } else { walk.forward(to: count, &plan) }
         } else {

@@ -10,9 +10,6 @@ internal import Wire
 final class HTTP1Session: ProtocolSession {
     /// The most requests that may wait for their responses before the connection is given up.
     static let maxExchanges = 1024
-    /// The most bytes of a request that are held back for its verdict.
-    static let maxHeldBytes = 60_000
-
     /// The most bytes that a coded body of a request may hold to be read.
     static let maxInflatedBytes = 1 << 20
 
@@ -141,7 +138,7 @@ final class HTTP1Session: ProtocolSession {
                     take(progress, at, isLast: at == bytes.byteCount, context, &walk, &plan)
                 }
             } catch {
-                failRequests(error.label, context)
+                failRequests(.malformed(error), context)
             }
         }
         if at < bytes.byteCount {
@@ -193,7 +190,7 @@ final class HTTP1Session: ProtocolSession {
                 isForeign = try readResponses(bytes, &at, context, &walk, &plan)
             } catch {
                 isCloseDue = false
-                failResponses(error.label, context)
+                failResponses(.malformed(error), context)
             }
         }
         let next = isForeign ? finishUpgrade(context) : nil

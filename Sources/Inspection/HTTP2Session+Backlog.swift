@@ -8,12 +8,9 @@ internal import Wire
 /// use all of it before the client has given more, its last DATA would be more than the client takes: it waits here,
 /// unread, and everything behind it. It is at most as much as Weir has put in, so it seldom happens and is short.
 extension HTTP2Session {
-    /// The most bytes that wait; with more, or in front of a larger frame, the client has to take what comes.
-    private static let maxBacklogBytes = 60_000
-
     /// Whether DATA has to wait until the client has given more room.
     func isStalled(_ frame: HTTP2FrameHeader) -> Bool {
-        guard !isBacklogForced, frame.frameBytes <= Self.maxBacklogBytes else { return false }
+        guard !isBacklogForced, frame.frameBytes <= HoldLimits.backlogBytes else { return false }
         if connectionWindow.debtBytes > 0, !connectionWindow.fits(frame.payloadBytes) { return true }
         guard let window = watches[frame.streamID]?.window else { return false }
         return window.debtBytes > 0 && !window.fits(frame.payloadBytes)
@@ -35,7 +32,7 @@ extension HTTP2Session {
     func receiveStalled(_ half: HTTP2Half, _ bytes: RawSpan, _ context: InspectedBytes, _ plan: inout Plan) {
         plan.drop(bytes.byteCount)
         backlog += bytes.array
-        isBacklogForced = backlog.count > Self.maxBacklogBytes
+        isBacklogForced = backlog.count > HoldLimits.backlogBytes
         let frames = release(context, &plan)
         isBacklogForced = false
         if !frames.isEmpty { plan.replace(0, with: frames) }

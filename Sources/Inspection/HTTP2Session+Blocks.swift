@@ -14,7 +14,7 @@ extension HTTP2Session {
         do throws(HTTP2FrameError) {
             content = try frame.content(firstByte: payload.byteCount > 0 ? payload.byte(at: 0) : 0)
         } catch {
-            return goBlind(context, reason: error.label)
+            return goBlind(context, .frame(error))
         }
         let piece = payload.slice(content)
         if frame.type != HTTP2FrameType.continuation {
@@ -26,7 +26,7 @@ extension HTTP2Session {
         guard frame.has(HTTP2Flag.endHeaders) else {
             // A block of a thousand tiny frames is as bad as a large one.
             guard half.blockBytes <= UInt64(Self.maxBlockBytes) else {
-                return goBlind(context, reason: "header_block_size")
+                return goBlind(context, .headerBlockSize)
             }
             half.block.append(contentsOf: piece.array)
             return
@@ -65,7 +65,7 @@ extension HTTP2Session {
         do throws(HPACKError) {
             try half.decoder.decode(block, scratch: &inspector.headerScratch, into: &headers)
         } catch {
-            return goBlind(context, reason: error.label)
+            return goBlind(context, .headerBlock(error))
         }
         if half.decoder.hasUnknown { headers.reply.hasUnknown = true }
         if half.isRewriting {

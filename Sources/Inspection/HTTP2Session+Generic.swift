@@ -60,7 +60,7 @@ extension HTTP2Session {
         while half.phase == .waiting, let hold {
             let rest = bytes.extracting(start..<bytes.byteCount)
             hold.message.take(rest)
-            let isFull = bytes.byteCount - walk.at > Self.maxHeldBytes
+            let isFull = bytes.byteCount - walk.at > HoldLimits.requestBytes
             guard hold.message.isOver || isFull || isForced || !context.isGoverned else {
                 hold.bytes = rest.array
                 return
@@ -90,7 +90,7 @@ extension HTTP2Session {
         hold.message.take(bytes)
         hold.bytes += bytes.array
         half.heldBytes += bytes.byteCount
-        let isFull = half.heldBytes > Self.maxHeldBytes
+        let isFull = half.heldBytes > HoldLimits.requestBytes
         guard hold.message.isOver || isFull || isForced || !context.isGoverned else {
             // Upstream stands between two frames.
             return plan.markBoundary()

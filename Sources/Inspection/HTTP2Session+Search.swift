@@ -20,7 +20,7 @@ extension HTTP2Session {
         if found != nil {
             half.phase = .header
         } else if half.searchedBytes > Self.maxSearchedBytes {
-            goBlind(context, reason: "resync")
+            goBlind(context, .resync)
         }
     }
 

@@ -104,9 +104,9 @@ extension HTTP2Session {
     private func overflow(_ id: UInt32, _ context: InspectedBytes) {
         if !halves.isEmpty { halves[id] = nil }
         // Streams that are not open are taken for refused ones from the first of these on.
-        if half(requests).isRewriting { return goBlind(context, reason: "too_many_streams") }
+        if half(requests).isRewriting { return goBlind(context, .tooManyStreams) }
         hasUntracked = true
-        context.inspector.recorder.decodeError(.triple, reason: "too_many_streams")
+        context.inspector.recorder.decodeError(.triple, reason: HTTP2Failure.tooManyStreams.label)
     }
 
     /// Puts a stream's call into the call table.

@@ -10,8 +10,6 @@ internal import Wire
 /// client is answered with a single block of headers. From the first block that is dropped or changed on, upstream's
 /// header table is no longer the client's, so every later block of that direction is written anew, without indexing.
 extension HTTP2Session {
-    /// The most bytes of a header block that are held back.
-    static let maxHeldBytes = 60_000
     /// The most answers that wait.
     private static let maxAnswers = 4096
 
@@ -289,7 +287,7 @@ extension HTTP2Session {
             half.wasForwarded = true
             walk.forward(to: count, &plan)
         }
-        if count - walk.at > Self.maxHeldBytes {
+        if count - walk.at > HoldLimits.requestBytes {
             // A block that large is passed on as it comes; its request is not judged.
             half.isBlockPassed = true
             context.inspector.recorder.verdictPartial(.tooLarge)

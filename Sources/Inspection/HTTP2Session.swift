@@ -195,7 +195,7 @@ final class HTTP2Session: ProtocolSession {
         let text = Array(HTTP2Preface.text.description.utf8)
         while half.prefaceLeft > 0, at < bytes.byteCount {
             guard bytes.byte(at: at) == text[text.count - half.prefaceLeft] else {
-                return goBlind(context, reason: "preface")
+                return goBlind(context, .preface)
             }
             at += 1
             half.prefaceLeft -= 1
@@ -221,19 +221,19 @@ final class HTTP2Session: ProtocolSession {
         if !half.gathered.isEmpty { half.gathered.removeAll(keepingCapacity: half.gathered.capacity <= 1024) }
         if half.blockStream != 0 {
             guard frame.type == HTTP2FrameType.continuation, frame.streamID == half.blockStream else {
-                return goBlind(context, reason: "continuation")
+                return goBlind(context, .continuation)
             }
         } else if frame.type == HTTP2FrameType.continuation {
-            return goBlind(context, reason: "continuation")
+            return goBlind(context, .continuation)
         }
         switch frame.type {
         case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise:
             guard Int(frame.payloadBytes) + half.block.count <= Self.maxBlockBytes else {
-                return goBlind(context, reason: "header_block_size")
+                return goBlind(context, .headerBlockSize)
             }
             // A client's would be passed on as it is, though the tables may differ; and no client may push.
             if walk.isEdited, half.direction == requests, frame.type == HTTP2FrameType.pushPromise {
-                return goBlind(context, reason: "push_promise")
+                return goBlind(context, .pushPromise)
             }
         case HTTP2FrameType.data where frame.has(HTTP2Flag.padded):
             // Where the content ends is known with its first byte.
@@ -261,7 +261,7 @@ final class HTTP2Session: ProtocolSession {
             do throws(HTTP2FrameError) {
                 half.content = try frame.content(firstByte: bytes.byte(at: at))
             } catch {
-                return goBlind(context, reason: error.label)
+                return goBlind(context, .frame(error))
             }
         }
         let count = min(Int(frame.payloadBytes) &- half.payloadRead, bytes.byteCount &- at)
@@ -343,7 +343,7 @@ final class HTTP2Session: ProtocolSession {
         half.hasSettings = true
         let other = self.half(half.direction.opposite)
         guard let count = try? half.frame.settingCount() else {
-            return context.inspector.recorder.decodeError(.triple, reason: "settings_length")
+            return context.inspector.recorder.decodeError(.triple, reason: HTTP2Failure.settingsLength.label)
         }
         if half.frame.has(HTTP2Flag.ack) {
             // What this direction's receiver had set binds its sender from here on.
@@ -370,7 +370,7 @@ final class HTTP2Session: ProtocolSession {
         }
         // Who joined in the middle may miss acknowledgements, and needs none.
         guard !other.decoder.isMidstream else { return }
-        guard other.pendingSettings.append(tableSize) else { return goBlind(context, reason: "settings_flood") }
+        guard other.pendingSettings.append(tableSize) else { return goBlind(context, .settingsFlood) }
     }
 
     // MARK: Ends
@@ -407,12 +407,12 @@ final class HTTP2Session: ProtocolSession {
     }
 
     /// The connection can no longer be followed.
-    func goBlind(_ context: InspectedBytes, reason: StaticString) {
+    func goBlind(_ context: InspectedBytes, _ failure: HTTP2Failure) {
         if context.session.connectionProtocol == .silent { context.inspector.identify(context.session, .http) }
         isLost = true
         endAllGivenUp(context)
         dropPending(context)
-        context.inspector.recorder.decodeError(.triple, reason: reason)
+        context.inspector.recorder.decodeError(.triple, reason: failure.label)
         if up.isRewriting || down.isRewriting {
             // What was withheld cannot be told from the rest any more.
             isAbandoned = true

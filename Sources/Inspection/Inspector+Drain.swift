@@ -140,7 +140,7 @@ extension Inspector {
     ) {
         // What was passed on before the header was whole cannot be called back.
         guard case .dubbo(let dubbo) = session.decoder, !header.isRequest, !half.isGuess, at - 16 >= -half.heldBytes,
-            header.frameBytes <= UInt64(Self.maxHeldFrameBytes)
+            header.frameBytes <= UInt64(HoldLimits.dubboFrameBytes)
         else { return }
         if header.isEvent {
             half.isOwnAnswer = direction == .toUpstream && dubbo.ownEvents.contains(header.requestID)
@@ -236,7 +236,7 @@ extension Refusal {
     /// `FailoverClusterInvoker.java`, dubbo-go `filter/graceful_shutdown/consumer_filter.go`.
     init(drained order: DrainOrder) {
         let reason = order.reason.isEmpty ? "" : " (\(order.reason))"
-        self.init(outcome: .drained, text: "this provider is being drained\(reason)", grpcStatus: 14)
+        self.init(outcome: .drained, text: "this provider is being drained\(reason)")
     }
 }
 

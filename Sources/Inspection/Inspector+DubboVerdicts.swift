@@ -26,9 +26,6 @@ struct FrameEdit {
 
 /// Verdicts on Dubbo requests and their execution.
 extension Inspector {
-    /// A larger request is not held back for its verdict: the relay would not keep it.
-    static let maxHeldFrameBytes = 65_536
-
     /// Asks for the verdict on a request whose names are known, and counts it if it is refused.
     ///
     /// What is to be done with the frame is in ``frameVerdict`` afterwards.
@@ -191,9 +188,9 @@ extension Inspector {
         reason: PartialVerdictReason = .tooLarge
     ) {
         let isLate = reason == .late
-        guard isLate || half.header.frameBytes > UInt64(Self.maxHeldFrameBytes) else { return }
+        guard isLate || half.header.frameBytes > UInt64(HoldLimits.dubboFrameBytes) else { return }
         let received = Int(half.header.frameBytes) - Int(half.bodyLeft)
-        let isOver = isLate || received > Self.maxHeldFrameBytes
+        let isOver = isLate || received > HoldLimits.dubboFrameBytes
         guard let box = half.box else {
             // A body that cannot be read.
             guard isLate else { return }

@@ -267,7 +267,6 @@ extension Refusal {
         self.init(
             text: limit.rejectionText,
             dubboStatus: rejection.dubboStatus,
-            grpcStatus: rejection.grpcStatus,
             jsonrpcCode: Int32(rejection.jsonrpcCode),
             httpStatus: rejection.httpStatus,
             isFinal: rejection.isDubboException,

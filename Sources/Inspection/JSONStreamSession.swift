@@ -6,9 +6,6 @@ internal import Wire
 
 /// JSON-RPC on a raw TCP connection: values one after the other, each line one or not; both peers may call.
 final class JSONStreamSession: ProtocolSession {
-    /// The most bytes of a value that are held back for its verdict.
-    static let maxHeldBytes = 60_000
-
     /// One direction.
     final class Half {
         /// Kept while a value is half read.
@@ -77,7 +74,7 @@ final class JSONStreamSession: ProtocolSession {
             let begun = Int(reader.scanner.offset - reader.scanner.valueStartOffset)
             walk.forward(to: bytes.byteCount - begun, &plan)
         }
-        if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > Self.maxHeldBytes {
+        if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > HoldLimits.requestBytes {
             // Its method may come at its very end: what is known decides.
             half.isPassed = true
             if context.isGoverned { judgeEarly(half, direction, context) }

@@ -28,8 +28,6 @@ public struct Refusal: Equatable, Sendable {
     public var text: String
     /// The status of a Dubbo reply.
     public var dubboStatus: UInt8
-    /// The gRPC status of a Triple reply.
-    public var grpcStatus: UInt8
     /// The error code of a JSON-RPC reply.
     public var jsonrpcCode: Int32
     /// The status of the HTTP response around a JSON-RPC error; 503 when it is drained.
@@ -44,7 +42,6 @@ public struct Refusal: Equatable, Sendable {
         outcome: Outcome = .limited,
         text: String,
         dubboStatus: UInt8 = 100,
-        grpcStatus: UInt8 = 8,
         jsonrpcCode: Int32 = -32000,
         httpStatus: UInt16 = 200,
         isFinal: Bool = false,
@@ -53,7 +50,6 @@ public struct Refusal: Equatable, Sendable {
         self.outcome = outcome
         self.text = text
         self.dubboStatus = dubboStatus
-        self.grpcStatus = grpcStatus
         self.jsonrpcCode = jsonrpcCode
         self.httpStatus = outcome == .drained ? 503 : httpStatus
         self.isFinal = isFinal

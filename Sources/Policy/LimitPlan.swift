@@ -19,9 +19,6 @@ public struct LimitNeeds: BitwiseCopyable, Equatable, Sendable {
         peer = false
         attachments = 0
     }
-
-    /// Whether the operation is enough to decide by.
-    public var isNothing: Bool { !caller && !peer && attachments == 0 }
 }
 
 /// The limits that may apply to the calls of an operation on a side: so many candidates from one on.

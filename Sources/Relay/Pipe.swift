@@ -97,8 +97,6 @@ struct Pipe {
 // MARK: Plans
 
 extension Pipe {
-    /// The most bytes a session may hold back in one direction.
-    static let maxHeldBytes = 65_536
     /// So many replies may wait before the peer they answer is no longer read.
     static let maxReplyBytes = 262_144
 
@@ -125,7 +123,7 @@ extension Pipe {
             // A copy, so that what is held keeps no more memory than it needs.
             if taken == 0 { swap(&all, &held) } else if taken < all.count { held = Array(all[taken...]) }
         }
-        guard held.count <= Self.maxHeldBytes else {
+        guard held.count <= HoldLimits.directionBytes else {
             passOnHeld()
             return false
         }

@@ -126,16 +126,3 @@ public struct GRPCMessageReader: BitwiseCopyable, Sendable {
         return false
     }
 }
-
-extension PrefixBuffer {
-    /// Appends as much of a message's part as still fits, for a look at the beginning of a message in pieces.
-    ///
-    /// - Parameters:
-    ///   - part: A part that a ``GRPCMessageReader`` gave.
-    ///   - piece: The piece it gave it for.
-    public mutating func appendPrefix(of part: GRPCMessagePart, in piece: RawSpan) {
-        let count = min(Int(part.payload.count), limitBytes - self.count)
-        guard count > 0 else { return }
-        _ = append(piece.slice(ByteRange(offset: Int(part.payload.offset), count: count)))
-    }
-}

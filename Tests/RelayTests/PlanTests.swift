@@ -137,15 +137,15 @@
 
         @Test("a session may hold the limit, and one byte more passes everything on", arguments: [1, 1000, 65_536])
         func overflow(_ piece: Int) throws {
-            let pattern = Pattern(seed: 1).bytes(Pipe.maxHeldBytes + 1)
+            let pattern = Pattern(seed: 1).bytes(HoldLimits.directionBytes + 1)
             var pipe = Pipe()
             var at = 0
-            while at < Pipe.maxHeldBytes {
-                let end = min(at + piece, Pipe.maxHeldBytes)
+            while at < HoldLimits.directionBytes {
+                let end = min(at + piece, HoldLimits.directionBytes)
                 expectThat(true, carryOut(&pipe, Plan(), pattern[at..<end]))
                 at = end
             }
-            #expect(pipe.queue.isEmpty && pipe.held.count == Pipe.maxHeldBytes)
+            #expect(pipe.queue.isEmpty && pipe.held.count == HoldLimits.directionBytes)
             expectThat(false, carryOut(&pipe, Plan(), pattern[at...]))
             #expect(pipe.held.isEmpty && !pipe.isAtBoundary)
             expectThat(pattern, try Self.drain(&pipe.queue))

@@ -110,26 +110,6 @@ import Wire
         }
     }
 
-    @Test("the first bytes of a message in pieces are kept up to a limit")
-    func prefix() {
-        let bytes = hex("00 0000000a 00010203040506070809 00 00000001 ff")
-        for cut in 0...bytes.count {
-            for limit in [0, 1, 4, 10, 20] {
-                var reader = GRPCMessageReader()
-                var kept = PrefixBuffer(limitBytes: limit)
-                for piece in [Array(bytes[..<cut]), Array(bytes[cut...])] {
-                    var at = 0
-                    while let part = reader.next(piece.span.bytes, &at) {
-                        let isFirst = reader.messageCount == (part.isEnd ? 1 : 0)
-                        if isFirst { kept.appendPrefix(of: part, in: piece.span.bytes) }
-                    }
-                }
-                let array = kept.bytes.array
-                #expect(array == Array(UInt8(0)..<UInt8(min(limit, 10))))
-            }
-        }
-    }
-
     @Test("a reader is small and reading allocates nothing")
     func cost() {
         #expect(MemoryLayout<GRPCMessageReader>.size <= 24)

@@ -38,8 +38,6 @@ import Wire
             let found = TripleRequestWrapper(message.span.bytes)
             let wrapper = try #require(found)
             #expect(wrapper.argumentCount == 3 && wrapper.argumentTypeCount == 3)
-            let types = wrapper.argumentTypes(in: message.span.bytes).map { message.span.bytes.slice($0).text }
-            #expect(types == ["java.lang.String", "[Ljava.lang.String;", "[Ljava.lang.Object;"])
             // Cut off anywhere, the method is the right one or none.
             var known = 0
             for count in 0...message.count {
@@ -210,7 +208,6 @@ import Wire
             _ = method(message)
             _ = exceptionClass(message)
             guard let wrapper = TripleRequestWrapper(message.span.bytes) else { continue }
-            #expect(wrapper.argumentTypes(in: message.span.bytes).allSatisfy { $0.indices.upperBound <= message.count })
             #expect(wrapper.firstArgument.indices.upperBound <= message.count)
         }
     }
