@@ -69,7 +69,7 @@ public struct CallerCache: ~Copyable {
             caller: registry.place(of: name)
         )
         insert(slot)
-        store.append(contentsOf: name.array)
+        store.append(name)
         used += 1
         return slot.caller
     }

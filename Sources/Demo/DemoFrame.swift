@@ -77,7 +77,8 @@ enum FrameBytes {
     /// A frame in Hessian 2 whose body is what `write` writes.
     static func frame(flags: UInt8, status: UInt8, id: UInt64, _ write: (inout HessianEncoder) -> Void) -> [UInt8] {
         var header: [UInt8] = [0xda, 0xbb, flags | Serialization.hessian2, status]
-        header += id.bigEndianBytes + [0, 0, 0, 0]
+        header.appendBigEndian(id)
+        header += [0, 0, 0, 0]
         var encoder = HessianEncoder(appendingTo: header)
         write(&encoder)
         var bytes = encoder.bytes
@@ -102,12 +103,5 @@ extension HessianEncoder {
             string(value)
         }
         end()
-    }
-}
-
-extension FixedWidthInteger {
-    /// The bytes in network order.
-    var bigEndianBytes: [UInt8] {
-        stride(from: bitWidth - 8, through: 0, by: -8).map { UInt8(truncatingIfNeeded: self >> $0) }
     }
 }

@@ -69,7 +69,7 @@ private struct Collector: HTTP1Sink, ~Copyable {
     mutating func body(_ piece: RawSpan) {
         // One byte more than is taken shows that there is too much.
         let room = HTTP1Bodies.maxBodyBytes + 1 - message.body.count
-        message.body += piece.extracting(first: max(0, room)).array
+        message.body.append(piece.extracting(first: max(0, room)))
     }
 
     mutating func messageEnded() {}

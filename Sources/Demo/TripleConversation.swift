@@ -62,7 +62,7 @@ final class TripleConversation: Conversation {
         var at = 0
         while case let isFirst = request.reader.messageCount == 0, let part = request.reader.next(piece, &at) {
             guard part.lengthBytes <= Self.maxMessageBytes else { throw .tooLong }
-            if isFirst { request.message += piece.slice(part.payload).array }
+            if isFirst { request.message.append(piece.slice(part.payload)) }
         }
     }
 

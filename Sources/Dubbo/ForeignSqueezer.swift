@@ -116,7 +116,7 @@ struct ForeignSqueezer {
         keepBytes = valuesLeft > 0 ? prefix : min(prefix, UInt32(Self.largeValueBytes))
         valuesLeft -= 1
         var word: [UInt8] = []
-        for shift in stride(from: 24, through: 0, by: -8) { word.append(UInt8(truncatingIfNeeded: keepBytes >> shift)) }
+        word.appendBigEndian(keepBytes)
         keep(word.byteSpan)
         if valueBytes == 0 { endValue() }
     }

@@ -1,4 +1,5 @@
 internal import Hessian
+internal import Wire
 
 /// The frames and parts of frames that Weir writes itself.
 public enum FrameWriter {
@@ -39,7 +40,7 @@ public enum FrameWriter {
         default: return nil
         }
         var frame: [UInt8] = [0xda, 0xbb, request.serialization, status]
-        append(request.requestID, to: &frame)
+        frame.appendBigEndian(request.requestID)
         frame += length(of: body.count)
         return frame + body
     }
@@ -75,7 +76,7 @@ public enum FrameWriter {
             request.serialization == Serialization.hessian2
             ? hessianException(text, attachments) : jsonbException(text, attachments)
         var frame: [UInt8] = [0xda, 0xbb, request.serialization, 20]
-        append(request.requestID, to: &frame)
+        frame.appendBigEndian(request.requestID)
         return frame + length(of: body.count) + body
     }
 
@@ -113,7 +114,7 @@ public enum FrameWriter {
     /// - Returns: The frame.
     public static func event(_ event: Event, requestID: UInt64) -> [UInt8] {
         var frame: [UInt8] = [0xda, 0xbb, 0xa0 | Serialization.hessian2, 0]
-        append(requestID, to: &frame)
+        frame.appendBigEndian(requestID)
         var encoder = HessianEncoder()
         encoder.string(event.rawValue)
         return frame + length(of: encoder.bytes.count) + encoder.bytes
@@ -140,7 +141,7 @@ public enum FrameWriter {
     /// - Returns: The frame.
     static func frame(like header: FrameHeader, body: [UInt8]) -> [UInt8] {
         var frame: [UInt8] = [0xda, 0xbb, header.flags, header.status]
-        append(header.requestID, to: &frame)
+        frame.appendBigEndian(header.requestID)
         return frame + length(of: body.count) + body
     }
 
@@ -149,11 +150,7 @@ public enum FrameWriter {
     /// - Parameter bodyBytes: At most ``FrameHeader/maxBodyBytes``.
     /// - Returns: Four bytes.
     public static func length(of bodyBytes: Int) -> [UInt8] {
-        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: bodyBytes >> $0) }
-    }
-
-    private static func append(_ value: UInt64, to bytes: inout [UInt8]) {
-        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+        UInt32(truncatingIfNeeded: bodyBytes).bigEndianBytes
     }
 
     /// A JSON string and the line's end.

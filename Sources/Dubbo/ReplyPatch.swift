@@ -55,12 +55,12 @@ public enum ReplyPatch {
             guard let room = place(in: bytes, &at, key: pair, &scanner) else { return nil }
             patched = bytes.extracting(0..<start).array
             patched += room == start ? map(of: pair) : bytes.extracting(start..<room).array + pair
-            if room > start { patched += bytes.extracting(room..<at).array }
+            if room > start { patched.append(bytes.extracting(room..<at)) }
         }
         // What dubbo-go writes behind a reply stays behind it.
         let tail = bytes.byteCount - at
         guard tail == 0 || (tail == 1 && bytes.byte(at: at) == HessianTag.null) else { return nil }
-        patched += bytes.extracting(at..<bytes.byteCount).array
+        patched.append(bytes.extracting(at..<bytes.byteCount))
         return FrameWriter.frame(like: header, body: patched)
     }
 

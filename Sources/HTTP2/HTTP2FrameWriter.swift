@@ -11,9 +11,9 @@ public enum HTTP2FrameWriter {
     ///   - out: Takes nine bytes.
     public static func header(_ header: HTTP2FrameHeader, into out: inout [UInt8]) {
         precondition(header.payloadBytes <= HTTP2FrameHeader.maxPayloadBytes, "a payload's length has 24 bits")
-        number(header.payloadBytes << 8 | UInt32(header.type), into: &out)
+        out.appendBigEndian(header.payloadBytes << 8 | UInt32(header.type))
         out.append(header.flags)
-        number(header.streamID & 0x7fff_ffff, into: &out)
+        out.appendBigEndian(header.streamID & 0x7fff_ffff)
     }
 
     /// Appends a header block: a HEADERS frame and, where it does not fit, CONTINUATION frames.
@@ -93,7 +93,7 @@ public enum HTTP2FrameWriter {
             HTTP2FrameHeader(payloadBytes: 4, type: HTTP2FrameType.resetStream, streamID: streamID),
             into: &out
         )
-        number(errorCode, into: &out)
+        out.appendBigEndian(errorCode)
     }
 
     /// Appends a WINDOW_UPDATE, or nothing when there is nothing to give: an increment of 0 is an error on the wire.
@@ -108,7 +108,7 @@ public enum HTTP2FrameWriter {
             HTTP2FrameHeader(payloadBytes: 4, type: HTTP2FrameType.windowUpdate, streamID: streamID),
             into: &out
         )
-        number(increment & 0x7fff_ffff, into: &out)
+        out.appendBigEndian(increment & 0x7fff_ffff)
     }
 
     /// Appends a GOAWAY.
@@ -131,8 +131,8 @@ public enum HTTP2FrameWriter {
             streamID: 0
         )
         self.header(header, into: &out)
-        number(lastStreamID & 0x7fff_ffff, into: &out)
-        number(errorCode, into: &out)
+        out.appendBigEndian(lastStreamID & 0x7fff_ffff)
+        out.appendBigEndian(errorCode)
         out.append(text)
     }
 
@@ -150,8 +150,7 @@ public enum HTTP2FrameWriter {
             streamID: 0
         )
         self.header(header, into: &out)
-        number(UInt32(truncatingIfNeeded: opaque >> 32), into: &out)
-        number(UInt32(truncatingIfNeeded: opaque), into: &out)
+        out.appendBigEndian(opaque)
     }
 
     /// Appends a SETTINGS frame.
@@ -167,9 +166,8 @@ public enum HTTP2FrameWriter {
         )
         self.header(header, into: &out)
         for setting in settings {
-            out.append(UInt8(truncatingIfNeeded: setting.id >> 8))
-            out.append(UInt8(truncatingIfNeeded: setting.id))
-            number(setting.value, into: &out)
+            out.appendBigEndian(setting.id)
+            out.appendBigEndian(setting.value)
         }
     }
 
@@ -188,22 +186,5 @@ public enum HTTP2FrameWriter {
 
     private static func pieceBytes(_ maxFrameBytes: UInt32) -> Int {
         Int(min(max(maxFrameBytes, 1), HTTP2FrameHeader.maxPayloadBytes))
-    }
-
-    private static func number(_ value: UInt32, into out: inout [UInt8]) {
-        out.append(UInt8(truncatingIfNeeded: value >> 24))
-        out.append(UInt8(truncatingIfNeeded: value >> 16))
-        out.append(UInt8(truncatingIfNeeded: value >> 8))
-        out.append(UInt8(truncatingIfNeeded: value))
-    }
-}
-
-extension [UInt8] {
-    /// Appends the bytes of a span.
-    mutating func append(_ piece: RawSpan) {
-        unsafe piece.withUnsafeBytes {
-            // SAFETY: the pointer is used inside the closure only.
-            unsafe append(contentsOf: $0)
-        }
     }
 }

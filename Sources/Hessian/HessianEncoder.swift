@@ -1,3 +1,5 @@
+internal import Wire
+
 /// Writes Hessian 2 values in the forms hessian-lite chooses, the shortest there is for each.
 ///
 /// One encoder writes one body: classes and types are spelled out at their first use and referred to afterwards. Keep
@@ -216,9 +218,7 @@ public struct HessianEncoder: Sendable {
     /// Writes a lead byte and a big-endian number.
     private mutating func append(tag: UInt8, _ value: some FixedWidthInteger) {
         bytes.append(tag)
-        for shift in (0..<value.bitWidth / 8).reversed() {
-            bytes.append(UInt8(truncatingIfNeeded: value >> (8 * shift)))
-        }
+        bytes.appendBigEndian(value)
     }
 
     private mutating func append(_ units: ArraySlice<UInt16>) {

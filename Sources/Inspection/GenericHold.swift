@@ -50,7 +50,7 @@ struct FirstMessage {
         while at < bytes.byteCount, !isOver {
             guard let frame else {
                 let count = min(HTTP2FrameHeader.byteCount - header.count, bytes.byteCount - at)
-                header += bytes.extracting(at..<at + count).array
+                header.append(bytes.extracting(at..<at + count))
                 at += count
                 if header.count == HTTP2FrameHeader.byteCount { begin() }
                 continue

@@ -24,14 +24,14 @@ extension HTTP2Session {
         half.heldBytes = 0
         half.reachBytes = 0
         HTTP2FrameWriter.header(half.frame, into: &backlog)
-        backlog += bytes.extracting(end..<bytes.byteCount).array
+        backlog.append(bytes.extracting(end..<bytes.byteCount))
         updateNews()
     }
 
     /// More replies come while others wait.
     func receiveStalled(_ half: HTTP2Half, _ bytes: RawSpan, _ context: InspectedBytes, _ plan: inout Plan) {
         plan.drop(bytes.byteCount)
-        backlog += bytes.array
+        backlog.append(bytes)
         isBacklogForced = backlog.count > HoldLimits.backlogBytes
         let frames = release(context, &plan)
         isBacklogForced = false
@@ -106,7 +106,7 @@ extension Plan {
         for edit in edits {
             switch edit {
             case .forward(let count):
-                out += bytes.extracting(at..<at + count).array
+                out.append(bytes.extracting(at..<at + count))
                 at += count
             case .drop(let count): at += count
             case .replace(let count, with: let range):

@@ -28,13 +28,13 @@ extension HTTP2Session {
             guard half.blockBytes <= UInt64(Self.maxBlockBytes) else {
                 return goBlind(context, .headerBlockSize)
             }
-            half.block.append(contentsOf: piece.array)
+            half.block.append(piece)
             return
         }
         guard !half.block.isEmpty else { return decode(half, piece, context) }
         var block: [UInt8] = []
         swap(&block, &half.block)
-        block.append(contentsOf: piece.array)
+        block.append(piece)
         decode(half, block.byteSpan, context)
     }
 

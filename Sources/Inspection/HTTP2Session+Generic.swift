@@ -88,7 +88,7 @@ extension HTTP2Session {
         }
         let held = hold.bytes.count
         hold.message.take(bytes)
-        hold.bytes += bytes.array
+        hold.bytes.append(bytes)
         half.heldBytes += bytes.byteCount
         let isFull = half.heldBytes > HoldLimits.requestBytes
         guard hold.message.isOver || isFull || isForced || !context.isGoverned else {

@@ -333,7 +333,7 @@ extension HTTP2Session {
             capture.isComplete = part.isEnd || capture.search.isOver
         } else {
             let room = MessageCapture.maxBytes - capture.bytes.count
-            if !part.isCompressed { capture.bytes.append(contentsOf: payload.extracting(first: room).array) }
+            if !part.isCompressed { capture.bytes.append(payload.extracting(first: room)) }
             capture.isComplete = part.isEnd || capture.bytes.count >= MessageCapture.maxBytes
         }
         captures[id] = capture

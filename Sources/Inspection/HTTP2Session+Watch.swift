@@ -80,7 +80,7 @@ struct HTTP2Watch {
             message = [part.isCompressed ? 1 : 0] + [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: length >> $0) }
             isMessageKept = length <= Self.maxMessageBytes
         }
-        if isMessageKept { message += piece.slice(part.payload).array }
+        if isMessageKept { message.append(piece.slice(part.payload)) }
     }
 }
 

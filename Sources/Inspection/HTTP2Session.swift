@@ -271,7 +271,7 @@ final class HTTP2Session: ProtocolSession {
             readData(half, piece, context)
         } else if count < Int(frame.payloadBytes) {
             let missing = Self.wantedBytes(frame) - half.gathered.count
-            if missing > 0 { half.gathered.append(contentsOf: piece.extracting(first: missing).array) }
+            if missing > 0 { half.gathered.append(piece.extracting(first: missing)) }
         }
         half.payloadRead &+= count
     }

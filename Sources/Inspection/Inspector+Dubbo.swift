@@ -291,7 +291,7 @@ extension Inspector {
         let piece = bytes.extracting(at..<at &+ count)
         at &+= count
         half.bodyLeft &-= UInt32(truncatingIfNeeded: count)
-        if let reply = half.reply { reply.body += piece.array }
+        if let reply = half.reply { reply.body.append(piece) }
         if half.bodyLeft == 0 {
             finishBody(&half, session, piece, direction, now)
         } else if half.isReading {

@@ -26,9 +26,9 @@ public final class Inspector {
 
         /// Limits of those values.
         public init(
-            callTimeoutNanoseconds: UInt64 = 60_000_000_000,
-            maxCalls: Int = 100_000,
-            maxTombstones: Int = 10_000
+            callTimeoutNanoseconds: UInt64 = UInt64(Defaults.callTimeoutSeconds) * 1_000_000_000,
+            maxCalls: Int = Defaults.maxCalls,
+            maxTombstones: Int = Defaults.maxTombstones
         ) {
             self.callTimeoutNanoseconds = callTimeoutNanoseconds
             self.maxCalls = maxCalls

@@ -176,8 +176,8 @@ struct OperationCache: ~Copyable {
                 isOverflow: operation == OperationRegistry.overflow(callProtocol)
             )
         )
-        store.append(contentsOf: key.array)
-        store.append(contentsOf: group.array)
+        store.append(key)
+        store.append(group)
         used += 1
     }
 
@@ -205,12 +205,8 @@ struct OperationCache: ~Copyable {
 
     /// Appends a name to the key that is being made, its length first.
     private mutating func append(_ name: RawSpan) {
-        scratch.append(UInt8(truncatingIfNeeded: name.byteCount >> 8))
-        scratch.append(UInt8(truncatingIfNeeded: name.byteCount))
-        unsafe name.withUnsafeBytes {
-            // SAFETY: the pointer is used inside the closure only.
-            unsafe scratch.append(contentsOf: $0)
-        }
+        scratch.appendBigEndian(UInt16(truncatingIfNeeded: name.byteCount))
+        scratch.append(name)
     }
 
     private mutating func insert(_ slot: Slot) {

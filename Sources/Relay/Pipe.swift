@@ -118,7 +118,7 @@ extension Pipe {
         } else {
             var all: [UInt8] = []
             swap(&all, &held)
-            all.append(contentsOf: arrived.array)
+            all.append(arrived)
             let taken = apply(plan, to: all.byteSpan)
             // A copy, so that what is held keeps no more memory than it needs.
             if taken == 0 { swap(&all, &held) } else if taken < all.count { held = Array(all[taken...]) }

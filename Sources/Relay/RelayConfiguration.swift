@@ -5,11 +5,11 @@ public import Wire
 /// How sockets are set up.
 public struct SocketOptions: Sendable {
     /// Idle time before the first keepalive probe, in seconds; 0 switches keepalive off.
-    public var keepAliveIdleSeconds = 60
+    public var keepAliveIdleSeconds = Defaults.keepAliveIdleSeconds
     /// Time between probes, in seconds.
-    public var keepAliveIntervalSeconds = 15
+    public var keepAliveIntervalSeconds = Defaults.keepAliveIntervalSeconds
     /// Probes without an answer that end the connection.
-    public var keepAliveCount = 4
+    public var keepAliveCount = Defaults.keepAliveCount
     /// `TCP_USER_TIMEOUT`, in milliseconds; 0 leaves the system's.
     public var userTimeoutMilliseconds = 0
 
@@ -68,11 +68,11 @@ public struct RelayConfiguration: Sendable {
     /// How many workers; 0 means as many as there are processors for them, at most four.
     public var workers = 0
     /// The most connections at a time, all workers together.
-    public var maxConnections = 20_000
+    public var maxConnections = Defaults.maxConnections
     /// How long upstream may take to accept, in nanoseconds.
-    public var connectTimeoutNanoseconds: UInt64 = 5_000_000_000
+    public var connectTimeoutNanoseconds = UInt64(Defaults.connectTimeoutSeconds) * 1_000_000_000
     /// The size of the one buffer that a worker reads into.
-    public var readBufferBytes = 262_144
+    public var readBufferBytes = Defaults.readBufferBytes
     /// Whether bytes are decoded; otherwise connections are forwarded and counted as opaque.
     public var isInspecting = true
     /// How sockets are set up.

@@ -60,19 +60,19 @@ public struct RelaySettings: Equatable, Sendable {
     /// Threads, 0…256; 0 means ``workerCount(processors:cgroupLimit:)`` decides.
     public internal(set) var workers = 0
     /// Connection pairs open at a time, both sides together, 1…1,000,000.
-    public internal(set) var maxConnections = 20_000
+    public internal(set) var maxConnections = Defaults.maxConnections
     /// How long connecting to an upstream may take, 10 ms…5 min.
-    public internal(set) var connectTimeout = Duration.seconds(5)
+    public internal(set) var connectTimeout = Duration.seconds(Defaults.connectTimeoutSeconds)
     /// TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged, 1 s…1 h; `nil` leaves it to the kernel.
     public internal(set) var tcpUserTimeout: Duration?
     /// Idle time before the first keepalive probe, 1 s…9 h, whole seconds; `nil` switches keepalive off.
-    public internal(set) var keepaliveIdle: Duration? = .seconds(60)
+    public internal(set) var keepaliveIdle: Duration? = .seconds(Defaults.keepAliveIdleSeconds)
     /// Time between keepalive probes, 1 s…9 h, whole seconds.
-    public internal(set) var keepaliveInterval = Duration.seconds(15)
+    public internal(set) var keepaliveInterval = Duration.seconds(Defaults.keepAliveIntervalSeconds)
     /// Unanswered keepalive probes after which a connection is dead, 1…127.
-    public internal(set) var keepaliveCount = 4
+    public internal(set) var keepaliveCount = Defaults.keepAliveCount
     /// The buffer that a worker reads into, 16 KiB…8 MiB, in bytes.
-    public internal(set) var readBufferBytes = 256 << 10
+    public internal(set) var readBufferBytes = Defaults.readBufferBytes
 
     /// The number of worker threads to start.
     ///
@@ -90,13 +90,13 @@ public struct InspectionSettings: Equatable, Sendable {
     /// Whether anything is decoded; without it connections are forwarded and counted only.
     public internal(set) var isEnabled = true
     /// The deadline of a call that names none of its own, 10 ms…24 h.
-    public internal(set) var callTimeout = Duration.seconds(60)
+    public internal(set) var callTimeout = Duration.seconds(Defaults.callTimeoutSeconds)
     /// Different operations in the whole process, 1…100,000; further ones count as `_other`.
     public internal(set) var maxOperations = 2_000
     /// Calls in flight that a worker keeps, 1…10,000,000.
-    public internal(set) var maxCalls = 100_000
+    public internal(set) var maxCalls = Defaults.maxCalls
     /// Timed-out calls that a worker remembers in order to recognise late replies, 0…1,000,000.
-    public internal(set) var maxTombstones = 10_000
+    public internal(set) var maxTombstones = Defaults.maxTombstones
     /// Patterns of HTTP paths under which every body with a method is a JSON-RPC call, up to 64 of 1,024 bytes.
     public internal(set) var jsonrpcPaths: [String] = []
     /// Whether tools of MCP servers are told apart, as `tools/call:NAME`; at most 128 a path.

@@ -126,8 +126,7 @@ public enum SpanTexts {
         let count = min(bytes.byteCount, room)
         let total = kind == .attachment ? count + 1 : count
         texts.append(kind.rawValue)
-        texts.append(UInt8(truncatingIfNeeded: total >> 8))
-        texts.append(UInt8(truncatingIfNeeded: total))
+        texts.appendBigEndian(UInt16(truncatingIfNeeded: total))
         if kind == .attachment { texts.append(number) }
         for at in 0..<count { texts.append(bytes.byte(at: at)) }
     }

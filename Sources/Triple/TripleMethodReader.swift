@@ -70,7 +70,7 @@ public struct TripleMethodReader: Sendable {
             isOver = true
             return
         }
-        kept += piece.array
+        kept.append(piece)
     }
 
     /// A byte of a number.

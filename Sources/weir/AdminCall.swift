@@ -106,7 +106,7 @@ struct AdminAnswerBytes: HTTP1Sink {
     mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {}
     mutating func answeredMethod() -> HTTP1Method { .get }
     mutating func headEnded(_ head: HTTP1Head) {}
-    mutating func body(_ piece: RawSpan) { body += piece.array }
+    mutating func body(_ piece: RawSpan) { body.append(piece) }
     mutating func messageEnded() { isComplete = true }
 
     /// Takes bytes of the answer.

@@ -1,6 +1,7 @@
 import Dubbo
 import TestSupport
 import Testing
+import Wire
 
 @testable import Demo
 

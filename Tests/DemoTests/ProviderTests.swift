@@ -2,6 +2,7 @@ import Dubbo
 import Hessian
 import TestSupport
 import Testing
+import Wire
 
 @testable import Demo
 

@@ -2,6 +2,7 @@ import Calls
 import Dubbo
 import TestSupport
 import Testing
+import Wire
 
 @testable import Demo
 
