@@ -2,7 +2,7 @@
 import PackageDescription
 
 /// What every module of Weir is compiled with.
-let house: [SwiftSetting] = [
+let strictSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .treatAllWarnings(as: .error),
     .strictMemorySafety(),
@@ -13,13 +13,13 @@ let house: [SwiftSetting] = [
 ]
 
 /// For modules whose functions return views (`~Escapable` values).
-let views: [SwiftSetting] = house + [.enableExperimentalFeature("Lifetimes")]
+let views: [SwiftSetting] = strictSettings + [.enableExperimentalFeature("Lifetimes")]
 
 /// For the modules that every byte passes: dynamic exclusivity checks cost a quarter of the time a call takes here
 /// (see docs/architecture.md), and debug builds, which all tests run, keep them.
 let hot: [SwiftSetting] = views + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
-/// For code that a generator wrote and that takes no part in the house's rules.
+/// For code that a generator wrote and that does not follow the rules of this repository.
 let generated: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("InternalImportsByDefault"),
@@ -78,7 +78,7 @@ let package = Package(
         .target(name: "HTTP2", dependencies: ["Wire"], swiftSettings: hot),
         .target(name: "JSONRPC", dependencies: ["Wire", "Calls"], swiftSettings: hot),
         .target(name: "Triple", dependencies: ["Wire", "Calls"], swiftSettings: hot),
-        .target(name: "Telemetry", dependencies: ["Wire", "Calls"], swiftSettings: house),
+        .target(name: "Telemetry", dependencies: ["Wire", "Calls"], swiftSettings: strictSettings),
         .target(name: "Policy", dependencies: ["Wire", "Calls", "CPcre2", "CLinux"], swiftSettings: hot),
         .target(
             name: "Inspection",
@@ -89,9 +89,10 @@ let package = Package(
         ),
 
         // The world outside.
+        .target(name: "Clocks", dependencies: ["CLinux"], swiftSettings: strictSettings),
         .target(
             name: "Relay",
-            dependencies: ["Wire", "Calls", "Inspection", "Telemetry", "Policy", "CLinux"],
+            dependencies: ["Wire", "Calls", "Clocks", "Inspection", "Telemetry", "Policy", "CLinux"],
             swiftSettings: hot
         ),
         .target(
@@ -99,11 +100,11 @@ let package = Package(
             dependencies: ["Wire", "Calls", "Inspection", "CPcap", "CLinux"],
             swiftSettings: hot
         ),
-        .target(name: "Settings", dependencies: ["Calls", "Policy", "CYaml"], swiftSettings: house),
+        .target(name: "Settings", dependencies: ["Calls", "Policy", "CYaml"], swiftSettings: strictSettings),
         .target(
             name: "Admin",
             dependencies: [
-                "Calls", "Telemetry", "CZlib",
+                "Calls", "Clocks", "Telemetry", "CZlib",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -112,7 +113,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: house
+            swiftSettings: strictSettings
         ),
         .target(
             name: "OTLP",
@@ -122,7 +123,7 @@ let package = Package(
         .target(
             name: "Export",
             dependencies: [
-                "Wire", "Calls", "Telemetry", "OTLP", "CZlib",
+                "Wire", "Calls", "Clocks", "Telemetry", "OTLP", "CZlib",
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "GRPCNIOTransportHTTP2Posix", package: "grpc-swift-nio-transport"),
@@ -134,25 +135,27 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
-            swiftSettings: house
+            swiftSettings: strictSettings
         ),
         .target(
             name: "Demo",
-            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux"],
-            swiftSettings: house
+            dependencies: [
+                "Wire", "Calls", "Clocks", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux",
+            ],
+            swiftSettings: strictSettings
         ),
-        .target(name: "Interception", dependencies: ["Settings", "CLinux"], swiftSettings: house),
+        .target(name: "Interception", dependencies: ["Settings", "CLinux"], swiftSettings: strictSettings),
         .executableTarget(
             name: "weir",
             dependencies: [
                 "Wire", "Calls", "Dubbo", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings",
-                "Interception", "Admin", "Export", "Demo", "CLinux",
+                "Interception", "Admin", "Export", "Demo", "Clocks", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
-            swiftSettings: house,
+            swiftSettings: strictSettings,
             // Nobody links against the executable: without its table of symbols, what is not used can go.
             linkerSettings: [
                 .unsafeFlags(
@@ -211,7 +214,7 @@ let package = Package(
         .testTarget(
             name: "DemoTests",
             dependencies: [
-                "Demo", "Relay", "Telemetry", "Calls", "Dubbo", "Hessian", "HTTP1", "HTTP2", "Triple", "Wire",
+                "Demo", "Relay", "Telemetry", "Calls", "Clocks", "Dubbo", "Hessian", "HTTP1", "HTTP2", "Triple", "Wire",
                 "TestSupport",
             ],
             swiftSettings: testing
@@ -278,7 +281,7 @@ let package = Package(
         .testTarget(
             name: "AdminTests",
             dependencies: [
-                "Admin", "HTTP1", "Telemetry", "Calls", "TestSupport",
+                "Admin", "HTTP1", "Telemetry", "Calls", "Clocks", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),

@@ -28,27 +28,29 @@ ARROWS = {
     "Inspection": {
         "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy",
     },
-    "Relay": {"Wire", "Calls", "Inspection", "Telemetry", "Policy", "CLinux", "Glibc", "Synchronization"},
+    "Clocks": {"CLinux"},
+    "Relay": {"Wire", "Calls", "Clocks", "Inspection", "Telemetry", "Policy", "CLinux", "Glibc", "Synchronization"},
     "Capture": {"Wire", "Calls", "Inspection", "CPcap", "CLinux", "Glibc"},
     "Settings": {"Calls", "Policy", "CYaml", "Glibc"},
     "Interception": {"Settings", "CLinux", "Glibc"},
     "Demo": {
-        "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux", "Glibc", "Synchronization",
+        "Wire", "Calls", "Clocks", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux", "Glibc",
+        "Synchronization",
     },
     "Admin": {
-        "Calls", "Telemetry", "CZlib", "Glibc", "Synchronization", "Logging", "ServiceLifecycle", "HTTPTypes",
+        "Calls", "Clocks", "Telemetry", "CZlib", "Glibc", "Synchronization", "Logging", "ServiceLifecycle", "HTTPTypes",
         "Hummingbird", "HummingbirdCore", "NIOCore", "NIOHTTP1", "NIOPosix",
     },
     # Generated; its Foundation stands where it is never compiled.
     "OTLP": {"SwiftProtobuf", "FoundationEssentials", "Foundation"},
     "Export": {
-        "Wire", "Calls", "Telemetry", "OTLP", "CZlib", "Glibc", "Synchronization", "FoundationEssentials",
+        "Wire", "Calls", "Clocks", "Telemetry", "OTLP", "CZlib", "Glibc", "Synchronization", "FoundationEssentials",
         "AsyncHTTPClient", "GRPCCore", "GRPCNIOTransportHTTP2Posix", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix",
         "NIOSSL", "ServiceLifecycle", "SwiftProtobuf",
     },
     "weir": {
-        "Wire", "Calls", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings", "Interception",
-        "Admin", "Export", "Demo", "CLinux", "ArgumentParser",
+        "Wire", "Calls", "Clocks", "HTTP1", "Telemetry", "Policy", "Inspection", "Relay", "Capture", "Settings",
+        "Interception", "Admin", "Export", "Demo", "CLinux", "ArgumentParser",
         "Dispatch", "Glibc", "Logging", "ServiceLifecycle", "Synchronization", "UnixSignals",
     },
 }

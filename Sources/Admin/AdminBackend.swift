@@ -36,7 +36,7 @@ public protocol AdminBackend: Sendable {
     /// Asks all workers for their numbers at once.
     func snapshots() async -> WorkerSnapshots
     /// Asks all workers for their connections.
-    func connections() async -> [ConnectionReport]
+    func connections() async -> [ConnectionEntry]
     /// Begins to watch calls as they end.
     ///
     /// - Parameter parameters: Names and values that say which calls, as they came in the query.

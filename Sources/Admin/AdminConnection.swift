@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Glibc
 internal import NIOCore
 internal import Synchronization
@@ -258,7 +259,7 @@ final class ConnectionWatch: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        connection.received(Self.unwrapInboundIn(data).readableBytes, now: WorkerClock.now())
+        connection.received(Self.unwrapInboundIn(data).readableBytes, now: SystemClock.now())
         if let setUp {
             self.setUp = nil
             setUp()
@@ -276,9 +277,9 @@ final class ConnectionWatch: ChannelDuplexHandler {
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         let count = Self.unwrapOutboundIn(data).readableBytes
         guard count > 0 else { return context.write(data, promise: promise) }
-        connection.writing(count, now: WorkerClock.now())
+        connection.writing(count, now: SystemClock.now())
         let promise = promise ?? context.eventLoop.makePromise()
-        promise.futureResult.whenComplete { [connection] _ in connection.wrote(count, now: WorkerClock.now()) }
+        promise.futureResult.whenComplete { [connection] _ in connection.wrote(count, now: SystemClock.now()) }
         context.write(data, promise: promise)
     }
 }

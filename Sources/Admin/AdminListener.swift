@@ -1,3 +1,4 @@
+internal import Clocks
 internal import HTTPTypes
 internal import Hummingbird
 internal import HummingbirdCore
@@ -124,8 +125,8 @@ final class AdminConnections: Sendable {
     ) async throws {
         // Without it the connection has been shed.
         guard let connection = table[channel] else { throw CancellationError() }
-        connection.requestBegan(now: WorkerClock.now())
-        defer { connection.answered(now: WorkerClock.now()) }
+        connection.requestBegan(now: SystemClock.now())
+        defer { connection.answered(now: SystemClock.now()) }
         var response = await responder.respond(to: request, connection)
         response.headers[.date] = HTTPDate.now
         try await writer.write(response: response.head, body: response.body)

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import NIOCore
 internal import Synchronization
 
@@ -37,7 +38,7 @@ final class ConnectionTable: Sendable {
     ///
     /// To be called on the channel's event loop.
     func admit(_ channel: any Channel) -> AdminConnection? {
-        let now = WorkerClock.now()
+        let now = SystemClock.now()
         let connection = AdminConnection(channel, counters: counters, now: now)
         let (isAdmitted, victim, mustSweep) = state.withLock { state in
             var victim: AdminConnection?
@@ -99,7 +100,7 @@ final class ConnectionTable: Sendable {
     private func sweepLater(_ loop: any EventLoop) {
         loop.scheduleTask(in: Self.sweepInterval) { [self] in
             let connections = state.withLock { Array($0.open.values) }
-            let now = WorkerClock.now()
+            let now = SystemClock.now()
             for connection in connections {
                 if let reason = connection.overdue(at: now) { connection.cut(reason) }
             }

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import NIOCore
 internal import Telemetry
 
@@ -38,14 +39,14 @@ actor MetricsSource {
         self.live = live
         self.counters = counters
         // What others have counted was not 0 when this process began.
-        page = MetricsPage(startNanoseconds: backend.isSuccessor ? nil : WorkerClock.now())
+        page = MetricsPage(startNanoseconds: backend.isSuccessor ? nil : SystemClock.now())
     }
 
     /// A page that is 1 s old at most.
     ///
     /// - Throws: ``OutOfMemory``.
     func page(_ kind: Kind) async throws -> RenderedPage {
-        if let page = pages[kind], page.isFresh(at: WorkerClock.now()) { return page }
+        if let page = pages[kind], page.isFresh(at: SystemClock.now()) { return page }
         if let task = underWay[kind] { return try await task.value }
         let before = last
         let task = Task {
@@ -61,7 +62,7 @@ actor MetricsSource {
         defer { underWay[kind] = nil }
         // Room first: the old page is of no use any more.
         pages[kind] = nil
-        let begun = WorkerClock.now()
+        let begun = SystemClock.now()
         let writer = try GzipWriter()
         let work =
             switch kind {
@@ -89,7 +90,7 @@ actor MetricsSource {
         let others = await backend.others()
         let answers = await snapshots()
         let additions = await additions()
-        let start = WorkerClock.now()
+        let start = SystemClock.now()
         var process = ProcessReadings.current()
         let all = merged(answers, additions, process, with: others)
         process?.cpuSeconds = Double(all.cpuNanoseconds) / 1e9
@@ -97,12 +98,12 @@ actor MetricsSource {
             build: backend.build,
             process: process,
             staleWorkers: all.staleWorkers,
-            nowNanoseconds: WorkerClock.now(),
-            wallClockOffsetNanoseconds: WorkerClock.wallClockOffset(),
+            nowNanoseconds: SystemClock.now(),
+            wallClockOffsetNanoseconds: SystemClock.epochOffset(),
             additions: all.additions
         )
         page.render(all.snapshot, context, format: format) { writer.append($0) }
-        return WorkerClock.now() &- start
+        return SystemClock.now() &- start
     }
 
     /// What this process has counted.
@@ -137,17 +138,17 @@ actor MetricsSource {
     private func operations(into writer: GzipWriter) async -> UInt64 {
         let others = await backend.others()
         let answers = await snapshots()
-        let start = WorkerClock.now()
+        let start = SystemClock.now()
         let all = merged(answers, MetricsAdditions(), nil, with: others)
         write(all.snapshot.operations, into: writer) { $0.write(to: &$1) }
-        return WorkerClock.now() &- start
+        return SystemClock.now() &- start
     }
 
     private func connections(into writer: GzipWriter) async -> UInt64 {
         let connections = await backend.connections()
-        let start = WorkerClock.now()
+        let start = SystemClock.now()
         write(connections, into: writer) { $0.write(to: &$1) }
-        return WorkerClock.now() &- start
+        return SystemClock.now() &- start
     }
 
     /// Writes an array in pieces.

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import NIOCore
 internal import NIOHTTP1
 internal import ServiceLifecycle
@@ -73,7 +74,7 @@ private final class ProbeHandler: ChannelInboundHandler {
         switch Self.unwrapInboundIn(data) {
         case .head(let head):
             guard !isAnswered else { return }
-            connection.requestBegan(now: WorkerClock.now())
+            connection.requestBegan(now: SystemClock.now())
             self.head = head
         case .body: break
         case .end:
@@ -118,6 +119,6 @@ private final class ProbeHandler: ChannelInboundHandler {
         let channel = context.channel
         end.futureResult.whenComplete { _ in channel.close(promise: nil) }
         context.writeAndFlush(Self.wrapOutboundOut(.end(nil)), promise: end)
-        connection.answered(now: WorkerClock.now())
+        connection.answered(now: SystemClock.now())
     }
 }

@@ -1,8 +1,6 @@
 internal import Glibc
 
 /// Small files and folders of `/proc`, read whole.
-///
-/// It and ``WorkerClock`` are the only places of this module that deal with pointers.
 package enum ProcFile {
     /// The most that is read of a file, in bytes; what is asked for here is shorter.
     package static let maxBytes = 64 * 1024

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
@@ -33,7 +34,7 @@ final class UpstreamCheck: Sendable {
     /// - Returns: Whether it does; `false` when it does not in time.
     func isReachable(_ port: Int, _ loop: any EventLoop) -> EventLoopFuture<Bool> {
         let promise = loop.makePromise(of: Bool.self)
-        let now = WorkerClock.now()
+        let now = SystemClock.now()
         let (answer, isFirst): (Bool?, Bool) = state.withLock { state in
             if let last = state.answers[port], now &- last.at < Self.shareNanoseconds {
                 return (last.isReachable, false)
@@ -64,7 +65,7 @@ final class UpstreamCheck: Sendable {
 
     private func finish(_ port: Int, _ isReachable: Bool) {
         let waiting = state.withLock { state in
-            state.answers[port] = (isReachable, WorkerClock.now())
+            state.answers[port] = (isReachable, SystemClock.now())
             return state.waiting.removeValue(forKey: port) ?? []
         }
         for promise in waiting { promise.succeed(isReachable) }

@@ -216,11 +216,14 @@ long weir_write_room(int fd, long least) {
 int weir_shutdown_write(int fd) { return shutdown(fd, SHUT_WR) < 0 ? -errno : 0; }
 int weir_close(int fd) { return close(fd) < 0 ? -errno : 0; }
 
-uint64_t weir_now(void) {
+static uint64_t weir_clock(clockid_t clock) {
   struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
+  clock_gettime(clock, &t);
   return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
 }
+
+uint64_t weir_now(void) { return weir_clock(CLOCK_MONOTONIC); }
+uint64_t weir_since_epoch(void) { return weir_clock(CLOCK_REALTIME); }
 
 int weir_epoll_create(void) {
   int fd = epoll_create1(EPOLL_CLOEXEC);

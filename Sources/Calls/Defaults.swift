@@ -21,4 +21,12 @@ public enum Defaults {
     public static let keepAliveIntervalSeconds = 15
     /// Unanswered keepalive probes after which a connection is dead.
     public static let keepAliveCount = 4
+    /// How long an export of spans may take.
+    public static let exportTimeoutSeconds = 10
+    /// Spans that wait for their export.
+    public static let maxQueuedSpans = 16_384
+    /// Spans of one export.
+    public static let maxBatchSpans = 512
+    /// Calls a second that are kept for what became of them, at most.
+    public static let keptSpansPerSecond = 100
 }

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Synchronization
 
 /// One of the connections that ``DemoConsumers`` keep.
@@ -65,7 +66,7 @@ final class ConsumerConnection<Link: ConsumerLink>: Consumer {
             } else {
                 setup.tally.update { $0.failedConnections += 1 }
             }
-            if !mustStop { bell.wait(until: DemoClock.now() + Patience.reconnectNanoseconds) }
+            if !mustStop { bell.wait(until: SystemClock.now() + Patience.reconnectNanoseconds) }
         }
     }
 
@@ -86,10 +87,10 @@ final class ConsumerConnection<Link: ConsumerLink>: Consumer {
     }
 
     private func call(on link: Link, _ random: inout DemoRandom) {
-        var nextCall = DemoClock.now() + gap(&random)
-        var nextHeartbeat = DemoClock.now() + Patience.heartbeatNanoseconds
+        var nextCall = SystemClock.now() + gap(&random)
+        var nextHeartbeat = SystemClock.now() + Patience.heartbeatNanoseconds
         while !mustStop, link.pending.isOpen {
-            let now = DemoClock.now()
+            let now = SystemClock.now()
             link.expire(now)
             if now >= nextHeartbeat {
                 link.heartbeat(id: application.requestID())
@@ -108,8 +109,8 @@ final class ConsumerConnection<Link: ConsumerLink>: Consumer {
     }
 
     private func drain(_ link: Link) {
-        let end = DemoClock.now() + Patience.drainNanoseconds
-        while link.pending.isOpen, case let now = DemoClock.now(), now < end {
+        let end = SystemClock.now() + Patience.drainNanoseconds
+        while link.pending.isOpen, case let now = SystemClock.now(), now < end {
             link.expire(now)
             guard !link.pending.isEmpty || now < link.pending.lastTimeout + Patience.lingerNanoseconds else { return }
             bell.wait(until: min(end, now + 2_000_000))

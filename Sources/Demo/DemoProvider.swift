@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Synchronization
 
 /// A little provider on 127.0.0.1 whose services belong to a shop that does not exist.
@@ -64,7 +65,7 @@ public final class DemoProvider: Sendable {
         while !state.withLock({ $0.isStopped }) {
             guard let socket = listener.accept() else {
                 // Out of descriptors, or stopped: look again soon.
-                pause.wait(until: DemoClock.now() + 10_000_000)
+                pause.wait(until: SystemClock.now() + 10_000_000)
                 continue
             }
             serve(socket)

@@ -1,4 +1,5 @@
 internal import CLinux
+internal import Clocks
 internal import Glibc
 internal import Synchronization
 internal import Wire
@@ -112,9 +113,9 @@ final class DemoBell: Sendable {
     /// Ends the sleep of the thread in ``wait(until:)``, or its next one.
     func ring() { weir_eventfd_signal(descriptor) }
 
-    /// Sleeps until `deadline` on ``DemoClock``, or until the bell rings.
+    /// Sleeps until `deadline` on the monotonic clock, or until the bell rings.
     func wait(until deadline: UInt64) {
-        let now = DemoClock.now()
+        let now = SystemClock.now()
         guard deadline > now else { return }
         let nanoseconds = descriptor < 0 ? min(deadline - now, Self.blindNanoseconds) : deadline - now
         // Rounded up, so that the sleeper does not look at the clock over and over in the last millisecond.
@@ -123,12 +124,6 @@ final class DemoBell: Sendable {
         let hasRung = poll(descriptor, POLLIN, milliseconds: milliseconds)
         if hasRung { weir_eventfd_clear(descriptor) }
     }
-}
-
-/// The monotonic clock.
-enum DemoClock {
-    /// Nanoseconds since some moment in the past.
-    static func now() -> UInt64 { weir_now() }
 }
 
 /// Threads that are waited for together.
@@ -172,7 +167,7 @@ final class DemoThreads: Sendable {
 
     /// Returns when no thread runs any more.
     func waitForAll() {
-        while running.withLock({ $0 > 0 }) { bell.wait(until: DemoClock.now() + 100_000_000) }
+        while running.withLock({ $0 > 0 }) { bell.wait(until: SystemClock.now() + 100_000_000) }
     }
 
     private func ended() {

@@ -59,21 +59,6 @@ extension DemoTable {
             return hours > 0 ? "\(hours):\(two(minutes)):\(two(rest))" : "\(minutes):\(two(rest))"
         }
 
-        /// The text without what a terminal would obey: control characters and marks that turn the direction.
-        static func printable(_ text: String) -> String {
-            guard text.unicodeScalars.contains(where: isHarmful) else { return text }
-            var result = String.UnicodeScalarView()
-            for scalar in text.unicodeScalars { result.append(isHarmful(scalar) ? "?" : scalar) }
-            return String(result)
-        }
-
-        private static func isHarmful(_ scalar: Unicode.Scalar) -> Bool {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator, .privateUse, .surrogate, .unassigned: true
-            default: false
-            }
-        }
-
         private static func two(_ value: UInt64) -> String { value < 10 ? "0\(value)" : String(value) }
 
         private static func tenths(_ value: Double) -> String {

@@ -184,7 +184,7 @@ public enum DemoTable {
     }
 
     static func fitted(_ text: String, to width: Int) -> String {
-        let text = Cells.printable(text)
+        let text = TerminalText.printable(text)
         return text.count <= width ? text : text.prefix(max(0, width - 1)) + "…"
     }
 }
@@ -198,7 +198,7 @@ extension DemoTable.Row {
     /// The row with names that a terminal only shows.
     fileprivate var printable: DemoTable.Row {
         var row = self
-        (row.interface, row.method) = (DemoTable.Cells.printable(interface), DemoTable.Cells.printable(method))
+        (row.interface, row.method) = (TerminalText.printable(interface), TerminalText.printable(method))
         return row
     }
 }

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Dubbo
 internal import Hessian
 
@@ -21,7 +22,7 @@ final class DubboConversation: Conversation {
         let header = frame.header
         // A reply answers nothing that a provider asked; a oneway event (READONLY) asks for nothing.
         guard header.isRequest, header.isTwoWay || !header.isEvent else { return }
-        let now = DemoClock.now()
+        let now = SystemClock.now()
         if header.isEvent {
             let bytes = FrameBytes.heartbeatReply(id: header.requestID)
             return connection.answer(ProviderConnection.Reply(bytes: bytes, kind: .heartbeat), at: now)
@@ -54,7 +55,7 @@ final class DubboConversation: Conversation {
         if let request, !connection.isFull { return request }
         guard frame.header.isTwoWay else { return nil }
         let reply = FrameBytes.reply(content, id: frame.header.requestID, withAttachments: false)
-        if let reply { connection.answer(ProviderConnection.Reply(bytes: reply), at: DemoClock.now()) }
+        if let reply { connection.answer(ProviderConnection.Reply(bytes: reply), at: SystemClock.now()) }
         return nil
     }
 }

@@ -4,7 +4,7 @@ struct DueQueue<Element: Sendable>: Sendable {
 
     var count: Int { heap.count }
 
-    /// When the first thing is due, on ``DemoClock``; `nil` when there is none.
+    /// When the first thing is due, on the monotonic clock; `nil` when there is none.
     var nextDue: UInt64? { heap.first?.due }
 
     mutating func insert(_ element: Element, due: UInt64) {

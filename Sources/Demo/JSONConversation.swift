@@ -1,3 +1,4 @@
+internal import Clocks
 internal import HTTP1
 internal import JSONRPC
 
@@ -65,7 +66,7 @@ final class JSONConversation: Conversation {
         var bytes: [UInt8] = []
         head.write(to: &bytes)
         bytes += body.utf8
-        lastDue = max(lastDue + 1, DemoClock.now() + nanoseconds)
+        lastDue = max(lastDue + 1, SystemClock.now() + nanoseconds)
         connection.answer(ProviderConnection.Reply(bytes: bytes, kind: .control), at: lastDue)
     }
 }

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Synchronization
 
 /// What waits for an answer on one connection of a consumer, and until when.
@@ -22,7 +23,7 @@ final class PendingCalls<Waiting: Sendable>: Sendable {
     var lastTimeout: UInt64 { state.withLock { $0.lastTimeout } }
 
     func insert(_ waiting: Waiting, id: UInt64, nanoseconds: UInt64) {
-        let deadline = DemoClock.now() + nanoseconds
+        let deadline = SystemClock.now() + nanoseconds
         state.withLock {
             $0.waiting[id] = waiting
             $0.deadlines.insert(id, due: deadline)

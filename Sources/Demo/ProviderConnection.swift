@@ -1,3 +1,4 @@
+internal import Clocks
 internal import HTTP1
 internal import HTTP2
 internal import Synchronization
@@ -139,7 +140,7 @@ final class ProviderConnection: Sendable {
     /// Writes replies until the connection ends.
     func sendReplies() {
         while true {
-            let now = DemoClock.now()
+            let now = SystemClock.now()
             let (isStopped, reply, next) = state.withLock { state in
                 (state.isStopped, state.replies.popDue(at: now), state.replies.nextDue)
             }

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Triple
 internal import Wire
 
@@ -33,7 +34,7 @@ final class TripleConversation: Conversation {
         if pongs > 0 { connection.count { $0.heartbeats += pongs } }
         let due = reader.takeDue()
         if !due.isEmpty {
-            connection.answer(ProviderConnection.Reply(bytes: due, kind: .control), at: DemoClock.now())
+            connection.answer(ProviderConnection.Reply(bytes: due, kind: .control), at: SystemClock.now())
         }
     }
 
@@ -79,7 +80,7 @@ final class TripleConversation: Conversation {
         } else {
             answer = TripleServices.answer(request.fields, request.message)
         }
-        let due = DemoClock.now() + random.serviceTimeNanoseconds(answer.nanoseconds)
+        let due = SystemClock.now() + random.serviceTimeNanoseconds(answer.nanoseconds)
         guard !answer.messages.isEmpty else {
             let bytes = TripleBytes.failure(answer.status, answer.text, streamID: id)
             return connection.answer(ProviderConnection.Reply(bytes: bytes, streamID: id), at: due)

@@ -1,3 +1,4 @@
+internal import Calls
 internal import NIOSSL
 
 /// Where spans go, and how.
@@ -32,17 +33,17 @@ public struct ExportConfiguration: Sendable {
     /// How requests are compressed.
     public let compression: Compression
     /// How long a request may take until its answer.
-    public var timeout: Duration = .seconds(10)
+    public var timeout: Duration = .seconds(Defaults.exportTimeoutSeconds)
     /// How often the workers' spans are taken.
     public var pollInterval: Duration = .milliseconds(200)
     /// How long the last spans may take to leave once the process stops.
     public var flushTimeout: Duration = .seconds(5)
     /// The most spans of a request.
-    public var maxBatchSpans = 512
+    public var maxBatchSpans = Defaults.maxBatchSpans
     /// The most bytes of a request before compression, but for a single span that is larger.
     public var maxBatchBytes = 1_048_576
     /// The most spans that wait for a collector; beyond it the oldest are dropped.
-    public var maxQueuedSpans = 16_384
+    public var maxQueuedSpans = Defaults.maxQueuedSpans
     /// How often a batch is sent in all to a collector that answers that it cannot take it now.
     ///
     /// One that cannot be reached is tried for ``maxBatchAge``.

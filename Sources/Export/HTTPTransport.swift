@@ -1,4 +1,5 @@
 internal import AsyncHTTPClient
+internal import Clocks
 internal import NIOCore
 internal import NIOHTTP1
 internal import NIOPosix
@@ -85,7 +86,7 @@ struct HTTPTransport: SpanTransport {
             return TraceResponse.answer(Array(body.readableBytesView))
         case 429, 502, 503, 504:
             let wait = response.headers.first(name: "retry-after")
-                .flatMap { RetryAfter.wait($0, now: WallClock.seconds()) }
+                .flatMap { RetryAfter.wait($0, now: Int64(SystemClock.sinceEpoch() / 1_000_000_000)) }
             return .later(after: wait, reason: "HTTP status \(response.status.code)")
         default: return .refused(reason: "HTTP status \(response.status.code)")
         }

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import OTLP
 internal import SwiftProtobuf
 internal import Telemetry
@@ -28,7 +29,7 @@ struct TraceRequestEncoder {
     ///   - version: Of the instrumentation scope.
     /// - Returns: The request; it holds at least one span unless none could be written.
     func request(_ chunk: inout SpanChunk, _ resource: OTLPResource, version: String) -> Request {
-        let offset = WallClock.offsetNanoseconds()
+        let offset = SystemClock.epochOffset()
         var scopeSpans = OTLPScopeSpans()
         scopeSpans.scope.name = "weir"
         scopeSpans.scope.version = version

@@ -1,4 +1,5 @@
 public import Calls
+internal import Clocks
 internal import Inspection
 
 extension Relay {
@@ -85,7 +86,7 @@ private final class WatchedCalls: CallObserver {
         for index in seats.indices where seats[index].admits(call) {
             if !isMade {
                 lines.removeAll()
-                lines.clockOffset = Linux.wallClockOffset()
+                lines.clockOffset = UInt64(bitPattern: SystemClock.epochOffset())
                 lines.finished(call)
                 isMade = true
             }

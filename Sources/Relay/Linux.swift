@@ -42,7 +42,6 @@ enum Linux {
     static func shutdownWrite(_ descriptor: Int32) { _ = weir_shutdown_write(descriptor) }
     static func close(_ descriptor: Int32) { _ = weir_close(descriptor) }
     static func isLocalAddress(_ endpoint: Endpoint) -> Bool { weir_is_local_address(raw(endpoint)) != 0 }
-    static func now() -> UInt64 { weir_now() }
     /// Whether the next two descriptors that the system gives are below a number; `any` is one that is open.
     static func fitsPair(_ any: Int32, below limit: Int32) -> Bool { weir_fits_pair(any, limit) != 0 }
 

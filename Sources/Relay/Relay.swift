@@ -1,4 +1,5 @@
 public import Calls
+internal import Clocks
 internal import Glibc
 public import Inspection
 public import Policy
@@ -293,7 +294,7 @@ public final class Relay: Sendable {
     /// - Parameters:
     ///   - peer: Whom it will come from.
     ///   - word: What shows that the answer is to this announcement, at most 32 bytes.
-    public func expect(_ peer: Endpoint, word: String) { expected.add(peer, word: word, now: Linux.now()) }
+    public func expect(_ peer: Endpoint, word: String) { expected.add(peer, word: word, now: SystemClock.now()) }
 
     /// How many connections may be announced at a time.
     public static let maxExpectedConnections = ExpectedConnections.maxCount
@@ -308,7 +309,7 @@ public final class Relay: Sendable {
     /// - Parameter nanoseconds: After how long they are ended between two calls, and cut a second later; `nil` for
     ///   never.
     public func leave(within nanoseconds: UInt64?) {
-        let now = Linux.now()
+        let now = SystemClock.now()
         let deadline = nanoseconds.map { now + min($0, .max - now) } ?? .max
         for mailbox in mailboxes { mailbox.post(.leave(deadline: deadline)) }
     }
@@ -319,7 +320,7 @@ public final class Relay: Sendable {
     ///
     /// - Parameter nanoseconds: How long calls in flight may take.
     public func drain(within nanoseconds: UInt64) async {
-        let now = Linux.now()
+        let now = SystemClock.now()
         let deadline = now + min(nanoseconds, .max - now)
         for mailbox in mailboxes { mailbox.post(.drain(deadline: deadline)) }
         await ended()

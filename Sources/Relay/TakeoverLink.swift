@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Glibc
 internal import Synchronization
 
@@ -67,7 +68,7 @@ final class TakeoverLink: Sendable {
 
     /// Ends it once what waits has been sent, after two seconds at the latest.
     func finish() {
-        state.withLock { $0.deadline = $0.deadline ?? Linux.now() + Self.farewellNanoseconds }
+        state.withLock { $0.deadline = $0.deadline ?? SystemClock.now() + Self.farewellNanoseconds }
         Linux.signal(wake.event)
     }
 
@@ -119,7 +120,7 @@ final class TakeoverLink: Sendable {
 
     private static func milliseconds(to deadline: UInt64?) -> Int32 {
         guard let deadline else { return -1 }
-        let now = Linux.now()
+        let now = SystemClock.now()
         return now >= deadline ? 0 : Int32(clamping: (deadline - now) / 1_000_000 + 1)
     }
 

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Synchronization
 
 /// The part of a process that was taken over from: it answers its successor, and whoever takes over from that one.
@@ -109,7 +110,7 @@ private final class ReporterLoop: Sendable {
     func stop(_ last: [(what: String, answer: [UInt8])]) async {
         state.withLock { state in
             state.last = last
-            state.stopTime = Linux.now()
+            state.stopTime = SystemClock.now()
             if let link = state.link { Self.sayGoodbye(last, link) }
         }
         Linux.signal(stopped.event)
@@ -153,7 +154,7 @@ private final class ReporterLoop: Sendable {
             if let link = connect(isPredecessor) { return link }
             let stopTime = state.withLock { $0.stopTime }
             if let stopTime {
-                guard Linux.now() < stopTime + Self.farewellNanoseconds else { return nil }
+                guard SystemClock.now() < stopTime + Self.farewellNanoseconds else { return nil }
                 pause = min(pause, 100)
                 _ = Linux.wait(-1, stop: -1, milliseconds: pause)
             } else if case .stopped = Linux.wait(-1, stop: stopped.event, milliseconds: pause) {

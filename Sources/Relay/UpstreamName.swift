@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Synchronization
 public import Wire
 
@@ -47,7 +48,7 @@ public final class UpstreamName: Sendable {
     }
 
     private func end(_ found: [Endpoint]) {
-        let now = Linux.now()
+        let now = SystemClock.now()
         state.withLock { state in
             if !found.isEmpty { state.endpoints = Array(found.prefix(Self.maxAddresses)) }
             state.isBusy = false

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import Glibc
 internal import Inspection
 internal import Telemetry
@@ -44,7 +45,7 @@ extension Worker {
     func pauseAccepting(_ why: String) {
         guard !isAcceptPaused else { return }
         isAcceptPaused = true
-        acceptPausedUntil = Linux.now() + Self.acceptPauseNanoseconds
+        acceptPausedUntil = SystemClock.now() + Self.acceptPauseNanoseconds
         nextTick = min(nextTick, acceptPausedUntil)
         for (index, listener) in listeners.enumerated() where listener.descriptor >= 0 {
             queue.change(listener.descriptor, 0, token: Token.firstListener - UInt64(index))
@@ -55,7 +56,7 @@ extension Worker {
     /// Takes connections again, unless it is known that there is still nothing to take them with.
     func resumeAccepting() {
         guard Linux.fitsPair(mailbox.event, below: shared.reservedDescriptors) else {
-            acceptPausedUntil = Linux.now() + Self.acceptPauseNanoseconds
+            acceptPausedUntil = SystemClock.now() + Self.acceptPauseNanoseconds
             return
         }
         isAcceptPaused = false
@@ -95,7 +96,7 @@ extension Worker {
         let upstream = connect(&candidates)
         guard upstream >= 0 else {
             shared.releaseConnection()
-            let reason = refusal(upstream, candidates, now: Linux.now())
+            let reason = refusal(upstream, candidates, now: SystemClock.now())
             return refuse(descriptor, peer, reason, to: candidates.current, error: -upstream)
         }
         Linux.configure(descriptor, configuration.socket)
@@ -107,7 +108,7 @@ extension Worker {
 
     /// Answers a connection that was announced; whether it was.
     private func answerExpected(_ descriptor: Int32, _ peer: Endpoint, _ listener: Listener) -> Bool {
-        guard let word = shared.expected.take(peer, now: Linux.now()) else { return false }
+        guard let word = shared.expected.take(peer, now: SystemClock.now()) else { return false }
         let original = Linux.originalDestination(descriptor, peerIsIPv6: peer.isIPv6)
         let destination = original == Linux.localEndpoint(descriptor) ? nil : original
         let side = listener.configuration.side == .provider ? "provider" : "consumer"
@@ -124,7 +125,7 @@ extension Worker {
         _ candidates: Candidates,
         _ side: Side
     ) {
-        let now = Linux.now()
+        let now = SystemClock.now()
         let slot = freeSlots.popLast() ?? pairs.count
         generation &+= 1
         let session = configuration.isInspecting ? hooks.makeSession(inspector, side) : inspector.openOpaque(side: side)

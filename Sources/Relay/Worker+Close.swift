@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import Glibc
 internal import Inspection
 internal import Wire
@@ -11,7 +12,7 @@ extension Worker {
     func close(_ pair: Pair) {
         guard pair.phase != .closed else { return }
         pair.phase = .closed
-        inspector.close(pair.session, now: Linux.now())
+        inspector.close(pair.session, now: SystemClock.now())
         if pair.downstream.isOpen { Linux.close(pair.downstream.descriptor) }
         if pair.upstream.isOpen { Linux.close(pair.upstream.descriptor) }
         pair.downstream.descriptor = -1
@@ -58,7 +59,7 @@ extension Worker {
     func beginEnding(_ pair: Pair) {
         guard pair.phase == .established else { return }
         pair.phase = .ending
-        pair.deadline = Linux.now() + Self.endNanoseconds
+        pair.deadline = SystemClock.now() + Self.endNanoseconds
         pair.up.held = []
         waitingPairs.insert(pair.slot)
         hastenTick()
@@ -96,7 +97,7 @@ extension Worker {
         guard pair.phase == .established else { return }
         if direction == .toUpstream ? !pair.up.isSourceEnded : !pair.down.isSourceEnded { conclude(pair, direction) }
         pair.phase = .aborting
-        pair.deadline = Linux.now() + Self.abortNanoseconds
+        pair.deadline = SystemClock.now() + Self.abortNanoseconds
         let gone = direction == .toUpstream ? pair.downstream : pair.upstream
         if gone.isOpen {
             Linux.resetOnClose(gone.descriptor)
@@ -114,7 +115,7 @@ extension Worker {
         waitingPairs.insert(pair.slot)
         updateInterest(pair)
         hastenTick()
-        continueAbort(pair, Linux.now())
+        continueAbort(pair, SystemClock.now())
     }
 
     /// Resets the surviving socket once everything written to it has arrived.

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import Glibc
 internal import Inspection
 internal import Telemetry
@@ -54,7 +55,7 @@ extension Worker {
     /// An address did not accept: the next is tried, if there is one; else downstream is told as it would have been
     /// without a proxy.
     func upstreamFailed(_ pair: Pair, _ reason: RefusalReason, _ error: Int32) {
-        let now = Linux.now()
+        let now = SystemClock.now()
         guard pair.candidates.advance() else {
             pair.candidates.allFailed(now: now)
             return refuseUpstream(pair, reason, error)

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import Inspection
 internal import Policy
 
@@ -12,7 +13,7 @@ extension Worker {
     /// Tells the consumers of every connection what has changed.
     func signalDrains() {
         inspector.drainsChanged()
-        let now = Linux.now()
+        let now = SystemClock.now()
         for pair in pairs {
             guard let pair, pair.phase == .established else { continue }
             plan.removeAll()
@@ -31,7 +32,7 @@ extension Worker {
     /// told to leave, and has no other provider, comes back with the next one.
     func beginDrain(_ deadline: UInt64) {
         drainDeadline = min(deadline, drainDeadline ?? .max)
-        if openPairs == 0 || !isInGrace(Linux.now()) { closeListeners() }
+        if openPairs == 0 || !isInGrace(SystemClock.now()) { closeListeners() }
         nextTick = 0
         stopIfOver()
     }

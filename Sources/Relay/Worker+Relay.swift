@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import Glibc
 internal import Inspection
 internal import Policy
@@ -39,7 +40,7 @@ extension Worker {
     private func received(_ pair: Pair, _ direction: Direction, _ count: Int) {
         plan.removeAll()
         var isSettled = true
-        let now = Linux.now()
+        let now = SystemClock.now()
         if batchStart == 0 { batchStart = now }
         buffer.withBytes(count) { bytes in
             if direction == .toUpstream {
@@ -89,7 +90,7 @@ extension Worker {
     func finishPassing(_ pair: Pair, _ direction: Direction) {
         if isOverrun {
             isOverrun = false
-            inspector.overran(pair.session, now: Linux.now())
+            inspector.overran(pair.session, now: SystemClock.now())
             pair.up.goBlind()
             pair.down.goBlind()
         }
@@ -142,7 +143,7 @@ extension Worker {
     /// Lets the session decide about what is held of a direction that will bring no more.
     func conclude(_ pair: Pair, _ direction: Direction) {
         plan.removeAll()
-        inspector.ended(pair.session, direction, now: Linux.now(), plan: &plan)
+        inspector.ended(pair.session, direction, now: SystemClock.now(), plan: &plan)
         if recorder.hasTrouble { tellTrouble(pair) }
         if direction == .toUpstream { conclude(&pair.up, &pair.down) } else { conclude(&pair.down, &pair.up) }
     }

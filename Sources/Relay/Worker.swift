@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import Glibc
 internal import Inspection
 internal import Policy
@@ -101,7 +102,7 @@ final class Worker {
 
     /// Runs until the worker is told to stop and its last connection is gone.
     func run() {
-        var last = Linux.now()
+        var last = SystemClock.now()
         var turns: UInt64 = 0
         while !isStopped {
             let count = queue.wait(milliseconds: timeout(last))
@@ -112,7 +113,7 @@ final class Worker {
                 let event = queue.event(index)
                 handle(event.mask, event.token)
             }
-            let now = Linux.now()
+            let now = SystemClock.now()
             if batchStart > 0 { recorder.loopLag(nanoseconds: now - batchStart) }
             if now >= nextTick { tick(now) }
             if count > 0 { markTimes.isStale = true }
@@ -121,7 +122,7 @@ final class Worker {
         }
         mailbox.ended()
         closeListeners()
-        inspector.endCorrelated(now: Linux.now())
+        inspector.endCorrelated(now: SystemClock.now())
         inspector.flushSpans()
     }
 
@@ -162,7 +163,7 @@ final class Worker {
     }
 
     /// Makes the next tick come soon.
-    func hastenTick() { nextTick = min(nextTick, Linux.now() + Self.shortTickNanoseconds) }
+    func hastenTick() { nextTick = min(nextTick, SystemClock.now() + Self.shortTickNanoseconds) }
 
     private func handle(_ mask: UInt32, _ token: UInt64) {
         if token == Token.commands { return runCommands() }
@@ -187,7 +188,7 @@ final class Worker {
         case .aborting:
             // The event may be an old one of the socket that is gone.
             guard isUpstream ? pair.upstream.isOpen : pair.downstream.isOpen else { return }
-            if mask & EventQueue.failed != 0 { reset(pair) } else { continueAbort(pair, Linux.now()) }
+            if mask & EventQueue.failed != 0 { reset(pair) } else { continueAbort(pair, SystemClock.now()) }
         case .ending: continueEnding(pair, isUpstream: isUpstream, mask)
         case .closed: break
         }
@@ -226,7 +227,7 @@ final class Worker {
     }
 
     private func reports() -> [ConnectionReport] {
-        let now = Linux.now()
+        let now = SystemClock.now()
         return pairs.compactMap { pair in
             guard let pair else { return nil }
             return ConnectionReport(

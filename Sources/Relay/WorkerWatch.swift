@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Synchronization
 
 /// Tells for how long a worker has had events waiting and taken no turn.
@@ -70,7 +71,7 @@ extension Relay {
     /// - Parameter throttledNanoseconds: How long the control group has been throttled in all: no worker is stuck for
     ///   want of processor time that it is not given.
     public func watchWorkers(throttledNanoseconds: UInt64) {
-        watch.observe(now: Linux.now(), throttled: throttledNanoseconds)
+        watch.observe(now: SystemClock.now(), throttled: throttledNanoseconds)
     }
 
     /// How many workers are stuck, as ``watchWorkers(throttledNanoseconds:)`` has seen.

@@ -1,3 +1,5 @@
+internal import Calls
+
 /// How spans leave.
 public enum SpanProtocol: String, CaseIterable, Sendable {
     /// OTLP over HTTP, in protobuf.
@@ -57,11 +59,11 @@ public struct TracingSettings: Equatable, Sendable {
     /// How batches are compressed.
     public internal(set) var compression = SpanCompression.gzip
     /// How long a batch may take, 100 ms…1 min.
-    public internal(set) var timeout = Duration.seconds(10)
+    public internal(set) var timeout = Duration.seconds(Defaults.exportTimeoutSeconds)
     /// The most spans that wait, 64…1,000,000.
-    public internal(set) var queue = 16_384
+    public internal(set) var queue = Defaults.maxQueuedSpans
     /// The most spans of a batch, 1…8192.
-    public internal(set) var batch = 512
+    public internal(set) var batch = Defaults.maxBatchSpans
     /// `service.name`; `nil`: as the environment or the traffic says.
     public internal(set) var serviceName: String?
     /// Which names attributes have.
@@ -85,7 +87,7 @@ public struct TracingSettings: Equatable, Sendable {
     /// Slower calls are kept though nobody chose them; `nil` for none.
     public internal(set) var keepSlower: Duration?
     /// The most calls kept so a second, 0…100,000.
-    public internal(set) var keepRate = 100
+    public internal(set) var keepRate = Defaults.keptSpansPerSecond
 }
 
 /// Whether requests are given Weir's own trace context, by protocol.

@@ -274,29 +274,28 @@ public final class Recorder {
     @inline(__always)
     private func result(_ call: FinishedCall, at row: Int, _ known: RecorderIndex.Row) -> Int {
         if call.caller != 0 { return callerResult(call, row: row) }
-        let key = RecorderIndex.Result.key(call)
-        var next = Int(known.firstResult)
-        while next >= 0 {
-            let result = index.results[next]
-            if result.key == key { return result.words }
-            next = Int(result.next)
-        }
-        return newResult(call, row: row)
+        return words(of: RecorderIndex.Result.key(call), from: known.firstResult) ?? newResult(call, row: row)
     }
 
     /// As above for a call whose caller is told apart: apart, so that it costs nothing where none is.
     @inline(never)
     private func callerResult(_ call: FinishedCall, row: Int) -> Int {
-        let key = RecorderIndex.Result.key(call)
         let callers = Int(index.rows[row].callers)
         guard callers >= 0 else { return newResult(call, row: row) }
-        var next = Int(index.callerResults[callers &+ Int(call.caller) &- 1])
+        let first = index.callerResults[callers &+ Int(call.caller) &- 1]
+        return words(of: RecorderIndex.Result.key(call), from: first) ?? newResult(call, row: row)
+    }
+
+    /// Where the result of that key is counted, if it is in the list that begins at `first`.
+    @inline(__always)
+    private func words(of key: UInt64, from first: Int32) -> Int? {
+        var next = Int(first)
         while next >= 0 {
             let result = index.results[next]
             if result.key == key { return result.words }
             next = Int(result.next)
         }
-        return newResult(call, row: row)
+        return nil
     }
 
     /// As above for what is new, or whose code or caller fell among the others.

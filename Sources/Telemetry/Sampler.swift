@@ -14,7 +14,7 @@ public struct SamplingOptions: Equatable, Sendable {
     /// Calls that took longer are kept though nobody chose them; `nil` for none.
     public var keepSlowerNanoseconds: UInt64?
     /// At most so many are kept a second, all operations together.
-    public var keepRate: Double = 100
+    public var keepRate = Double(Defaults.keptSpansPerSecond)
 
     /// Follows the caller's decision and traces everything that came without one.
     public init() {}

@@ -43,32 +43,23 @@ public struct NameTable: Sendable {
     ///
     /// - Parameter name: The name's bytes, spelled as in the table.
     /// - Returns: Its number, or ``unwanted``.
-    public func id(of name: RawSpan) -> UInt8 {
-        guard name.byteCount > 0, name.byteCount <= longestBytes else { return Self.unwanted }
-        var place = start(name)
-        while slots[place].id != Self.unwanted {
-            let candidate = slots[place].name
-            if Int(candidate.count) == name.byteCount {
-                let known = store.byteSpan.slice(candidate)
-                if known.elementsEqual(name) { return slots[place].id }
-            }
-            place = (place &+ 1) & (slots.count &- 1)
-        }
-        return Self.unwanted
-    }
+    public func id(of name: RawSpan) -> UInt8 { find(name) { $0.elementsEqual(name) } }
 
     /// The number of a name in any case.
     ///
     /// - Parameter name: The name's bytes; ASCII letters are compared without regard to case.
     /// - Returns: Its number, or ``unwanted``.
-    public func id(ignoringCaseOf name: RawSpan) -> UInt8 {
+    public func id(ignoringCaseOf name: RawSpan) -> UInt8 { find(name) { name.equals(lowerCased: $0) } }
+
+    /// The number of the name of the same length that `isSame` accepts, or ``unwanted``.
+    @inline(__always)
+    private func find(_ name: RawSpan, _ isSame: (RawSpan) -> Bool) -> UInt8 {
         guard name.byteCount > 0, name.byteCount <= longestBytes else { return Self.unwanted }
         var place = start(name)
         while slots[place].id != Self.unwanted {
             let candidate = slots[place].name
-            if Int(candidate.count) == name.byteCount {
-                let known = store.byteSpan.slice(candidate)
-                if name.equals(lowerCased: known) { return slots[place].id }
+            if Int(candidate.count) == name.byteCount, isSame(store.byteSpan.slice(candidate)) {
+                return slots[place].id
             }
             place = (place &+ 1) & (slots.count &- 1)
         }

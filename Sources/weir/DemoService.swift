@@ -1,5 +1,6 @@
 internal import Admin
 internal import Calls
+internal import Clocks
 internal import Demo
 internal import Policy
 internal import Relay
@@ -25,9 +26,9 @@ struct DemoService: Service {
         let keys = TerminalKeys()
         defer { keys?.end() }
         var view = DemoView(route: "\(callers) → weir 127.0.0.1:\(port) → provider 127.0.0.1:\(provider.port)")
-        let end = seconds.map { Output.now() + UInt64($0 * 1e9) } ?? .max
-        while Output.now() < end, !Task.isShuttingDownGracefully, !Task.isCancelled {
-            let now = Output.now()
+        let end = seconds.map { SystemClock.now() + UInt64($0 * 1e9) } ?? .max
+        while SystemClock.now() < end, !Task.isShuttingDownGracefully, !Task.isCancelled {
+            let now = SystemClock.now()
             let rest = min(1_000_000_000, end - min(end, now))
             await wait(rest, keys)
             if keys?.take("d") == true { DemoDrain.toggle(proxy) }
@@ -45,9 +46,9 @@ struct DemoService: Service {
 
     /// Waits, but not when a key was pressed or the process is to end.
     private func wait(_ nanoseconds: UInt64, _ keys: TerminalKeys?) async {
-        let end = Output.now() + nanoseconds
+        let end = SystemClock.now() + nanoseconds
         while keys?.isPressed != true, !Task.isShuttingDownGracefully, !Task.isCancelled {
-            let now = Output.now()
+            let now = SystemClock.now()
             guard now < end else { return }
             let step = keys == nil ? end - now : min(50_000_000, end - now)
             try? await cancelWhenGracefulShutdown { try await Task.sleep(nanoseconds: step) }
@@ -60,11 +61,11 @@ struct DemoService: Service {
 
     /// The numbers when all connections have ended, for nothing is counted after that; after a second, what there is.
     private func lastSnapshot() async -> MetricsSnapshot {
-        let end = Output.now() + 1_000_000_000
+        let end = SystemClock.now() + 1_000_000_000
         while true {
             let snapshot = await snapshot()
             let isOver = snapshot.connections.allSatisfy { $0.open == 0 }
-            if isOver || Output.now() >= end || Task.isCancelled { return snapshot }
+            if isOver || SystemClock.now() >= end || Task.isCancelled { return snapshot }
             try? await Task.sleep(nanoseconds: 5_000_000)
         }
     }
@@ -108,7 +109,7 @@ enum DemoDrain {
     static func toggle(_ proxy: Proxy) {
         if proxy.drains.registry.end(target) == nil {
             proxy.drains.registry.begin(
-                DrainOrder(target: target, reason: "demo", now: Output.now(), grace: grace, deadline: deadline)
+                DrainOrder(target: target, reason: "demo", now: SystemClock.now(), grace: grace, deadline: deadline)
             )
         }
         proxy.relay.drainsChanged()
@@ -119,7 +120,7 @@ enum DemoDrain {
         let ends = "Ctrl-C stops it"
         guard hasKeys else { return ends }
         guard let order = current(proxy) else { return "d drains OrderService · stock is limited to 30/s · \(ends)" }
-        let now = Output.now()
+        let now = SystemClock.now()
         let state =
             switch order.stage(at: now) {
             case .grace: "consumers are told, calls still pass for \((order.rejectTime - now) / 1_000_000_000 + 1) s"

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import Demo
 internal import Telemetry
 
@@ -7,11 +8,11 @@ struct DemoView {
     private let route: String
     /// The table's last line.
     var footer = "Ctrl-C stops it"
-    private let start = Output.now()
+    private let start = SystemClock.now()
     private let isTerminal = Output.isTerminal
     private var screen = DemoScreen()
     private var previous: [OperationKey: OperationReport] = [:]
-    private var previousTime = Output.now()
+    private var previousTime = SystemClock.now()
 
     private struct OperationKey: Hashable {
         let id: OperationID
@@ -21,7 +22,7 @@ struct DemoView {
     init(route: String) { self.route = route }
 
     mutating func show(_ snapshot: MetricsSnapshot) {
-        let now = Output.now()
+        let now = SystemClock.now()
         let elapsed = Double(now - previousTime) / 1e9
         let rows = snapshot.operations.map { row($0, elapsed) }
         let total = snapshot.operations.reduce(0) { $0 + $1.calls }

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Calls
 internal import Glibc
 internal import Settings
 

@@ -1,5 +1,6 @@
 internal import Admin
 internal import Calls
+internal import Clocks
 internal import Policy
 internal import Relay
 internal import Settings
@@ -62,7 +63,7 @@ final class DrainControl: Sendable {
     func orderOfEnd() -> DrainOrder {
         DrainOrder(
             target: .service,
-            now: Output.now(),
+            now: SystemClock.now(),
             grace: settings.grace.nanoseconds,
             deadline: settings.deadline.nanoseconds,
             signalling: settings.signal,
@@ -99,7 +100,7 @@ final class DrainControl: Sendable {
 
     /// What is on the metrics page.
     var readings: DrainReadings {
-        let now = Output.now()
+        let now = SystemClock.now()
         var states = [DrainReadings.State(interface: "", method: "", value: 0)]
         for order in registry.current {
             let value = order.stage(at: now).rawValue

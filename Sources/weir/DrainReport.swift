@@ -4,9 +4,6 @@ internal import Relay
 internal import Telemetry
 internal import Wire
 
-/// A connection as the relay reports it: the admin API has a type of the same name.
-typealias RelayedConnection = ConnectionReport
-
 /// How far drains have come: what `/v1/drain` answers.
 struct DrainReport {
     /// A drain and what is left of its calls.

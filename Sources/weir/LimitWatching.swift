@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Logging
 internal import ServiceLifecycle
 internal import Telemetry
@@ -15,7 +16,7 @@ struct LimitWatching: Service {
             while (try? await Task.sleep(for: Self.interval)) != nil {
                 // The successor tells, for this process too.
                 if proxy.limits.isToldBySuccessor { continue }
-                for event in trails.note(proxy.limits.readings, now: Output.now()) { log(event) }
+                for event in trails.note(proxy.limits.readings, now: SystemClock.now()) { log(event) }
             }
         }
     }

@@ -1,5 +1,6 @@
 internal import Admin
 internal import Calls
+internal import Clocks
 internal import Logging
 internal import Policy
 internal import Relay
@@ -33,7 +34,7 @@ final class LimitsControl: Sendable {
                 definitions: document.definitions,
                 budgetBytes: document.budgetBytes,
                 inheriting: inherited,
-                clock: { Output.now() }
+                clock: { SystemClock.now() }
             )
         )
         text = Mutex(replacement)

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Clocks
 internal import Relay
 internal import Synchronization
 internal import Telemetry
@@ -59,7 +60,7 @@ extension OtherProcesses {
     ///
     /// - Parameter deadline: How long at most, in monotonic nanoseconds.
     func gone(before deadline: UInt64) async {
-        while Output.now() < deadline,
+        while SystemClock.now() < deadline,
             isTelling.load(ordering: .relaxed) || peers.processes.contains(where: \.answers)
         {
             try? await Task.sleep(for: Self.pause)

@@ -1,3 +1,4 @@
+internal import Clocks
 internal import Glibc
 internal import Settings
 
@@ -139,32 +140,15 @@ enum Output {
 
     /// The time of day as log lines carry it: UTC, ISO 8601, milliseconds.
     static func timestamp() -> String {
-        var (seconds, nanoseconds) = time(CLOCK_REALTIME)
+        let now = SystemClock.sinceEpoch()
+        var seconds = Int(now / 1_000_000_000)
         var parts = unsafe tm()
         var text = [CChar](repeating: 0, count: 32)
         // SAFETY: each call fills the one structure or the buffer whose size it is told.
         _ = unsafe gmtime_r(&seconds, &parts)
         let count = unsafe strftime(&text, text.count, "%Y-%m-%dT%H:%M:%S", &parts)
         let date = String(decoding: text[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let fraction = String(1_000 + nanoseconds / 1_000_000).dropFirst()
+        let fraction = String(1_000 + now / 1_000_000 % 1_000).dropFirst()
         return "\(date).\(fraction)Z"
-    }
-
-    /// Monotonic time, in nanoseconds.
-    static func now() -> UInt64 {
-        let (seconds, nanoseconds) = time(CLOCK_MONOTONIC)
-        return UInt64(seconds) * 1_000_000_000 + UInt64(nanoseconds)
-    }
-
-    /// A clock's seconds and nanoseconds: `timespec`'s two words, whose names the compiler finds in several modules.
-    private static func time(_ clock: clockid_t) -> (seconds: Int, nanoseconds: Int) {
-        precondition(MemoryLayout<timespec>.size == 2 * MemoryLayout<Int>.size)
-        var words = [0, 0]
-        unsafe words.withUnsafeMutableBytes {
-            guard let time = unsafe $0.bindMemory(to: timespec.self).baseAddress else { return }
-            // SAFETY: the call writes one timespec, which is as large as the two words and aligned as they are.
-            _ = unsafe clock_gettime(clock, time)
-        }
-        return (words[0], words[1])
     }
 }

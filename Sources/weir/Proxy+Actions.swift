@@ -1,5 +1,6 @@
 internal import Admin
 internal import Calls
+internal import Clocks
 internal import Export
 internal import Logging
 internal import Policy
@@ -125,7 +126,7 @@ extension Proxy {
         let elsewhere = await handedOver()
         var reports = snapshot.operations
         for other in await others.reports() { reports += other.snapshot.operations }
-        let now = Output.now()
+        let now = SystemClock.now()
         let states = orders.map { order in
             let left = reports.reduce(Int64(0)) { sum, report in
                 let isCovered = order.target.covers(report.operation)
@@ -175,7 +176,7 @@ extension Proxy {
         // comes after that.
         await askApplication(request.target, isOffline: true)
         let rates = DrainReport.rates(await relay.connections() + otherConnections())
-        guard drains.registry.begin(request.order(now: Output.now())) else {
+        guard drains.registry.begin(request.order(now: SystemClock.now())) else {
             await askApplication(request.target, isOffline: false)
             return .problem(503, "\(DrainRegistry.maxOrders) drains are under way already")
         }
@@ -225,7 +226,7 @@ extension Proxy {
             relay.drainsChanged()
         }
         let time = max(settings.drain.deadline, settings.drain.grace) + .seconds(1)
-        endTime.store(Output.now() &+ time.nanoseconds, ordering: .relaxed)
+        endTime.store(SystemClock.now() &+ time.nanoseconds, ordering: .relaxed)
         return time
     }
 }

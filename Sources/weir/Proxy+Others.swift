@@ -52,8 +52,8 @@ extension Proxy {
     }
 
     /// The connections of other processes.
-    func otherConnections() async -> [RelayedConnection] {
-        await others.ask("connections").flatMap { (try? RelayedConnection.all(in: $0.body)) ?? [] }
+    func otherConnections() async -> [ConnectionReport] {
+        await others.ask("connections").flatMap { (try? ConnectionReport.all(in: $0.body)) ?? [] }
     }
 
     /// Has the other processes drain what this one drains, and nothing else.
@@ -69,7 +69,7 @@ extension Proxy {
         switch question.what {
         case "state": return (200, toTell.bytes)
         case "connections":
-            return (200, RelayedConnection.bytes(of: await relay.connections(), callers: callers?.names ?? []))
+            return (200, ConnectionReport.bytes(of: await relay.connections(), callers: callers?.names ?? []))
         case "drains":
             if !question.body.isEmpty, !follow(question.body) { return (400, []) }
             return (200, toTell.bytes)

@@ -1,6 +1,7 @@
 internal import Admin
 internal import ArgumentParser
 internal import Calls
+internal import Clocks
 internal import Dispatch
 internal import Inspection
 internal import Interception
@@ -128,10 +129,10 @@ final class Proxy: AdminBackend {
 
     func others() async -> [MetricsReport] { await others.reports() }
 
-    func connections() async -> [Admin.ConnectionReport] {
+    func connections() async -> [ConnectionEntry] {
         let others = await otherConnections()
         return (await relay.connections() + others).map { report in
-            Admin.ConnectionReport(
+            ConnectionEntry(
                 id: report.id,
                 peer: report.peer.description,
                 upstream: report.upstream.description,
@@ -193,7 +194,7 @@ final class Proxy: AdminBackend {
     /// What goes past Weir to the application, where its ports are known; looked at every 5 s at most.
     private func directConnections() -> [(port: UInt16, count: Int)]? {
         guard !settings.providerPorts.isEmpty else { return nil }
-        let now = Output.now()
+        let now = SystemClock.now()
         return lastDirect.withLock { last in
             if let last, now - last.time < 5_000_000_000 { return last.counts }
             let counts = try? DirectConnections.count(to: settings.providerPorts)
@@ -281,7 +282,7 @@ final class LogLimiter: Sendable {
 
     /// How many lines of a key were left out since the last one that passed; `nil` when this one is left out, too.
     func pass(_ key: UInt8) -> UInt64? {
-        let now = Output.now()
+        let now = SystemClock.now()
         return last.withLock { last in
             let before = last[key]
             if let before, now < before.time + 1_000_000_000 {

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import CLinux
 internal import Calls
 internal import Capture
+internal import Clocks
 internal import Glibc
 internal import Inspection
 internal import Telemetry
@@ -43,7 +44,7 @@ struct ReadCommand: ParsableCommand {
     var side = Standpoint.provider
 
     @Option(help: "Seconds after which a call without a deadline of its own counts as a timeout.")
-    var callTimeout = 60.0
+    var callTimeout = Double(Defaults.callTimeoutSeconds)
 
     @Option(help: "Attachments whose values are not shown, separated by commas.")
     var redact = "token,authorization,password"
@@ -239,14 +240,14 @@ private final class Progress {
         self.path = path
         bytes = 0
         next = Self.stepBytes
-        start = Output.now()
+        start = SystemClock.now()
     }
 
     func add(_ count: Int) {
         bytes += count
         guard isShown, bytes >= next else { return }
         next += Self.stepBytes
-        let seconds = Double(Output.now() - start) / 1e9
+        let seconds = Double(SystemClock.now() - start) / 1e9
         Output.note("\r\(path): \(bytes >> 20) MiB, \(Int(Double(bytes) / 1e6 / max(seconds, 0.001))) MB/s ")
     }
 

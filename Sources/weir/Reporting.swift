@@ -1,4 +1,5 @@
 internal import Admin
+internal import Clocks
 internal import Logging
 internal import Relay
 internal import Synchronization
@@ -51,7 +52,7 @@ final class Reporting: Sendable {
     }
 
     private static func numbers(_ proxy: Proxy, _ admin: AdminServer, withOthers: Bool) async -> [UInt8] {
-        let time = Output.now()
+        let time = SystemClock.now()
         var report = await admin.report()
         if proxy.limits.isToldBySuccessor { report.additions.limits = [] }
         return proxy.others.bytes(report, time: time, withOthers: withOthers)

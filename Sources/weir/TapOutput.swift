@@ -1,3 +1,5 @@
+internal import Calls
+
 /// Prints lines as they come: as they are, or for people.
 final class TapOutput {
     private static let newline = UInt8(ascii: "\n")

@@ -38,7 +38,7 @@ private final class StreamBackend: AdminBackend {
     var build: BuildInfo { rest.build }
     var isReady: Bool { true }
     func snapshots() async -> WorkerSnapshots { await rest.snapshots() }
-    func connections() async -> [ConnectionReport] { await rest.connections() }
+    func connections() async -> [ConnectionEntry] { await rest.connections() }
 
     func calls(matching parameters: [(name: String, value: String)]) async throws(CallStreamRefusal) -> CallStream {
         let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)

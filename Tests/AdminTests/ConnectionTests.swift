@@ -1,4 +1,5 @@
 import Calls
+import Clocks
 import NIOCore
 import NIOEmbedded
 import Testing
@@ -52,7 +53,7 @@ import Testing
             let table = ConnectionTable(limit: 2, counters: counters)
             let channels = (0..<3).map { _ in EmbeddedChannel() }
             let (reader, asker) = (table.admit(channels[0]), table.admit(channels[1]))
-            let now = WorkerClock.now()
+            let now = SystemClock.now()
             reader?.requestBegan(now: now)
             reader?.writing(10, now: now + (isReaderOlder ? 1 : 3))
             asker?.requestBegan(now: now)

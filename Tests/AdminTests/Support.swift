@@ -83,9 +83,9 @@ final class FakeBackend: AdminBackend {
         return WorkerSnapshots(recorders: [taken], staleWorkers: 2)
     }
 
-    func connections() async -> [ConnectionReport] {
+    func connections() async -> [ConnectionEntry] {
         [
-            ConnectionReport(
+            ConnectionEntry(
                 id: 7,
                 peer: "127.0.0.1:5000",
                 upstream: "[::1]:20880",

@@ -1,4 +1,5 @@
 import Calls
+import Clocks
 import HTTP2
 import TestSupport
 import Testing
@@ -43,7 +44,7 @@ import Testing
             let pause = DemoBell()
             for start in stride(from: 0, to: bytes.count, by: step) {
                 #expect(socket.write(Array(bytes[start..<min(start + step, bytes.count)])))
-                if start < 40 { pause.wait(until: DemoClock.now() + 1_000_000) }
+                if start < 40 { pause.wait(until: SystemClock.now() + 1_000_000) }
             }
             #expect(Self.reads(reply, from: socket), "\(name) by \(step)")
         }

@@ -1,3 +1,4 @@
+import Clocks
 import Dubbo
 
 @testable import Demo
@@ -28,11 +29,11 @@ final class Peer {
 
 /// Whether `condition` comes true within `seconds`.
 func comesTrue(within seconds: UInt64 = 120, _ condition: () -> Bool) -> Bool {
-    let end = DemoClock.now() + seconds * 1_000_000_000
+    let end = SystemClock.now() + seconds * 1_000_000_000
     let pause = DemoBell()
     while !condition() {
-        if DemoClock.now() > end { return false }
-        pause.wait(until: DemoClock.now() + 2_000_000)
+        if SystemClock.now() > end { return false }
+        pause.wait(until: SystemClock.now() + 2_000_000)
     }
     return true
 }

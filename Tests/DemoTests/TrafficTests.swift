@@ -1,4 +1,5 @@
 import Calls
+import Clocks
 import Dubbo
 import TestSupport
 import Testing
@@ -11,12 +12,12 @@ import Wire
     func direct() throws {
         let provider = try DemoProvider(seed: 3)
         let consumers = DemoConsumers(address: "127.0.0.1", port: provider.port, callsPerSecond: 1500, seed: 3)
-        let start = DemoClock.now()
+        let start = SystemClock.now()
         consumers.start()
         consumers.start()
         #expect(comesTrue { consumers.counts.totalSent > 3000 })
         consumers.stop()
-        let seconds = (DemoClock.now() - start) / 1_000_000_000 + 1
+        let seconds = (SystemClock.now() - start) / 1_000_000_000 + 1
         let counts = consumers.counts
         let oneway = counts.total(.oneway)
         #expect(comesTrue { provider.counts.requests + provider.counts.onewayRequests == counts.totalSent })

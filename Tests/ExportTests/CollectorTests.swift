@@ -70,11 +70,11 @@ struct CollectorTests {
     }
 
     @Test(
-        "nothing is lost to a collector that stumbles",
+        "no span is lost to a collector that fails temporarily",
         arguments: Transport.allCases,
         ["slow 200 2", "status 429 1 1", "status 503 2", "reset 2"]
     )
-    func stumbles(_ transport: Transport, _ fault: String) async throws {
+    func failsTemporarily(_ transport: Transport, _ fault: String) async throws {
         let collector = try await Collector()
         let fixture = Fixture()
         try await collector.obey(fault)

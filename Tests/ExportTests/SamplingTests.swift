@@ -135,7 +135,7 @@ struct RemoteSamplingTests {
         #"strategies {"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":\#(ratio)}}"#
     }
 
-    @Test("changes are delivered, and the last good strategies stay when the server stumbles")
+    @Test("changes are delivered, and the last good strategies stay when the server fails temporarily")
     func polling() async throws {
         let collector = try await Collector()
         let delivered = Delivered()

@@ -426,7 +426,7 @@ class Client:
         client.close()
 
     def step_spelling(self):
-        """The same call spelled in ways that a scanner may stumble over."""
+        """The same call spelled in ways that a scanner may misread."""
         client = HTTPClient(self.options.port)
         request = self.rpc("echo", ["v"], 7)
         filler = json.dumps({"method": "no", "id": 0, "deep": [[[{"method": "no"}]]], "text": 'a"]}\\' * 2000})

@@ -48,6 +48,8 @@ long weir_write_room(int fd, long least);
 int weir_shutdown_write(int fd);
 int weir_close(int fd);
 uint64_t weir_now(void);
+/* Nanoseconds since 1970. */
+uint64_t weir_since_epoch(void);
 int weir_epoll_create(void);
 int weir_epoll_control(int epoll, int operation, int fd, uint32_t events, uint64_t token);
 int weir_epoll_wait(int epoll, weir_event *events, int count, int timeout_ms);

@@ -1,7 +1,7 @@
 public import Calls
 
 /// What is known of one relayed connection; a line of `/v1/connections`.
-public struct ConnectionReport: Sendable {
+public struct ConnectionEntry: Sendable {
     /// What is being done with a connection.
     public enum State: Sendable {
         /// Upstream is being connected.
@@ -45,7 +45,7 @@ public struct ConnectionReport: Sendable {
     /// What is being done with it.
     public var state: State
 
-    /// A report of those facts.
+    /// An entry of those facts.
     public init(
         id: UInt64,
         peer: String,
@@ -70,7 +70,7 @@ public struct ConnectionReport: Sendable {
         self.state = state
     }
 
-    /// Appends the report as an object.
+    /// Appends the entry as an object.
     ///
     /// - Parameter json: Where the object goes.
     public func write(to json: inout JSONText) {
