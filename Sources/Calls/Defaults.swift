@@ -3,6 +3,10 @@
 /// They are stated here only; `Settings` documents them as the defaults of the configuration file, and who makes a
 /// relay or an inspector without settings gets the same.
 public enum Defaults {
+    /// Workers at most, however many processors there are.
+    public static let maxWorkers = 4
+    /// Attachments and headers whose values are not printed.
+    public static let redactedNames = ["token", "authorization", "password"]
     /// The deadline of a call that names none of its own.
     public static let callTimeoutSeconds = 60
     /// Calls in flight that a worker keeps.

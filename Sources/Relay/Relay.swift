@@ -229,7 +229,7 @@ public final class Relay: Sendable {
     }
 
     /// As many as processors may be used, at most four; the container's quota is the settings' matter.
-    private static func defaultWorkers() -> Int { max(1, min(4, Linux.affinityCount())) }
+    private static func defaultWorkers() -> Int { max(1, min(Defaults.maxWorkers, Linux.affinityCount())) }
 
     // MARK: Asking
 

@@ -32,7 +32,7 @@ public struct WeirSettings: Equatable, Sendable {
     /// current folder.
     public internal(set) var limits: [String] = []
     /// Attachments and headers that print as `***` everywhere; lower case, compared without regard to case.
-    public internal(set) var redact = ["token", "authorization", "password"]
+    public internal(set) var redact = Defaults.redactedNames
     /// What Weir says about itself.
     public internal(set) var log = LogSettings()
 
@@ -79,9 +79,9 @@ public struct RelaySettings: Equatable, Sendable {
     /// - Parameters:
     ///   - processors: Processors that this process may run on.
     ///   - cgroupLimit: Processors' worth of time that the control group grants, rounded up; `nil` for no limit.
-    /// - Returns: ``workers``, or when that is 0 the least of both figures and 4; at least 1.
+    /// - Returns: ``workers``, or when that is 0 the least of both figures and ``Defaults/maxWorkers``; at least 1.
     public func workerCount(processors: Int, cgroupLimit: Int?) -> Int {
-        workers > 0 ? workers : max(1, min(processors, cgroupLimit ?? .max, 4))
+        workers > 0 ? workers : max(1, min(processors, cgroupLimit ?? .max, Defaults.maxWorkers))
     }
 }
 

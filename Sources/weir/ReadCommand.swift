@@ -47,7 +47,7 @@ struct ReadCommand: ParsableCommand {
     var callTimeout = Double(Defaults.callTimeoutSeconds)
 
     @Option(help: "Attachments whose values are not shown, separated by commas.")
-    var redact = "token,authorization,password"
+    var redact = Defaults.redactedNames.joined(separator: ",")
 
     func validate() throws {
         guard callTimeout > 0, callTimeout <= 86_400 else {
