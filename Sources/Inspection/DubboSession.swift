@@ -73,8 +73,8 @@ final class DubboSession {
         /// What stands of the verdict on the frame.
         var judgement = Judgement.none
         /// What the frame, which was too large to hold, took of limits.
-        var token = LimitToken.none
-        /// How many bytes at the end of what was received are held back; see ``RequestGovernor``.
+        var permit = LimitToken.none
+        /// How many bytes at the end of what was received are held back; see ``RequestPipeline``.
         var heldBytes = 0
         /// How many bytes that are still to come belong to a frame that is left out; the relay knows of them.
         var reachBytes = 0
@@ -118,7 +118,7 @@ extension DubboSession.Half {
     mutating func take() -> DubboSession.Half {
         let taken = self
         if box != nil { box = nil }
-        if !token.isNone { token = .none }
+        if !permit.isNone { permit = .none }
         if reply != nil { reply = nil }
         headerHas = 0
         return taken

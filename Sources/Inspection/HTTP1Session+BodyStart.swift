@@ -84,6 +84,6 @@ extension HTTP1Session {
         guard context.isGoverned else { return false }
         let inspector = context.inspector
         return inspector.tracer?.isInjecting == true
-            || inspector.mayRefuseJSONRPC(context.session.side(of: requestDirection))
+            || inspector.pipeline.mayRefuse(.jsonrpc, side: context.session.side(of: requestDirection))
     }
 }

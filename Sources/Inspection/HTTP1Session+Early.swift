@@ -17,10 +17,7 @@ extension HTTP1Session {
     }
 
     /// Whether anything may refuse requests that upstream is sent.
-    func mayRefuse(_ context: InspectedBytes) -> Bool {
-        let inspector = context.inspector
-        return context.isGoverned && (inspector.governor != nil || inspector.isLimited || inspector.isDraining)
-    }
+    func mayRefuse(_ context: InspectedBytes) -> Bool { context.isGoverned && context.inspector.pipeline.mayRefuse }
 
     /// Decides about the request being read by what is known of it.
     ///
@@ -37,30 +34,26 @@ extension HTTP1Session {
         swap(&headers, &box.texts)
         defer { swap(&headers, &box.texts) }
         let interface = Self.interface(headers.texts.bytes.slice(headers.request.path))
-        var verdict = EarlyVerdict(asked: groups(isReading: reading, interface, context), knowsMethods: reading)
-        verdict.refusal = refusal(of: verdict.asked, isTogether: true, headers, context)
-        insertion = []
-        verdict.groups = context.inspector.takeBatchGroups()
-        early = verdict
+        var early = EarlyDecision(asked: groups(isReading: reading, interface, context), knowsMethods: reading)
+        early.decided = decide(early.asked, takesContext: false, headers, context)
+        self.early = early
         if reading { passed = nil }
-        guard let refusal = verdict.refusal else { return }
+        guard let reply = early.reply else { return }
         passed = nil
         // What is known at its end makes another of it.
-        let error = JSONRPCErrorReply(code: refusal.jsonrpcCode, message: refusal.text)
+        let error = JSONRPCErrorReply(code: reply.jsonrpcCode, message: reply.text)
         var body: [UInt8] = []
-        error.write(id: Self.nothing.byteSpan, to: &body)
-        var head = answer(refusal, body)
+        error.write(id: RawSpan(), to: &body)
+        var head = head(of: reply, body)
         if reason == .expect, head.status < 400 { head.status = 429 }
         refuseCurrent(head, body)
         updateQueue()
     }
 
-    private static let nothing: [UInt8] = []
-
-    private func groups(isReading: Bool, _ interface: RawSpan, _ context: InspectedBytes) -> [LimitedGroup] {
+    private func groups(isReading: Bool, _ interface: RawSpan, _ context: InspectedBytes) -> [CallGroup] {
         let inspector = context.inspector
         if isReading, let rpc = requests.rpc {
-            var groups = inspector.groups(rpc, interface)
+            var groups = inspector.groups(of: rpc, interface: interface)
             guard !rpc.scanner.isBatch else { return groups }
             // Its id may still come.
             for place in groups.indices {
@@ -70,47 +63,44 @@ extension HTTP1Session {
             return groups
         }
         let unknown = inspector.rpcOperation(interface: interface, method: interface.extracting(0..<0))
-        return [LimitedGroup(operation: unknown, calls: 1, isOneway: false, isForAll: true)]
+        return [CallGroup(operation: unknown, calls: 1, isOneway: false, isForAll: true)]
     }
 
-    /// A request that was decided about has ended as JSON-RPC: its calls hold what was taken for them, and what came
-    /// behind is charged.
-    func takeEarly(
-        _ verdict: EarlyVerdict,
+    /// A request that was decided about has ended as JSON-RPC: what came behind is charged.
+    func chargeRest(
+        _ early: EarlyDecision,
         _ rpc: RPCReader,
         _ interface: RawSpan,
         _ headers: borrowing HeaderTexts,
         _ context: InspectedBytes
     ) {
+        guard early.knowsMethods || rpc.scanner.isBatch else { return }
         let inspector = context.inspector
-        inspector.giveBatchGroups(verdict.groups)
+        let groups = inspector.groups(of: rpc, interface: interface)
         let side = context.session.side(of: requestDirection)
-        inspector.chargeRest(verdict, rpc, interface, side) { operation in
-            inspector.noteLimited(operation, side, headers, context.session)
-        }
+        inspector.pipeline.chargeRest(early, groups: groups, side: side, fields: headers, on: context.session)
     }
 
     /// A request that was decided about is no JSON-RPC, or will not end.
     func dropEarly(_ context: InspectedBytes) {
-        guard let verdict = early else { return }
-        early = nil
-        context.inspector.giveBatchGroups(verdict.groups)
-        context.inspector.endBatch()
+        guard let early else { return }
+        self.early = nil
+        context.inspector.pipeline.end(early.decided.permits)
     }
 
     /// Nothing further will be known of a request that was decided about: if it was refused, it is a call of an unknown
     /// method.
     func countRefused(_ context: InspectedBytes) {
-        let refusal = early?.refusal
+        let reply = early?.reply
         dropEarly(context)
-        guard let refusal, let box = requests.headers else { return }
+        guard let reply, let box = requests.headers else { return }
         let inspector = context.inspector
         if let rpc = requests.rpc { inspector.giveBack(rpc) }
         requests.rpc = nil
         current.kind = .rpc
         let operation = unknownMethod(box, context)
         let entry = rpcEntry(operation, id: current.number, bytes: requests.bytes, context)
-        inspector.countUntracked(entry, refusal.outcome, code: refusal.jsonrpcCode, context.session, now: context.now) {
+        inspector.countUntracked(entry, reply.outcome, code: reply.jsonrpcCode, context.session, now: context.now) {
             box.texts.callTexts
         }
     }
@@ -147,7 +137,9 @@ extension HTTP1Session {
         let isExpected = expectsRPC(context)
         guard isExpected || requests.isJSON else { return .pass }
         let operation = unknownMethod(box, context)
-        guard context.inspector.mayRefuse(operation, context.session.side(of: requestDirection)) else { return .pass }
+        guard context.inspector.pipeline.mayRefuse(operation, side: context.session.side(of: requestDirection)) else {
+            return .pass
+        }
         let isPure = isPathConfigured || context.inspector.rpcPaths.isPure(current.pathKey)
         if isPure, isRefusedAnyway(operation, context) { return .refuse }
         let room = HoldLimits.requestBytes - Int(head.headBytes)
@@ -160,10 +152,9 @@ extension HTTP1Session {
 
     /// Whether a call of whatever method would be refused now; nothing is charged.
     private func isRefusedAnyway(_ operation: OperationID, _ context: InspectedBytes) -> Bool {
-        let inspector = context.inspector
-        let side = context.session.side(of: requestDirection)
-        if inspector.isDrainRefusing(operation, side, now: context.now) { return true }
-        guard inspector.isLimited, let gate = inspector.gate, let box = requests.headers else { return false }
-        return inspector.noteLimited(operation, side, box.texts, context.session) && !gate.wouldAdmit()
+        guard let box = requests.headers else { return false }
+        let request = CallRequest(operation: operation, side: context.session.side(of: requestDirection))
+        let (pipeline, session) = (context.inspector.pipeline, context.session)
+        return pipeline.wouldRefuse(request, fields: box.texts, on: session, now: context.now)
     }
 }

@@ -50,7 +50,7 @@ extension HTTP1Session {
         /// The calls of a batch that wait, by their keys in the call table.
         var keys: [UInt64] = []
         /// What Weir answers.
-        var localReply: LocalReply?
+        var queuedReply: QueuedReply?
         /// The target of a GET that asks for events.
         var eventsTarget: [UInt8]?
         /// The numbers of calls whose replies come on another connection; see ``CorrelationTable``.
@@ -66,7 +66,7 @@ extension HTTP1Session {
     }
 
     /// What Weir answers in upstream's place.
-    struct LocalReply {
+    struct QueuedReply {
         var head: HTTP1ResponseHead
         var body: [UInt8]
     }

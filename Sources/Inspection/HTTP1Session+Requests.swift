@@ -22,7 +22,7 @@ struct RequestSink: HTTP1Sink, ~Copyable {
 
     var wantsAllHeaders: Bool {
         let inspector = context.inspector
-        return inspector.messageObserver != nil || inspector.wantsTraces || inspector.wantsLimitedHeaders
+        return inspector.messageObserver != nil || inspector.wantsTraces || inspector.pipeline.limits.wantsHeaders
     }
 
     mutating func requestLine(method: RawSpan, target: RawSpan, version: HTTP1Version) {
@@ -66,7 +66,7 @@ extension HTTP1Session {
             isReply: false,
             wantsFields: inspector.messageObserver != nil,
             traceNames: inspector.wantsTraces ? inspector.traceNames : nil,
-            limitNames: inspector.wantsLimitedHeaders ? inspector.limitNames : nil
+            limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
         )
         if HTTP1Target.mayDiffer(target) {
             let plain = HTTP1Target.plain(target)
@@ -230,26 +230,31 @@ extension HTTP1Session {
         let early = self.early
         self.early = nil
         if let reason = passed { inspector.recorder.verdictPartial(reason) }
-        if let early { takeEarly(early, rpc, interface, headers, context) }
-        let isJudged = judgement == .held && context.isGoverned
-        let refusal = early?.refusal ?? (isJudged ? self.refusal(rpc, interface, headers, context) : nil)
+        if let early { chargeRest(early, rpc, interface, headers, context) }
+        let isDecided = early == nil && judgement == .held && context.isGoverned
+        // The span of a single call is there before it is decided about: the request is given its context.
+        let isPrepared = isDecided && inspector.isTraced && !rpc.scanner.isBatch
+        if isPrepared {
+            rpc.eachCall { trace(inspector.rpcOperation(interface: interface, $0), headers, id: $0.id, context) }
+        }
+        var decided = early?.decided ?? DecidedBatch()
+        if isDecided {
+            let groups = inspector.groups(of: rpc, interface: interface)
+            decided = decide(groups, takesContext: !rpc.scanner.isBatch, headers, context)
+            insertion = decided.inserted
+        }
         let deadline = headers.request.timeoutNanoseconds
         open(
             rpc,
             interface,
             deadline: deadline > 0 ? requests.start &+ deadline : inspector.defaultDeadline(requests.start),
-            refusal,
+            decided,
             context,
-            prepareSpan: { operation, id in trace(operation, headers, id: id, context) },
+            prepareSpan: { operation, id in if !isPrepared { trace(operation, headers, id: id, context) } },
             texts: { id in texts(headers, id: id) }
         )
-        if let refusal {
-            answerRPC(rpc, refusal)
-        } else if !rpc.scanner.isBatch {
-            // Members of a batch have a span each, and one head.
-            inject(.jsonrpc, context)
-        }
-        if refusal == nil, !current.isAnswered { awaitElsewhere(rpc, path, context) }
+        if let reply = decided.reply { answerRPC(rpc, reply) }
+        if decided.reply == nil, !current.isAnswered { awaitElsewhere(rpc, path, context) }
         if current.isAnswered, current.hasCall { answerEarly(context) }
     }
 
@@ -258,13 +263,14 @@ extension HTTP1Session {
         _ rpc: RPCReader,
         _ interface: RawSpan,
         deadline: UInt64,
-        _ refusal: Refusal?,
+        _ decided: DecidedBatch,
         _ context: InspectedBytes,
         prepareSpan: (_ operation: OperationID, _ id: RawSpan) -> Void,
         texts: (_ id: RawSpan) -> Inspector.CallTexts
     ) {
         let inspector = context.inspector
         let isBatch = rpc.scanner.isBatch
+        var permits = decided.permits
         var keys: [UInt64] = []
         rpc.eachCall { call in
             var entry = rpcEntry(
@@ -277,21 +283,23 @@ extension HTTP1Session {
             // Of a batch's replies that to an id too long to keep cannot be told.
             let isLost = isBatch && call.idKey == nil
             if inspector.isTraced { prepareSpan(entry.operation, call.id) }
-            if refusal == nil, !call.isNotification, !isLost {
-                inspector.beginBatchCall(entry.operation)
-                let index = inspector.startCall(entry, context.session, now: context.now) { texts(call.id) }
+            if decided.reply == nil, !call.isNotification, !isLost {
+                let permit = inspector.pipeline.permit(of: entry.operation, in: &permits)
+                let index = inspector.startCall(entry, context.session, permit: permit, now: context.now) {
+                    texts(call.id)
+                }
                 if inspector.hasUnknownTool { inspector.keepTool(index) }
                 current.hasCall = true
                 if !isBatch { current.idKey = call.idKey ?? 0 }
                 if isBatch { keys.append(entry.id) }
                 return
             }
-            let outcome = refusal?.outcome ?? (call.isNotification ? .oneway : .lost)
-            let code = refusal?.jsonrpcCode ?? ResultCode.none
+            let outcome = decided.reply?.outcome ?? (call.isNotification ? .oneway : .lost)
+            let code = decided.reply?.jsonrpcCode ?? ResultCode.none
             inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) { texts(call.id) }
         }
-        inspector.endBatch()
-        if rpc.surplus > rpc.countedSurplus { countSurplus(rpc, refusal, interface: interface, context) }
+        if !permits.isEmpty { inspector.pipeline.end(permits) }
+        if rpc.surplus > rpc.countedSurplus { countSurplus(rpc, decided.reply, interface: interface, context) }
         if !keys.isEmpty { currentDetails.keys = keys }
     }
 
@@ -312,13 +320,13 @@ extension HTTP1Session {
 
     /// Counts the calls of a batch that are too many to be remembered, under the last operation that is: which of them
     /// are answered cannot be told.
-    private func countSurplus(_ rpc: RPCReader, _ refusal: Refusal?, _ context: InspectedBytes) {
-        requests.headers?.texts.withPath { countSurplus(rpc, refusal, interface: Self.interface($0), context) }
+    private func countSurplus(_ rpc: RPCReader, _ reply: LocalReply?, _ context: InspectedBytes) {
+        requests.headers?.texts.withPath { countSurplus(rpc, reply, interface: Self.interface($0), context) }
     }
 
     private func countSurplus(
         _ rpc: RPCReader,
-        _ refusal: Refusal?,
+        _ reply: LocalReply?,
         interface: RawSpan,
         _ context: InspectedBytes
     ) {
@@ -326,8 +334,8 @@ extension HTTP1Session {
         var operation = inspector.unknownOperation
         rpc.lastCall { operation = inspector.rpcOperation(interface: interface, method: $0) }
         let entry = rpcEntry(operation, id: 0, bytes: 0, context)
-        let outcome = refusal?.outcome ?? .lost
-        let code = refusal?.jsonrpcCode ?? ResultCode.none
+        let outcome = reply?.outcome ?? .lost
+        let code = reply?.jsonrpcCode ?? ResultCode.none
         while rpc.countedSurplus < rpc.surplus {
             rpc.countedSurplus += 1
             inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) {
@@ -415,12 +423,13 @@ extension HTTP1Session {
         if inspector.wantsCallers {
             entry.caller = inspector.caller(headers.request.caller, in: texts, context.session)
         }
-        if context.isGoverned, judgement == .held {
-            if isTripleRefused(entry, headers, head, context) { return }
-            inject(.triple, context)
+        let decided = decideTriple(entry, headers, context)
+        if let reply = decided.decision.reply { return answerTriple(entry, reply, headers, head, context) }
+        insertion = decided.decision.inserted
+        let index = inspector.startCall(entry, context.session, permit: decided.permit, now: context.now) {
+            headers.callTexts
         }
-        current.hasCall =
-            inspector.startCall(entry, context.session, now: context.now) { headers.callTexts } >= 0
+        current.hasCall = index >= 0
     }
 
     /// Notes when the request of a call was complete.

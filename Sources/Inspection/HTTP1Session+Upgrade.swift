@@ -84,7 +84,7 @@ extension HTTP1Session {
         calls.remove(index, first: &session.firstCall)
         let moved = calls.add(entry, first: &session.firstCall)
         if context.inspector.isTraced { context.inspector.tracer?.move(index, to: moved) }
-        if context.inspector.tokens.count > 0 { context.inspector.moveToken(index, to: moved) }
+        context.inspector.pipeline.limits.move(index, to: moved)
         context.inspector.callTexts[moved] = texts
         return moved
     }

@@ -13,67 +13,30 @@ internal import Wire
 extension HTTP1Session {
     // MARK: Judging
 
-    func refusal(
-        _ rpc: RPCReader,
-        _ interface: RawSpan,
-        _ headers: borrowing HeaderTexts,
-        _ context: InspectedBytes
-    ) -> Refusal? {
-        guard mayRefuse(context) else { return nil }
-        let groups = context.inspector.groups(rpc, interface)
-        return refusal(of: groups, isTogether: rpc.scanner.isBatch || groups.count > 1, headers, context)
-    }
-
-    /// Decides about a request.
+    /// Decides about the calls of the request being read.
     ///
     /// - Parameters:
-    ///   - groups: Its calls.
-    ///   - isTogether: Whether they are a batch's, or may be.
+    ///   - groups: Its calls by operation.
+    ///   - takesContext: Whether it may be given a trace context.
     ///   - headers: Its headers.
     ///   - context: The bytes being read.
-    /// - Returns: What it is answered; `nil` when it passes.
-    func refusal(
-        of groups: [LimitedGroup],
-        isTogether: Bool,
+    /// - Returns: What becomes of it.
+    func decide(
+        _ groups: [CallGroup],
+        takesContext: Bool,
         _ headers: borrowing HeaderTexts,
         _ context: InspectedBytes
-    ) -> Refusal? {
-        let inspector = context.inspector
-        guard let first = groups.first else { return nil }
+    ) -> DecidedBatch {
         let side = context.session.side(of: requestDirection)
-        if let drained = inspector.drainRefusal(groups, side, context.session, now: context.now) { return drained }
-        if let governor = inspector.governor {
-            let calls = groups.reduce(0) { $0 + $1.calls }
-            let isOneway = groups.allSatisfy(\.isOneway)
-            let facts = RequestFacts(operation: first.operation, side: side, isOneway: isOneway, calls: calls)
-            switch governor.verdict(on: facts) {
-            case .admit: break
-            case .insert(let texts): insertion += texts
-            case .refuse(let refusal): return refusal
-            }
-        }
-        guard inspector.isLimited else { return nil }
-        guard isTogether else {
-            let isOneway = first.isOneway
-            return inspector.limitRefusal(first.operation, side, headers, context.session, isOneway: isOneway)
-        }
-        return inspector.batchRefusal(groups, side) { group in
-            inspector.noteLimited(group.operation, side, headers, context.session)
-        }
-    }
-
-    /// Has the request being read given Weir's own trace context, if it is to be.
-    func inject(_ callProtocol: CallProtocol, _ context: InspectedBytes) {
-        guard context.isGoverned, judgement == .held, let tracer = context.inspector.tracer else { return }
-        let injection = tracer.injection(callProtocol)
-        guard !injection.isEmpty else { return }
-        insertion += injection
-        tracer.noteInjection(.injected)
+        var request = CallRequest(operation: context.inspector.unknownOperation, side: side)
+        request.takesContext = takesContext
+        let (pipeline, session) = (context.inspector.pipeline, context.session)
+        return pipeline.decide(groups: groups, request, as: .jsonrpc, fields: headers, on: session, now: context.now)
     }
 
     /// Makes the answer to calls that are refused.
-    func answerRPC(_ rpc: RPCReader, _ refusal: Refusal) {
-        let error = JSONRPCErrorReply(code: refusal.jsonrpcCode, message: refusal.text)
+    func answerRPC(_ rpc: RPCReader, _ reply: LocalReply) {
+        let error = JSONRPCErrorReply(code: reply.jsonrpcCode, message: reply.text)
         var body: [UInt8] = []
         if rpc.scanner.isBatch {
             error.write(batch: rpc.batch, to: &body)
@@ -81,19 +44,19 @@ extension HTTP1Session {
             let version = rpc.scanner.facts.version
             rpc.scanner.withTexts { _, id in error.write(id: id, version: version, to: &body) }
         }
-        refuseCurrent(answer(refusal, body), body)
+        refuseCurrent(head(of: reply, body), body)
         current.isReplyDue = true
     }
 
     /// The head of the answer to calls that are refused.
     ///
     /// Notifications have no reply, but their request has: its status says that it was not done.
-    func answer(_ refusal: Refusal, _ body: [UInt8]) -> HTTP1ResponseHead {
-        let isError = refusal.httpStatus >= 400
+    func head(of reply: LocalReply, _ body: [UInt8]) -> HTTP1ResponseHead {
+        let isError = reply.httpStatus >= 400
         return HTTP1ResponseHead(
-            status: body.isEmpty && !isError ? 429 : refusal.httpStatus,
+            status: body.isEmpty && !isError ? 429 : reply.httpStatus,
             contentLength: body.count,
-            retryAfterSeconds: refusal.retryAfterSeconds,
+            retryAfterSeconds: reply.retryAfterSeconds,
             persistence: HTTP1ResponseHead.Persistence(answering: requests.head)
         )
     }
@@ -103,72 +66,52 @@ extension HTTP1Session {
         let body = requests.head.method == .head ? [] : body
         judgement = .refused
         current.isRefused = true
-        currentDetails.localReply = LocalReply(head: head, body: body)
+        currentDetails.queuedReply = QueuedReply(head: head, body: body)
     }
 
     /// Nothing that follows the request being read will be understood: its answer says so.
-    func closeAfterReply() { current.details?.localReply?.head.persistence = .close }
+    func closeAfterReply() { current.details?.queuedReply?.head.persistence = .close }
 
-    func isTripleRefused(
+    /// Decides about a Triple request: only calls of a service of the application are refused or changed.
+    ///
+    /// - Returns: What becomes of it.
+    func decideTriple(
         _ entry: CallTable.Entry,
         _ headers: borrowing HeaderTexts,
-        _ head: HTTP1Head,
         _ context: InspectedBytes
-    ) -> Bool {
-        let inspector = context.inspector
-        let isBusiness = Self.isBusiness(headers)
-        if isBusiness,
-            let drained = inspector.drainRefusal(entry.operation, entry.side, context.session, now: context.now)
-        {
-            refuse(entry, drained, headers, head, context)
-            return true
-        }
-        switch inspector.governor?.verdict(on: RequestFacts(operation: entry.operation, side: entry.side)) {
-        case nil, .admit: break
-        case .insert(let texts): insertion += texts
-        case .refuse(let refusal):
-            refuse(entry, refusal, headers, head, context)
-            return true
-        }
-        guard inspector.isLimited, isBusiness,
-            let refusal = inspector.limitRefusal(entry.operation, entry.side, headers, context.session)
-        else { return false }
-        insertion = []
-        refuse(entry, refusal, headers, head, context)
-        return true
-    }
-
-    /// Whether what is called is a service of the application.
-    private static func isBusiness(_ headers: borrowing HeaderTexts) -> Bool {
+    ) -> DecidedRequest {
         let path = headers.texts.bytes.slice(headers.request.path)
-        return TriplePath(path)?.kind(in: path).isBusiness == true
+        guard context.isGoverned, judgement == .held, TriplePath(path)?.kind(in: path).isBusiness == true else {
+            return DecidedRequest()
+        }
+        let request = CallRequest(operation: entry.operation, side: entry.side)
+        let (pipeline, session) = (context.inspector.pipeline, context.session)
+        return pipeline.decide(request, as: .triple, fields: headers, on: session, now: context.now)
     }
 
-    private func refuse(
+    /// Answers and counts a Triple request.
+    func answerTriple(
         _ entry: CallTable.Entry,
-        _ refusal: Refusal,
+        _ localReply: LocalReply,
         _ headers: borrowing HeaderTexts,
         _ head: HTTP1Head,
         _ context: InspectedBytes
     ) {
-        let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
-        let answer = TripleRefusal(reason, message: refusal.text)
+        let reason: TripleRefusal.Reason = localReply.outcome == .drained ? .drained : .limited
+        let answer = TripleRefusal(reason, message: localReply.text)
         let reply = HTTP1ResponseHead(
             status: reason.httpStatus,
             contentLength: answer.httpBody.count,
-            retryAfterSeconds: refusal.retryAfterSeconds,
+            retryAfterSeconds: localReply.retryAfterSeconds,
             persistence: HTTP1ResponseHead.Persistence(answering: head)
         )
         refuseCurrent(reply, answer.httpBody)
         // Whether the body follows a refusal is the client's choice: no other request may.
         if head.flags.contains(.expectsContinue) { closeAfterReply() }
-        context.inspector.countUntracked(
-            entry,
-            refusal.outcome,
-            code: Int32(reason.httpStatus),
-            context.session,
-            now: context.now
-        ) { headers.callTexts }
+        let code = Int32(reason.httpStatus)
+        context.inspector.countUntracked(entry, localReply.outcome, code: code, context.session, now: context.now) {
+            headers.callTexts
+        }
     }
 
     // MARK: Deciding
@@ -276,7 +219,7 @@ extension HTTP1Session {
         sendContinue()
         while firstExchange < exchanges.count, exchanges[firstExchange].isReplyDue {
             defer { sendContinue() }
-            if var reply = exchanges[firstExchange].details?.localReply {
+            if var reply = exchanges[firstExchange].details?.queuedReply {
                 if isLast, context.inspector.isDraining, mayClose(context) {
                     reply.head.persistence = .close
                     beginClosing(context)

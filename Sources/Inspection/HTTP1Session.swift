@@ -72,14 +72,14 @@ final class HTTP1Session: ProtocolSession {
     var judgement = Judgement.held
     var replies: [UInt8] = []
     /// What was decided about the request being read before its end.
-    var early: EarlyVerdict?
+    var early: EarlyDecision?
     /// Why the request being read was passed on without anything being asked; counted if it turns out to be a call.
     var passed: PartialVerdictReason?
     /// Whether the path of the request being read is configured to be JSON-RPC's.
     var isPathConfigured = false
     /// Bytes of a response's head that wait until it is known whether upstream tells the client to go on.
     var heldResponseBytes = 0
-    var insertion: [InsertedText] = []
+    var insertion: [InsertedField] = []
     /// Where trace contexts stand in the head being read, whose place Weir's own may take.
     var traceLines: [(format: TraceFormat, line: Range<Int>)] = []
     var lineEnd = 0

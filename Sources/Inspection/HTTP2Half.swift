@@ -83,7 +83,7 @@ final class HTTP2Half {
     var rewrittenTraces: [RewrittenTrace] = []
 
     /// Appends what was written anew, but for trace contexts in whose place others are inserted.
-    func appendRewritten(to block: inout [UInt8], without inserted: [InsertedText]) {
+    func appendRewritten(to block: inout [UInt8], without inserted: [InsertedField]) {
         guard !rewrittenTraces.isEmpty, !inserted.isEmpty else {
             block += rewritten
             return

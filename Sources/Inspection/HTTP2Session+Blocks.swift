@@ -51,7 +51,7 @@ extension HTTP2Session {
             isReply: isClientUnknown || half.direction != requests,
             wantsFields: inspector.messageObserver != nil,
             traceNames: inspector.wantsTraces ? inspector.traceNames : nil,
-            limitNames: inspector.wantsLimitedHeaders ? inspector.limitNames : nil
+            limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
         )
         let place = streams.place(of: half.blockFrame.streamID)
         if place >= 0, half.direction != requests, !streams[place].reply.isInterim {

@@ -87,13 +87,6 @@ extension HTTP2Session {
         updateNews()
     }
 
-    /// A call passes although what it is to is drained.
-    func notePassed(_ operation: OperationID, _ context: InspectedBytes) {
-        let side = context.session.side(of: requests)
-        guard let order = context.inspector.drainOrder(operation, side) else { return }
-        context.inspector.notePassed(order, context.session)
-    }
-
     // MARK: New connections
 
     /// A connection that begins when its service refuses requests: upstream gets nothing, and the client learns that

@@ -18,7 +18,7 @@ extension HTTP2Session {
         -> Bool
     {
         let inspector = context.inspector
-        guard !endsStream, context.isGoverned, inspector.governor != nil || inspector.isLimited, !half.isBlockPassed,
+        guard !endsStream, context.isGoverned, inspector.pipeline.mayRefuseByFields, !half.isBlockPassed,
             headers.request.form == .grpc
         else { return false }
         let path = headers.texts.bytes.slice(headers.request.path)

@@ -68,15 +68,21 @@ extension HTTP2Session {
             let side = context.session.side(of: requests)
             inspector.prepareSpan(operation, headers, .triple, isGeneric: isGeneric, side: side, context.now)
         }
-        if context.isGoverned, names.kind(in: path).isBusiness, !half.isBlockPassed {
-            if isRefused(stream, operation, headers, failure, context) { return }
-            if let injection = inspector.tracer?.injection(.triple), !injection.isEmpty {
-                insertion += injection
-                inspector.tracer?.noteInjection(.injected)
+        var permit = LimitToken.none
+        if names.kind(in: path).isBusiness {
+            let isUnnamed = stream.marks.contains(.isGeneric)
+            var request = CallRequest(operation: operation, side: context.session.side(of: requests))
+            request.drainHandling = isUnnamed ? .none : .count
+            if context.isGoverned, !half.isBlockPassed {
+                if isUnnamed, inspector.pipeline.mayRefuseByFields { inspector.recorder.verdictPartial(failure) }
+                guard let taken = decideCall(stream, request, headers, context) else { return }
+                permit = taken
+            } else {
+                inspector.pipeline.pass(request, fields: headers, on: context.session)
             }
         }
         guard streams.add(stream) >= 0 else {
-            inspector.dropToken()
+            inspector.pipeline.limits.release(permit)
             return overflow(id, context)
         }
         if stream.marks.contains(.isGeneric) {
@@ -90,12 +96,10 @@ extension HTTP2Session {
                 group: headers.texts.bytes.slice(head.group).text,
                 texts: inspector.callObserver == nil ? Inspector.CallTexts() : headers.callTexts,
                 draft: inspector.isTraced ? inspector.tracer?.suspend() ?? Tracer.none : Tracer.none,
-                token: inspector.pendingToken
+                permit: permit
             )
-            inspector.pendingToken = .none
         } else {
-            if inspector.isDraining, names.kind(in: path).isBusiness { notePassed(operation, context) }
-            count(id, operation, caller, context) { headers.callTexts }
+            count(id, operation, caller, permit, context) { headers.callTexts }
         }
         if endsStream { finishRequest(id, context) }
     }
@@ -114,18 +118,20 @@ extension HTTP2Session {
         _ id: UInt32,
         _ operation: OperationID,
         _ caller: UInt8,
+        _ permit: LimitToken,
         _ context: InspectedBytes,
         texts: () -> Inspector.CallTexts
     ) {
         let place = streams.place(of: id)
         guard place >= 0 else {
             if context.inspector.isTraced { context.inspector.tracer?.discard() }
-            context.inspector.dropToken()
+            context.inspector.pipeline.limits.release(permit)
             return
         }
         var entry = callEntry(streams[place], operation, context)
         entry.caller = caller
-        let index = context.inspector.startCall(entry, context.session, now: context.now, texts: texts)
+        let (inspector, session) = (context.inspector, context.session)
+        let index = inspector.startCall(entry, session, permit: permit, now: context.now, texts: texts)
         guard index >= 0 else { return }
         streams[place].marks.insert(.isCounted)
         streams[place].call = index
@@ -357,9 +363,10 @@ extension HTTP2Session {
             )
         }
         if call.draft >= 0 { context.inspector.tracer?.resume(call.draft) }
-        context.inspector.pendingToken = call.token
-        if context.inspector.isDraining { notePassed(operation, context) }
-        count(id, operation, call.caller, context) { call.texts }
+        var request = CallRequest(operation: operation, side: context.session.side(of: requests))
+        request.drainHandling = .count
+        context.inspector.pipeline.pass(request, fields: NoFields(), on: context.session)
+        count(id, operation, call.caller, call.permit, context) { call.texts }
     }
 
     /// The class of the exception that a reply's first message carries; empty if it was not looked for or found.
@@ -418,7 +425,7 @@ struct PendingCall {
     /// What its span will need; see ``Tracer/suspend()``.
     var draft: Int32
     /// What it took of limits.
-    var token: LimitToken
+    var permit: LimitToken
 }
 
 extension ObservedStreamHalf {

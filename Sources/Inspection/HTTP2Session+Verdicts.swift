@@ -1,5 +1,6 @@
 internal import Calls
 internal import HTTP2
+internal import Policy
 internal import Telemetry
 internal import Triple
 internal import Wire
@@ -15,52 +16,45 @@ extension HTTP2Session {
 
     // MARK: Judging
 
-    /// Asks for the verdict on a request and, if it is refused, answers and counts it.
-    func isRefused(
+    /// Decides about a request, and answers and counts it if it is refused.
+    ///
+    /// - Parameters:
+    ///   - stream: The stream that it begins.
+    ///   - request: What is called.
+    ///   - headers: Its headers.
+    ///   - context: The bytes being read.
+    /// - Returns: What it has taken of limits; `nil` if it is refused.
+    func decideCall(
         _ stream: TripleStream,
-        _ operation: OperationID,
+        _ request: CallRequest,
         _ headers: borrowing HeaderTexts,
-        _ failure: PartialVerdictReason,
         _ context: InspectedBytes
-    ) -> Bool {
-        let inspector = context.inspector
-        guard inspector.governor != nil || inspector.isLimited else { return false }
-        if stream.marks.contains(.isGeneric) { inspector.recorder.verdictPartial(failure) }
-        let side = context.session.side(of: requests)
-        let isRefusable = !hasUntracked && answers.count < Self.maxAnswers
-        switch inspector.governor?.verdict(on: RequestFacts(operation: operation, side: side)) {
-        case nil, .admit: break
-        case .insert(let texts): insertion += texts
-        case .refuse(let refusal):
-            if isRefusable { refuse(stream, operation, refusal, headers, context) } else { countPartial(context) }
-            return isRefusable
+    ) -> LimitToken? {
+        var request = request
+        if hasUntracked || answers.count >= Self.maxAnswers { request.unanswerable = .tooLarge }
+        let (pipeline, session) = (context.inspector.pipeline, context.session)
+        let decided = pipeline.decide(request, as: .triple, fields: headers, on: session, now: context.now)
+        if let reply = decided.decision.reply {
+            refuse(stream, request.operation, reply, headers, context)
+            return nil
         }
-        guard inspector.isLimited else { return false }
-        guard isRefusable else {
-            countPartial(context)
-            return false
-        }
-        guard let refusal = inspector.limitRefusal(operation, side, headers, context.session) else { return false }
-        insertion = []
-        refuse(stream, operation, refusal, headers, context)
-        return true
+        insertion += decided.decision.inserted
+        return decided.permit
     }
-
-    private func countPartial(_ context: InspectedBytes) { context.inspector.recorder.verdictPartial(.tooLarge) }
 
     private func refuse(
         _ stream: TripleStream,
         _ operation: OperationID,
-        _ refusal: Refusal,
+        _ reply: LocalReply,
         _ headers: borrowing HeaderTexts,
         _ context: InspectedBytes
     ) {
         let inspector = context.inspector
-        let reason: TripleRefusal.Reason = refusal.outcome == .drained ? .drained : .limited
+        let reason: TripleRefusal.Reason = reply.outcome == .drained ? .drained : .limited
         let answer = TripleRefusal(
             reason,
-            message: refusal.text,
-            retryAfterNanoseconds: refusal.retryAfterNanoseconds
+            message: reply.text,
+            retryAfterNanoseconds: reply.retryAfterNanoseconds
         )
         var entry = callEntry(stream, operation, context)
         entry.requestBytes = stream.requestBytes
@@ -70,7 +64,7 @@ extension HTTP2Session {
         let isGRPC = stream.form == .grpc
         inspector.countUntracked(
             entry,
-            refusal.outcome,
+            reply.outcome,
             code: isGRPC ? Int32(reason.grpcStatus) : Int32(reason.httpStatus),
             context.session,
             now: context.now
@@ -192,7 +186,7 @@ extension HTTP2Session {
 
     /// Adds a field to a block that otherwise stays as it is: a literal without indexing leaves all tables alone.
     private func insert(
-        _ fields: [InsertedText],
+        _ fields: [InsertedField],
         _ half: HTTP2Half,
         _ at: Int,
         _ walk: inout PlanWalk,
@@ -251,7 +245,7 @@ extension HTTP2Session {
         walk.replace(to: at, with: frame + literal, &plan)
     }
 
-    private static func append(_ fields: [InsertedText], _ encoder: HPACKEncoder, to out: inout [UInt8]) {
+    private static func append(_ fields: [InsertedField], _ encoder: HPACKEncoder, to out: inout [UInt8]) {
         for field in fields {
             let name = Array(field.key.lowercased().utf8)
             let value = Array(field.value.utf8)

@@ -49,7 +49,7 @@ final class HTTP2Session: ProtocolSession {
     /// DATA of refused streams that is to be credited back.
     var creditBytes: UInt32 = 0
     /// The header to be inserted into the block being decoded.
-    var insertion: [InsertedText] = []
+    var insertion: [InsertedField] = []
     /// Whether the block just decoded began a request that was refused.
     var isBlockRefused = false
     /// Whether the peers were told that the connection ends.
@@ -398,7 +398,7 @@ final class HTTP2Session: ProtocolSession {
     /// Calls that wait for their method's name will not learn it.
     private func dropPending(_ context: InspectedBytes) {
         for call in pending.values {
-            if !call.token.isNone { context.inspector.release(call.token) }
+            context.inspector.pipeline.limits.release(call.permit)
             guard call.draft >= 0 else { continue }
             context.inspector.tracer?.resume(call.draft)
             context.inspector.tracer?.discard()

@@ -97,3 +97,16 @@ extension HeaderTexts {
         return half
     }
 }
+
+extension HeaderTexts: RequestFields {
+    func withCaller(_ body: (RawSpan) -> Void) { body(texts.bytes.slice(request.caller)) }
+
+    func forEach(_ body: (_ name: RawSpan, _ value: RawSpan) -> Void) {
+        guard !limited.isEmpty, let names = limitNames?.names else { return }
+        let bytes = texts.bytes
+        for header in limited where Int(header.name) < names.count {
+            let name = names[Int(header.name)]
+            body(name.byteSpan, bytes.slice(header.value))
+        }
+    }
+}

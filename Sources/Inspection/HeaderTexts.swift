@@ -35,7 +35,7 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     /// What was found under those of them that are no usual headers.
     var traces = TraceScan()
     /// The names that limits look at, if they look at any.
-    private var limitNames: LimitNames?
+    private(set) var limitNames: LimitNames?
     private var wantsLimited = false
     /// What was found under them.
     var limited: [LimitedHeader] = []
@@ -177,7 +177,7 @@ extension TraceFormat {
     }
 
     /// The form that an inserted text belongs to.
-    init?(_ text: InsertedText) {
+    init?(_ text: InsertedField) {
         switch text.key {
         case "traceparent": self = .traceparent
         case "uber-trace-id": self = .uberTraceID

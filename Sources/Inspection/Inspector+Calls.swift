@@ -13,6 +13,7 @@ extension Inspector {
     /// - Parameters:
     ///   - new: The call.
     ///   - session: Its connection's session.
+    ///   - permit: What it has taken of limits; it goes back when the call ends.
     ///   - now: The time, in nanoseconds.
     ///   - texts: What an observer of calls wants; asked for only if there is one.
     /// - Returns: Its place in the table, or ``CallTable/none`` when the table is full: it is counted as lost then.
@@ -21,11 +22,12 @@ extension Inspector {
     func startCall(
         _ new: CallTable.Entry,
         _ session: Session,
+        permit: LimitToken = .none,
         now: UInt64,
         texts: () -> CallTexts
     ) -> Int32 {
         guard !calls.isFull else {
-            dropToken()
+            pipeline.limits.release(permit)
             countUntracked(new, .lost, session, now: now, texts: texts)
             return CallTable.none
         }
@@ -34,7 +36,7 @@ extension Inspector {
         session.inFlight &+= 1
         recorder.callStarted(new.operation, side: new.side)
         if isTraced { tracer?.attach(index) }
-        if !pendingToken.isNone { holdToken(index) }
+        if !permit.isNone { pipeline.limits.hold(permit, by: index) }
         if callObserver != nil { callTexts[index] = texts() }
         return index
     }
@@ -187,7 +189,7 @@ extension Inspector {
         recorder.callFinished(call, wasInFlight: !isGivenUp, isStream: stream?.isStream == true)
         if let stream { count(stream, of: call) }
         if !isGivenUp { session.inFlight -= 1 }
-        if tokens.count > 0 { releaseToken(of: index) }
+        pipeline.limits.release(of: index)
         session.finishedCalls &+= 1
         if !calledTools.isEmpty { learnTool(index, outcome, code) }
         if isTraced { endSpan(index, call, entry.id, session, stream, mayBeLate) }
@@ -222,7 +224,7 @@ extension Inspector {
         let entry = calls[index]
         recorder.callGivenUp(entry.operation, side: entry.side)
         session.inFlight -= 1
-        if tokens.count > 0 { releaseToken(of: index) }
+        pipeline.limits.release(of: index)
         return true
     }
 

@@ -44,7 +44,7 @@ extension Inspector {
         calls.remove(index, first: &session.firstCall)
         let moved = calls.add(entry, first: &waiting.firstCall)
         if isTraced { tracer?.move(index, to: moved) }
-        if tokens.count > 0 { moveToken(index, to: moved) }
+        pipeline.limits.move(index, to: moved)
         if !calledTools.isEmpty { moveTool(index, to: moved) }
         if let texts { callTexts[moved] = texts }
         session.inFlight -= 1

@@ -7,8 +7,13 @@ internal import Wire
 extension Inspector {
     /// Drains have been started or undone: looks which there are.
     public func drainsChanged() {
-        drainGate?.refresh()
-        isDraining = drainGate?.orders.isEmpty == false
+        pipeline.drains.refresh()
+        updateGoverned()
+    }
+
+    /// Other limits are in force: looks whether there are any, and at which headers they look.
+    public func limitsChanged() {
+        pipeline.limitsChanged(asking: unknownOperation)
         updateGoverned()
     }
 
@@ -43,64 +48,6 @@ extension Inspector {
         case .closing, .goAway, .connectionClose: break
         }
         drainGate?.registry.count(signal)
-    }
-
-    // MARK: Calls that still come
-
-    /// What a request to something that is drained is answered; `nil` when it passes.
-    ///
-    /// - Parameters:
-    ///   - operation: What is called; of a batch its first member.
-    ///   - side: Where Weir stands.
-    ///   - session: The connection's session.
-    ///   - calls: How many calls it makes.
-    ///   - now: The time, in nanoseconds.
-    /// - Returns: The answer, or `nil`.
-    func drainRefusal(
-        _ operation: OperationID,
-        _ side: Side,
-        _ session: Session,
-        calls: Int = 1,
-        now: UInt64
-    ) -> Refusal? {
-        guard let order = drainOrder(operation, side) else { return nil }
-        guard order.stage(at: now) >= .reject, !isProbe(operation) else {
-            notePassed(order, session, calls: calls)
-            return nil
-        }
-        session.lateCalls += UInt64(calls)
-        order.countRejected(calls)
-        return Refusal(drained: order)
-    }
-
-    /// Whether a call would be refused because it is drained; nothing is counted.
-    func isDrainRefusing(_ operation: OperationID, _ side: Side, now: UInt64) -> Bool {
-        guard let order = drainOrder(operation, side) else { return false }
-        return order.stage(at: now) >= .reject && !isProbe(operation)
-    }
-
-    /// The same of a batch, which is refused when any of its calls is.
-    func drainRefusal(_ groups: [LimitedGroup], _ side: Side, _ session: Session, now: UInt64) -> Refusal? {
-        guard isDraining else { return nil }
-        let refusing = groups.first { isDrainRefusing($0.operation, side, now: now) }
-        guard let refusing else {
-            for group in groups { _ = drainRefusal(group.operation, side, session, calls: group.calls, now: now) }
-            return nil
-        }
-        let calls = groups.reduce(0) { $0 + $1.calls }
-        return drainRefusal(refusing.operation, side, session, calls: calls, now: now)
-    }
-
-    /// The drain that a call is a part of.
-    func drainOrder(_ operation: OperationID, _ side: Side) -> DrainOrder? {
-        guard isDraining, side == .provider else { return nil }
-        return drainGate?.order(of: operation)
-    }
-
-    /// A call to something that is drained passes.
-    func notePassed(_ order: DrainOrder, _ session: Session, calls: Int = 1) {
-        session.lateCalls += UInt64(calls)
-        order.countPassed(calls)
     }
 
     // MARK: Dubbo
@@ -224,19 +171,6 @@ extension Inspector {
     private func isOwnEvent(_ id: UInt64, _ session: Session) -> Bool {
         guard case .dubbo(let dubbo) = session.decoder else { return false }
         return dubbo.ownEvents.contains(id)
-    }
-}
-
-extension Refusal {
-    /// The answer to a call that comes although its service is drained.
-    ///
-    /// One for all Dubbo consumers, which nothing on the wire tells apart for sure: failover makes all of them try
-    /// another provider upon status 100. Its text is none of ``LimitRejection/forbiddenTexts``: of those dubbo-go from
-    /// 3.3.2 on concludes that this instance is gone for 30 s, for the whole interface, calls in flight too. Source:
-    /// `FailoverClusterInvoker.java`, dubbo-go `filter/graceful_shutdown/consumer_filter.go`.
-    init(drained order: DrainOrder) {
-        let reason = order.reason.isEmpty ? "" : " (\(order.reason))"
-        self.init(outcome: .drained, text: "this provider is being drained\(reason)")
     }
 }
 

@@ -103,9 +103,9 @@ extension Inspector {
 
     /// Gives a direction's reader back.
     func release(_ half: inout DubboSession.Half) {
-        if !half.token.isNone {
-            release(half.token)
-            half.token = .none
+        if !half.permit.isNone {
+            pipeline.limits.release(half.permit)
+            half.permit = .none
         }
         guard let box = half.box else { return }
         half.box = nil
@@ -334,10 +334,8 @@ extension Inspector {
         judgement = half.judgement
         // What was found by searching and has no names is perhaps no request: it is not dropped.
         if half.isFound, !box.reader.request.known.isSuperset(of: [.interface, .method]) { judgement = .none }
-        if !half.token.isNone {
-            pendingToken = half.token
-            half.token = .none
-        }
+        pendingPermit = half.permit
+        half.permit = .none
         let isWhole = !half.isDamaged
         if box.reader.isKept {
             let header = half.header
@@ -348,7 +346,8 @@ extension Inspector {
         } else {
             finishFrame(half.header, half.start, box, piece, isWhole, session, direction, now)
         }
-        dropToken()
+        pipeline.limits.release(pendingPermit)
+        pendingPermit = .none
         release(&half)
     }
 

@@ -20,7 +20,6 @@ extension Inspector {
         _ now: UInt64
     ) {
         let wanted = CallAttachments(box.reader.request.attachments, in: frame.texts)
-        lastRequestHasMap = frame.isWhole && box.reader.endsInMap
         let operation = operation(of: box.reader.request, wanted, frame.texts)
         if let messageObserver, let connection = session.seenConnection {
             messageObserver.request(frame, box.reader.request, on: connection)
@@ -37,15 +36,25 @@ extension Inspector {
                 now
             )
         }
-        if isDraining {
-            noteVersion(box.reader.request, frame.texts, session)
-            learn(caller: frame.texts.slice(wanted.caller), session)
-        }
-        let needs =
-            isLimited
-            ? limitNeeds(box.reader.request.attachments, wanted, operation, frame.texts, session, direction)
-            : LimitNeeds()
-        beginCall(frame.header, frame.start, operation, wanted, number, frame.texts, needs, session, direction, now)
+        if isDraining { noteVersion(box.reader.request, frame.texts, session) }
+        let entry = entry(frame.header, frame.start, operation, wanted, number, frame.texts, session, direction)
+        var permit = pendingPermit
+        pendingPermit = .none
+        let fields = ReadDubboFields(box.reader.request.attachments, caller: wanted.caller, in: frame.texts)
+        let endsInMap = frame.isWhole && box.reader.endsInMap
+        guard
+            decide(
+                entry,
+                frame.header,
+                endsInMap: endsInMap,
+                fields,
+                &permit,
+                session,
+                now,
+                texts: { texts(of: wanted, frame.texts) }
+            )
+        else { return }
+        beginCall(entry, frame.header, wanted, frame.texts, permit, session, now)
     }
 
     /// A request was understood at a glance.
@@ -57,16 +66,27 @@ extension Inspector {
         _ direction: Direction,
         _ now: UInt64
     ) {
-        if isGoverned, direction == .toUpstream || session.judgesCallbacks {
-            judgement = .held
-            lastRequestHasMap = glance.endsInMap
-        } else {
-            judgement = .none
-        }
         let operation = operation(of: glance, body)
         if wantsTraces { trace(glance, operation, header, body, side: session.side(of: direction), now) }
-        let needs = isLimited ? limitNeeds(glance, operation, body, session, direction) : LimitNeeds()
-        beginCall(header, now, operation, glance.attachments, nil, body, needs, session, direction, now)
+        let entry = entry(header, now, operation, glance.attachments, nil, body, session, direction)
+        var permit = LimitToken.none
+        if isGoverned {
+            judgement = direction == .toUpstream || session.judgesCallbacks ? .held : .none
+            let fields = FastDubboFields(glance, in: body)
+            guard
+                decide(
+                    entry,
+                    header,
+                    endsInMap: glance.endsInMap,
+                    fields,
+                    &permit,
+                    session,
+                    now,
+                    texts: { texts(of: glance.attachments, body) }
+                )
+            else { return }
+        }
+        beginCall(entry, header, glance.attachments, body, permit, session, now)
     }
 
     @inline(__always)
@@ -111,18 +131,17 @@ extension Inspector {
         )
     }
 
-    private func beginCall(
+    @inline(__always)
+    private func entry(
         _ header: FrameHeader,
         _ start: UInt64,
         _ operation: OperationID,
         _ wanted: CallAttachments,
         _ timeoutNumber: Int32?,
         _ texts: RawSpan,
-        _ needs: LimitNeeds,
         _ session: Session,
-        _ direction: Direction,
-        _ now: UInt64
-    ) {
+        _ direction: Direction
+    ) -> CallTable.Entry {
         var entry = CallTable.Entry(
             kind: .call,
             session: session.number,
@@ -135,15 +154,24 @@ extension Inspector {
             requestBytes: header.frameBytes
         )
         if wantsCallers { entry.caller = caller(wanted.caller, in: texts, session) }
-        if judgement != .none,
-            isRefused(entry, header, needs, session, now, texts: { self.texts(of: wanted, texts) })
-        {
-            return
-        }
+        return entry
+    }
+
+    @inline(__always)
+    private func beginCall(
+        _ entry: CallTable.Entry,
+        _ header: FrameHeader,
+        _ wanted: CallAttachments,
+        _ texts: RawSpan,
+        _ permit: LimitToken,
+        _ session: Session,
+        _ now: UInt64
+    ) {
         if header.isTwoWay {
-            let index = startCall(entry, session, now: now) { self.texts(of: wanted, texts) }
+            let index = startCall(entry, session, permit: permit, now: now) { self.texts(of: wanted, texts) }
             if isTraced, index >= 0 { tracer?.requestEnded(index, replies: session.replyBytes, now: now) }
         } else {
+            pipeline.limits.release(permit)
             countUntracked(entry, .oneway, session, now: now) { self.texts(of: wanted, texts) }
         }
     }

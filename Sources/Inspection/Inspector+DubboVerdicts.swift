@@ -26,119 +26,51 @@ struct FrameEdit {
 
 /// Verdicts on Dubbo requests and their execution.
 extension Inspector {
-    /// Asks for the verdict on a request whose names are known, and counts it if it is refused.
+    /// Decides about a request whose names are known, and counts it if it is refused.
     ///
     /// What is to be done with the frame is in ``frameVerdict`` afterwards.
     ///
-    /// - Returns: Whether the call does not take place.
-    func isRefused(
+    /// - Returns: Whether the call takes place; what it has taken of limits is in `permit` then.
+    func decide(
         _ entry: CallTable.Entry,
         _ header: FrameHeader,
-        _ needs: LimitNeeds,
+        endsInMap: Bool,
+        _ fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        _ permit: inout LimitToken,
         _ session: Session,
         _ now: UInt64,
         texts: () -> CallTexts
     ) -> Bool {
         switch judgement {
-        case .none, .admitted: return false
+        case .none, .admitted:
+            pipeline.learnCaller(fields, on: session)
+            return true
         // Counted when it was decided.
-        case .refused: return true
+        case .refused: return false
         case .held: break
         }
-        var inserted = tracer?.injection(.dubbo) ?? []
-        defer { if !inserted.isEmpty { frameVerdict = .insert(inserted) } }
-        guard let refusal = refusal(entry, header, needs, session, now, &inserted) else { return false }
-        frameVerdict = .refuse(refusal)
-        inserted = []
-        let code = Int32(Self.status(of: refusal, in: header.serialization))
-        countUntracked(entry, refusal.outcome, code: code, session, now: now, texts: texts)
+        var request = CallRequest(operation: entry.operation, side: entry.side, isOneway: !header.isTwoWay)
+        if !FrameWriter.canReply(in: header.serialization) { request.unanswerable = .serialization }
+        request.insertFailure =
+            header.serialization != Serialization.hessian2 ? .serialization : endsInMap ? nil : .noMap
+        let decided = pipeline.decide(request, as: .dubbo, fields: fields, on: session, now: now)
+        permit = decided.permit
+        switch decided.decision {
+        case .forward: return true
+        case .insert: frameVerdict = decided.decision
+        case .reply(let reply):
+            frameVerdict = decided.decision
+            let code = Int32(Self.status(of: reply, in: header.serialization))
+            countUntracked(entry, reply.outcome, code: code, session, now: now, texts: texts)
+            return false
+        }
         return true
     }
 
-    /// What a request is answered that is held back; `nil` when it passes.
-    private func refusal(
-        _ entry: CallTable.Entry,
-        _ header: FrameHeader,
-        _ needs: LimitNeeds,
-        _ session: Session,
-        _ now: UInt64,
-        _ inserted: inout [InsertedText]
-    ) -> Refusal? {
-        let isRefusable = FrameWriter.canReply(in: header.serialization) || !header.isTwoWay
-        if isDraining, let order = drainOrder(entry.operation, entry.side) {
-            // A oneway call passes where others would: its consumer cannot be told, and it would be lost.
-            if !FrameWriter.canReply(in: header.serialization) {
-                notePassed(order, session)
-            } else if let refusal = drainRefusal(entry.operation, entry.side, session, now: now) {
-                return refusal
-            }
-        }
-        if let governor {
-            let facts = RequestFacts(operation: entry.operation, side: entry.side, isOneway: !header.isTwoWay)
-            switch governor.verdict(on: facts) {
-            case .admit: break
-            case .insert(let texts): inserted += texts
-            case .refuse(let refusal):
-                if isRefusable { return refusal }
-                recorder.verdictPartial(.serialization)
-                return nil
-            }
-        }
-        guard needs.isLimited else { return nil }
-        guard isRefusable else {
-            recorder.verdictPartial(.serialization)
-            return nil
-        }
-        return decideLimits(isOneway: !header.isTwoWay)
-    }
-
     /// The status of the reply that a refusal becomes in a serialization.
-    private static func status(of refusal: Refusal, in serialization: UInt8) -> UInt8 {
-        guard refusal.isFinal else { return refusal.dubboStatus }
+    private static func status(of reply: LocalReply, in serialization: UInt8) -> UInt8 {
+        guard reply.isFinal else { return reply.dubboStatus }
         return FrameWriter.canThrow(in: serialization) ? 20 : 100
-    }
-
-    // MARK: What limits look at
-
-    /// Begins to ask the gate about a request that was understood at a glance, and notes what it needs.
-    func limitNeeds(
-        _ glance: RequestGlance,
-        _ operation: OperationID,
-        _ body: RawSpan,
-        _ session: Session,
-        _ direction: Direction
-    ) -> LimitNeeds {
-        let caller = body.slice(glance.attachments.caller)
-        learn(caller: caller, session)
-        guard judgement == .held else { return LimitNeeds() }
-        let needs = beginLimits(operation, session.side(of: direction), session)
-        if needs.caller { noteLastCaller(session) }
-        guard needs.attachments != 0, let gate else { return needs }
-        var cursor = AttachmentCursor(glance, in: body)
-        while let attachment = cursor.next() {
-            gate.note(attachment: body.slice(attachment.key), value: body.slice(attachment.value))
-        }
-        return needs
-    }
-
-    /// The same of a request that was read.
-    func limitNeeds(
-        _ attachments: [Attachment],
-        _ wanted: CallAttachments,
-        _ operation: OperationID,
-        _ texts: RawSpan,
-        _ session: Session,
-        _ direction: Direction
-    ) -> LimitNeeds {
-        learn(caller: texts.slice(wanted.caller), session)
-        guard judgement == .held else { return LimitNeeds() }
-        let needs = beginLimits(operation, session.side(of: direction), session)
-        if needs.caller { noteLastCaller(session) }
-        guard needs.attachments != 0, let gate else { return needs }
-        for attachment in attachments {
-            gate.note(attachment: texts.slice(attachment.key), value: texts.slice(attachment.value))
-        }
-        return needs
     }
 
     /// A frame that has a verdict ends at `end`.
@@ -148,32 +80,27 @@ extension Inspector {
         let count = Int(header.frameBytes)
         var edit = FrameEdit(start: end - count, count: count, bodyBytes: Int(header.bodyBytes), kind: .drop)
         switch verdict {
-        case .admit: return
-        case .insert(let texts):
-            guard header.serialization == Serialization.hessian2, lastRequestHasMap else {
-                tracer?.noteInjection(header.serialization == Serialization.hessian2 ? .noMap : .serialization)
-                return recorder.verdictPartial(.serialization)
-            }
-            tracer?.noteInjection(.injected)
-            edit.kind = .insert(texts.flatMap { FrameWriter.attachment(key: $0.key, value: $0.value) })
-        case .refuse(let refusal): refuse(header, refusal)
+        case .forward: return
+        case .insert(let fields):
+            edit.kind = .insert(fields.flatMap { FrameWriter.attachment(key: $0.key, value: $0.value) })
+        case .reply(let reply): answer(header, reply)
         }
         frameEdits.append(edit)
     }
 
-    private func refuse(_ header: FrameHeader, _ refusal: Refusal) {
+    private func answer(_ header: FrameHeader, _ localReply: LocalReply) {
         guard header.isTwoWay else { return }
-        let status = Self.status(of: refusal, in: header.serialization)
+        let status = Self.status(of: localReply, in: header.serialization)
         let reply =
             status == 20
-            ? FrameWriter.exception(to: header, text: refusal.text, attachments: Self.hints(refusal))
-            : FrameWriter.reply(to: header, status: status, text: refusal.text)
+            ? FrameWriter.exception(to: header, text: localReply.text, attachments: Self.hints(localReply))
+            : FrameWriter.reply(to: header, status: status, text: localReply.text)
         if let reply { frameReplies.append(contentsOf: reply) }
     }
 
     /// What the attachments of a reply say of a refusal.
-    private static func hints(_ refusal: Refusal) -> [(key: String, value: String)] {
-        guard let nanoseconds = refusal.retryAfterNanoseconds else { return [] }
+    private static func hints(_ reply: LocalReply) -> [(key: String, value: String)] {
+        guard let nanoseconds = reply.retryAfterNanoseconds else { return [] }
         return [("retry-after-ms", String(nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 == 0 ? 0 : 1)))]
     }
 
@@ -203,16 +130,18 @@ extension Inspector {
         half.judgement = .admitted
         // Its attachments come last: no caller, no group, and nothing can be inserted.
         recorder.verdictPartial(reason)
-        if tracer?.injects(.dubbo) == true { tracer?.noteInjection(.tooLarge) }
-        guard hasNames, governor != nil || isLimited || isDraining else { return }
+        pipeline.injection.noteMissed(.tooLarge, .dubbo)
+        guard hasNames, pipeline.mayRefuse else { return }
         var operation = unknownOperation
         box.reader.withKeptTexts { texts in
             operation = self.operation(of: box.reader.request, CallAttachments(), texts)
         }
         let side = session.side(of: direction)
-        guard FrameWriter.canReply(in: half.header.serialization) || !half.header.isTwoWay,
-            let refusal = earlyRefusal(&half, operation, side, session, now)
-        else { return }
+        var request = CallRequest(operation: operation, side: side, isOneway: !half.header.isTwoWay)
+        if !FrameWriter.canReply(in: half.header.serialization) { request.unanswerable = .serialization }
+        request.takesContext = false
+        let decided = pipeline.decide(request, as: .dubbo, fields: NoFields(), on: session, now: now)
+        guard let reply = decided.decision.reply else { return half.permit = decided.permit }
         half.judgement = .refused
         let entry = CallTable.Entry(
             kind: .call,
@@ -225,9 +154,9 @@ extension Inspector {
             deadline: now,
             requestBytes: half.header.frameBytes
         )
-        let code = Int32(Self.status(of: refusal, in: half.header.serialization))
-        countUntracked(entry, refusal.outcome, code: code, session, now: now) { CallTexts() }
-        refuse(half.header, refusal)
+        let code = Int32(Self.status(of: reply, in: half.header.serialization))
+        countUntracked(entry, reply.outcome, code: code, session, now: now) { CallTexts() }
+        answer(half.header, reply)
         frameEdits.append(
             FrameEdit(
                 start: end - received,
@@ -236,33 +165,6 @@ extension Inspector {
                 kind: .drop
             )
         )
-    }
-
-    /// What a request is answered of which no more is known than what is called.
-    private func earlyRefusal(
-        _ half: inout DubboSession.Half,
-        _ operation: OperationID,
-        _ side: Side,
-        _ session: Session,
-        _ now: UInt64
-    ) -> Refusal? {
-        let isOneway = !half.header.isTwoWay
-        if FrameWriter.canReply(in: half.header.serialization) {
-            if let refusal = drainRefusal(operation, side, session, now: now) { return refusal }
-        } else if let order = drainOrder(operation, side) {
-            notePassed(order, session)
-        }
-        if let governor {
-            let facts = RequestFacts(operation: operation, side: side, isOneway: isOneway)
-            if case .refuse(let refusal) = governor.verdict(on: facts) { return refusal }
-        }
-        let needs = beginLimits(operation, side, session)
-        guard needs.isLimited else { return nil }
-        if needs.caller { noteLastCaller(session) }
-        let refusal = decideLimits(isOneway: isOneway)
-        half.token = pendingToken
-        pendingToken = .none
-        return refusal
     }
 
     /// Makes a plan of the verdicts on the frames among the bytes just read.

@@ -49,7 +49,7 @@ extension Inspector {
             if orders.contains(where: { $0.target == target }) { return .configured }
         }
         if isTraced, tracer?.sampler.names(tool) == true { return .configured }
-        guard isLimited, let gate else { return .none }
+        guard pipeline.limits.isActive, let gate else { return .none }
         return gate.names(tool) ? .configured : gate.tells(tool, from: base) ? .learned : .none
     }
 

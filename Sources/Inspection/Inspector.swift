@@ -61,18 +61,22 @@ public final class Inspector {
     var nextRelease = UInt64.max
     var callTexts: [Int32: CallTexts] = [:]
 
-    /// Decides about requests; `nil` costs nothing, and requests are passed on before they are understood.
-    public var governor: (any RequestGovernor)? {
-        didSet { updateGoverned() }
+    /// Decides about requests, by the stages that are in force.
+    let pipeline: RequestPipeline
+    /// The rules, one of the stages that decide about requests; `nil` costs nothing.
+    public var rules: (any RequestStage)? {
+        get { pipeline.rules }
+        set {
+            pipeline.rules = newValue
+            updateGoverned()
+        }
     }
     /// Whether requests are held back until they are understood, because they may be refused or changed.
     var isGoverned = false
     /// What was decided about the frame being finished, apart from letting it pass.
-    var frameVerdict: Verdict?
+    var frameVerdict: Decision?
     /// What stands of the verdict on the frame being finished.
     var judgement = DubboSession.Judgement.none
-    /// Whether the request just finished ends with an attachments map.
-    var lastRequestHasMap = false
     /// Replies to frames that were refused.
     var frameReplies: [UInt8] = []
     /// What is to become of frames among the bytes being received.
@@ -129,6 +133,7 @@ public final class Inspector {
             isTraced = tracer != nil
             traceNames = tracer?.names ?? TraceNames.usual
             wantsTraces = isTraced || callObserver != nil
+            pipeline.injection.tracer = tracer
             updateGoverned()
         }
     }
@@ -141,34 +146,30 @@ public final class Inspector {
     /// What the request being read says of traces.
     var traceScan = TraceScan()
 
-    /// Decides about requests by the limits in force, after the ``governor``; `nil` costs nothing.
+    /// Decides about requests by the limits in force; `nil` costs nothing.
     ///
     /// When other limits are put in force the owner says so with ``limitsChanged()``.
     public var gate: LimitGate? {
-        didSet { limitsChanged() }
+        get { pipeline.limits.gate }
+        set {
+            pipeline.limits.gate = newValue
+            limitsChanged()
+        }
     }
-    /// Whether there are limits in force: asking the gate itself would retain it.
-    var isLimited = false
-    /// The names of headers that limits look at.
-    var limitNames = LimitNames.none
-    /// Whether there are any: asking the names themselves would retain them.
-    var wantsLimitedHeaders = false
-    /// What was taken of limits for the request being read.
-    var pendingToken = LimitToken.none
-    /// What was taken for the batch being read.
-    var batchGroups: [LimitedGroup] = []
-    /// What calls in flight hold.
-    var tokens = CallTokens()
-    /// By operation, whether it is called to see whether the service is there.
-    var probes = FlatTable(repeating: UInt8(0), count: 0)
+    /// What a Dubbo request took of limits before its end, while that is being finished.
+    var pendingPermit = LimitToken.none
     /// Says what is drained; `nil` costs nothing.
     ///
     /// When drains are started or undone the owner says so with ``drainsChanged()``.
     public var drainGate: DrainGate? {
-        didSet { drainsChanged() }
+        get { pipeline.drains.gate }
+        set {
+            pipeline.drains.gate = newValue
+            drainsChanged()
+        }
     }
-    /// Whether anything is drained: asking the gate itself would retain it.
-    public internal(set) var isDraining = false
+    /// Whether anything is drained.
+    public var isDraining: Bool { pipeline.drains.isActive }
     /// How many sessions' consumers are waited for to come back; see ``DrainRecall``.
     var recalls = 0
     /// What operations stand for.
@@ -185,6 +186,7 @@ public final class Inspector {
         recorder.operations = registry
         self.registry = registry
         self.limits = limits
+        pipeline = RequestPipeline(registry: registry, recorder: recorder)
         operations = OperationCache(registry: registry)
         calls = CallTable(maxCalls: limits.maxCalls, maxTombstones: limits.maxTombstones)
         unknownOperation = registry.intern(
@@ -194,7 +196,7 @@ public final class Inspector {
 
     /// Sees whether anything decides about requests.
     func updateGoverned() {
-        isGoverned = governor != nil || isLimited || isDraining || tracer?.isInjecting == true
+        isGoverned = pipeline.isActive
     }
 
     /// The number under which the ``correlation`` knows this inspector.

@@ -7,8 +7,6 @@ internal import Wire
 /// Values of a stream that are decided about before their end, because they are too large to hold, and those that are
 /// too many to be told apart.
 extension JSONStreamSession {
-    private static let nothing: [UInt8] = []
-
     func isWaiting(_ direction: Direction) -> Bool { half(direction).heldBytes > 0 }
 
     func releaseHeld(_ direction: Direction, _ context: InspectedBytes, _ plan: inout Plan) -> Bool {
@@ -52,47 +50,44 @@ extension JSONStreamSession {
     func judgeEarly(_ half: Half, _ direction: Direction, _ context: InspectedBytes) {
         let inspector = context.inspector
         half.isUnasked = true
-        guard let reader = half.reader,
-            inspector.governor != nil || inspector.isLimited || inspector.isDraining
-        else { return }
+        guard let reader = half.reader, inspector.pipeline.mayRefuse else { return }
         let reading = reader.knowsMethods
         // Upstream's large values are replies nearly always.
         guard reading || (isIdentified && direction == .toUpstream) else { return }
-        let nothing = Self.nothing.byteSpan
-        var groups = [LimitedGroup(operation: inspector.rpcOperation(interface: nothing, method: nothing))]
+        let nothing = RawSpan()
+        var groups = [CallGroup(operation: inspector.rpcOperation(interface: nothing, method: nothing))]
         groups[0].calls = 1
-        if reading { groups = inspector.groups(reader, nothing) }
+        if reading { groups = inspector.groups(of: reader, interface: nothing) }
         // The id of a single one may still come.
         for place in groups.indices where !reader.scanner.isBatch || !reading {
             groups[place].isForAll = true
             groups[place].isOneway = false
         }
-        var verdict = EarlyVerdict(asked: groups, knowsMethods: reading)
-        verdict.refusal = refusal(of: groups, direction, context)
-        verdict.groups = inspector.takeBatchGroups()
-        half.early = verdict
-        half.isUnasked = !reading && verdict.refusal == nil
+        var early = EarlyDecision(asked: groups, knowsMethods: reading)
+        early.decided = decide(groups, direction, context)
+        half.early = early
+        half.isUnasked = !reading && early.reply == nil
     }
 
-    /// A value that was decided about has ended: its calls hold what was taken for them, and what came behind is
-    /// charged.
-    func takeEarly(_ half: Half, _ reader: RPCReader, _ direction: Direction, _ context: InspectedBytes) {
-        guard let verdict = half.early else { return }
+    /// A value that was decided about has ended: what came behind is charged.
+    func chargeRest(
+        _ early: EarlyDecision,
+        _ reader: RPCReader,
+        _ direction: Direction,
+        _ context: InspectedBytes
+    ) {
+        guard early.knowsMethods || reader.scanner.isBatch else { return }
         let inspector = context.inspector
-        half.early = nil
-        inspector.giveBatchGroups(verdict.groups)
+        let groups = inspector.groups(of: reader, interface: RawSpan())
         let side = context.session.side(of: direction)
-        inspector.chargeRest(verdict, reader, Self.nothing.byteSpan, side) { operation in
-            inspector.beginLimits(operation, side, context.session).isLimited
-        }
+        inspector.pipeline.chargeRest(early, groups: groups, side: side, fields: NoFields(), on: context.session)
     }
 
     /// A value that was decided about is no call, or will not end.
     func dropEarly(_ half: Half, _ context: InspectedBytes) {
-        guard let verdict = half.early else { return }
+        guard let early = half.early else { return }
         half.early = nil
-        context.inspector.giveBatchGroups(verdict.groups)
-        context.inspector.endBatch()
+        context.inspector.pipeline.end(early.decided.permits)
     }
 
     /// Counts the calls of a batch that are too many to be remembered, under the last operation that is: which of them
@@ -100,7 +95,7 @@ extension JSONStreamSession {
     func countSurplus(
         _ reader: RPCReader,
         _ half: Half,
-        _ refusal: Refusal?,
+        _ reply: LocalReply?,
         _ direction: Direction,
         _ context: InspectedBytes
     ) {
@@ -109,8 +104,8 @@ extension JSONStreamSession {
         var operation = inspector.unknownOperation
         reader.lastCall { operation = inspector.rpcOperation(interface: $0.extracting(0..<0), method: $0) }
         let entry = entry(operation, half, direction, id: 0, bytes: 0, context)
-        let outcome = refusal?.outcome ?? .lost
-        let code = refusal?.jsonrpcCode ?? ResultCode.none
+        let outcome = reply?.outcome ?? .lost
+        let code = reply?.jsonrpcCode ?? ResultCode.none
         while reader.countedSurplus < reader.surplus {
             reader.countedSurplus += 1
             inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) {

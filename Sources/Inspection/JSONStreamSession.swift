@@ -20,13 +20,13 @@ final class JSONStreamSession: ProtocolSession {
         /// Bytes that were read before it was known what they are.
         var unknownBytes = 0
         /// What was decided about the value going on before its end.
-        var early: EarlyVerdict?
+        var early: EarlyDecision?
         /// Whether the value going on was passed on too large to hold, and nothing could be asked.
         var isUnasked = false
         /// What is known of what the direction's peer says.
         var place = JSONRPCFacts.Place.anywhere
         /// Whether the value going on is left out.
-        var isDropped: Bool { early?.refusal != nil }
+        var isDropped: Bool { early?.reply != nil }
 
         /// Whether a value is half read.
         var isMidway: Bool { reader.map { !$0.scanner.isBetweenValues } ?? false }
@@ -288,20 +288,25 @@ final class JSONStreamSession: ProtocolSession {
         _ plan: inout Plan
     ) {
         let inspector = context.inspector
-        let isJudged = context.isGoverned && !half.isPassed
-        let refusal = half.early?.refusal ?? (isJudged ? self.refusal(reader, direction, context) : nil)
+        var decided = half.early?.decided ?? DecidedBatch()
+        if let early = half.early {
+            half.early = nil
+            chargeRest(early, reader, direction, context)
+        } else if context.isGoverned, !half.isPassed {
+            let groups = inspector.groups(of: reader, interface: RawSpan())
+            decided = decide(groups, direction, context)
+        }
         if half.isUnasked { inspector.recorder.verdictPartial(.tooLarge) }
-        takeEarly(half, reader, direction, context)
         reader.eachCall { call in
             let method = inspector.rpcOperation(interface: call.method.extracting(0..<0), call)
             let entry = entry(method, half, direction, id: call.idKey ?? 0, bytes: call.byteCount, context)
             if inspector.isTraced {
                 inspector.prepareSpan(entry.operation, reader, id: call.id, side: entry.side, context.now)
             }
-            let isTracked = refusal == nil && !call.isNotification && call.idKey != nil
+            let isTracked = decided.reply == nil && !call.isNotification && call.idKey != nil
             guard !isTracked else {
-                inspector.beginBatchCall(entry.operation)
-                let index = inspector.startCall(entry, context.session, now: context.now) {
+                let permit = inspector.pipeline.permit(of: entry.operation, in: &decided.permits)
+                let index = inspector.startCall(entry, context.session, permit: permit, now: context.now) {
                     Inspector.CallTexts(trace: reader.traceContext, id: call.id.text)
                 }
                 if inspector.hasUnknownTool { inspector.keepTool(index) }
@@ -311,15 +316,15 @@ final class JSONStreamSession: ProtocolSession {
                 return
             }
             // A call whose id was too long to keep cannot be found again.
-            let outcome = refusal?.outcome ?? (call.isNotification ? .oneway : .lost)
-            let code = refusal?.jsonrpcCode ?? ResultCode.none
+            let outcome = decided.reply?.outcome ?? (call.isNotification ? .oneway : .lost)
+            let code = decided.reply?.jsonrpcCode ?? ResultCode.none
             inspector.countUntracked(entry, outcome, code: code, context.session, now: context.now) {
                 Inspector.CallTexts(trace: reader.traceContext, id: call.id.text)
             }
         }
-        inspector.endBatch()
-        countSurplus(reader, half, refusal, direction, context)
-        if let refusal { refuse(reader, half, end, refusal, &walk, &plan) }
+        if !decided.permits.isEmpty { inspector.pipeline.end(decided.permits) }
+        countSurplus(reader, half, decided.reply, direction, context)
+        if let reply = decided.reply { refuse(reader, half, end, reply, &walk, &plan) }
     }
 
     /// Answers the value that has ended and leaves it out.
@@ -327,11 +332,11 @@ final class JSONStreamSession: ProtocolSession {
         _ reader: RPCReader,
         _ half: Half,
         _ end: Int,
-        _ refusal: Refusal,
+        _ reply: LocalReply,
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
-        answer(reader, refusal)
+        answer(reader, reply)
         half.dropsSpace = true
         let count = Int(reader.scanner.offset - reader.scanner.valueStartOffset)
         walk.forward(to: end - count, &plan)
@@ -339,33 +344,17 @@ final class JSONStreamSession: ProtocolSession {
         plan.markBoundary()
     }
 
-    private static let nothing: [UInt8] = []
-
-    private func refusal(_ reader: RPCReader, _ direction: Direction, _ context: InspectedBytes) -> Refusal? {
-        let inspector = context.inspector
-        guard inspector.governor != nil || inspector.isLimited || inspector.isDraining else { return nil }
-        return refusal(of: inspector.groups(reader, Self.nothing.byteSpan), direction, context)
-    }
-
-    /// What a value is answered that makes those calls; `nil` when it passes.
-    func refusal(of groups: [LimitedGroup], _ direction: Direction, _ context: InspectedBytes) -> Refusal? {
-        let inspector = context.inspector
-        guard let first = groups.first else { return nil }
+    /// Decides about a value that makes those calls.
+    func decide(_ groups: [CallGroup], _ direction: Direction, _ context: InspectedBytes) -> DecidedBatch {
         let side = context.session.side(of: direction)
-        if let drained = inspector.drainRefusal(groups, side, context.session, now: context.now) { return drained }
-        if let governor = inspector.governor {
-            let calls = groups.reduce(0) { $0 + $1.calls }
-            let facts = RequestFacts(operation: first.operation, side: side, isOneway: first.isOneway, calls: calls)
-            if case .refuse(let refusal) = governor.verdict(on: facts) { return refusal }
-        }
-        guard inspector.isLimited else { return nil }
-        return inspector.batchRefusal(groups, side) { group in
-            inspector.beginLimits(group.operation, side, context.session).isLimited
-        }
+        var request = CallRequest(operation: context.inspector.unknownOperation, side: side)
+        request.takesContext = false
+        let (pipeline, session) = (context.inspector.pipeline, context.session)
+        return pipeline.decide(groups: groups, request, as: .jsonrpc, fields: NoFields(), on: session, now: context.now)
     }
 
-    private func answer(_ reader: RPCReader, _ refusal: Refusal) {
-        let reply = JSONRPCErrorReply(code: refusal.jsonrpcCode, message: refusal.text)
+    private func answer(_ reader: RPCReader, _ localReply: LocalReply) {
+        let reply = JSONRPCErrorReply(code: localReply.jsonrpcCode, message: localReply.text)
         let before = replies.count
         if reader.scanner.isBatch {
             reply.write(batch: reader.batch, to: &replies)

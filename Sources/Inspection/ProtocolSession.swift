@@ -9,7 +9,7 @@ struct InspectedBytes {
     let session: Session
     /// When they came, in nanoseconds.
     let now: UInt64
-    /// Whether they can still be held back or changed, and verdicts are wanted; see ``RequestGovernor``.
+    /// Whether they can still be held back or changed, and verdicts are wanted; see ``RequestPipeline``.
     let isGoverned: Bool
 
     init(_ inspector: Inspector, _ session: Session, _ now: UInt64, isForwarded: Bool = false) {

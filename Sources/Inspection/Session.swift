@@ -121,6 +121,14 @@ public final class Session {
         }
     }
 
+    /// Keeps who calls on the connection: the last that said so.
+    func learn(caller: RawSpan) {
+        guard caller.byteCount > 0 else { return }
+        let kept = caller.extracting(first: Self.maxCallerBytes)
+        let last = lastCaller
+        if !last.byteSpan.elementsEqual(kept) { lastCaller = kept.array }
+    }
+
     /// The bytes of that direction that were too few to tell; they are forgotten.
     func takePending(_ direction: Direction) -> [UInt8] {
         var taken: [UInt8] = []

@@ -224,7 +224,7 @@ public final class Tracer {
     ///
     /// - Parameter callProtocol: Whose request it is.
     /// - Returns: Nothing when its context is left alone: it came with one that is not sampled.
-    func injection(_ callProtocol: CallProtocol) -> [InsertedText] {
+    func injection(_ callProtocol: CallProtocol) -> [InsertedField] {
         guard injects(callProtocol), let start = pendingStart, start.isSampled || !start.hasContext else { return [] }
         let context = TraceContext(
             traceID: start.traceID,
@@ -235,7 +235,7 @@ public final class Tracer {
         return options.injectedFormats.flatMap { Self.texts(context, $0, parent: start.parentSpanID) }
     }
 
-    private static func texts(_ context: TraceContext, _ format: TraceFormat, parent: UInt64) -> [InsertedText] {
+    private static func texts(_ context: TraceContext, _ format: TraceFormat, parent: UInt64) -> [InsertedField] {
         var value: [UInt8] = []
         switch format {
         case .traceparent: context.appendTraceparent(to: &value)
@@ -243,12 +243,12 @@ public final class Tracer {
         case .b3: context.appendB3(to: &value)
         case .b3Multi:
             return [
-                InsertedText(key: "X-B3-TraceId", value: context.traceID.text),
-                InsertedText(key: "X-B3-SpanId", value: TraceID.hex(context.spanID)),
-                InsertedText(key: "X-B3-Sampled", value: context.isSampled ? "1" : "0"),
+                InsertedField(key: "X-B3-TraceId", value: context.traceID.text),
+                InsertedField(key: "X-B3-SpanId", value: TraceID.hex(context.spanID)),
+                InsertedField(key: "X-B3-Sampled", value: context.isSampled ? "1" : "0"),
             ]
         }
-        return [InsertedText(key: format.label.description, value: String(decoding: value, as: UTF8.self))]
+        return [InsertedField(key: format.label.description, value: String(decoding: value, as: UTF8.self))]
     }
 
     /// Counts what became of a request that was to be given Weir's own context.

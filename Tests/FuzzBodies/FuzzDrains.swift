@@ -9,16 +9,16 @@ internal import Wire
 /// answered. Beside them a governor decides by the method.
 final class FuzzDrains {
     /// Refuses `no` and gives `more` an attachment.
-    private final class Governor: RequestGovernor {
+    private final class Governor: RequestStage {
         private let registry: OperationRegistry
 
         init(_ registry: OperationRegistry) { self.registry = registry }
 
-        func verdict(on request: RequestFacts) -> Verdict {
+        func decide(on request: CallRequest) -> Decision {
             switch (request.side, registry[request.operation].method) {
-            case (.provider, "no"): .refuse(Refusal(text: "no"))
+            case (.provider, "no"): .reply(LocalReply(text: "no"))
             case (.provider, "more"): .insert(key: "mark", value: "1")
-            default: .admit
+            default: .forward
             }
         }
     }
@@ -48,7 +48,7 @@ final class FuzzDrains {
         self.inspector = inspector
         self.session = session
         inspector.drainGate = DrainGate(registry: registry, operations: operations)
-        inspector.governor = Governor(operations)
+        inspector.rules = Governor(operations)
     }
 
     /// Whether replies wait for the end of a message downstream.

@@ -66,16 +66,16 @@ private struct WebFacts: Equatable {
 }
 
 /// Refuses methods that begin with `n`, and gives those a header that begin with `m`.
-private final class WebGovernor: RequestGovernor {
+private final class WebGovernor: RequestStage {
     private let registry: OperationRegistry
 
     init(_ registry: OperationRegistry) { self.registry = registry }
 
-    func verdict(on request: RequestFacts) -> Verdict {
+    func decide(on request: CallRequest) -> Decision {
         switch registry[request.operation].method.utf8.first {
-        case 0x6e: .refuse(Refusal(text: "no"))
+        case 0x6e: .reply(LocalReply(text: "no"))
         case 0x6d: .insert(key: "X-Mark", value: "1")
-        default: .admit
+        default: .forward
         }
     }
 }
@@ -104,7 +104,7 @@ private final class WebRun: CallObserver {
     init(isWatched: Bool, isGoverned: Bool) {
         recorder = Recorder(labels: labels)
         inspector = Inspector(registry: registry, recorder: recorder, limits: Self.limits)
-        if isGoverned { inspector.governor = WebGovernor(registry) }
+        if isGoverned { inspector.rules = WebGovernor(registry) }
         tracing = FuzzTracing(inspector, registry, isInjecting: isGoverned)
         let ends = ObservedConnection(client: Endpoint(ipv4: 1, port: 1), server: Endpoint(ipv4: 2, port: 2))
         session = inspector.open(side: .provider, connection: ends)
@@ -186,13 +186,13 @@ private final class WebRun: CallObserver {
     }
 
     private func collect() {
-        if inspector.governor == nil {
+        if inspector.rules == nil {
             precondition(up.output.count + down.output.count == fed, "an observer changes bytes")
             precondition(up.replyBytes + down.replyBytes == 0, "an observer speaks")
         }
         facts.up = up.output
         // Where replies go in depends on where upstream's bytes were cut, but not how much is said.
-        if inspector.governor == nil { facts.down = down.output } else { facts.numbers.append("\(said)") }
+        if inspector.rules == nil { facts.down = down.output } else { facts.numbers.append("\(said)") }
         let snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)
         for report in snapshot.operations {
             precondition(report.inFlight == 0, "a call that ended is in flight")

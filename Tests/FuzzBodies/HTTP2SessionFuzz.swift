@@ -202,19 +202,19 @@ private struct HTTP2Run {
 }
 
 /// Refuses and changes requests by the length of their names.
-private final class NameGovernor: RequestGovernor {
+private final class NameGovernor: RequestStage {
     private let registry: OperationRegistry
     var hasRefused = false
 
     init(_ registry: OperationRegistry) { self.registry = registry }
 
-    func verdict(on request: RequestFacts) -> Verdict {
+    func decide(on request: CallRequest) -> Decision {
         switch registry[request.operation].method.utf8.count % 3 {
         case 0:
             hasRefused = true
-            return .refuse(Refusal(text: "no"))
+            return .reply(LocalReply(text: "no"))
         case 1: return .insert(key: "mark", value: "m")
-        default: return .admit
+        default: return .forward
         }
     }
 }
@@ -250,7 +250,7 @@ private struct GovernedHTTP2Run {
     init(_ script: HTTP2Script, seed: UInt64) {
         let stand = HTTP2Stand(isWatched: false, isInjecting: seed % 3 == 0)
         let governor = NameGovernor(stand.registry)
-        stand.inspector.governor = governor
+        stand.inspector.rules = governor
         var (up, down) = (PlanModel(), PlanModel())
         var isOver = false
         var drains = seed % 2 == 0 ? HTTP2Drains(stand) : nil
@@ -281,7 +281,7 @@ private struct GovernedHTTP2Run {
             isOver = stand.plan.closes
         }
         let hasErrors = !stand.snapshot.decodeErrors.isEmpty
-        stand.inspector.governor = nil
+        stand.inspector.rules = nil
         _ = stand.close()
         let spoken = stand.session.connectionProtocol
         guard governor.hasRefused || stand.tracing.hasInjected || (!hasErrors && (spoken == .triple || spoken == .http))

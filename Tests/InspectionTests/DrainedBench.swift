@@ -28,7 +28,7 @@ final class DrainedBench {
     init(_ watching: Watching = .nothing, on governed: GovernedBench? = nil, givesClosing: Bool = false) {
         self.givesClosing = givesClosing
         self.governed = governed ?? GovernedBench(watching)
-        bench.inspector.governor = nil
+        bench.inspector.rules = nil
         bench.inspector.drainGate = DrainGate(registry: registry, operations: bench.registry)
     }
 

@@ -46,7 +46,7 @@ import Testing
         let governed = GovernedBench(watching)
         switch deciding {
         case .governor:
-            governed.governor.verdicts = ["no": .refuse(Refusal(text: "no")), "more": .insert(key: "a", value: "b")]
+            governed.governor.verdicts = ["no": .reply(LocalReply(text: "no")), "more": .insert(key: "a", value: "b")]
         case .limits:
             _ = try LimitedBench([.window(1, method: "no"), .window(3, "few", method: "few")], on: governed)
         case .drains:
@@ -165,7 +165,7 @@ import Testing
         let large = Frames.request(id: 2, method: "no", arguments: { $0.binary(filler) })
         let governed = try Self.bench(.governor, .nothing)
         governed.give(large[..<70_000])
-        governed.bench.inspector.governor = nil
+        governed.bench.inspector.rules = nil
         let rest = Array(large[70_000...] + Frames.request(id: 3, method: "no"))
         for piece in [rest[..<20_000], rest[20_000...]] {
             governed.bench.plan.removeAll()

@@ -10,16 +10,16 @@ import Testing
 import Wire
 
 /// Gives each method the verdict that the test wants for it.
-final class TestGovernor: RequestGovernor {
-    var verdicts: [String: Verdict] = [:]
-    private(set) var asked: [RequestFacts] = []
+final class TestGovernor: RequestStage {
+    var verdicts: [String: Decision] = [:]
+    private(set) var asked: [CallRequest] = []
     private let registry: OperationRegistry
 
     init(_ registry: OperationRegistry) { self.registry = registry }
 
-    func verdict(on request: RequestFacts) -> Verdict {
+    func decide(on request: CallRequest) -> Decision {
         asked.append(request)
-        return verdicts[registry[request.operation].method] ?? .admit
+        return verdicts[registry[request.operation].method] ?? .forward
     }
 }
 
@@ -36,7 +36,7 @@ final class GovernedBench {
         limits.jsonrpcPaths = PathPatterns(jsonrpcPaths)
         bench = Bench(watching, limits: limits)
         governor = TestGovernor(bench.registry)
-        bench.inspector.governor = governor
+        bench.inspector.rules = governor
         session = bench.open()
     }
 
@@ -58,7 +58,7 @@ final class GovernedBench {
 
 @Suite
 struct GovernedDubboTests {
-    private static let limited = Verdict.refuse(Refusal(text: "over the limit"))
+    private static let limited = Decision.reply(LocalReply(text: "over the limit"))
 
     private static func frames() -> (all: [[UInt8]], expected: [UInt8], replies: [UInt8]) {
         let all = [

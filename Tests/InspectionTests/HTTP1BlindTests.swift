@@ -28,7 +28,7 @@ import Wire
         for isGoverned in [false, true] {
             for piece in [1, 1000] {
                 let governed = GovernedBench()
-                if !isGoverned { governed.bench.inspector.governor = nil }
+                if !isGoverned { governed.bench.inspector.rules = nil }
                 let bytes = H1.request(RPC.call()) + Array(text.utf8) + H1.request(RPC.call("2"))
                 for start in stride(from: 0, to: bytes.count, by: piece) {
                     governed.give(bytes[start..<min(bytes.count, start + piece)])

@@ -135,7 +135,7 @@ struct StrictHTTP {
 }
 
 @Suite struct HTTP1GovernedTests {
-    static let limited = Verdict.refuse(Refusal(text: "over \"it\""))
+    static let limited = Decision.reply(LocalReply(text: "over \"it\""))
 
     static func bench(_ watching: Watching = .nothing) -> GovernedBench {
         let governed = GovernedBench(watching)
@@ -234,7 +234,7 @@ struct StrictHTTP {
     @Test("drained: 503; version 1.0 of either protocol; HEAD with a body")
     func odd() {
         let governed = Self.bench()
-        governed.governor.verdicts["no"] = .refuse(Refusal(outcome: .drained, text: "t", jsonrpcCode: -32001))
+        governed.governor.verdicts["no"] = .reply(LocalReply(outcome: .drained, text: "t", jsonrpcCode: -32001))
         governed.give(
             H1.request("{\"method\":\"no\",\"id\":5,\"params\":[]}", ["Connection: keep-alive"], version: "1.0")[...]
         )
@@ -322,10 +322,10 @@ struct StrictHTTP {
     func late(cut: Int) {
         let request = H1.request(RPC.call("1", "no")) + H1.triple("more")
         let governed = Self.bench()
-        let governor = governed.bench.inspector.governor
-        governed.bench.inspector.governor = nil
+        let governor = governed.bench.inspector.rules
+        governed.bench.inspector.rules = nil
         governed.give(request[..<cut])
-        governed.bench.inspector.governor = governor
+        governed.bench.inspector.rules = governor
         governed.give(request[cut...])
         #expect(governed.up.output.count == request.count + GovernedRequest.line.utf8.count)
         #expect(governed.down.output.isEmpty)

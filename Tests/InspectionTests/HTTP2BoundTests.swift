@@ -47,7 +47,7 @@ import Testing
         let ends = GovernedHTTP2()
         ends.greet()
         ends.moveAll()
-        if !isGoverned { ends.governed.bench.inspector.governor = nil }
+        if !isGoverned { ends.governed.bench.inspector.rules = nil }
         ends.client.open(1)
         ends.upQueue = ends.fromClient.request(1, "/com.x.Shop/yes")
         ends.moveAll()

@@ -29,7 +29,7 @@ private struct DrainedTalk: ~Copyable {
         random = SeededRandom(seed: seed)
         ends = HTTP2DrainTests.ends(watching)
         // Every other time requests are refused and changed, too.
-        if seed % 2 == 1 { ends.governed.bench.inspector.governor = ends.governed.governor }
+        if seed % 2 == 1 { ends.governed.bench.inspector.rules = ends.governed.governor }
         ends.client.countsStreams = true
     }
 

@@ -252,7 +252,7 @@ final class GovernedHTTP2 {
         governed = GovernedBench(watching)
         session = governed.session
         governed.governor.verdicts = [
-            "no": .refuse(Refusal(text: "over the limit")), "more": .insert(key: "Mark", value: "m ü"),
+            "no": .reply(LocalReply(text: "over the limit")), "more": .insert(key: "Mark", value: "m ü"),
         ]
     }
 
@@ -307,7 +307,7 @@ final class GovernedHTTP2 {
 
     /// Only drains decide about requests.
     func decidesByDrains() {
-        governed.bench.inspector.governor = nil
+        governed.bench.inspector.rules = nil
         governed.bench.inspector.drainGate = DrainGate(registry: drains, operations: governed.bench.registry)
     }
 

@@ -236,7 +236,7 @@ import Testing
         case 2, 5:
             ends.downQueue = H2.frame(9, 0, 0, [1])
             ends.moveAll()
-        default: governed.bench.inspector.governor = nil
+        default: governed.bench.inspector.rules = nil
         }
         ends.release(now: 1 << 40)
         #expect(!governed.bench.inspector.holdsRequests)
@@ -254,7 +254,7 @@ import Testing
     @Test("without limits or a governor nothing waits")
     func unheld() {
         let ends = Self.ends()
-        ends.governed.bench.inspector.governor = nil
+        ends.governed.bench.inspector.rules = nil
         ends.client.open(1)
         ends.upQueue = ends.fromClient.request(1, "/com.x.Shop/$invoke")
         ends.moveAll()

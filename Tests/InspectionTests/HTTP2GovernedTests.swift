@@ -382,8 +382,8 @@ private struct RandomTalk: ~Copyable {
         let request = probe.request(1, "/com.x.Shop/no", piece: 20)
         for cut in 1..<request.count {
             let ends = GovernedHTTP2()
-            let governor = ends.governed.bench.inspector.governor
-            ends.governed.bench.inspector.governor = nil
+            let governor = ends.governed.bench.inspector.rules
+            ends.governed.bench.inspector.rules = nil
             for id: UInt32 in [1, 3] { ends.client.open(id) }
             ends.client.sent(tableSize: nil)
             ends.server.sent(tableSize: nil)
@@ -393,7 +393,7 @@ private struct RandomTalk: ~Copyable {
             let first = ends.fromClient.request(1, "/com.x.Shop/no", piece: 20)
             ends.upQueue = Array(first[..<cut])
             ends.moveAll()
-            ends.governed.bench.inspector.governor = governor
+            ends.governed.bench.inspector.rules = governor
             ends.upQueue = Array(first[cut...]) + H2.data(1, H2.message([1]), end: true)
             ends.upQueue += ends.fromClient.call(3, "/com.x.Shop/no")
             while !ends.upQueue.isEmpty { ends.moveUp(11) }

@@ -181,7 +181,7 @@ import Testing
 
     private static func governed() -> GovernedBench {
         let governed = GovernedBench()
-        governed.governor.verdicts = ["no": .refuse(Refusal(text: "m"))]
+        governed.governor.verdicts = ["no": .reply(LocalReply(text: "m"))]
         // Of a stream the first value tells what it is.
         governed.give(Array(RPC.call(nil, "hello").utf8)[...])
         return governed
@@ -266,12 +266,12 @@ import Testing
     @Test("what had been passed on in part when something begins to decide is not decided about", arguments: 1..<20)
     func late(cut: Int) {
         let governed = Self.governed()
-        let governor = governed.bench.inspector.governor
+        let governor = governed.bench.inspector.rules
         let before = governed.up.output.count
         let call = Array(RPC.call("1", "no").utf8)
-        governed.bench.inspector.governor = nil
+        governed.bench.inspector.rules = nil
         governed.give(call[..<cut])
-        governed.bench.inspector.governor = governor
+        governed.bench.inspector.rules = governor
         governed.give((call[cut...] + call))
         #expect(governed.up.output.count == before + call.count && !governed.down.output.isEmpty)
     }

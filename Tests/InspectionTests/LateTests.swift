@@ -41,7 +41,7 @@ extension GovernedBench {
 /// What is held back and not followed by more goes on after a time.
 @Suite
 struct LateTests {
-    private static let limited = Verdict.refuse(Refusal(text: "over the limit"))
+    private static let limited = Decision.reply(LocalReply(text: "over the limit"))
     private static let start: UInt64 = 1000
     private static let due = start + Inspector.lateNanoseconds
 

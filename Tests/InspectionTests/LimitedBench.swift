@@ -33,7 +33,7 @@ final class LimitedBench {
         self.governed = governed ?? GovernedBench(watching)
         registry = LimitRegistry(try LimitSet(definitions: definitions, clock: time.read))
         gate = LimitGate(registry: registry, operations: self.governed.bench.registry)
-        self.governed.bench.inspector.governor = nil
+        self.governed.bench.inspector.rules = nil
         self.governed.bench.inspector.gate = gate
     }
 

@@ -132,7 +132,7 @@ import Wire
 
 extension IndexingEncoder {
     /// A connection's first block.
-    fileprivate static func once(_ fields: [(String, String)]) -> [UInt8] {
+    static func once(_ fields: [(String, String)]) -> [UInt8] {
         var encoder = IndexingEncoder()
         return encoder.block(fields)
     }

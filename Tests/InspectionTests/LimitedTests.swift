@@ -273,8 +273,8 @@ import Testing
     func governor() throws {
         let limited = try LimitedBench([.window(1)])
         let governor = TestGovernor(limited.bench.registry)
-        governor.verdicts["no"] = .refuse(Refusal(outcome: .drained, text: "gone"))
-        limited.bench.inspector.governor = governor
+        governor.verdicts["no"] = .reply(LocalReply(outcome: .drained, text: "gone"))
+        limited.bench.inspector.rules = governor
         limited.give(Frames.request(id: 1, method: "no") + Frames.request(id: 2) + Frames.request(id: 3))
         #expect(limited.counts().allowed == 1 && limited.counts().rejected == 1)
         #expect(limited.bench.snapshot.counts(side: .provider).contains { $0.contains("drained") })

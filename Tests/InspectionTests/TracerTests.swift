@@ -123,8 +123,8 @@ import Wire
     @Test("oneway, unanswered, refused and lost calls are spans too")
     func otherEnds() {
         let traced = TracedBench()
-        traced.governed.governor.verdicts = ["no": .refuse(Refusal(text: "over"))]
-        traced.bench.inspector.governor = traced.governed.governor
+        traced.governed.governor.verdicts = ["no": .reply(LocalReply(text: "over"))]
+        traced.bench.inspector.rules = traced.governed.governor
         traced.up(Frames.request(id: 1, isTwoWay: false))
         traced.up(Frames.request(id: 2, method: "no"))
         traced.up(Frames.request(id: 3))

@@ -81,7 +81,7 @@ extension Integration {
             let governor = RandomGovernor()
             var hooks = RelayHooks()
             hooks.makeSession = { inspector, side in
-                inspector.governor = governor
+                inspector.rules = governor
                 return inspector.open(side: side)
             }
             let listener = ListenerConfiguration(
@@ -109,7 +109,7 @@ extension Integration {
 }
 
 /// Refuses a third of all requests and marks a fifth, at random but always the same.
-private final class RandomGovernor: RequestGovernor, Sendable {
+private final class RandomGovernor: RequestStage, Sendable {
     struct Counts {
         var asked = 0
         var refused = 0
@@ -119,18 +119,18 @@ private final class RandomGovernor: RequestGovernor, Sendable {
 
     let counts = Mutex(Counts())
 
-    func verdict(on request: RequestFacts) -> Verdict {
+    func decide(on request: CallRequest) -> Decision {
         counts.withLock { counts in
             counts.asked += 1
             counts.state = counts.state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             switch counts.state >> 33 % 15 {
             case 0..<5:
                 counts.refused += 1
-                return .refuse(Refusal(text: "over the limit: 100 %"))
+                return .reply(LocalReply(text: "over the limit: 100 %"))
             case 5..<8:
                 counts.marked += 1
                 return .insert(key: "X-Weir-Mark", value: "1")
-            default: return .admit
+            default: return .forward
             }
         }
     }

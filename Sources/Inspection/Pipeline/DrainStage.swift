@@ -1,0 +1,68 @@
+internal import Calls
+internal import Policy
+
+/// The first stage of the pipeline: what becomes of calls to what is drained.
+struct DrainStage {
+    /// Says what is drained; `nil` costs nothing.
+    var gate: DrainGate? { didSet { refresh() } }
+    /// Whether anything is drained: asking the gate itself would retain it.
+    private(set) var isActive = false
+
+    /// Drains have been started or undone: looks which there are.
+    mutating func refresh() {
+        gate?.refresh()
+        isActive = gate?.orders.isEmpty == false
+    }
+
+    /// The drain that calls of an operation are a part of; `nil` for none, and for calls of the consumer side.
+    func order(of operation: OperationID, side: Side) -> DrainOrder? {
+        guard isActive, side == .provider else { return nil }
+        return gate?.order(of: operation)
+    }
+
+    /// Whether any call of an interface could be refused, whatever its method.
+    func mayRefuse(_ operation: Operation, side: Side) -> Bool {
+        guard isActive, side == .provider, let gate else { return false }
+        return gate.orders.contains { $0.target.isService || $0.target.interface == operation.interface }
+    }
+
+    /// Whether a call of any operation could be refused.
+    func mayRefuse(side: Side) -> Bool { isActive && side == .provider }
+
+    /// Counts calls to something that is drained, and says what they are answered.
+    ///
+    /// - Parameters:
+    ///   - request: What is called.
+    ///   - order: The drain that it is a part of.
+    ///   - isProbe: Whether it only asks whether the service is there.
+    ///   - session: Its connection's session.
+    ///   - now: The time, in nanoseconds.
+    /// - Returns: The answer; `nil` if the calls pass.
+    func decide(
+        _ request: CallRequest,
+        order: DrainOrder,
+        isProbe: Bool,
+        on session: Session,
+        now: UInt64
+    ) -> LocalReply? {
+        guard isRefusing(request, order: order, isProbe: isProbe, now: now) else {
+            notePassed(order, calls: request.calls, on: session)
+            return nil
+        }
+        session.lateCalls += UInt64(request.calls)
+        order.countRejected(request.calls)
+        return LocalReply(drained: order)
+    }
+
+    /// Whether a call would be refused now; nothing is counted.
+    func isRefusing(_ request: CallRequest, order: DrainOrder, isProbe: Bool, now: UInt64) -> Bool {
+        // A consumer that cannot be told is served: its call would be lost.
+        request.drainHandling == .refuse && request.unanswerable == nil && order.stage(at: now) >= .reject && !isProbe
+    }
+
+    /// Calls to something that is drained pass.
+    func notePassed(_ order: DrainOrder, calls: Int = 1, on session: Session) {
+        session.lateCalls += UInt64(calls)
+        order.countPassed(calls)
+    }
+}
