@@ -65,4 +65,32 @@ struct DrainStage {
         session.lateCalls += UInt64(calls)
         order.countPassed(calls)
     }
+
+    // MARK: Signals
+
+    /// Whether a reply may say that its interface leaves.
+    func isLeaving(_ operation: OperationID, side: Side) -> Bool {
+        isActive && side == .provider && gate?.leavingOrder(of: operation) != nil
+    }
+
+    /// Whether a connection that begins now comes too late, in a protocol whose connections are told to end.
+    ///
+    /// Until the refusing stage new ones are let in, as requests are: their consumer may have no other provider.
+    func turnsAway(_ session: Session, now: UInt64) -> Bool {
+        guard isActive, session.side == .provider, let order = gate?.service else { return false }
+        return order.stage(at: now) >= .reject
+    }
+
+    /// A signal was given on a connection.
+    func note(_ signal: DrainSignal, on session: Session) {
+        session.drainSignals.insert(DrainSignals(signal))
+        switch signal {
+        case .readonly: session.drainSignals.remove(DrainSignals(.writeable))
+        case .writeable: session.drainSignals.remove(DrainSignals(.readonly))
+        case .notServing: session.drainSignals.remove(DrainSignals(.serving))
+        case .serving: session.drainSignals.remove(DrainSignals(.notServing))
+        case .closing, .goAway, .connectionClose: break
+        }
+        gate?.registry.count(signal)
+    }
 }

@@ -125,8 +125,12 @@ struct LimitStage: ~Copyable {
     mutating func hold(_ permit: LimitToken, by call: Int32) { permits.hold(permit, by: call) }
 
     /// A call has ended: gives back what it held.
+    @inline(__always)
     mutating func release(of call: Int32) {
-        guard permits.count > 0 else { return }
+        if permits.count > 0 { releaseHeld(by: call) }
+    }
+
+    private mutating func releaseHeld(by call: Int32) {
         let permit = permits.take(from: call)
         if !permit.isNone { release(permit) }
     }

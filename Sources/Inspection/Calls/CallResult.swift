@@ -1,0 +1,48 @@
+internal import Calls
+internal import Telemetry
+
+/// What became of a call.
+struct CallResult: BitwiseCopyable {
+    /// As what it is counted.
+    var outcome: Outcome
+    /// The protocol's own code, or ``ResultCode``'s.
+    var code: Int32
+    /// When it ended, in nanoseconds.
+    var end: UInt64
+    /// The bytes of its reply.
+    var responseBytes: UInt64 = 0
+    /// What its stream carried; `nil` of protocols without streams, and of one message each way.
+    var stream: StreamMessages?
+
+    @inline(__always)
+    init(_ outcome: Outcome, code: Int32 = ResultCode.none, end: UInt64) {
+        self.outcome = outcome
+        self.code = code
+        self.end = end
+    }
+}
+
+/// The texts of a call in flight, kept only while someone observes calls.
+struct CallTexts {
+    var caller = ""
+    var trace: TraceContext?
+    /// The protocol's own id, where it is no number.
+    var id: String?
+    /// The class of the exception that answered it; empty for none.
+    var exception = ""
+}
+
+/// How many messages a call carried, of which one way carried more than one.
+struct StreamMessages: BitwiseCopyable {
+    var requests: UInt64
+    var responses: UInt64
+    /// Whether it is a stream: its duration says nothing of the service.
+    var isStream = true
+}
+
+extension CallTable.Kind {
+    /// As what a call that its caller has given up ends without trailers.
+    var result: (outcome: Outcome, code: Int32) {
+        self == .timedOut ? (.timeout, ResultCode.none) : (.cancelled, ResultCode.cancelled)
+    }
+}

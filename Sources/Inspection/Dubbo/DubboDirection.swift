@@ -1,0 +1,140 @@
+internal import Calls
+internal import Dubbo
+internal import Policy
+internal import Wire
+
+/// Where one direction of a Dubbo connection stands in its frames.
+struct DubboDirection {
+    enum Phase: UInt8 {
+        case header
+        case body
+        case searching
+    }
+
+    /// How far it is decided about a frame that is being read.
+    enum HoldState: UInt8 {
+        /// Nothing is decided, or it would come too late.
+        case none
+        /// The frame is held back for the decision.
+        case held
+        /// The frame was too large to hold: it is passed on.
+        case admitted
+        /// The frame was too large to hold: it is dropped, and was counted.
+        case refused
+    }
+
+    var phase = Phase.header
+    /// How many bytes of a split header are in `partial`.
+    var headerHas: UInt8 = 0
+    /// Whether the header was found by searching, so that it must be a plausible one.
+    var isGuess = false
+    /// Whether the frame's header was found by searching: what cannot be read is perhaps no frame.
+    var isFound = false
+    /// Whether the frame's body is read; otherwise it is only stepped over.
+    var isReading = false
+    /// Whether bytes of the frame were not seen, or could not be read.
+    var isDamaged = false
+    var partial: (UInt64, UInt64) = (0, 0)
+    var header = FrameHeader(flags: 0, status: 0, requestID: 0, bodyBytes: 0)
+    var bodyLeft: UInt32 = 0
+    var start: UInt64 = 0
+    var holdState = HoldState.none
+    /// What the frame, which was too large to hold, took of limits.
+    var permit = LimitToken.none
+    /// How many bytes at the end of what was received are held back; see ``HoldLimits``.
+    var heldBytes = 0
+    /// How many bytes that are still to come belong to a frame that is left out; the relay knows of them.
+    var reachBytes = 0
+    /// Whether the frame is the answer to an event of Weir's own.
+    var isOwnAnswer = false
+    /// The bytes of a reply that is given another attachment; `nil` for all others.
+    var reply: ReplyBytes?
+    /// Kept while a frame is split over reads.
+    var box: BodyReaderBox?
+}
+
+/// The bytes of a reply that is held back until it is whole.
+final class ReplyBytes {
+    /// What was called.
+    let operation: OperationID
+    /// Where Weir stands for the call.
+    let side: Side
+    var body: [UInt8] = []
+
+    init(operation: OperationID, side: Side) {
+        self.operation = operation
+        self.side = side
+    }
+}
+
+/// What of a direction was decided, or not, before a read.
+struct EarlierBytes {
+    /// How many bytes before the read are held back.
+    var held: Int
+    /// How many of the read's first bytes, and of those that follow it, an earlier plan has left out.
+    var reach: Int
+
+    /// Whether a plan has to be made though nothing decides about frames any more.
+    var isAny: Bool { held > 0 || reach > 0 }
+}
+
+extension DubboDirection {
+    /// Whether the direction is between two messages.
+    var isQuiet: Bool { phase == .header && headerHas == 0 && !isGuess }
+
+    /// What earlier plans left open.
+    var earlier: EarlierBytes { EarlierBytes(held: heldBytes, reach: reachBytes) }
+
+    /// The direction to work on, until it is put back; what is left in its place holds nothing that could be given back
+    /// or counted twice.
+    mutating func take() -> DubboDirection {
+        var taken = DubboDirection()
+        swap(&taken, &self)
+        return taken
+    }
+
+    /// Takes bytes of a header that arrives in pieces.
+    ///
+    /// - Returns: Whether the header is complete in `partial`.
+    mutating func gatherHeader(_ bytes: RawSpan, _ at: inout Int) -> Bool {
+        while headerHas < 16, at < bytes.byteCount {
+            let byte = UInt64(bytes.byte(at: at))
+            if headerHas < 8 {
+                partial.0 = partial.0 << 8 | byte
+            } else {
+                partial.1 = partial.1 << 8 | byte
+            }
+            headerHas += 1
+            at += 1
+        }
+        return headerHas == 16
+    }
+
+    /// The 16 bytes gathered.
+    var gathered: [UInt8] {
+        [partial.0, partial.1].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
+        }
+    }
+
+    /// How many bytes of the message that has begun were received, if they are held back.
+    ///
+    /// - Parameter isGoverned: Whether a header that has begun may have to be held.
+    /// - Returns: How many; 0 if they have been passed on.
+    func bytesToHold(isGoverned: Bool) -> Int {
+        switch phase {
+        case .header: isGoverned ? Int(headerHas) : 0
+        case .body: holdState == .held || isOwnAnswer || reply != nil ? Int(header.frameBytes) - Int(bodyLeft) : 0
+        case .searching: 0
+        }
+    }
+
+    /// Whether bytes are held for want of those that follow; not an answer to Weir's own event, which goes nowhere.
+    var isWaiting: Bool { heldBytes > 0 && !isOwnAnswer }
+
+    mutating func forgetHeader() {
+        headerHas = 0
+        isGuess = false
+        partial = (0, 0)
+    }
+}

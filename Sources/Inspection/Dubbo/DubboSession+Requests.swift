@@ -1,0 +1,271 @@
+internal import Calls
+internal import Dubbo
+internal import Hessian
+internal import Policy
+internal import Telemetry
+internal import Wire
+
+/// Requests, and the calls they are.
+extension DubboSession {
+    /// A request was read by a body reader.
+    func finishRequest(
+        _ frame: borrowing ObservedFrame,
+        _ state: inout DubboDirection,
+        _ box: BodyReaderBox,
+        _ direction: Direction,
+        _ context: ConnectionContext,
+        _ turn: inout DubboTurn,
+        end: Int
+    ) {
+        let (inspector, texts) = (context.inspector, frame.texts)
+        let attachments = CallAttachments(box.reader.request.attachments, in: texts)
+        let operation = Self.operation(of: box.reader.request, attachments, texts, context.operations)
+        if let observer = inspector.messageObserver, let connection = context.session.seenConnection {
+            observer.request(frame, box.reader.request, on: connection)
+        }
+        var request = DubboRequest(
+            frame.header,
+            start: frame.start,
+            operation: operation,
+            attachments: attachments,
+            in: texts
+        )
+        request.timeoutMilliseconds = box.reader.timeoutMilliseconds
+        if context.tracker.wantsTraces { trace(box.reader.request, request, direction, context) }
+        if context.pipeline.drains.isActive { noteVersion(box.reader.request, texts) }
+        let entry = entry(request, direction, context)
+        let fields = ReadDubboFields(box.reader.request.attachments, caller: attachments.caller, in: texts)
+        var permit = state.permit
+        state.permit = .none
+        switch state.holdState {
+        case .none, .admitted: context.pipeline.learnCaller(fields, on: context.session)
+        // Counted when it was decided.
+        case .refused: return context.pipeline.limits.release(permit)
+        case .held:
+            let endsInMap = frame.isWhole && box.reader.endsInMap
+            guard let taken = decide(request, entry, endsInMap: endsInMap, fields, context, &turn, end: end) else {
+                return
+            }
+            permit = taken
+        }
+        beginCall(request, entry, permit, context)
+    }
+
+    /// A request was understood by the fast path.
+    @inline(__always)
+    func beginCall(
+        _ glance: RequestGlance,
+        _ header: FrameHeader,
+        _ body: RawSpan,
+        _ direction: Direction,
+        _ context: ConnectionContext,
+        _ turn: inout DubboTurn,
+        end: Int
+    ) {
+        let request = DubboRequest(
+            header,
+            start: context.now,
+            operation: Self.operation(of: glance, body, context.operations),
+            attachments: glance.attachments,
+            in: body
+        )
+        if context.tracker.wantsTraces { trace(glance, request, direction, context) }
+        let entry = entry(request, direction, context)
+        guard context.isGoverned else { return beginCall(request, entry, .none, context) }
+        let fields = FastDubboFields(glance, in: body)
+        guard isJudged(direction) else {
+            context.pipeline.learnCaller(fields, on: context.session)
+            return beginCall(request, entry, .none, context)
+        }
+        guard let permit = decide(request, entry, endsInMap: glance.endsInMap, fields, context, &turn, end: end) else {
+            return
+        }
+        beginCall(request, entry, permit, context)
+    }
+
+    @inline(__always)
+    private func entry(
+        _ request: borrowing DubboRequest,
+        _ direction: Direction,
+        _ context: ConnectionContext
+    ) -> CallTable.Entry {
+        let timeout = request.timeoutNanoseconds ?? context.tracker.timeoutNanoseconds
+        var entry = CallTable.Entry(
+            kind: .call,
+            session: context.session.number,
+            direction: direction,
+            id: request.header.requestID,
+            side: context.session.side(of: direction),
+            operation: request.operation,
+            start: request.start,
+            deadline: request.start &+ timeout,
+            requestBytes: request.header.frameBytes
+        )
+        if context.tracker.callers.isWanted {
+            entry.caller = context.tracker.callers.number(of: request.caller, on: context.session)
+        }
+        return entry
+    }
+
+    @inline(__always)
+    private func beginCall(
+        _ request: borrowing DubboRequest,
+        _ entry: CallTable.Entry,
+        _ permit: LimitToken,
+        _ context: ConnectionContext
+    ) {
+        if request.header.isTwoWay {
+            let index = context.tracker.begin(entry, on: context.session, permit: permit, now: context.now) {
+                Self.texts(request.caller, context.pool.traces, request.texts)
+            }
+            context.tracker.requestEnded(index, on: context.session, now: context.now)
+        } else {
+            context.pipeline.limits.release(permit)
+            context.tracker.count(entry, as: .oneway, on: context.session, now: context.now) {
+                Self.texts(request.caller, context.pool.traces, request.texts)
+            }
+        }
+    }
+
+    /// What an observer of calls is told of a request.
+    static func texts(_ caller: RawSpan, _ traces: TraceScan, _ texts: RawSpan) -> CallTexts {
+        let caller = HessianText.string(caller, maxBytes: OperationCache.maxNameBytes)
+        return CallTexts(caller: caller, trace: traces.fields.firstContext(in: texts))
+    }
+
+    // MARK: Operations
+
+    @inline(__always)
+    private static func operation(of glance: RequestGlance, _ body: RawSpan, _ names: OperationNames) -> OperationID {
+        let group = body.slice(glance.attachments.group)
+        let named = body.slice(glance.attachments.interface)
+        let isPathElse = !named.isEmpty && !named.elementsEqual(body.slice(glance.interface))
+        guard !isPathElse, !glance.names.isEmpty else {
+            // The names do not stand together in the body.
+            return names.cache.operation(
+                .dubbo,
+                interface: isPathElse ? named : body.slice(glance.interface),
+                version: body.slice(glance.version),
+                method: body.slice(glance.method),
+                group: group
+            )
+        }
+        return names.cache.known(.dubbo, key: body.slice(glance.names), group: group)
+            ?? learn(glance, body, group, names)
+    }
+
+    /// The operation of a request whose names, spelled so, were not met before.
+    private static func learn(
+        _ glance: RequestGlance,
+        _ body: RawSpan,
+        _ group: RawSpan,
+        _ names: OperationNames
+    ) -> OperationID {
+        names.cache.learn(
+            .dubbo,
+            key: body.slice(glance.names),
+            group: group,
+            interface: body.slice(glance.interface),
+            version: body.slice(glance.version),
+            method: body.slice(glance.method)
+        )
+    }
+
+    /// The operation that a request names: by its attachment `interface` where it has one, as Dubbo takes it since
+    /// 2.7.8, since older consumers write the path before the attachments.
+    ///
+    /// - Parameters:
+    ///   - request: What was read of it.
+    ///   - attachments: Its attachments; none yet of one that is decided about by its front.
+    ///   - texts: What the ranges point into.
+    ///   - names: The names known.
+    /// - Returns: The operation; the unknown one without interface or method.
+    static func operation(
+        of request: borrowing RequestMetadata,
+        _ attachments: CallAttachments,
+        _ texts: RawSpan,
+        _ names: OperationNames
+    ) -> OperationID {
+        let interface = attachments.interface.isEmpty ? request.interface : attachments.interface
+        let hasInterface = !attachments.interface.isEmpty || request.known.contains(.interface)
+        guard hasInterface, request.known.contains(.method) else { return names.unknown }
+        let method = request.known.contains(.genericMethod) ? request.genericMethod : request.method
+        return names.cache.operation(
+            .dubbo,
+            interface: texts.slice(interface),
+            version: texts.slice(request.version),
+            method: texts.slice(method),
+            group: texts.slice(attachments.group)
+        )
+    }
+
+    // MARK: Spans
+
+    /// Looks a request that was understood by the fast path through for what it says of traces.
+    private func trace(
+        _ glance: RequestGlance,
+        _ request: borrowing DubboRequest,
+        _ direction: Direction,
+        _ context: ConnectionContext
+    ) {
+        let body = request.texts
+        scanTraces(context) { scan, names in
+            var cursor = AttachmentCursor(glance, in: body)
+            while let attachment = cursor.next() {
+                scan.take(body.slice(attachment.key), attachment.value, names)
+            }
+        }
+        var marks: SpanFacts.Marks = glance.names.isEmpty ? .isGeneric : []
+        if body.slice(glance.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
+        prepareSpan(request, marks, direction, context)
+    }
+
+    /// Looks the attachments of a request through for what they say of traces.
+    private func trace(
+        _ metadata: borrowing RequestMetadata,
+        _ request: borrowing DubboRequest,
+        _ direction: Direction,
+        _ context: ConnectionContext
+    ) {
+        let (attachments, texts) = (metadata.attachments, request.texts)
+        scanTraces(context) { scan, names in
+            for attachment in attachments {
+                scan.take(texts.slice(attachment.key), attachment.value, names)
+            }
+        }
+        var marks: SpanFacts.Marks = metadata.known.contains(.genericMethod) ? .isGeneric : []
+        if texts.slice(metadata.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
+        prepareSpan(request, marks, direction, context)
+    }
+
+    @inline(__always)
+    private func scanTraces(_ context: ConnectionContext, _ body: (inout TraceScan, TraceNames) -> Void) {
+        // Taken out, so that it is not the pool that changes meanwhile.
+        var scan = TraceScan()
+        swap(&scan, &context.pool.traces)
+        scan.removeAll()
+        body(&scan, context.tracker.traceNames)
+        swap(&scan, &context.pool.traces)
+    }
+
+    private func prepareSpan(
+        _ request: borrowing DubboRequest,
+        _ marks: SpanFacts.Marks,
+        _ direction: Direction,
+        _ context: ConnectionContext
+    ) {
+        guard let tracer = context.tracker.tracer else { return }
+        let side = context.session.side(of: direction)
+        tracer.prepare(
+            request.operation,
+            context.pool.traces.fields,
+            caller: request.attachments.caller,
+            in: request.texts,
+            .dubbo,
+            side,
+            now: context.now
+        )
+        tracer.note(serialization: request.header.serialization, marks)
+        if !context.pool.traces.listed.isEmpty { tracer.note(context.pool.traces.listed, in: request.texts) }
+    }
+}

@@ -1,0 +1,88 @@
+internal import Calls
+internal import JSONRPC
+internal import Wire
+
+/// A response that is a stream of server-sent events, while it is read for JSON-RPC messages.
+///
+/// Kept by its connection until the response has ended, else spare. Events are read as they come, whatever their
+/// length: only what a JSON-RPC reader keeps of a message is kept of them, and 2 KiB of the first one.
+final class EventStream {
+    /// The longest `endpoint` that is followed.
+    static let maxEndpointBytes = 2048
+    /// Who has more calls in one request waits for their deadlines from its beginning.
+    static let maxExtendedCalls = 16
+
+    var reader = EventStreamReader()
+    let rpc = RPCReader()
+    /// Whether data of the event going on have come.
+    var isBegun = false
+    /// Whether it is the first event that has data.
+    var isFirst = true
+    /// When the first data of the event came.
+    var eventStart: UInt64 = 0
+    /// The bytes of the response's heads and body up to the end of what was read, chunk framing left out.
+    var byteCount: UInt64 = 0
+    /// The first event's data.
+    var text = PrefixBuffer(limitBytes: EventStream.maxEndpointBytes)
+
+    /// Whether a GET asked for the stream: none of the calls on its connection waits for it.
+    var isStandalone = false
+    /// Whether nothing further is read of it: it turned out to be none of JSON-RPC.
+    var isPassed = false
+    /// Replies to none of the request's calls.
+    var strangers = 0
+    /// What the first of them says.
+    var stranger: (outcome: Outcome, code: Int32) = (.unknown, ResultCode.none)
+    /// Whether the deadline of the calls that wait is Weir's own: events put it off.
+    var putsOffDeadline = false
+    /// When it was put off last.
+    var putOffTime: UInt64 = 0
+
+    /// What the request that it answers called.
+    var operation: OperationID?
+    /// Whether nothing but the connection's end ends it.
+    var endsWithConnection = false
+    /// The service that messages in it belong to, once it is known.
+    var interface: [UInt8]?
+    /// What distinguishes its client and session from others (see ``CorrelationTable``); 0 while it is not known.
+    var scope: UInt64 = 0
+    /// Whether that is an endpoint which the stream announced.
+    var isAnnounced = false
+
+    /// Makes it ready for another stream.
+    func begin() {
+        reader = EventStreamReader()
+        isBegun = false
+        isFirst = true
+        byteCount = 0
+        text.removeAll()
+        isStandalone = false
+        isPassed = false
+        strangers = 0
+        putsOffDeadline = false
+        putOffTime = 0
+        operation = nil
+        endsWithConnection = false
+        interface = nil
+        scope = 0
+        isAnnounced = false
+    }
+
+    /// Takes a piece of the event's data.
+    func take(_ piece: RawSpan, _ now: UInt64) {
+        if !isBegun {
+            isBegun = true
+            eventStart = now
+            rpc.beginBody(at: .responses)
+        }
+        rpc.readBody(piece)
+        // One that does not fit is no endpoint's.
+        if isFirst, isStandalone, !text.append(piece) { isFirst = false }
+    }
+
+    /// Takes the LF between two lines of data.
+    func takeLineEnd(_ now: UInt64) {
+        let end: [1 of UInt8] = [0x0a]
+        take(end.byteSpan, now)
+    }
+}

@@ -1,0 +1,158 @@
+internal import Calls
+internal import HTTP1
+internal import JSONRPC
+internal import Telemetry
+internal import Wire
+
+/// JSON-RPC in responses that are event streams, as MCP has it.
+///
+/// A POST may be answered by a stream (MCP's streamable HTTP): the message whose id is the request's is the reply, and
+/// ends the call when its event has ended; before it come notifications and requests of the server, which are calls of
+/// the other side. A stream that ends without the reply leaves its call unanswered; one that the client gives up
+/// cancels it. Weir's own deadline counts from the last bytes of the stream, comments too.
+///
+/// Source: MCP 2025-11-25 "Streamable HTTP", MCP 2026-07-28 "Streamable HTTP".
+extension HTTP1Session {
+    /// The head of a response that is an event stream has ended: reads on if anything waits for it.
+    func beginEvents(_ head: HTTP1Head, _ context: ConnectionContext) {
+        guard !head.isInterim, head.status < 300, !responses.isCoded, let oldest else { return }
+        let isStandalone = oldest.kind == .other && oldest.method == .get
+        guard isStandalone ? oldest.details?.eventsTarget != nil : oldest.kind == .rpc else { return }
+        let events = context.pool.takeEventStream()
+        events.byteCount = interimBytes &+ UInt64(head.headBytes)
+        events.isStandalone = isStandalone
+        events.endsWithConnection = head.body == .untilClose
+        responses.events = events
+        if !isStandalone { exchanges[firstExchange].acceptsEvents = true }
+        let first = oldest.details?.keys.first ?? oldest.number
+        let index = openCall(first, context)
+        guard index >= 0 else { return }
+        let call = context.tracker.table[index]
+        events.operation = call.operation
+        events.putsOffDeadline = call.deadline == context.tracker.defaultDeadline(call.start)
+    }
+
+    /// Reads a piece of an event stream.
+    func readEvents(_ piece: RawSpan, _ events: EventStream, _ context: ConnectionContext) {
+        guard !events.isPassed else { return }
+        let before = events.byteCount
+        var at = 0
+        while !events.isPassed {
+            let progress = events.reader.read(piece, &at)
+            events.byteCount = before &+ UInt64(at)
+            switch progress {
+            case .data: events.take(piece.extracting(events.reader.dataStart..<at), context.now)
+            case .nextLine: events.takeLineEnd(context.now)
+            case .event: finishEvent(events, context)
+            case .needsMore: return putOffDeadline(events, context)
+            }
+        }
+    }
+
+    /// Weir's own deadline begins anew with whatever comes in a stream.
+    private func putOffDeadline(_ events: EventStream, _ context: ConnectionContext) {
+        guard events.putsOffDeadline || events.isAnnounced, events.putOffTime != context.now, let oldest else { return }
+        events.putOffTime = context.now
+        guard !events.isAnnounced else {
+            return context.tracker.correlated.waiting.touch(events.scope, now: context.now)
+        }
+        let (calls, deadline) = (context.tracker.table, context.tracker.defaultDeadline(context.now))
+        for key in oldest.details?.keys.prefix(EventStream.maxExtendedCalls) ?? [] {
+            let index = openCall(key, context)
+            if index >= 0 { calls.setDeadline(index, deadline) }
+        }
+        let index = openCall(oldest.number, context)
+        if index >= 0 { calls.setDeadline(index, deadline) }
+    }
+
+    /// The call in flight under a key of this connection, if its deadline has not passed; ``CallTable/none`` without.
+    private func openCall(_ key: UInt64, _ context: ConnectionContext) -> Int32 {
+        let calls = context.tracker.table
+        let index = calls.find(session: context.session.number, direction: requestDirection, id: key)
+        guard index >= 0, calls.kind(index) == .call, calls.deadline(index) >= context.now else {
+            return CallTable.none
+        }
+        return index
+    }
+
+    /// An event has ended: what it says.
+    private func finishEvent(_ events: EventStream, _ context: ConnectionContext) {
+        let isFirst = events.isFirst
+        guard events.isBegun else { return }
+        events.isBegun = false
+        events.isFirst = false
+        let role = events.rpc.finishBody()
+        if events.isStandalone {
+            if isFirst, events.reader.kind == .endpoint { return announce(events, context) }
+            // The stream of another application.
+            guard role != .neither else { return events.isPassed = !events.isAnnounced && !events.text.isEmpty }
+        }
+        guard role != .neither else { return }
+        observe(events.rpc, start: events.eventStart, context)
+        if role == .response {
+            if events.isStandalone { answerElsewhere(events, context) } else { answer(events, context) }
+        } else {
+            takeServerCalls(events, context)
+        }
+    }
+
+    /// Ends the calls of a POST that the message names.
+    private func answer(_ events: EventStream, _ context: ConnectionContext) {
+        guard let exchange = oldest, exchange.kind == .rpc else { return }
+        let keys = exchange.details?.keys ?? []
+        let isPlain = !events.rpc.scanner.isBatch
+        let isNameless = isPlain && (events.rpc.scanner.facts.id == .null || events.rpc.scanner.facts.id == .absent)
+        events.rpc.eachResponse { id, outcome, code, byteCount in
+            if !keys.isEmpty {
+                guard let id else { return }
+                end(Self.key(id, exchange.number), outcome, code, byteCount, context)
+            } else if isNameless || exchange.idKey == 0 || id == exchange.idKey {
+                end(exchange.number, outcome, code, events.byteCount, context)
+            } else {
+                if events.strangers == 0 { events.stranger = (outcome, code) }
+                events.strangers += 1
+            }
+        }
+    }
+
+    /// The response has ended, in order.
+    func finishEvents(_ events: EventStream, _ exchange: Exchange?, _ context: ConnectionContext) {
+        guard let exchange, exchange.kind == .rpc else { return leave(events, context) }
+        if let keys = exchange.details?.keys, !keys.isEmpty {
+            for key in keys where isOpen(key, context) { end(key, .unanswered, ResultCode.none, 0, context) }
+        } else if isOpen(exchange.number, context), !resumesLater(events, exchange, context) {
+            // Of a single call the only answer there is answers it, whatever its id.
+            let isGivenUp = isClientGone && events.endsWithConnection
+            let nothing = (outcome: isGivenUp ? Outcome.cancelled : .unanswered, code: ResultCode.none)
+            let result = events.strangers == 1 ? events.stranger : nothing
+            end(exchange.number, result.outcome, result.code, events.byteCount, context)
+        }
+    }
+
+    /// The connection is followed no further.
+    func leaveEvents(_ context: ConnectionContext) {
+        if let events = responses.events { leave(events, as: .lost, context) }
+    }
+
+    /// The connection ends while a stream goes on or is waited for: if the client ended it, that cancels the calls.
+    ///
+    /// So MCP has it since 2026-07-28: to leave is to cancel. Of clients that accept no events it is not known.
+    func abandonEvents(_ context: ConnectionContext) {
+        if let events = responses.events {
+            if let exchange = oldest, exchange.kind == .rpc {
+                let isSingle = exchange.details?.keys.isEmpty != false
+                if !isClientGone, isSingle, isOpen(exchange.number, context) {
+                    _ = resumesLater(events, exchange, context)
+                }
+            } else {
+                leave(events, context)
+            }
+        }
+        guard isClientGone else { return }
+        for exchange in exchanges[firstExchange...] where exchange.acceptsEvents && exchange.hasCall {
+            let keys = exchange.details?.keys ?? []
+            for key in keys where isOpen(key, context) { end(key, .cancelled, ResultCode.none, 0, context) }
+            if isOpen(exchange.number, context) { end(exchange.number, .cancelled, ResultCode.none, 0, context) }
+        }
+    }
+}

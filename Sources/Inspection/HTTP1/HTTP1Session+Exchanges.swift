@@ -1,0 +1,187 @@
+internal import Calls
+internal import HTTP1
+internal import Telemetry
+internal import Wire
+
+/// Requests that wait for their responses, in order.
+extension HTTP1Session {
+    /// What a request turned out to be.
+    enum Kind: UInt8 {
+        case other
+        case triple
+        case rpc
+    }
+
+    /// A request that waits for its final response.
+    struct Exchange {
+        var number: UInt64 = 0
+        /// The key of a single call's id; 0 when it has none that could be kept.
+        var idKey: UInt64 = 0
+        /// The hash of the MCP session that the request names; 0 for none.
+        var mcpSession: UInt64 = 0
+        var method = HTTP1Method.other
+        var kind = Kind.other
+        /// Whether a call waits under the number.
+        var hasCall = false
+        /// Whether all of it has arrived.
+        var isComplete = false
+        /// Whether its final response came before its end.
+        var isAnswered = false
+        /// Of calls: whether their reply may be an event stream, so that leaving cancels them.
+        var acceptsEvents = false
+        /// Whether it asks for HTTP/2, or for something else that is no HTTP/1.
+        var asksForUpgrade = false
+        /// Whether Weir answers; upstream never sees the request.
+        var isRefused = false
+        /// Whether that answer may go.
+        var isReplyDue = false
+        /// Whether the client is to be told to send the body.
+        var isContinueDue = false
+        /// Whether it has been told, so that upstream's own word is left out.
+        var swallowsContinue = false
+        /// What stands for its path among ``RPCPaths``; 0 without a body.
+        var pathKey: UInt64 = 0
+        /// What few requests have.
+        var details: Details?
+    }
+
+    /// What few requests have.
+    final class Details {
+        /// The calls of a batch that wait, by their keys in the call table.
+        var keys: [UInt64] = []
+        /// What Weir answers.
+        var queuedReply: QueuedReply?
+        /// The target of a GET that asks for events.
+        var eventsTarget: [UInt8]?
+        /// The numbers of calls whose replies come on another connection; see ``CorrelationTable``.
+        var correlated: [UInt64] = []
+        /// What a body was sent to that is no JSON-RPC, and when; see HTTP1Session+Unparsed.
+        var unparsed: UnparsedRequest?
+        /// For an observer of messages.
+        var observed: ObservedStreamHalf?
+        /// The header table that the client allows, of a request that asks for HTTP/2.
+        var tableBytes: UInt32?
+        /// What became of calls whose response came before they were known.
+        var early: (outcome: Outcome, code: Int32) = (.serverError, ResultCode.none)
+    }
+
+    /// What Weir answers in upstream's place.
+    struct QueuedReply {
+        var head: HTTP1ResponseHead
+        var body: [UInt8]
+    }
+
+    /// How many requests wait.
+    var waiting: Int { exchanges.count - firstExchange }
+
+    /// Whether an answer of Weir's own waits for its turn.
+    var hasLocalReplies: Bool { exchanges[firstExchange...].contains { $0.isRefused } }
+
+    /// The request whose response is next from upstream; `nil` if upstream has seen none that waits.
+    var oldest: Exchange? { hasOldest ? exchanges[firstExchange] : nil }
+
+    /// Whether upstream has seen a request that waits.
+    var hasOldest: Bool {
+        guard firstExchange < exchanges.count, !exchanges[firstExchange].isRefused else { return false }
+        return exchanges[firstExchange].isComplete || judgement == .admitted
+    }
+
+    /// The details of the request being read.
+    var currentDetails: Details {
+        if let details = current.details { return details }
+        let details = Details()
+        current.details = details
+        return details
+    }
+
+    /// Lets the request being read, whose head has ended, wait for its response.
+    func enqueue() {
+        if firstExchange > 64, firstExchange * 2 > exchanges.count {
+            exchanges.removeFirst(firstExchange)
+            firstExchange = 0
+        }
+        exchanges.append(current)
+    }
+
+    /// More is known of the request being read.
+    func updateQueue() {
+        guard !current.isAnswered, waiting > 0 else { return }
+        exchanges[exchanges.count - 1] = current
+    }
+
+    /// Takes the first waiting request out.
+    func removeFirst() {
+        if exchanges[firstExchange].number == current.number { current.isAnswered = true }
+        exchanges[firstExchange] = Exchange()
+        firstExchange += 1
+        guard firstExchange == exchanges.count else { return }
+        exchanges.removeAll(keepingCapacity: exchanges.capacity <= 16)
+        firstExchange = 0
+    }
+
+    /// Takes the request out whose response is next.
+    func popOldest() -> Exchange? {
+        guard let oldest else { return nil }
+        removeFirst()
+        return oldest
+    }
+}
+
+/// What is kept when a direction can no longer be followed.
+extension HTTP1Session {
+    /// What becomes of a direction's bytes.
+    enum Reading: UInt8 {
+        case follow
+        /// They are passed on unread.
+        case pass
+        /// They are the rest of what upstream must not see.
+        case drop
+    }
+
+    /// Whether requests are still read.
+    func isFollowing(_ context: ConnectionContext) -> Bool {
+        guard case .other(let decoder) = context.session.decoder, decoder === self else { return false }
+        return requestReading == .follow
+    }
+
+    /// Requests are not HTTP/1 as everybody reads it, or too many: they are not followed any further.
+    ///
+    /// What Weir has to answer it answers still, in its turn, and what it began to leave out it goes on leaving out:
+    /// the rest of a refused request would be another request to upstream.
+    func failRequests(_ failure: HTTP1Failure, _ context: ConnectionContext) {
+        count(failure, context)
+        dropEarly(context)
+        if judgement == .refused {
+            requestReading = .drop
+            closeAfterReply()
+            current.isReplyDue = true
+            updateQueue()
+            sendIfNext(context)
+        } else if hasLocalReplies {
+            requestReading = .pass
+        } else {
+            context.inspector.goBlind(context.session, context.now)
+        }
+    }
+
+    /// Responses are not HTTP/1 as everybody reads it.
+    func failResponses(_ failure: HTTP1Failure, _ context: ConnectionContext) {
+        count(failure, context)
+        guard judgement == .refused || isClosing else { return context.inspector.goBlind(context.session, context.now) }
+        isResponseBlind = true
+        context.tracker.endAll(on: context.session, as: .lost, now: context.now)
+    }
+
+    private func count(_ failure: HTTP1Failure, _ context: ConnectionContext) {
+        let inspector = context.inspector
+        let spoken = context.session.connectionProtocol
+        inspector.recorder.decodeError(spoken == .silent || spoken == .opaque ? .http : spoken, reason: failure.label)
+        if spoken == .silent { inspector.identify(context.session, .http) }
+    }
+
+    /// Nothing is left that the connection would have to be followed for.
+    func goBlindIfDone(_ context: ConnectionContext) {
+        let isDone = isResponseBlind ? judgement != .refused : requestReading == .pass && !hasLocalReplies
+        if isDone { context.inspector.goBlind(context.session, context.now) }
+    }
+}

@@ -1,0 +1,451 @@
+internal import Calls
+internal import HTTP1
+internal import HTTP2
+internal import JSONRPC
+internal import Policy
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Takes what is read of requests.
+struct RequestSink: HTTP1Sink, ~Copyable {
+    let session: HTTP1Session
+    let context: ConnectionContext
+    private var lineStart = 0
+
+    init(session: HTTP1Session, context: ConnectionContext) {
+        self.session = session
+        self.context = context
+    }
+
+    static func number(ofHeader name: RawSpan) -> UInt8 { TripleHeaderName.table.id(ignoringCaseOf: name) }
+
+    var wantsAllHeaders: Bool {
+        let inspector = context.inspector
+        return inspector.messageObserver != nil || inspector.tracker.wantsTraces
+            || inspector.pipeline.limits.wantsHeaders
+    }
+
+    mutating func requestLine(method: RawSpan, target: RawSpan, version: HTTP1Version) {
+        session.requestLine(HTTP1Method(method), target, context)
+    }
+
+    mutating func headerLine(end: Int) {
+        lineStart = session.lineEnd
+        session.lineEnd = end
+    }
+
+    mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {
+        session.requestHeader(id, name, value)
+        guard id >= TripleHeaderName.traceparent.rawValue, let name = TripleHeaderName(id: id),
+            let format = TraceFormat(header: name)
+        else { return }
+        session.traceLines.append((format, lineStart..<session.lineEnd))
+    }
+
+    mutating func headEnded(_ head: HTTP1Head) { session.requestHead(head, context) }
+
+    mutating func body(_ piece: RawSpan) {
+        if session.current.kind != .triple { session.requestBody(piece, context) }
+    }
+
+    mutating func messageEnded() {}
+}
+
+extension HTTP1Session {
+    func requestLine(_ method: HTTP1Method, _ target: RawSpan, _ context: ConnectionContext) {
+        let inspector = context.inspector
+        current = Exchange(number: nextNumber, method: method)
+        lineEnd = 0
+        wantsEvents = false
+        if !traceLines.isEmpty { traceLines.removeAll(keepingCapacity: true) }
+        nextNumber += 1
+        giveBack(&requests, inspector)
+        let box = inspector.pool.takeHeaderTexts()
+        box.texts.begin(
+            isRequest: true,
+            isReply: false,
+            wantsFields: inspector.messageObserver != nil,
+            traceNames: inspector.tracker.wantsTraces ? inspector.tracker.traceNames : nil,
+            limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
+        )
+        if HTTP1Target.mayDiffer(target) {
+            let plain = HTTP1Target.plain(target)
+            box.texts.take(TripleHeaderName.path.rawValue, plain.byteSpan)
+        } else {
+            box.texts.take(TripleHeaderName.path.rawValue, target)
+        }
+        requests.headers = box
+        requests.coding = .identity
+        requests.isUnreadable = false
+        requests.bodyStart = BodyStart()
+        requests.isJSON = false
+        passed = nil
+        isPathConfigured = false
+    }
+
+    func requestHeader(_ id: UInt8, _ name: RawSpan, _ value: RawSpan) {
+        guard let box = requests.headers else { return }
+        let field = HeaderField(nameID: id, name: name, value: value)
+        box.texts.field(field)
+        switch id {
+        case TripleHeaderName.http2Settings.rawValue: takeSettings(value)
+        case TripleHeaderName.mcpSession.rawValue: takeMCPSession(value)
+        case TripleHeaderName.accept.rawValue:
+            if EventStreamReader.isAccepted(value) { wantsEvents = true }
+        case TripleHeaderName.contentEncoding.rawValue:
+            requests.coding = requests.coding.followed(by: ContentCoding(value))
+        case TripleHeaderName.contentType.rawValue: requests.isJSON = value.namesJSON
+        default: break
+        }
+    }
+
+    func requestHead(_ head: HTTP1Head, _ context: ConnectionContext) {
+        requests.head = head
+        guard let box = requests.headers else { return }
+        guard waiting < Self.maxExchanges else { return failRequests(.tooManyRequests, context) }
+        current.asksForUpgrade = head.asksForOtherProtocol
+        if box.texts.request.form == .http {
+            openTriple(box.texts, head, context)
+        } else if wantsEvents, current.method == .get {
+            noteEventsWanted(box.texts)
+        } else if head.body != .none {
+            openBody(box.texts, head, context)
+        }
+        enqueue()
+    }
+
+    /// A body begins that may be JSON-RPC.
+    private func openBody(_ headers: borrowing HeaderTexts, _ head: HTTP1Head, _ context: ConnectionContext) {
+        let inspector = context.inspector
+        let target = headers.texts.bytes.slice(headers.request.path)
+        current.pathKey = RPCPaths.key(Self.interface(target), context.session.connection?.serverEnd)
+        if !inspector.limits.jsonrpcPaths.isEmpty {
+            let path = target.extracting(first: target.firstIndex(of: 0x3f) ?? target.byteCount)
+            isPathConfigured = inspector.limits.jsonrpcPaths.matches(path)
+        }
+        let rpc = inspector.pool.takeRPCReader()
+        rpc.beginBody(at: isPathConfigured ? .messages : .anywhere)
+        requests.rpc = rpc
+        if head.flags.contains(.isTransferCoded) { requests.coding = .other }
+        guard requests.coding != .identity else { return }
+        guard requests.coding.isReadable else {
+            requests.isUnreadable = true
+            return
+        }
+        let inflater = inspector.pool.takeInflater()
+        requests.inflater = inflater
+        if (try? inflater.begin(requests.coding, limitBytes: Self.maxInflatedBytes)) == nil {
+            becomeUnreadable(context)
+        }
+    }
+
+    func requestBody(_ piece: RawSpan, _ context: ConnectionContext) {
+        guard let rpc = requests.rpc else { return }
+        if !requests.bodyStart.isKnown { lookAtStart(piece, context) }
+        guard !requests.isUnreadable else { return }
+        if let inflater = requests.inflater {
+            do throws(InflateError) {
+                try inflater.read(piece) { rpc.readBody($0) }
+            } catch {
+                becomeUnreadable(context)
+            }
+        } else {
+            rpc.readBody(piece)
+        }
+        // Once nothing decides about it any more, what is not remembered is counted as it comes.
+        if judgement != .held, early == nil, rpc.surplus > rpc.countedSurplus { countSurplus(rpc, nil, context) }
+    }
+
+    /// Nothing further is read of the body.
+    func becomeUnreadable(_ context: ConnectionContext) {
+        requests.isUnreadable = true
+        if let inflater = requests.inflater { context.pool.giveBack(inflater) }
+        requests.inflater = nil
+    }
+
+    /// A request is complete.
+    func finishRequest(_ context: ConnectionContext) {
+        let inspector = context.inspector
+        current.isComplete = true
+        current.isReplyDue = current.isRefused
+        if let rpc = requests.rpc, current.kind == .other {
+            var role = rpc.finishBody()
+            // What was read of a body whose rest cannot be is all there is.
+            if role == .neither, requests.isUnreadable, rpc.isCallSoFar { role = .request }
+            if role == .neither, isBodyUnreadable { requests.isUnreadable = true }
+            switch role {
+            case .request, .notification: takeCalls(rpc, context)
+            case .response:
+                takeReplies(rpc, context)
+                countRefused(context)
+            case .neither: takeOther(context)
+            }
+        }
+        if let observed = current.details?.observed, let connection = context.session.seenConnection {
+            inspector.messageObserver?.streamRequest(observed, on: connection)
+        }
+        if current.kind == .other, context.session.connectionProtocol == .silent {
+            inspector.identify(context.session, .http)
+        }
+        if current.kind == .triple, current.hasCall { addRequestBytes(context) }
+        if inspector.tracker.isTraced, current.hasCall {
+            let keys = current.details?.keys ?? []
+            if keys.isEmpty { traceRequest(current.number, context) }
+            for key in keys { traceRequest(key, context) }
+        }
+        updateQueue()
+        giveBack(&requests, inspector)
+    }
+
+    /// Adds what has come of a Triple request to its call.
+    func addRequestBytes(_ context: ConnectionContext) {
+        let calls = context.tracker.table
+        let index = calls.find(
+            session: context.session.number,
+            direction: requestDirection,
+            id: current.number
+        )
+        if index >= 0, calls.kind(index) == .call { calls.addRequestBytes(index, requests.bytes) }
+    }
+
+    // MARK: JSON-RPC
+
+    private func takeCalls(_ rpc: RPCReader, _ context: ConnectionContext) {
+        let inspector = context.inspector
+        current.kind = .rpc
+        current.acceptsEvents = wantsEvents
+        if context.session.connectionProtocol != .jsonrpc { inspector.identify(context.session, .jsonrpc) }
+        if let observer = inspector.messageObserver, let connection = context.session.seenConnection {
+            observer.rpc(rpc.observed(context.session.seen(requestDirection), start: requests.start), on: connection)
+        }
+        guard let box = requests.headers else { return }
+        if inspector.tracker.wantsTraces { box.texts.takeTrace(of: rpc) }
+        takeCalls(rpc, box.texts, context)
+    }
+
+    private func takeCalls(_ rpc: RPCReader, _ headers: borrowing HeaderTexts, _ context: ConnectionContext) {
+        let inspector = context.inspector
+        let path = headers.texts.bytes.slice(headers.request.path)
+        let interface = Self.interface(path)
+        let early = self.early
+        self.early = nil
+        if let reason = passed { inspector.recorder.verdictPartial(reason) }
+        if let early { chargeRest(early, rpc, interface, headers, context) }
+        let isDecided = early == nil && judgement == .held && context.isGoverned
+        // The span of a single call is there before it is decided about: the request is given its context.
+        let isPrepared = isDecided && inspector.tracker.isTraced && !rpc.scanner.isBatch
+        if isPrepared {
+            rpc.eachCall {
+                trace(inspector.operations.operation(of: $0, interface: interface), headers, id: $0.id, context)
+            }
+        }
+        var decided = early?.decided ?? DecidedBatch()
+        if isDecided {
+            let groups = inspector.operations.groups(of: rpc, interface: interface)
+            decided = decide(groups, takesContext: !rpc.scanner.isBatch, headers, context)
+            insertion = decided.inserted
+        }
+        let deadline = headers.request.timeoutNanoseconds
+        open(
+            rpc,
+            interface,
+            deadline: deadline > 0 ? requests.start &+ deadline : inspector.tracker.defaultDeadline(requests.start),
+            decided,
+            context,
+            prepareSpan: { operation, id in if !isPrepared { trace(operation, headers, id: id, context) } },
+            texts: { id in texts(headers, id: id) }
+        )
+        if let reply = decided.reply { answerRPC(rpc, reply) }
+        if decided.reply == nil, !current.isAnswered { awaitElsewhere(rpc, path, context) }
+        if current.isAnswered, current.hasCall { answerEarly(context) }
+    }
+
+    /// Opens the calls of the request being read, or counts those that nobody waits for.
+    private func open(
+        _ rpc: RPCReader,
+        _ interface: RawSpan,
+        deadline: UInt64,
+        _ decided: DecidedBatch,
+        _ context: ConnectionContext,
+        prepareSpan: (_ operation: OperationID, _ id: RawSpan) -> Void,
+        texts: (_ id: RawSpan) -> CallTexts
+    ) {
+        let inspector = context.inspector
+        let isBatch = rpc.scanner.isBatch
+        var permits = decided.permits
+        var keys: [UInt64] = []
+        rpc.eachCall { call in
+            var entry = rpcEntry(
+                inspector.operations.operation(of: call, interface: interface),
+                id: isBatch ? Self.key(call.idKey ?? 0, current.number) : current.number,
+                bytes: isBatch ? call.byteCount : requests.bytes,
+                context
+            )
+            entry.deadline = deadline
+            // Of a batch's replies that to an id too long to keep cannot be told.
+            let isLost = isBatch && call.idKey == nil
+            if inspector.tracker.isTraced { prepareSpan(entry.operation, call.id) }
+            if decided.reply == nil, !call.isNotification, !isLost {
+                let permit = inspector.pipeline.permit(of: entry.operation, in: &permits)
+                let index = inspector.tracker.begin(entry, on: context.session, permit: permit, now: context.now) {
+                    texts(call.id)
+                }
+                if inspector.operations.tools.hasUnknown { inspector.operations.tools.keepUnknown(index) }
+                current.hasCall = true
+                if !isBatch { current.idKey = call.idKey ?? 0 }
+                if isBatch { keys.append(entry.id) }
+                return
+            }
+            let outcome = decided.reply?.outcome ?? (call.isNotification ? .oneway : .lost)
+            let code = decided.reply?.jsonrpcCode ?? ResultCode.none
+            inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {
+                texts(call.id)
+            }
+        }
+        if !permits.isEmpty { inspector.pipeline.end(permits) }
+        if rpc.surplus > rpc.countedSurplus { countSurplus(rpc, decided.reply, interface: interface, context) }
+        if !keys.isEmpty { currentDetails.keys = keys }
+    }
+
+    /// A call that the request being read makes.
+    func rpcEntry(_ operation: OperationID, id: UInt64, bytes: UInt64, _ context: ConnectionContext) -> CallTable.Entry
+    {
+        CallTable.Entry(
+            kind: .call,
+            session: context.session.number,
+            direction: requestDirection,
+            id: id,
+            side: context.session.side(of: requestDirection),
+            operation: operation,
+            start: requests.start,
+            deadline: context.tracker.defaultDeadline(requests.start),
+            requestBytes: bytes
+        )
+    }
+
+    /// Counts the calls of a batch that are too many to be remembered, under the last operation that is: which of them
+    /// are answered cannot be told.
+    private func countSurplus(_ rpc: RPCReader, _ reply: LocalReply?, _ context: ConnectionContext) {
+        requests.headers?.texts.withPath { countSurplus(rpc, reply, interface: Self.interface($0), context) }
+    }
+
+    private func countSurplus(
+        _ rpc: RPCReader,
+        _ reply: LocalReply?,
+        interface: RawSpan,
+        _ context: ConnectionContext
+    ) {
+        let inspector = context.inspector
+        var operation = inspector.operations.unknown
+        rpc.lastCall { operation = inspector.operations.operation(ofMethod: $0, interface: interface) }
+        let entry = rpcEntry(operation, id: 0, bytes: 0, context)
+        let outcome = reply?.outcome ?? .lost
+        let code = reply?.jsonrpcCode ?? ResultCode.none
+        while rpc.countedSurplus < rpc.surplus {
+            rpc.countedSurplus += 1
+            inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {
+                CallTexts()
+            }
+        }
+    }
+
+    /// The request being read, which has a body, is no call.
+    private func takeOther(_ context: ConnectionContext) {
+        let inspector = context.inspector
+        countRefused(context)
+        let isExpected = expectsRPC(context)
+        if requests.isUnreadable {
+            if let reason = passed, isExpected { inspector.recorder.verdictPartial(reason) }
+        } else if current.pathKey != 0 {
+            inspector.rpcPaths.noteOther(current.pathKey)
+        }
+        if current.kind == .other, isExpected || requests.isJSON { noteUnparsed(context) }
+    }
+
+    /// The key of a batch's member in the call table.
+    static func key(_ id: UInt64, _ number: UInt64) -> UInt64 { id ^ (number &* 0x9e37_79b9_7f4a_7c15) }
+
+    /// The service that a JSON-RPC path names: the path without its slash and its query (dubbo-go).
+    @_lifetime(copy path)
+    static func interface(_ path: RawSpan) -> RawSpan {
+        var start = 0
+        while start < path.byteCount, path.byte(at: start) == 0x2f { start += 1 }
+        let end = path.firstIndex(of: 0x3f) ?? path.byteCount
+        return path.extracting(min(start, end)..<end)
+    }
+
+    private func trace(
+        _ operation: OperationID,
+        _ headers: borrowing HeaderTexts,
+        id: RawSpan,
+        _ context: ConnectionContext
+    ) {
+        let side = context.session.side(of: requestDirection)
+        context.tracker.prepareSpan(operation, headers, .jsonrpc, side: side, now: context.now)
+        context.tracker.tracer?.note(.hasTextID)
+        if !id.isEmpty { context.tracker.tracer?.note(.requestID, id) }
+    }
+
+    private func texts(_ headers: borrowing HeaderTexts, id: RawSpan) -> CallTexts {
+        var texts = headers.callTexts
+        texts.id = id.text
+        return texts
+    }
+
+    // MARK: Triple
+
+    private func openTriple(_ headers: borrowing HeaderTexts, _ head: HTTP1Head, _ context: ConnectionContext) {
+        let inspector = context.inspector
+        let texts = headers.texts.bytes
+        let path = texts.slice(headers.request.path)
+        guard let names = TriplePath(path) else { return }
+        current.kind = .triple
+        if context.session.connectionProtocol != .triple { inspector.identify(context.session, .triple) }
+        if inspector.messageObserver != nil {
+            var observed = headers.observedRequest()
+            observed.direction = context.session.seen(requestDirection)
+            observed.start = requests.start
+            currentDetails.observed = observed
+        }
+        let start = requests.start
+        let timeout = headers.request.timeoutNanoseconds
+        let operation = headers.operation(names, in: inspector.operations)
+        if inspector.tracker.isTraced {
+            let side = context.session.side(of: requestDirection)
+            inspector.tracker.prepareSpan(operation, headers, .triple, side: side, now: context.now)
+        }
+        var entry = CallTable.Entry(
+            kind: .call,
+            session: context.session.number,
+            direction: requestDirection,
+            id: current.number,
+            side: context.session.side(of: requestDirection),
+            operation: operation,
+            start: start,
+            deadline: timeout > 0 ? start &+ timeout : inspector.tracker.defaultDeadline(start),
+            requestBytes: 0
+        )
+        if inspector.tracker.callers.isWanted {
+            entry.caller = inspector.tracker.callers.number(
+                of: texts.slice(headers.request.caller),
+                on: context.session
+            )
+        }
+        let decided = decideTriple(entry, headers, context)
+        if let reply = decided.decision.reply { return answerTriple(entry, reply, headers, head, context) }
+        insertion = decided.decision.inserted
+        let index = inspector.tracker.begin(entry, on: context.session, permit: decided.permit, now: context.now) {
+            headers.callTexts
+        }
+        current.hasCall = index >= 0
+    }
+
+    /// Notes when the request of a call was complete.
+    private func traceRequest(_ key: UInt64, _ context: ConnectionContext) {
+        let (inspector, session) = (context.inspector, context.session)
+        let index = inspector.tracker.table.find(session: session.number, direction: requestDirection, id: key)
+        guard index >= 0, inspector.tracker.table.kind(index) == .call else { return }
+        inspector.tracker.tracer?.requestEnded(index, replies: session.replyBytes, now: context.now)
+    }
+}

@@ -1,0 +1,200 @@
+internal import Calls
+internal import HTTP1
+internal import HTTP2
+internal import JSONRPC
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Takes what is read of responses.
+struct ResponseSink: HTTP1Sink, ~Copyable {
+    let session: HTTP1Session
+    let context: ConnectionContext
+
+    static func number(ofHeader name: RawSpan) -> UInt8 { TripleHeaderName.table.id(ignoringCaseOf: name) }
+
+    mutating func statusLine(status: UInt16, reason: RawSpan, version: HTTP1Version) {
+        session.reply = TripleResponseHead()
+        session.reply.httpStatus = status
+        session.responses.isCoded = false
+        session.responses.isEventStream = false
+        session.responses.upgradesToHTTP2 = false
+        if context.pipeline.drains.isActive { session.considerClosing(status, context) }
+    }
+
+    mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) { session.responseHeader(id, value) }
+
+    mutating func trailer(_ id: UInt8, name: RawSpan, value: RawSpan) {
+        session.reply.take(id, value, into: &session.spareTexts)
+    }
+
+    mutating func answeredMethod() -> HTTP1Method {
+        session.hasOldest ? session.exchanges[session.firstExchange].method : .other
+    }
+
+    mutating func headEnded(_ head: HTTP1Head) {
+        session.responses.head = head
+        if head.flags.contains(.isTransferCoded) { session.responses.isCoded = true }
+        if session.responses.isEventStream { session.beginEvents(head, context) }
+    }
+
+    mutating func body(_ piece: RawSpan) { session.responseBody(piece, context) }
+
+    mutating func messageEnded() {}
+}
+
+extension HTTP1Session {
+    func beginResponse(_ context: ConnectionContext) {
+        responses.start = context.now
+        responses.bytes = 0
+        interimBytes = 0
+    }
+
+    func responseHeader(_ id: UInt8, _ value: RawSpan) {
+        reply.take(id, value, into: &spareTexts)
+        if id == TripleHeaderName.contentEncoding.rawValue {
+            responses.isCoded = !value.isEmpty && !value.equals("identity")
+        } else if id == TripleHeaderName.contentType.rawValue {
+            responses.isEventStream = EventStreamReader.isContentType(value)
+        } else if id == TripleHeaderName.upgrade.rawValue {
+            responses.upgradesToHTTP2 = value.equals("h2c")
+        }
+    }
+
+    func responseBody(_ piece: RawSpan, _ context: ConnectionContext) {
+        if let events = responses.events { return readEvents(piece, events, context) }
+        if responses.rpc == nil {
+            // A response whose request was not seen may be a JSON-RPC one, too, and so may one to half a request.
+            guard mayAnswerRPC else { return }
+            let rpc = context.pool.takeRPCReader()
+            let isAnswer = hasOldest && exchanges[firstExchange].kind == .rpc
+            rpc.beginBody(at: isAnswer ? .responses : .anywhere)
+            responses.rpc = rpc
+        }
+        responses.rpc?.readBody(piece)
+    }
+
+    private var mayAnswerRPC: Bool {
+        guard hasOldest else { return true }
+        let kind = exchanges[firstExchange].kind
+        guard kind == .other else { return kind == .rpc }
+        return !exchanges[firstExchange].isComplete || exchanges[firstExchange].details?.unparsed != nil
+    }
+
+    /// A final response is complete.
+    func finishResponse(_ context: ConnectionContext) {
+        defer { giveBack(&responses, context.inspector) }
+        defer { context.session.replyBytes &+= responses.bytes }
+        let exchange = popOldest()
+        if let events = responses.events { return finishEvents(events, exchange, context) }
+        let isRPC = responses.rpc?.finishBody() == .response
+        if isRPC { observeRPC(context) }
+        guard let exchange else { return }
+        switch exchange.kind {
+        case .other:
+            if !exchange.isComplete { keepEarly(isRPC: isRPC) }
+            if isRPC, let unparsed = exchange.details?.unparsed { countUnparsed(unparsed, exchange, context) }
+        case .rpc:
+            if isRPC { context.inspector.rpcPaths.noteAnswered(exchange.pathKey) }
+            answerCalls(exchange, isRPC: isRPC, context)
+        case .triple:
+            if !exchange.isComplete, exchange.hasCall { addRequestBytes(context) }
+            answerTriple(exchange, context)
+        }
+    }
+
+    private func observeRPC(_ context: ConnectionContext) {
+        if let rpc = responses.rpc { observe(rpc, start: responses.start, context) }
+    }
+
+    /// Tells an observer of messages of one that upstream sent.
+    func observe(_ rpc: RPCReader, start: UInt64, _ context: ConnectionContext) {
+        let session = context.session
+        if session.connectionProtocol == .silent { context.inspector.identify(session, .jsonrpc) }
+        guard let observer = context.inspector.messageObserver, let connection = session.seenConnection else { return }
+        let direction = session.seen(requestDirection.opposite)
+        observer.rpc(rpc.observed(direction, start: start), on: connection)
+    }
+
+    private func answerCalls(_ exchange: Exchange, isRPC: Bool, _ context: ConnectionContext) {
+        if let numbers = exchange.details?.correlated, !numbers.isEmpty {
+            return answerCorrelated(numbers, result(isRPC: isRPC), context)
+        }
+        guard exchange.hasCall else { return }
+        let keys = exchange.details?.keys ?? []
+        guard keys.isEmpty else { return answerBatch(exchange, keys, isRPC: isRPC, context) }
+        // Of a single call the only answer there is answers it, whatever its id.
+        let result = result(isRPC: isRPC)
+        end(exchange.number, result.outcome, result.code, responses.bytes, context)
+    }
+
+    /// What a response says of the only call of its request, or of all that it does not name.
+    private func result(isRPC: Bool) -> (outcome: Outcome, code: Int32) {
+        if isRPC, let first = responses.rpc?.firstResponse { return first }
+        // No JSON-RPC answer: an error's status is all there is, and success says nothing of the call.
+        let status = Int32(reply.httpStatus)
+        if status < 300 || (status < 400 && responses.isCoded) { return (.unknown, ResultCode.none) }
+        return (status >= 400 && status < 500 ? .clientError : .serverError, status)
+    }
+
+    private func answerBatch(_ exchange: Exchange, _ keys: [UInt64], isRPC: Bool, _ context: ConnectionContext) {
+        var (outcome, code) = result(isRPC: isRPC)
+        var bytes = responses.bytes
+        if isRPC, let rpc = responses.rpc {
+            let isWhole = !rpc.scanner.isBatch
+            var isNamed = !isWhole
+            rpc.eachResponse { id, outcome, code, byteCount in
+                guard let id else { return }
+                let key = Self.key(id, exchange.number)
+                if isWhole { isNamed = keys.contains(key) }
+                if isNamed { end(key, outcome, code, byteCount, context) }
+            }
+            // A reply that answers members has none for the others, and there will be none.
+            if isNamed {
+                outcome = isWhole || rpc.batch.isComplete ? .unanswered : .unknown
+                code = ResultCode.none
+                bytes = 0
+            }
+        }
+        for key in keys where isOpen(key, context) { end(key, outcome, code, bytes, context) }
+    }
+
+    func isOpen(_ key: UInt64, _ context: ConnectionContext) -> Bool {
+        let calls = context.tracker.table
+        let index = calls.find(session: context.session.number, direction: requestDirection, id: key)
+        return index >= 0 && calls.kind(index) == .call
+    }
+
+    /// Keeps what a response said of a request that has not ended, and of which nothing else is known.
+    private func keepEarly(isRPC: Bool) { currentDetails.early = result(isRPC: isRPC) }
+
+    /// Ends the calls of a request whose response came before its end.
+    func answerEarly(_ context: ConnectionContext) {
+        let (outcome, code) = currentDetails.early
+        guard let keys = current.details?.keys, !keys.isEmpty else {
+            return end(current.number, outcome, code, 0, context)
+        }
+        for key in keys { end(key, outcome, code, 0, context) }
+    }
+
+    func end(_ key: UInt64, _ outcome: Outcome, _ code: Int32, _ bytes: UInt64, _ context: ConnectionContext) {
+        let (tracker, session) = (context.tracker, context.session)
+        let index = tracker.find(key, direction: requestDirection, on: session, now: context.now)
+        guard index >= 0 else { return }
+        tracker.replyBegan(index, on: session, at: responses.start, byteCount: 0)
+        var result = CallResult(outcome, code: code, end: context.now)
+        result.responseBytes = bytes
+        tracker.end(index, on: session, with: result)
+    }
+
+    private func answerTriple(_ exchange: Exchange, _ context: ConnectionContext) {
+        let result = TripleResult(reply: reply, form: .http)
+        if exchange.details?.observed != nil, let connection = context.session.seenConnection {
+            var half = ObservedStreamHalf()
+            half.direction = context.session.seen(requestDirection.opposite)
+            half.start = responses.start
+            context.inspector.messageObserver?.streamResponse(half, on: connection)
+        }
+        if exchange.hasCall { end(exchange.number, result.outcome, result.code, responses.bytes, context) }
+    }
+}

@@ -1,0 +1,353 @@
+internal import Calls
+internal import HTTP1
+internal import JSONRPC
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Verdicts on HTTP/1 requests and their execution.
+///
+/// A request is held back from its first byte until it is judged: Triple's at the end of its head, JSON-RPC's at the
+/// end of its body, where the method may be. An answer of Weir's own keeps the order of the requests: it waits behind
+/// the responses to earlier ones.
+extension HTTP1Session {
+    // MARK: Judging
+
+    /// Decides about the calls of the request being read.
+    ///
+    /// - Parameters:
+    ///   - groups: Its calls by operation.
+    ///   - takesContext: Whether it may be given a trace context.
+    ///   - headers: Its headers.
+    ///   - context: The bytes being read.
+    /// - Returns: What becomes of it.
+    func decide(
+        _ groups: [CallGroup],
+        takesContext: Bool,
+        _ headers: borrowing HeaderTexts,
+        _ context: ConnectionContext
+    ) -> DecidedBatch {
+        let side = context.session.side(of: requestDirection)
+        var request = CallRequest(operation: context.operations.unknown, side: side)
+        request.takesContext = takesContext
+        let (pipeline, session) = (context.pipeline, context.session)
+        return pipeline.decide(groups: groups, request, as: .jsonrpc, fields: headers, on: session, now: context.now)
+    }
+
+    /// Makes the answer to calls that are refused.
+    func answerRPC(_ rpc: RPCReader, _ reply: LocalReply) {
+        let error = JSONRPCErrorReply(code: reply.jsonrpcCode, message: reply.text)
+        var body: [UInt8] = []
+        if rpc.scanner.isBatch {
+            error.write(batch: rpc.batch, to: &body)
+        } else if rpc.scanner.facts.role == .request {
+            let version = rpc.scanner.facts.version
+            rpc.scanner.withTexts { _, id in error.write(id: id, version: version, to: &body) }
+        }
+        refuseCurrent(head(of: reply, body), body)
+        current.isReplyDue = true
+    }
+
+    /// The head of the answer to calls that are refused.
+    ///
+    /// Notifications have no reply, but their request has: its status says that it was not done.
+    func head(of reply: LocalReply, _ body: [UInt8]) -> HTTP1ResponseHead {
+        let isError = reply.httpStatus >= 400
+        return HTTP1ResponseHead(
+            status: body.isEmpty && !isError ? 429 : reply.httpStatus,
+            contentLength: body.count,
+            retryAfterSeconds: reply.retryAfterSeconds,
+            persistence: HTTP1ResponseHead.Persistence(answering: requests.head)
+        )
+    }
+
+    /// Answers the request being read in upstream's place.
+    func refuseCurrent(_ head: HTTP1ResponseHead, _ body: [UInt8]) {
+        let body = requests.head.method == .head ? [] : body
+        judgement = .refused
+        current.isRefused = true
+        currentDetails.queuedReply = QueuedReply(head: head, body: body)
+    }
+
+    /// Nothing that follows the request being read will be understood: its answer says so.
+    func closeAfterReply() { current.details?.queuedReply?.head.persistence = .close }
+
+    /// Decides about a Triple request: only calls of a service of the application are refused or changed.
+    ///
+    /// - Returns: What becomes of it.
+    func decideTriple(
+        _ entry: CallTable.Entry,
+        _ headers: borrowing HeaderTexts,
+        _ context: ConnectionContext
+    ) -> DecidedRequest {
+        let path = headers.texts.bytes.slice(headers.request.path)
+        guard context.isGoverned, judgement == .held, TriplePath(path)?.kind(in: path).isBusiness == true else {
+            return DecidedRequest()
+        }
+        let request = CallRequest(operation: entry.operation, side: entry.side)
+        let (pipeline, session) = (context.pipeline, context.session)
+        return pipeline.decide(request, as: .triple, fields: headers, on: session, now: context.now)
+    }
+
+    /// Answers and counts a Triple request.
+    func answerTriple(
+        _ entry: CallTable.Entry,
+        _ localReply: LocalReply,
+        _ headers: borrowing HeaderTexts,
+        _ head: HTTP1Head,
+        _ context: ConnectionContext
+    ) {
+        let reason: TripleRefusal.Reason = localReply.outcome == .drained ? .drained : .limited
+        let answer = TripleRefusal(reason, message: localReply.text)
+        let reply = HTTP1ResponseHead(
+            status: reason.httpStatus,
+            contentLength: answer.httpBody.count,
+            retryAfterSeconds: localReply.retryAfterSeconds,
+            persistence: HTTP1ResponseHead.Persistence(answering: head)
+        )
+        refuseCurrent(reply, answer.httpBody)
+        // Whether the body follows a refusal is the client's choice: no other request may.
+        if head.flags.contains(.expectsContinue) { closeAfterReply() }
+        let code = Int32(reason.httpStatus)
+        context.tracker.count(entry, as: localReply.outcome, code: code, on: context.session, now: context.now) {
+            headers.callTexts
+        }
+    }
+
+    // MARK: Deciding
+
+    /// A request's head has ended and its body follows.
+    func decideHead(_ at: Int, _ context: ConnectionContext, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        switch judgement {
+        case .refused:
+            walk.drop(to: at, &plan)
+            guard requests.head.flags.contains(.expectsContinue) else { return }
+            // The client may wait for it before it sends the body.
+            current.isReplyDue = true
+            updateQueue()
+            sendIfNext(context)
+        case .admitted: walk.forward(to: at, &plan)
+        case .held:
+            // Triple's is judged by its head; a client that waits to be told to go on would wait for ever.
+            let expects = requests.head.flags.contains(.expectsContinue)
+            guard current.kind == .triple || expects || !waitsForBody(context) else { return }
+            if expects, current.kind != .triple, decideExpected(at, context, &walk, &plan) { return }
+            judgement = .admitted
+            passHead(at, &walk, &plan)
+        }
+    }
+
+    /// The head of a request has ended whose client waits to be told to go on.
+    ///
+    /// - Returns: Whether it is not passed on.
+    private func decideExpected(
+        _ at: Int,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) -> Bool {
+        switch expectation(context) {
+        case .pass:
+            if context.isGoverned { passed = .expect }
+            return false
+        case .hold:
+            current.isContinueDue = true
+            current.swallowsContinue = true
+            updateQueue()
+            sendIfNext(context)
+            return true
+        case .refuse:
+            judgeEarly(.expect, context)
+            guard judgement == .refused else { return false }
+            countRefused(context)
+            walk.drop(to: at, &plan)
+            // Whether the body follows is the client's choice: no other request may.
+            closeAfterReply()
+            current.isReplyDue = true
+            updateQueue()
+            sendIfNext(context)
+            return true
+        }
+    }
+
+    /// Passes a request on from its first byte, with what is to be inserted into its head.
+    private func passHead(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        if !insertion.isEmpty {
+            let start = at - Int(requests.bytes)
+            walk.forward(to: start + Int(requests.head.startLineBytes), &plan)
+            walk.replace(to: walk.at, with: insertion.flatMap { Array("\($0.key): \($0.value)\r\n".utf8) }, &plan)
+            let formats = insertion.compactMap { TraceFormat($0) }
+            for (format, line) in traceLines where formats.contains(format) {
+                walk.forward(to: start + line.lowerBound, &plan)
+                walk.drop(to: start + line.upperBound, &plan)
+            }
+            insertion = []
+        }
+        walk.forward(to: at, &plan)
+    }
+
+    /// A request is complete.
+    func decideMessage(
+        _ at: Int,
+        isLast: Bool,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        if current.isContinueDue {
+            // The client did not wait for it.
+            current.isContinueDue = false
+            updateQueue()
+        }
+        switch judgement {
+        case .refused:
+            walk.drop(to: at, &plan)
+            sendIfNext(isLast: isLast, context)
+        case .admitted: walk.forward(to: at, &plan)
+        case .held: passHead(at, &walk, &plan)
+        }
+        insertion = []
+        plan.markBoundary()
+    }
+
+    /// An answer of Weir's own goes at once if no earlier request waits.
+    ///
+    /// - Parameters:
+    ///   - isLast: Whether no bytes of another request are known to follow.
+    ///   - context: The bytes that made it due.
+    func sendIfNext(isLast: Bool = false, _ context: ConnectionContext) {
+        sendContinue()
+        while firstExchange < exchanges.count, exchanges[firstExchange].isReplyDue {
+            defer { sendContinue() }
+            if var reply = exchanges[firstExchange].details?.queuedReply {
+                if isLast, context.pipeline.drains.isActive, mayClose(context) {
+                    reply.head.persistence = .close
+                    beginClosing(context)
+                }
+                reply.head.write(to: &replies)
+                replies += reply.body
+            }
+            removeFirst()
+        }
+    }
+
+    /// Tells a client to go on whose request is the first that waits.
+    private func sendContinue() {
+        guard firstExchange < exchanges.count, exchanges[firstExchange].isContinueDue else { return }
+        exchanges[firstExchange].isContinueDue = false
+        if exchanges[firstExchange].number == current.number { current.isContinueDue = false }
+        replies += HTTP1Lines.goOn
+    }
+
+    // MARK: Plans
+
+    func finishRequestPlan(_ count: Int, _ context: ConnectionContext, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        let isAtBoundary = requestReader.isAtBoundary
+        guard walk.isEdited else {
+            // What has been passed on in part is not decided about any more.
+            judgement = isAtBoundary ? .held : .admitted
+            guard plan.isBoundaryWanted, let boundary = walk.boundary else {
+                return plan.forwardAll(endsAtBoundary: isAtBoundary)
+            }
+            walk.at = 0
+            walk.forward(to: boundary, &plan)
+            plan.markBoundary()
+            walk.forward(to: count, &plan)
+            if isAtBoundary { plan.markBoundary() }
+            return
+        }
+        if requestReading == .drop || (judgement == .refused && isFollowing(context)) {
+            walk.drop(to: count, &plan)
+        } else if !isFollowing(context) || isAtBoundary || judgement == .admitted || !context.isGoverned {
+            walk.forward(to: count, &plan)
+            if !isAtBoundary { judgement = .admitted }
+        } else if isNoCallSoFar, !expectsRPC(context) {
+            // Nothing is to be asked about it.
+            judgement = .admitted
+            if isBodyUnreadable { passed = .encoding }
+            walk.forward(to: count, &plan)
+        } else if count - walk.at > HoldLimits.requestBytes {
+            judgeEarly(.tooLarge, context)
+            if judgement == .refused { walk.drop(to: count, &plan) } else { walk.forward(to: count, &plan) }
+        } else {
+            // Empty lines in front of a request are none of it, and wait for nothing.
+            let own = requestReader.isInBody ? Int(requests.bytes) : requestReader.unfinishedHeadBytes
+            walk.forward(to: count - own, &plan)
+        }
+        heldBytes = max(0, count - walk.at)
+        if isAtBoundary || heldBytes > 0 { plan.markBoundary() }
+        if !replies.isEmpty {
+            plan.reply(with: replies)
+            replies.removeAll(keepingCapacity: true)
+        }
+        if isClosing, waiting == 0 { plan.close() }
+    }
+
+    // MARK: Time
+
+    /// A client that Weir has yet to tell to go on is not late.
+    func isWaiting(_ direction: Direction) -> Bool {
+        direction == requestDirection && heldBytes > 0 && judgement == .held && !current.isContinueDue
+    }
+
+    func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool {
+        guard isWaiting(direction) else { return false }
+        context.recorder.verdictPartial(.late)
+        if context.isGoverned, requestReader.isInBody { judgeEarly(.late, context) } else { judgement = .admitted }
+        // It is counted already.
+        passed = nil
+        var walk = PlanWalk(at: -heldBytes, isEdited: true)
+        if judgement == .refused { walk.drop(to: 0, &plan) } else { walk.forward(to: 0, &plan) }
+        heldBytes = 0
+        return true
+    }
+
+    /// A response has ended at `at`: answers of Weir's own that are next go behind it.
+    func sendLocalReplies(_ at: Int, _ context: ConnectionContext, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        sendIfNext(isLast: true, context)
+        guard !replies.isEmpty else { return }
+        walk.isEdited = true
+        walk.forward(to: at, &plan)
+        walk.replace(to: at, with: replies, &plan)
+        plan.markBoundary()
+        replies.removeAll(keepingCapacity: true)
+    }
+
+    /// An interim response has ended at `at`: upstream's word to a client that Weir has told to go on is left out.
+    func takeInterim(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        guard reply.httpStatus == 100, firstExchange < exchanges.count, exchanges[firstExchange].swallowsContinue else {
+            interimBytes = responses.bytes
+            return
+        }
+        exchanges[firstExchange].swallowsContinue = false
+        if exchanges[firstExchange].number == current.number { current.swallowsContinue = false }
+        responses.bytes = interimBytes
+        walk.isEdited = true
+        walk.forward(to: at - Int(responses.head.headBytes), &plan)
+        walk.drop(to: at, &plan)
+    }
+
+    /// How much of what has come of a response's head waits until it is whole.
+    func heldForContinue(_ context: ConnectionContext) -> Int {
+        guard case .other(let decoder) = context.session.decoder, decoder === self, !isResponseBlind, !isClosing,
+            firstExchange < exchanges.count, exchanges[firstExchange].swallowsContinue
+        else { return 0 }
+        heldResponseBytes = responseReader.unfinishedHeadBytes
+        return heldResponseBytes
+    }
+
+    /// Passes responses on, with what was put between them.
+    func forwardResponses(_ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        let isAtBoundary = responseReader.isAtBoundary
+        if heldResponseBytes > 0 { walk.isEdited = true }
+        guard walk.isEdited || (plan.isBoundaryWanted && walk.boundary != nil) else {
+            return plan.forwardAll(endsAtBoundary: isAtBoundary)
+        }
+        if !walk.isEdited, let boundary = walk.boundary {
+            walk.forward(to: boundary, &plan)
+            plan.markBoundary()
+        }
+        walk.forward(to: count, &plan)
+        if isAtBoundary { plan.markBoundary() }
+    }
+}

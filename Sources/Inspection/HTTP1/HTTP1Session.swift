@@ -1,0 +1,277 @@
+internal import Calls
+internal import HTTP1
+internal import HTTP2
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// An HTTP/1 connection: JSON-RPC calls are known by their bodies, Triple's plain form by its headers; whatever else it
+/// carries is framed and passed on.
+final class HTTP1Session: ProtocolSession {
+    /// The most requests that may wait for their responses before the connection is given up.
+    static let maxExchanges = 1024
+    /// The most bytes that a coded body of a request may hold to be read.
+    static let maxInflatedBytes = 1 << 20
+
+    /// What is kept of a message that is half read.
+    struct Half {
+        var headers: HeaderTextsBox?
+        var rpc: RPCReader?
+        var start: UInt64 = 0
+        var bytes: UInt64 = 0
+        /// What was read of the message's head.
+        var head = HTTP1Head()
+        /// How its body is coded.
+        var coding = ContentCoding.identity
+        /// Reads a coded body.
+        var inflater: Inflater?
+        /// Whether the body, or its rest, cannot be read as it is coded.
+        var isUnreadable = false
+        /// Of a request: what its body begins with.
+        var bodyStart = BodyStart()
+        /// Of a request: whether its head says that it is JSON.
+        var isJSON = false
+        /// Of a response: whether its body is compressed, so that it cannot be read.
+        var isCoded = false
+        /// Of a response: whether it is an event stream by its head.
+        var isEventStream = false
+        /// Of a response: the events of a stream that is read.
+        var events: EventStream?
+        /// Of a response: whether it goes on with HTTP/2.
+        var upgradesToHTTP2 = false
+    }
+
+    // Apart from the rest, which changes while they read.
+    var requestReader = HTTP1Reader(.requests)
+    var responseReader = HTTP1Reader(.responses)
+    var requests = Half()
+    var responses = Half()
+    /// The direction of requests.
+    let requestDirection: Direction
+    /// Which directions wait for a message's beginning; see HTTP1Session+Search.
+    var search = Search()
+    /// Waiting requests, the oldest first.
+    var exchanges: [Exchange] = []
+    var firstExchange = 0
+    var nextNumber: UInt64 = 1
+    /// The request being read.
+    var current = Exchange()
+    /// What was read of the response's head.
+    var reply = TripleResponseHead()
+    var spareTexts = PrefixBuffer(limitBytes: 0)
+
+    /// Whether an event stream is accepted as a response to the request being read.
+    var wantsEvents = false
+    /// Which of the two said its last first.
+    var isClientGone = false
+    var isServerGone = false
+
+    // Verdicts; see HTTP1Session+Verdicts.
+    var heldBytes = 0
+    /// What stands of the verdict on the request being read.
+    var judgement = Judgement.held
+    var replies: [UInt8] = []
+    /// What was decided about the request being read before its end.
+    var early: EarlyDecision?
+    /// Why the request being read was passed on without anything being asked; counted if it turns out to be a call.
+    var passed: PartialVerdictReason?
+    /// Whether the path of the request being read is configured to be JSON-RPC's.
+    var isPathConfigured = false
+    /// Bytes of a response's head that wait until it is known whether upstream tells the client to go on.
+    var heldResponseBytes = 0
+    var insertion: [InsertedField] = []
+    /// Where trace contexts stand in the head being read, whose place Weir's own may take.
+    var traceLines: [(format: TraceFormat, line: Range<Int>)] = []
+    var lineEnd = 0
+    /// What becomes of requests.
+    var requestReading = Reading.follow
+    /// Whether responses are passed on unread.
+    var isResponseBlind = false
+
+    // The end of the connection; see HTTP1Session+Drain.
+    /// Whether the response being read is to say, behind its first line, that it is the last.
+    var isCloseDue = false
+    /// Whether a response says that it is the last: no request is taken any more.
+    var isClosing = false
+    /// How many bytes of interim responses came in front of the response being read.
+    var interimBytes: UInt64 = 0
+
+    enum Judgement: UInt8 {
+        /// Its bytes wait.
+        case held
+        /// Its bytes are passed on.
+        case admitted
+        /// Its bytes are dropped.
+        case refused
+    }
+
+    init(requests direction: Direction) { requestDirection = direction }
+
+    var isQuiet: Bool { requestReader.isAtBoundary && responseReader.isAtBoundary && waiting == 0 }
+
+    // MARK: Bytes
+
+    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+        if search.isGoingOn, !isFollowed(direction, bytes, context) {
+            return plan.forwardAll(endsAtBoundary: false)
+        }
+        if direction == requestDirection {
+            receiveRequests(bytes, context, &plan)
+        } else {
+            receiveResponses(bytes, context, &plan)
+        }
+    }
+
+    private func receiveRequests(_ bytes: RawSpan, _ context: ConnectionContext, _ plan: inout Plan) {
+        let isDropped = judgement == .refused || requestReading == .drop
+        var walk = PlanWalk(at: -heldBytes, isEdited: context.isGoverned || heldBytes > 0 || isDropped)
+        var at = 0
+        if requestReading == .follow {
+            var sink = RequestSink(session: self, context: context)
+            do throws(HTTP1Error) {
+                while at < bytes.byteCount, isFollowing(context) {
+                    if requestReader.isAtBoundary { requests.start = context.now }
+                    let from = at
+                    let progress = try requestReader.read(bytes, &at, into: &sink)
+                    countRequestBytes(progress, at - from)
+                    guard isFollowing(context) else { break }
+                    take(progress, at, isLast: at == bytes.byteCount, context, &walk, &plan)
+                }
+            } catch {
+                failRequests(.malformed(error), context)
+            }
+        }
+        if at < bytes.byteCount {
+            context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
+        }
+        finishRequestPlan(bytes.byteCount, context, &walk, &plan)
+    }
+
+    /// Counts the request's own bytes, not empty lines in front of it, in whatever pieces they come.
+    private func countRequestBytes(_ progress: HTTP1Reader.Progress, _ count: Int) {
+        if progress == .head || (progress == .message && requests.head.body == .none) {
+            requests.bytes = UInt64(requests.head.headBytes)
+        } else if progress == .message || requestReader.isInBody {
+            requests.bytes &+= UInt64(count)
+        }
+    }
+
+    private func take(
+        _ progress: HTTP1Reader.Progress,
+        _ at: Int,
+        isLast: Bool,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        switch progress {
+        case .head:
+            if walk.isEdited { decideHead(at, context, &walk, &plan) }
+        case .message:
+            if context.isGoverned, judgement == .held, isBodyUnreadable, requests.rpc?.isCallSoFar != true {
+                judgeEarly(.encoding, context)
+            }
+            finishRequest(context)
+            if walk.isEdited { decideMessage(at, isLast: isLast, context, &walk, &plan) }
+            if walk.boundary == nil { walk.boundary = at }
+            judgement = .held
+            if isResponseBlind { goBlindIfDone(context) }
+        case .needsMore, .interim, .foreign: break
+        }
+    }
+
+    private func receiveResponses(_ bytes: RawSpan, _ context: ConnectionContext, _ plan: inout Plan) {
+        var walk = PlanWalk(at: -heldResponseBytes, isEdited: heldResponseBytes > 0)
+        heldResponseBytes = 0
+        var at = 0
+        var isForeign = false
+        if !isResponseBlind {
+            do throws(HTTP1Error) {
+                isForeign = try readResponses(bytes, &at, context, &walk, &plan)
+            } catch {
+                isCloseDue = false
+                failResponses(.malformed(error), context)
+            }
+        }
+        let next = isForeign ? finishUpgrade(context) : nil
+        forwardResponses(bytes.byteCount - heldForContinue(context), &walk, &plan)
+        if let next { return upgrade(to: next, bytes.extracting(at..<bytes.byteCount), context) }
+        guard at < bytes.byteCount else { return }
+        context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: isForeign ? .opaque : .blind)
+    }
+
+    /// Reads responses as far as the connection is followed.
+    ///
+    /// - Returns: Whether what follows `at` is no HTTP/1.
+    private func readResponses(
+        _ bytes: RawSpan,
+        _ at: inout Int,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) throws(HTTP1Error) -> Bool {
+        var sink = ResponseSink(session: self, context: context)
+        while at < bytes.byteCount {
+            if responseReader.isAtBoundary { beginResponse(context) }
+            let from = at
+            let progress = try responseReader.read(bytes, &at, into: &sink)
+            if isCloseDue { insertClose(from, context, &walk, &plan) }
+            responses.bytes &+= UInt64(at - from)
+            if progress == .foreign { return true }
+            guard progress == .message else {
+                if progress == .interim { takeInterim(at, &walk, &plan) }
+                continue
+            }
+            finishResponse(context)
+            sendLocalReplies(at, context, &walk, &plan)
+            if walk.boundary == nil { walk.boundary = at }
+            if isClosing {
+                close(behind: at, bytes.byteCount, &walk, &plan)
+                return false
+            }
+            if requestReading == .pass { goBlindIfDone(context) }
+            guard case .other = context.session.decoder else { return false }
+        }
+        return false
+    }
+
+    func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+        if direction == requestDirection { isClientGone = !isServerGone } else { isServerGone = true }
+        if direction != requestDirection {
+            var sink = ResponseSink(session: self, context: context)
+            if !isResponseBlind, responseReader.end(into: &sink) == .message {
+                finishResponse(context)
+                if isClosing { plan.close() }
+            }
+        }
+        // Half a request that was to be dropped stays dropped.
+        if direction != requestDirection || (judgement != .refused && requestReading != .drop) {
+            plan.forwardAll(endsAtBoundary: true)
+        }
+    }
+
+    func missed(_ count: UInt64, _ direction: Direction, _ context: ConnectionContext) { searchAgain(context) }
+
+    func goBlind(_ context: ConnectionContext) {
+        leaveEvents(context)
+        dropEarly(context)
+    }
+
+    func close(_ context: ConnectionContext) {
+        abandonEvents(context)
+        dropEarly(context)
+        giveBack(&requests, context.inspector)
+        giveBack(&responses, context.inspector)
+    }
+
+    func giveBack(_ half: inout Half, _ inspector: Inspector) {
+        if let rpc = half.rpc { inspector.pool.giveBack(rpc) }
+        if let headers = half.headers { inspector.pool.giveBack(headers) }
+        if let events = half.events { inspector.pool.giveBack(events) }
+        if let inflater = half.inflater { inspector.pool.giveBack(inflater) }
+        half.inflater = nil
+        half.rpc = nil
+        half.headers = nil
+        half.events = nil
+    }
+}

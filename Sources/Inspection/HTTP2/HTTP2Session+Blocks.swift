@@ -1,0 +1,194 @@
+internal import Calls
+internal import HTTP2
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// Header blocks.
+extension HTTP2Session {
+    /// A part of a header block; the last one completes it.
+    func fragment(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
+        let frame = half.frame
+        half.blockStream = frame.has(HTTP2Flag.endHeaders) ? 0 : frame.streamID
+        let content: ByteRange
+        do throws(HTTP2FrameError) {
+            content = try frame.content(firstByte: payload.byteCount > 0 ? payload.byte(at: 0) : 0)
+        } catch {
+            return goBlind(context, .frame(error))
+        }
+        let piece = payload.slice(content)
+        if frame.type != HTTP2FrameType.continuation {
+            half.blockFrame = frame
+            half.blockStart = half.frameStart
+            half.blockBytes = 0
+        }
+        half.blockBytes += UInt64(frame.frameBytes)
+        guard frame.has(HTTP2Flag.endHeaders) else {
+            // A block of a thousand tiny frames is as bad as a large one.
+            guard half.blockBytes <= UInt64(Self.maxBlockBytes) else {
+                return goBlind(context, .headerBlockSize)
+            }
+            half.block.append(piece)
+            return
+        }
+        guard !half.block.isEmpty else { return decode(half, piece, context) }
+        var block: [UInt8] = []
+        swap(&block, &half.block)
+        block.append(piece)
+        decode(half, block.byteSpan, context)
+    }
+
+    /// A whole header block, which must be decoded whatever it is for: the tables depend on it.
+    private func decode(_ half: HTTP2Half, _ block: RawSpan, _ context: ConnectionContext) {
+        let inspector = context.inspector
+        let isClientUnknown = context.session.isClientUnknown
+        // The texts stay where they are: they are too large to be moved for every block.
+        let box = context.pool.takeHeaderTexts()
+        box.texts.begin(
+            isRequest: isClientUnknown || half.direction == requests,
+            isReply: isClientUnknown || half.direction != requests,
+            wantsFields: inspector.messageObserver != nil,
+            traceNames: inspector.tracker.wantsTraces ? inspector.tracker.traceNames : nil,
+            limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
+        )
+        let place = streams.place(of: half.blockFrame.streamID)
+        if place >= 0, half.direction != requests, !streams[place].reply.isInterim {
+            box.texts.reply = streams[place].reply
+        }
+        if half.isRewriting { box.texts.beginRewriting() }
+        do throws(HPACKError) {
+            try half.decoder.decode(block, scratch: &context.pool.headerScratch, into: &box.texts)
+        } catch {
+            context.pool.giveBack(box)
+            return goBlind(context, .headerBlock(error))
+        }
+        if half.decoder.hasUnknown { box.texts.reply.hasUnknown = true }
+        if half.isRewriting {
+            swap(&half.rewritten, &box.texts.rewritten)
+            swap(&half.rewrittenTraces, &box.texts.rewrittenTraces)
+        }
+        if take(box.texts, half, place, context) {
+            holdGeneric(half, box, context)
+        } else {
+            context.pool.giveBack(box)
+        }
+    }
+
+    /// Who is the client is told by the first block, if it was not seen who opened the connection.
+    private func learnClient(
+        _ headers: borrowing HeaderTexts,
+        _ direction: Direction,
+        _ context: ConnectionContext
+    ) {
+        let session = context.session
+        guard session.isClientUnknown else { return }
+        guard headers.isRequest || headers.isReply else { return }
+        session.isClientUnknown = false
+        requests = headers.isRequest ? direction : direction.opposite
+        session.isFlipped = requests == .toDownstream
+    }
+
+    /// The fields of a block are known.
+    ///
+    /// - Returns: Whether they wait for the request's first message.
+    private func take(
+        _ headers: borrowing HeaderTexts,
+        _ half: HTTP2Half,
+        _ place: Int,
+        _ context: ConnectionContext
+    ) -> Bool {
+        let frame = half.blockFrame
+        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, !half.isBlockWithheld else {
+            return false
+        }
+        learnClient(headers, half.direction, context)
+        let endsStream = frame.has(HTTP2Flag.endStream)
+        if half.direction == requests {
+            if place >= 0 {
+                streams[place].requestBytes &+= half.blockBytes
+                if endsStream { endHalf(half, frame.streamID, context) }
+            } else if frame.streamID & 1 == 1, frame.streamID > lastStream || headers.isRequest {
+                lastStream = max(lastStream, frame.streamID)
+                if isHeld(half, headers, endsStream: endsStream, context) { return true }
+                open(half, headers, endsStream: endsStream, context)
+            }
+            return false
+        }
+        if place >= 0 { takeReply(headers, half, place, endsStream: endsStream, context) }
+        return false
+    }
+
+    private func takeReply(
+        _ headers: borrowing HeaderTexts,
+        _ half: HTTP2Half,
+        _ place: Int,
+        endsStream: Bool,
+        _ context: ConnectionContext
+    ) {
+        let frame = half.blockFrame
+        streams[place].replyBytes &+= half.blockBytes
+        if context.tracker.isTraced { traceReply(half, place, context) }
+        let reply = headers.reply
+        streams[place].reply = reply
+        // Ranges end with the block.
+        streams[place].reply.grpcMessage = .empty
+        guard !reply.isInterim || endsStream else { return }
+        if endsStream, !streams[place].marks.contains(.replyBegun) { streams[place].marks.insert(.isTrailersOnly) }
+        if context.inspector.messageObserver != nil { noteReply(frame.streamID, place, headers) }
+        streams[place].marks.insert(.replyBegun)
+        if reply.hasExceptionCode, !endsStream {
+            if captures[frame.streamID]?.purpose == .method { resolveMethod(frame.streamID, context) }
+            capture(frame.streamID, .exception)
+        }
+        if endsStream { endHalf(half, frame.streamID, context) }
+    }
+
+    /// Notes when the first block of a reply came.
+    private func traceReply(_ half: HTTP2Half, _ place: Int, _ context: ConnectionContext) {
+        if !streams[place].marks.contains(.replyBegun), isOpenCall(place, context) {
+            let replies = context.session.replyBytes
+            context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: half.blockStart)
+        }
+        context.session.replyBytes &+= half.blockBytes
+    }
+
+    // MARK: Observed
+
+    /// Keeps what an observer of messages will be told of a reply.
+    private func noteReply(_ id: UInt32, _ place: Int, _ headers: borrowing HeaderTexts) {
+        guard halves[id] != nil else { return }
+        if !streams[place].marks.contains(.replyBegun) { halves[id]?.reply.start = half(requests.opposite).blockStart }
+        for field in headers.fields {
+            switch TripleHeaderName(id: field.id) {
+            case .grpcStatus: halves[id]?.reply.grpcStatus = field.value
+            case .grpcMessage:
+                let bytes = Array(field.value.utf8)
+                halves[id]?.reply.grpcMessage = GRPCMessageText.decode(bytes.byteSpan, maxBytes: 4096)
+            default: break
+            }
+        }
+    }
+}
+
+/// Both halves of a stream, for an observer of messages.
+struct ObservedStream {
+    var request = ObservedStreamHalf()
+    var reply = ObservedStreamHalf()
+}
+
+/// The beginning of a message that must be looked into.
+struct MessageCapture {
+    enum Purpose {
+        case method
+        case exception
+    }
+
+    static let maxBytes = 512
+
+    let purpose: Purpose
+    var bytes: [UInt8] = []
+    /// Looks for the method.
+    var search = TripleMethodReader()
+    /// Whether nothing more is to be added.
+    var isComplete = false
+}

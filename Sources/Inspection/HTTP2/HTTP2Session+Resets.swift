@@ -1,0 +1,142 @@
+internal import Calls
+internal import HTTP2
+internal import Triple
+internal import Wire
+
+/// Streams that end before their time.
+extension HTTP2Session {
+    /// A stream was reset.
+    func reset(_ id: UInt32, _ code: UInt32, _ direction: Direction, _ context: ConnectionContext) {
+        let place = streams.place(of: id)
+        guard place >= 0 else { return }
+        let stream = streams[place]
+        if stream.marks.contains(.isGivenUp) {
+            // A callee that resets it, too, sends no trailers.
+            return direction == requests ? () : endGivenUp(id, context)
+        }
+        if stream.marks.contains(.isCall), !stream.marks.contains(.replyEnded) {
+            var result = TripleResult(
+                reset: code,
+                by: direction == requests ? .caller : .callee,
+                head: stream.reply,
+                form: stream.form,
+                isReplyComplete: false
+            )
+            if direction == requests {
+                switch giveUp(id, place, context) {
+                case .waiting: return
+                case .late: result = TripleResult(outcome: .timeout, code: ResultCode.none)
+                case .over: break
+                }
+            }
+            finishReply(stream, result, context)
+        }
+        remove(id)
+    }
+
+    /// What becomes of the call of a stream that its caller has reset.
+    private enum GivenUp {
+        /// Its trailers are waited for.
+        case waiting
+        /// It ends now: its time was over.
+        case late
+        /// It has ended, or ends now with what is known.
+        case over
+    }
+
+    /// The caller does not wait any longer; if its time was over that is no cancellation, and no late reply either.
+    private func giveUp(_ id: UInt32, _ place: Int, _ context: ConnectionContext) -> GivenUp {
+        if captures[id]?.purpose == .method { resolveMethod(id, context) }
+        let (inspector, session) = (context.inspector, context.session)
+        let index = inspector.tracker.table.find(session: session.number, direction: requests, id: UInt64(id))
+        let stream = streams[place]
+        guard index >= 0, stream.marks.contains(.isCounted) else { return .over }
+        guard inspector.tracker.table.kind(index) == .call else {
+            streams[place].marks.remove(.isCounted)
+            inspector.tracker.table.remove(index, first: &session.firstCall)
+            return .over
+        }
+        // A status that is known already decides.
+        guard stream.reply.grpcStatus == TripleResponseHead.noStatus else { return .over }
+        creditRequest(place, context)
+        let elapsed = context.now > stream.start ? context.now - stream.start : 0
+        let isLate =
+            context.now > inspector.tracker.table.deadline(index)
+            || (stream.marks.contains(.hasDeadline)
+                && TripleTimeout.isOver(after: elapsed, of: stream.deadline &- stream.start))
+        guard inspector.tracker.giveUp(index, on: session, as: isLate ? .timedOut : .cancelled, now: context.now) else {
+            return isLate ? .late : .over
+        }
+        streams[place].marks.insert(.isGivenUp)
+        return .waiting
+    }
+
+    /// Whether the reply of a stream that its caller has reset ended in time, and with what tells its result.
+    func hasTrailers(_ stream: TripleStream, _ context: ConnectionContext) -> Bool {
+        guard stream.form == .http || stream.reply.grpcStatus != TripleResponseHead.noStatus else { return false }
+        let calls = context.tracker.table
+        let index = calls.find(session: context.session.number, direction: requests, id: UInt64(stream.id))
+        return index >= 0 && context.now <= calls.deadline(index)
+    }
+
+    /// A stream that its caller has reset gets no trailers any more.
+    func endGivenUp(_ id: UInt32, _ context: ConnectionContext) {
+        let place = streams.place(of: id)
+        guard place >= 0 else { return }
+        let calls = context.tracker.table
+        let index = calls.find(session: context.session.number, direction: requests, id: UInt64(id))
+        if index >= 0, calls.kind(index).isGivenUp {
+            let result = calls.kind(index).result
+            finishReply(
+                streams[place],
+                TripleResult(outcome: result.outcome, code: result.code),
+                at: calls.deadline(index) &- CallTracker.trailerNanoseconds,
+                context
+            )
+        }
+        remove(id)
+    }
+
+    func messages(of call: CallTable.Entry) -> StreamMessages? {
+        guard call.direction == requests else { return nil }
+        let place = streams.place(of: UInt32(truncatingIfNeeded: call.id))
+        return place >= 0 ? streams[place].messages : nil
+    }
+
+    func trailersFailed(_ id: UInt64, _ context: ConnectionContext) {
+        endGivenUp(UInt32(truncatingIfNeeded: id), context)
+    }
+
+    /// No trailers of any stream can come any more, or be understood.
+    func endAllGivenUp(_ context: ConnectionContext) {
+        guard streams.count > 0 else { return }
+        var ended: [UInt32] = []
+        for place in 0..<streams.placeCount where streams[place].marks.contains(.isGivenUp) {
+            ended.append(streams[place].id)
+        }
+        for id in ended { endGivenUp(id, context) }
+    }
+
+    /// A peer looks at no stream above `last`: calls there will not be answered.
+    func goAway(_ last: UInt32, _ direction: Direction, _ context: ConnectionContext) {
+        guard direction != requests, last < lastStream else { return }
+        // Many of them cost no search each: above what the last one named, nothing is left but what came since.
+        guard last < farewell.last || lastStream > farewell.lastStream else { return }
+        farewell = (last, lastStream)
+        var ended: [UInt32] = []
+        for place in 0..<streams.placeCount where streams[place].id > last { ended.append(streams[place].id) }
+        for id in ended {
+            if captures[id]?.purpose == .method { resolveMethod(id, context) }
+            let place = streams.place(of: id)
+            if streams[place].marks.contains(.isGivenUp) {
+                endGivenUp(id, context)
+                continue
+            }
+            if streams[place].marks.contains(.isCounted) {
+                creditRequest(place, context)
+                context.tracker.retire(UInt64(id), direction: requests, on: context.session, now: context.now)
+            }
+            remove(id)
+        }
+    }
+}

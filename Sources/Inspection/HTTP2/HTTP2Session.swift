@@ -1,0 +1,423 @@
+internal import Calls
+internal import HTTP2
+internal import Policy
+internal import Telemetry
+internal import Triple
+internal import Wire
+
+/// An HTTP/2 connection read along: Triple and gRPC calls in it are told by their headers.
+///
+/// Both directions' header tables are followed; frames are forwarded untouched unless something decides about
+/// requests. What cannot be followed makes the connection blind, never broken.
+final class HTTP2Session: ProtocolSession {
+    /// The most bytes of a header block.
+    static let maxBlockBytes = 262_144
+    /// The most bytes of a SETTINGS frame that are looked at.
+    static let maxSettingsBytes = 4096
+
+    let up: HTTP2Half
+    let down: HTTP2Half
+    var streams = StreamTable()
+    /// The direction of requests.
+    var requests: Direction
+    /// The highest stream the client has opened.
+    var lastStream: UInt32 = 0
+    /// What observers of messages will be told of streams.
+    var halves: [UInt32: ObservedStream] = [:]
+    /// The beginnings of messages that name a generic call's method or an exception's class.
+    var captures: [UInt32: MessageCapture] = [:]
+    /// Calls that wait for the name of their method.
+    var pending: [UInt32: PendingCall] = [:]
+    /// The generic request whose headers wait; see HTTP2Session+Generic.
+    var hold: GenericHold?
+    /// What the server's last GOAWAY named, and which stream was the last one then.
+    var farewell: (last: UInt32, lastStream: UInt32) = (.max, 0)
+    /// What the client still takes of DATA on the connection.
+    var connectionWindow = FlowWindow()
+    /// What it takes on a stream at first.
+    var initialWindowBytes = HTTP2Default.windowBytes
+
+    // Verdicts; see HTTP2Session+Verdicts.
+    /// Whether a stream was passed on that ``streams`` had no room for, so that it cannot be told from a refused one.
+    var hasUntracked = false
+    /// Whether plans have changed something, so that they must go on doing so.
+    var isEditing = false
+    /// Answers that wait for the replies' direction to be between two frames.
+    var answers: [HTTP2Answer] = []
+    /// Frames of Weir's own that go in at the boundary found in the bytes being read.
+    var insertedFrames: [UInt8] = []
+    /// DATA of refused streams that is to be credited back.
+    var creditBytes: UInt32 = 0
+    /// The header to be inserted into the block being decoded.
+    var insertion: [InsertedField] = []
+    /// Whether the block just decoded began a request that was refused.
+    var isBlockRefused = false
+    /// Whether the peers were told that the connection ends.
+    var isGoodbyeSaid = false
+    /// Whether the connection can no longer be followed.
+    private var isLost = false
+    /// Whether the connection was given up because a direction that is written anew could not be decoded.
+    var isAbandoned = false
+
+    // Drains; see HTTP2Session+Drain and HTTP2Session+Watch.
+    /// When the first bytes came, in nanoseconds.
+    var began: UInt64 = 0
+    /// Whether the connection began when its service refused requests: it is closed, and upstream hears nothing of it.
+    var isTurnedAway = false
+    /// Whether plans say what becomes of replies.
+    var isEditingReplies = false
+    /// Whether the client is to be told something of drains.
+    var hasNews = false
+    /// How far the client was told that the connection ends.
+    var notice = HTTP2Notice.none
+    /// The lowest last-stream id that the client was told; it never rises.
+    var lastTold: UInt32 = .max >> 1
+    /// The streams on which the client waits for a service's health.
+    var watches: [UInt32: HTTP2Watch] = [:]
+    /// Whether there are any, or DATA of one is being withheld.
+    var isWatching = false
+    /// Whether what is known of windows is right; without it nothing is put into streams.
+    var areWindowsKnown: Bool
+    /// DATA of upstream's that was withheld and is to be credited back.
+    var replyCreditBytes: UInt32 = 0
+    /// Replies that wait for room, from the beginning of a frame on; see HTTP2Session+Backlog.
+    var backlog: [UInt8] = []
+    /// Whether they pass though there is none.
+    var isBacklogForced = false
+    /// What is to be given to upstream of the WINDOW_UPDATE being read; `nil` for all of it.
+    var passedIncrement: UInt32?
+
+    /// A session in front of the client's preface.
+    ///
+    /// - Parameters:
+    ///   - requests: The direction of requests.
+    ///   - isMidstream: Whether the connection's beginning was not seen: frames must be found first.
+    init(requests: Direction, isMidstream: Bool = false) {
+        self.requests = requests
+        func half(_ direction: Direction) -> HTTP2Half {
+            let phase: HTTP2Half.Phase = isMidstream ? .searching : direction == requests ? .preface : .header
+            return HTTP2Half(direction, phase: phase, isMidstream: isMidstream)
+        }
+        up = half(.toUpstream)
+        down = half(.toDownstream)
+        areWindowsKnown = !isMidstream
+    }
+
+    func half(_ direction: Direction) -> HTTP2Half { direction == .toUpstream ? up : down }
+
+    var isQuiet: Bool {
+        up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && backlog.isEmpty && hold == nil
+            && !notice.isAwaited
+    }
+
+    // MARK: Bytes
+
+    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+        let half = half(direction)
+        if isTurnedAway, direction == requests || isGoodbyeSaid {
+            return turnAway(half, bytes.byteCount, context, &plan)
+        }
+        if let hold, direction == requests { return receiveHeld(hold, half, bytes, context, &plan) }
+        let isEdited = direction == requests ? context.isGoverned || isEditing : isEditingReplies
+        guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
+            half.wasForwarded = true
+            var walk = PlanWalk(at: bytes.byteCount)
+            let end = follow(half, bytes, context, &walk, &plan)
+            if isAbandoned {
+                var walk = PlanWalk(at: 0, isEdited: true)
+                return abandonForwarded(half, bytes, from: end, &walk, &plan)
+            }
+            if isLost { return plan.forwardAll(endsAtBoundary: false) }
+            guard direction != requests, plan.isBoundaryWanted || !insertedFrames.isEmpty else {
+                return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
+            }
+            return forward(bytes.byteCount, half, walk.boundary, &plan)
+        }
+        if direction != requests, !backlog.isEmpty { return receiveStalled(half, bytes, context, &plan) }
+        let passed = half.beginDeciding()
+        var walk = PlanWalk(at: half.reachBytes > 0 ? half.reachBytes : -half.heldBytes, isEdited: true)
+        if passed > 0 { walk.forward(to: passed, &plan) }
+        let end = follow(half, bytes, context, &walk, &plan)
+        if direction == requests {
+            if hold != nil { lookAhead(half, bytes, from: end, context, &walk, &plan) }
+            finishPlan(half, bytes.byteCount, context, &walk, &plan)
+        } else {
+            finishReplies(half, bytes, from: end, context, &walk, &plan)
+        }
+    }
+
+    /// Reads frames.
+    ///
+    /// - Returns: Where it stopped: at the end, unless the connection can no longer be followed, or something waits.
+    func follow(
+        _ half: HTTP2Half,
+        _ bytes: RawSpan,
+        from start: Int = 0,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) -> Int {
+        var at = start
+        while at < bytes.byteCount, !isAbandoned {
+            switch half.phase {
+            case .preface: skipPreface(half, bytes, &at, context)
+            case .header:
+                if !half.isInHeader { half.frameStart = context.now }
+                guard half.gatherHeader(bytes, &at) else { return at }
+                beginFrame(half, at, context, &walk, &plan)
+            case .payload:
+                readPayload(half, bytes, &at, context)
+                if walk.isEdited { decideRead(half, bytes, at, &walk, &plan) }
+            case .searching: search(half, bytes, &at, context)
+            case .stalled, .waiting: return at
+            }
+            if !isLost, half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
+                endFrame(half, bytes, at, context, &walk, &plan)
+            }
+            if isLost {
+                guard !isAbandoned else { return at }
+                context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
+                return at
+            }
+            if half.isAtBoundary, walk.boundary == nil || hasAnswers(for: half) {
+                walk.boundary = at
+                if walk.isEdited {
+                    insertAnswers(half, at, context, &walk, &plan)
+                } else if hasAnswers(for: half) {
+                    insertedFrames = takeAnswers(context)
+                }
+            }
+        }
+        return at
+    }
+
+    private func skipPreface(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: ConnectionContext) {
+        let text = Array(HTTP2Preface.text.description.utf8)
+        while half.prefaceLeft > 0, at < bytes.byteCount {
+            guard bytes.byte(at: at) == text[text.count - half.prefaceLeft] else {
+                return goBlind(context, .preface)
+            }
+            at += 1
+            half.prefaceLeft -= 1
+        }
+        guard half.prefaceLeft == 0 else { return }
+        half.phase = .header
+        if context.pipeline.drains.isActive { learnDrains(context) }
+    }
+
+    // MARK: Frames
+
+    private func beginFrame(
+        _ half: HTTP2Half,
+        _ at: Int,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        let frame = half.frame
+        half.phase = .payload
+        half.payloadRead = 0
+        half.content = ByteRange(offset: 0, count: Int(frame.payloadBytes))
+        if !half.gathered.isEmpty { half.gathered.removeAll(keepingCapacity: half.gathered.capacity <= 1024) }
+        if half.blockStream != 0 {
+            guard frame.type == HTTP2FrameType.continuation, frame.streamID == half.blockStream else {
+                return goBlind(context, .continuation)
+            }
+        } else if frame.type == HTTP2FrameType.continuation {
+            return goBlind(context, .continuation)
+        }
+        switch frame.type {
+        case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise:
+            guard Int(frame.payloadBytes) + half.block.count <= Self.maxBlockBytes else {
+                return goBlind(context, .headerBlockSize)
+            }
+            // A client's would be passed on as it is, though the tables may differ; and no client may push.
+            if walk.isEdited, half.direction == requests, frame.type == HTTP2FrameType.pushPromise {
+                return goBlind(context, .pushPromise)
+            }
+        case HTTP2FrameType.data where frame.has(HTTP2Flag.padded):
+            // Where the content ends is known with its first byte.
+            half.content = .empty
+        default: break
+        }
+        if walk.isEdited { decideFrame(half, at, context, &walk, &plan) }
+    }
+
+    /// How much of a frame's payload is wanted whole; of DATA nothing is.
+    private static func wantedBytes(_ frame: HTTP2FrameHeader) -> Int {
+        let count = Int(frame.payloadBytes)
+        return switch frame.type {
+        case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise: count
+        case HTTP2FrameType.settings: min(count, maxSettingsBytes)
+        case HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate: min(count, 4)
+        case HTTP2FrameType.goAway, HTTP2FrameType.ping: min(count, 8)
+        default: 0
+        }
+    }
+
+    private func readPayload(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: ConnectionContext) {
+        let frame = half.frame
+        if frame.type == HTTP2FrameType.data, half.payloadRead == 0, frame.has(HTTP2Flag.padded) {
+            do throws(HTTP2FrameError) {
+                half.content = try frame.content(firstByte: bytes.byte(at: at))
+            } catch {
+                return goBlind(context, .frame(error))
+            }
+        }
+        let count = min(Int(frame.payloadBytes) &- half.payloadRead, bytes.byteCount &- at)
+        let piece = bytes.extracting(at..<at &+ count)
+        at &+= count
+        if frame.type == HTTP2FrameType.data {
+            readData(half, piece, context)
+        } else if count < Int(frame.payloadBytes) {
+            let missing = Self.wantedBytes(frame) - half.gathered.count
+            if missing > 0 { half.gathered.append(piece.extracting(first: missing)) }
+        }
+        half.payloadRead &+= count
+    }
+
+    private func readData(_ half: HTTP2Half, _ piece: RawSpan, _ context: ConnectionContext) {
+        let start = half.payloadRead
+        let content = half.content.indices
+        let from = max(content.lowerBound, start)
+        let to = min(content.upperBound, start + piece.byteCount)
+        guard from < to else { return }
+        data(half, piece.extracting(from - start..<to - start), context)
+    }
+
+    private func endFrame(
+        _ half: HTTP2Half,
+        _ bytes: RawSpan,
+        _ at: Int,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        half.phase = .header
+        if half.gathered.isEmpty {
+            let start = at - Int(half.frame.payloadBytes)
+            let wanted = Self.wantedBytes(half.frame)
+            let payload = bytes.extracting(max(0, start)..<max(0, start) + (start < 0 ? 0 : wanted))
+            handle(half, payload, context)
+        } else {
+            var gathered: [UInt8] = []
+            swap(&gathered, &half.gathered)
+            handle(half, gathered.byteSpan, context)
+            gathered.removeAll(keepingCapacity: gathered.capacity <= 1024)
+            swap(&gathered, &half.gathered)
+        }
+        guard walk.isEdited, half.direction == requests, half.phase != .waiting else { return }
+        decideBlock(half, at, context, &walk, &plan)
+    }
+
+    /// A frame is complete.
+    private func handle(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
+        let frame = half.frame
+        switch frame.type {
+        case HTTP2FrameType.data:
+            countBytes(half, UInt64(frame.frameBytes))
+            if half.direction != requests { countWindow(half) }
+            if context.tracker.isTraced, half.direction != requests {
+                context.session.replyBytes &+= UInt64(frame.frameBytes)
+            }
+            if frame.has(HTTP2Flag.endStream) { endHalf(half, frame.streamID, context) }
+        case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
+            fragment(half, payload, context)
+        case HTTP2FrameType.resetStream:
+            guard let code = try? frame.number(in: payload) else { return }
+            reset(frame.streamID, code, half.direction, context)
+        case HTTP2FrameType.settings: settings(half, payload, context)
+        case HTTP2FrameType.goAway:
+            guard let last = try? frame.goAway(in: payload) else { return }
+            if half.direction != requests { lastTold = min(lastTold, last.lastStreamID) }
+            goAway(last.lastStreamID, half.direction, context)
+        case HTTP2FrameType.windowUpdate: if half.direction == requests { updateWindow(half, payload) }
+        case HTTP2FrameType.ping: if half.isFrameHeld { takeAcknowledgement(half, payload) }
+        default: break
+        }
+    }
+
+    // MARK: Settings
+
+    private func settings(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
+        half.hasSettings = true
+        let other = self.half(half.direction.opposite)
+        guard let count = try? half.frame.settingCount() else {
+            return context.recorder.decodeError(.triple, reason: HTTP2Failure.settingsLength.label)
+        }
+        if half.frame.has(HTTP2Flag.ack) {
+            // What this direction's receiver had set binds its sender from here on.
+            if let size = half.pendingSettings.acknowledge() { half.setTableSize(size) }
+            return
+        }
+        var tableSize: UInt32?
+        for index in 0..<min(count, payload.byteCount / HTTP2Setting.byteCount) {
+            let setting = HTTP2Setting(payload, at: index * HTTP2Setting.byteCount)
+            switch setting.id {
+            case HTTP2SettingID.headerTableSize:
+                tableSize = setting.value
+                // A larger one may be used before it is acknowledged.
+                if setting.value > other.tableBytes { other.setTableSize(setting.value) }
+            case HTTP2SettingID.initialWindowSize:
+                if half.direction == requests { changeInitialWindow(to: setting.value) }
+            case HTTP2SettingID.maxFrameSize:
+                other.maxFrameBytes = max(
+                    HTTP2Default.maxFrameBytes,
+                    min(setting.value, HTTP2FrameHeader.maxPayloadBytes)
+                )
+            default: break
+            }
+        }
+        // Who joined in the middle may miss acknowledgements, and needs none.
+        guard !other.decoder.isMidstream else { return }
+        guard other.pendingSettings.append(tableSize) else { return goBlind(context, .settingsFlood) }
+    }
+
+    // MARK: Ends
+
+    func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+        if direction == requests, let hold { return endHeld(hold, context, &plan) }
+        // Half a block in the sender's own coding would mean something else to the receiver.
+        guard !half(direction).isRewriting else { return }
+        if direction != requests, !backlog.isEmpty { return endStalled(context, &plan) }
+        plan.forwardAll(endsAtBoundary: true)
+    }
+
+    func close(_ context: ConnectionContext) {
+        endAllGivenUp(context)
+        reportOpenRequests(context)
+        // HTTP/2 it was, though nothing was asked.
+        let session = context.session
+        if session.connectionProtocol == .silent { context.inspector.identify(session, .http) }
+        halves = [:]
+        captures = [:]
+        hold = nil
+        dropPending(context)
+    }
+
+    /// Calls that wait for their method's name will not learn it.
+    private func dropPending(_ context: ConnectionContext) {
+        for call in pending.values {
+            context.pipeline.limits.release(call.permit)
+            guard call.draft >= 0 else { continue }
+            context.tracker.tracer?.resume(call.draft)
+            context.tracker.tracer?.discard()
+        }
+        pending = [:]
+    }
+
+    /// The connection can no longer be followed.
+    func goBlind(_ context: ConnectionContext, _ failure: HTTP2Failure) {
+        if context.session.connectionProtocol == .silent { context.inspector.identify(context.session, .http) }
+        isLost = true
+        endAllGivenUp(context)
+        dropPending(context)
+        context.recorder.decodeError(.triple, reason: failure.label)
+        if up.isRewriting || down.isRewriting {
+            // What was withheld cannot be told from the rest any more.
+            isAbandoned = true
+            return context.tracker.endAll(on: context.session, as: .lost, now: context.now)
+        }
+        context.inspector.goBlind(context.session, context.now)
+    }
+}

@@ -1,0 +1,418 @@
+internal import Calls
+internal import JSONRPC
+internal import Policy
+internal import Telemetry
+internal import Wire
+
+/// JSON-RPC on a raw TCP connection: values one after the other, each line one or not; both peers may call.
+final class JSONStreamSession: ProtocolSession {
+    /// One direction.
+    final class Half {
+        /// Kept while a value is half read.
+        var reader: RPCReader?
+        /// When the value's first byte was seen.
+        var start: UInt64 = 0
+        /// Whether the value going on has been passed on.
+        var isPassed = false
+        var heldBytes = 0
+        /// Whether the white space behind a refused value, its line's end above all, is still to be left out.
+        var dropsSpace = false
+        /// Bytes that were read before it was known what they are.
+        var unknownBytes = 0
+        /// What was decided about the value going on before its end.
+        var early: EarlyDecision?
+        /// Whether the value going on was passed on too large to hold, and nothing could be asked.
+        var isUnasked = false
+        /// What is known of what the direction's peer says.
+        var place = JSONRPCFacts.Place.anywhere
+        /// Whether the value going on is left out.
+        var isDropped: Bool { early?.reply != nil }
+
+        /// Whether a value is half read.
+        var isMidway: Bool { reader.map { !$0.scanner.isBetweenValues } ?? false }
+    }
+
+    private let up = Half()
+    private let down = Half()
+    private(set) var isIdentified = false
+    /// Whether values have come that are no JSON-RPC, and none that is.
+    private var isOther = false
+    private var replies: [UInt8] = []
+    /// What may turn out to have been calls; see JSONStreamSession+Candidates.
+    var candidates: [Candidate] = []
+    /// Whether the connection's beginning was not seen, so that the first value may have been a body of HTTP/1.
+    private let isJoined: Bool
+
+    init(isJoined: Bool = false) { self.isJoined = isJoined }
+
+    var isQuiet: Bool { !isOther && !up.isMidway && !down.isMidway }
+
+    func half(_ direction: Direction) -> Half { direction == .toUpstream ? up : down }
+
+    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+        let half = half(direction)
+        var walk = PlanWalk(
+            at: -half.heldBytes,
+            isEdited: context.isGoverned || half.heldBytes > 0 || half.isDropped || half.dropsSpace
+        )
+        guard follow(half, bytes, direction, context, &walk, &plan) else {
+            half.heldBytes = 0
+            if half.isDropped {
+                // What follows half a value that is left out would be another to upstream.
+                walk.drop(to: bytes.byteCount, &plan)
+                plan.close()
+                return sendReplies(&plan)
+            }
+            guard walk.isEdited else { return plan.forwardAll(endsAtBoundary: false) }
+            walk.forward(to: bytes.byteCount, &plan)
+            return sendReplies(&plan)
+        }
+        guard walk.isEdited else { return forward(bytes.byteCount, half, &walk, &plan) }
+        let isMidway = half.isMidway
+        if isMidway, let reader = half.reader {
+            // Only the value waits, and not the white space in front of it.
+            let begun = Int(reader.scanner.offset - reader.scanner.valueStartOffset)
+            walk.forward(to: bytes.byteCount - begun, &plan)
+        }
+        if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > HoldLimits.requestBytes {
+            // Its method may come at its very end: what is known decides.
+            half.isPassed = true
+            if context.isGoverned { judgeEarly(half, direction, context) }
+        }
+        if isMidway, half.isDropped {
+            walk.drop(to: bytes.byteCount, &plan)
+        } else if !isMidway || half.isPassed {
+            walk.forward(to: bytes.byteCount, &plan)
+        }
+        half.heldBytes = bytes.byteCount - walk.at
+        if !isMidway || half.heldBytes > 0 { plan.markBoundary() }
+        sendReplies(&plan)
+    }
+
+    /// Passes bytes on about which nothing decides.
+    private func forward(_ count: Int, _ half: Half, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        let isMidway = half.isMidway
+        // What has been passed on in part is not decided about any more.
+        half.isPassed = isMidway
+        guard plan.isBoundaryWanted, let boundary = walk.boundary else {
+            return plan.forwardAll(endsAtBoundary: !isMidway)
+        }
+        walk.at = 0
+        walk.forward(to: boundary, &plan)
+        plan.markBoundary()
+        walk.forward(to: count, &plan)
+        if !isMidway { plan.markBoundary() }
+    }
+
+    private func sendReplies(_ plan: inout Plan) {
+        guard !replies.isEmpty else { return }
+        plan.reply(with: replies)
+        replies.removeAll(keepingCapacity: true)
+    }
+
+    /// Reads values.
+    ///
+    /// - Returns: Whether the connection is still read.
+    private func follow(
+        _ half: Half,
+        _ bytes: RawSpan,
+        _ direction: Direction,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) -> Bool {
+        let reader = reader(of: half, context)
+        var at = 0
+        var from = 0
+        do throws(JSONError) {
+            while at < bytes.byteCount {
+                if reader.scanner.isBetweenValues { half.start = context.now }
+                from = at
+                let progress = try reader.scanner.read(bytes, &at)
+                if !isIdentified { half.unknownBytes += at - from }
+                switch progress {
+                case .needsMore: break
+                case .lineEnd: break
+                case .batchMember:
+                    reader.batch.append(reader.scanner)
+                    if half.isPassed, half.early == nil { countSurplus(reader, half, nil, direction, context) }
+                case .message, .batchEnd:
+                    dropSpace(half, reader, at, isEnd: true, &walk, &plan)
+                    guard finish(reader, half, at, direction, context, &walk, &plan) else { return false }
+                    if walk.boundary == nil { walk.boundary = at }
+                    // What follows the first message in the same read is read as what comes later.
+                    reader.scanner.place = half.place
+                }
+            }
+        } catch {
+            if isJoined, context.inspector.joinHTTP1(insteadOf: self, bytes, direction, context) { return false }
+            if isIdentified {
+                context.recorder.decodeError(.jsonrpc, reason: error.label)
+            } else {
+                half.unknownBytes += at - from
+            }
+            if half.dropsSpace { dropSpace(bytes.extracting(0..<at), &walk, &plan) }
+            lose(bytes.byteCount - at, context)
+            return false
+        }
+        dropSpace(half, reader, at, isEnd: false, &walk, &plan)
+        keep(reader, half, context)
+        return true
+    }
+
+    /// The reader that is inside a value, or one that begins.
+    private func reader(of half: Half, _ context: ConnectionContext) -> RPCReader {
+        if let reader = half.reader { return reader }
+        let reader = context.pool.takeRPCReader()
+        reader.scanner.begin(.stream, at: half.place)
+        reader.batch.removeAll()
+        reader.countedSurplus = 0
+        half.start = context.now
+        return reader
+    }
+
+    /// Keeps a reader that is inside a value, and gives it back otherwise.
+    private func keep(_ reader: RPCReader, _ half: Half, _ context: ConnectionContext) {
+        // Behind a number or a word the reader remembers that no other may follow at once.
+        let form = reader.scanner.facts.form
+        let isPlain = reader.scanner.isBatch || form == .object || form == .absent
+        if reader.scanner.isBetweenValues, isPlain {
+            half.reader = nil
+            context.pool.giveBack(reader)
+        } else {
+            half.reader = reader
+        }
+    }
+
+    /// Leaves out the white space between a refused value and the next one, as far as it is here.
+    private func dropSpace(
+        _ half: Half,
+        _ reader: RPCReader,
+        _ at: Int,
+        isEnd: Bool,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        guard half.dropsSpace else { return }
+        guard isEnd || !reader.scanner.isBetweenValues else {
+            return walk.drop(to: at, &plan)
+        }
+        half.dropsSpace = false
+        walk.drop(to: at - Int(reader.scanner.offset - reader.scanner.valueStartOffset), &plan)
+    }
+
+    /// Leaves out the white space between a refused value and bytes that are no value.
+    private func dropSpace(_ bytes: RawSpan, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        var end = max(0, walk.at)
+        while end < bytes.byteCount, bytes.byte(at: end) <= 0x20 { end += 1 }
+        walk.drop(to: end, &plan)
+    }
+
+    /// A value has ended.
+    ///
+    /// - Returns: Whether the connection speaks JSON-RPC at all.
+    private func finish(
+        _ reader: RPCReader,
+        _ half: Half,
+        _ end: Int,
+        _ direction: Direction,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) -> Bool {
+        defer {
+            dropEarly(half, context)
+            reader.batch.removeAll()
+            reader.countedSurplus = 0
+            half.isPassed = false
+            half.isUnasked = false
+            // What is complete and not refused waits for nothing that follows it.
+            if walk.isEdited { walk.forward(to: end, &plan) }
+        }
+        let role = reader.role
+        let inspector = context.inspector
+        let session = context.session
+        if role == .neither {
+            // Log lines and whatever else is JSON passes, and a message may still follow.
+            if !isIdentified { noteOther(half, context) }
+            noteCandidate(reader, half, direction, context)
+        } else if !isIdentified {
+            identify(role, direction, context)
+        }
+        if let observer = inspector.messageObserver, let connection = session.seenConnection, role != .neither {
+            observer.rpc(reader.observed(session.seen(direction), start: half.start), on: connection)
+        }
+        if role == .response, !half.isDropped {
+            if !candidates.isEmpty { takeCandidates(answeredBy: reader, direction, context) }
+            answers(reader, direction, context)
+        } else if role != .neither || half.isDropped {
+            calls(reader, half, end, direction, context, &walk, &plan)
+        }
+        return true
+    }
+
+    /// The connection's first message has come.
+    private func identify(_ role: JSONRPCRole, _ direction: Direction, _ context: ConnectionContext) {
+        let session = context.session
+        isIdentified = true
+        isOther = false
+        for half in [up, down] {
+            half.unknownBytes = 0
+            half.place = .responses
+            half.reader?.scanner.place = .responses
+        }
+        if session.isClientUnknown {
+            session.isClientUnknown = false
+            session.isFlipped = (role == .response) == (direction == .toUpstream)
+        }
+        context.inspector.identify(session, .jsonrpc)
+    }
+
+    /// A value that is no message has ended before there was any.
+    private func noteOther(_ half: Half, _ context: ConnectionContext) {
+        if !isOther, context.session.connectionProtocol == .silent {
+            context.inspector.identify(context.session, .opaque)
+        }
+        isOther = true
+        context.recorder.uninspectedBytes(UInt64(half.unknownBytes), reason: .opaque)
+        half.unknownBytes = 0
+    }
+
+    private func calls(
+        _ reader: RPCReader,
+        _ half: Half,
+        _ end: Int,
+        _ direction: Direction,
+        _ context: ConnectionContext,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        let inspector = context.inspector
+        var decided = half.early?.decided ?? DecidedBatch()
+        if let early = half.early {
+            half.early = nil
+            chargeRest(early, reader, direction, context)
+        } else if context.isGoverned, !half.isPassed {
+            let groups = inspector.operations.groups(of: reader, interface: RawSpan())
+            decided = decide(groups, direction, context)
+        }
+        if half.isUnasked { inspector.recorder.verdictPartial(.tooLarge) }
+        reader.eachCall { call in
+            let method = inspector.operations.operation(of: call, interface: call.method.extracting(0..<0))
+            let entry = entry(method, half, direction, id: call.idKey ?? 0, bytes: call.byteCount, context)
+            if inspector.tracker.isTraced {
+                inspector.tracker.prepareSpan(entry.operation, reader, id: call.id, side: entry.side, now: context.now)
+            }
+            let isTracked = decided.reply == nil && !call.isNotification && call.idKey != nil
+            guard !isTracked else {
+                let permit = inspector.pipeline.permit(of: entry.operation, in: &decided.permits)
+                let index = inspector.tracker.begin(entry, on: context.session, permit: permit, now: context.now) {
+                    CallTexts(trace: reader.traceContext, id: call.id.text)
+                }
+                if inspector.operations.tools.hasUnknown { inspector.operations.tools.keepUnknown(index) }
+                inspector.tracker.requestEnded(index, on: context.session, now: context.now)
+                return
+            }
+            // A call whose id was too long to keep cannot be found again.
+            let outcome = decided.reply?.outcome ?? (call.isNotification ? .oneway : .lost)
+            let code = decided.reply?.jsonrpcCode ?? ResultCode.none
+            inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {
+                CallTexts(trace: reader.traceContext, id: call.id.text)
+            }
+        }
+        if !decided.permits.isEmpty { inspector.pipeline.end(decided.permits) }
+        countSurplus(reader, half, decided.reply, direction, context)
+        if let reply = decided.reply { refuse(reader, half, end, reply, &walk, &plan) }
+    }
+
+    /// Answers the value that has ended and leaves it out.
+    private func refuse(
+        _ reader: RPCReader,
+        _ half: Half,
+        _ end: Int,
+        _ reply: LocalReply,
+        _ walk: inout PlanWalk,
+        _ plan: inout Plan
+    ) {
+        answer(reader, reply)
+        half.dropsSpace = true
+        let count = Int(reader.scanner.offset - reader.scanner.valueStartOffset)
+        walk.forward(to: end - count, &plan)
+        walk.drop(to: end, &plan)
+        plan.markBoundary()
+    }
+
+    /// Decides about a value that makes those calls.
+    func decide(_ groups: [CallGroup], _ direction: Direction, _ context: ConnectionContext) -> DecidedBatch {
+        let side = context.session.side(of: direction)
+        var request = CallRequest(operation: context.operations.unknown, side: side)
+        request.takesContext = false
+        let (pipeline, session) = (context.pipeline, context.session)
+        return pipeline.decide(groups: groups, request, as: .jsonrpc, fields: NoFields(), on: session, now: context.now)
+    }
+
+    private func answer(_ reader: RPCReader, _ localReply: LocalReply) {
+        let reply = JSONRPCErrorReply(code: localReply.jsonrpcCode, message: localReply.text)
+        let before = replies.count
+        if reader.scanner.isBatch {
+            reply.write(batch: reader.batch, to: &replies)
+        } else if reader.scanner.facts.role != .notification {
+            let version = reader.scanner.facts.version
+            reader.scanner.withTexts { _, id in reply.write(id: id, version: version, to: &replies) }
+        }
+        if replies.count > before { replies.append(0x0a) }
+    }
+
+    private func answers(_ reader: RPCReader, _ direction: Direction, _ context: ConnectionContext) {
+        reader.eachResponse { key, outcome, code, byteCount in
+            guard let key else { return }
+            let (tracker, session) = (context.tracker, context.session)
+            let index = tracker.find(key, direction: direction.opposite, on: session, now: context.now)
+            // Members of a batch came together.
+            tracker.replyBegan(index, on: session, at: self.half(direction).start, byteCount: byteCount)
+            guard index >= 0 else { return }
+            var result = CallResult(outcome, code: code, end: context.now)
+            result.responseBytes = byteCount
+            tracker.end(index, on: session, with: result)
+        }
+    }
+
+    /// The connection is no JSON-RPC after all, or none any more.
+    private func lose(_ count: Int, _ context: ConnectionContext) {
+        let inspector = context.inspector
+        if isIdentified {
+            inspector.goBlind(context.session, context.now)
+        } else {
+            context.session.decoder = .opaque
+            if context.session.connectionProtocol != .opaque { inspector.identify(context.session, .opaque) }
+        }
+        let unknown = up.unknownBytes + down.unknownBytes
+        up.unknownBytes = 0
+        down.unknownBytes = 0
+        inspector.countUninspected(context.session, isIdentified ? count : unknown + count)
+    }
+
+    func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+        // Half a value that was to be dropped stays dropped; nothing of it is held.
+        if !half(direction).isDropped { plan.forwardAll(endsAtBoundary: true) }
+    }
+
+    func missed(_ count: UInt64, _ direction: Direction, _ context: ConnectionContext) {
+        guard isIdentified else { return lose(0, context) }
+        // Where a value begins cannot be told from inside one: the connection is joined in the middle again.
+        close(context)
+        context.tracker.endAll(on: context.session, as: .lost, now: context.now)
+        context.session.isMidstream = true
+        context.session.decoder = .detecting
+    }
+
+    func close(_ context: ConnectionContext) {
+        for half in [up, down] {
+            dropEarly(half, context)
+            if let reader = half.reader { context.pool.giveBack(reader) }
+            half.reader = nil
+        }
+        // Nothing told what the bytes were.
+        if !isIdentified, up.unknownBytes + down.unknownBytes > 0 { lose(0, context) }
+    }
+}
