@@ -29,7 +29,7 @@ let package = Package(
         .target(name: "CFuzzDriver"),
         .target(name: "FuzzDriver", dependencies: ["CFuzzDriver"], swiftSettings: testing),
         fuzzer("FuzzHessian"),
-        fuzzer("FuzzForeign"),
+        fuzzer("FuzzSerializations"),
         fuzzer("FuzzDubboSession"),
         fuzzer("FuzzReplyPatch"),
         fuzzer("FuzzCapture"),

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct CorpusReplayTests {
     private static let bodies: [(name: String, body: @Sendable (UnsafeRawBufferPointer) -> Void)] = [
-        ("Hessian", fuzzHessianValue), ("Foreign", fuzzForeignBody), ("DubboSession", fuzzDubboSession),
+        ("Hessian", fuzzHessianValue), ("Serializations", fuzzSerializedBody), ("DubboSession", fuzzDubboSession),
         ("Capture", fuzzCapture), ("JSON", fuzzJSON), ("EventStream", fuzzEventStream),
         ("HTTP1Session", fuzzHTTP1Session),
         ("HTTP2Session", fuzzHTTP2Session), ("HPACK", fuzzHPACK), ("ReplyPatch", fuzzReplyPatch),

@@ -31,8 +31,8 @@ public struct BodyReader: ~Copyable {
         case reply
         case errorText
         case event
-        case foreignRequest
-        case foreignReply
+        case gatheredRequest
+        case gatheredReply
     }
 
     enum Step: UInt8 {
@@ -59,7 +59,7 @@ public struct BodyReader: ~Copyable {
     public internal(set) var timeoutMilliseconds: Int32?
 
     var scanner: HessianScanner
-    var squeezer = ForeignSqueezer()
+    var excerpt = BodyExcerpt()
     var form = Form.request
     var step = Step.done
     var detail = Detail.outcome
@@ -96,8 +96,8 @@ public struct BodyReader: ~Copyable {
             form = .request
             step = .dubboVersion
         } else {
-            form = .foreignRequest
-            squeezer.begin(serialization: serialization, stringCount: 5)
+            form = .gatheredRequest
+            excerpt.begin(serialization: serialization, stringCount: 5)
         }
     }
 
@@ -111,8 +111,8 @@ public struct BodyReader: ~Copyable {
         response.removeAll()
         self.detail = detail
         if serialization != Serialization.hessian2 {
-            form = .foreignReply
-            squeezer.begin(serialization: serialization, stringCount: 1)
+            form = .gatheredReply
+            excerpt.begin(serialization: serialization, stringCount: 1)
         } else if status == 20 {
             form = .reply
             step = .kind
@@ -129,7 +129,7 @@ public struct BodyReader: ~Copyable {
         reset(header)
         form = .event
         event = .other
-        squeezer.begin(serialization: 0, stringCount: 0)
+        excerpt.begin(serialization: 0, stringCount: 0)
     }
 
     private mutating func reset(_ header: FrameHeader) {
@@ -139,7 +139,7 @@ public struct BodyReader: ~Copyable {
         endsInMap = false
         mapKey = .empty
         scanner.reset()
-        squeezer.reset()
+        excerpt.reset()
         step = .done
     }
 
@@ -155,7 +155,7 @@ public struct BodyReader: ~Copyable {
     public mutating func read(_ bytes: RawSpan, isLast: Bool) throws(HessianError) -> Progress {
         switch form {
         case .request, .reply, .errorText: return try readHessian(bytes, isLast: isLast)
-        case .event, .foreignRequest, .foreignReply: return readForeign(bytes, isLast: isLast)
+        case .event, .gatheredRequest, .gatheredReply: return gather(bytes, isLast: isLast)
         }
     }
 
@@ -179,15 +179,15 @@ public struct BodyReader: ~Copyable {
         return progress
     }
 
-    private mutating func readForeign(_ bytes: RawSpan, isLast: Bool) -> Progress {
-        if isLast, squeezer.isEmpty {
-            finishForeign(bytes, isWhole: true)
+    private mutating func gather(_ bytes: RawSpan, isLast: Bool) -> Progress {
+        if isLast, excerpt.isEmpty {
+            finishGathered(bytes, isWhole: true)
             return .satisfied
         }
-        squeezer.append(bytes)
-        guard isLast || squeezer.isFull else { return .wantsMore }
-        let squeezed = squeezer.take()
-        finishForeign(squeezed.byteSpan, isWhole: isLast && !squeezer.hasLost)
+        excerpt.append(bytes)
+        guard isLast || excerpt.isFull else { return .wantsMore }
+        let gathered = excerpt.take()
+        finishGathered(gathered.byteSpan, isWhole: isLast && !excerpt.hasLost)
         return .satisfied
     }
 
@@ -195,26 +195,26 @@ public struct BodyReader: ~Copyable {
     ///
     /// What is found counts until the body goes on and is read again.
     public mutating func readFront() {
-        guard form == .foreignRequest || form == .foreignReply else { return }
-        let front = squeezer.front
-        if !front.isEmpty { finishForeign(front.byteSpan, isWhole: false) }
+        guard form == .gatheredRequest || form == .gatheredReply else { return }
+        let front = excerpt.front
+        if !front.isEmpty { finishGathered(front.byteSpan, isWhole: false) }
     }
 
-    private mutating func finishForeign(_ body: RawSpan, isWhole: Bool) {
+    private mutating func finishGathered(_ body: RawSpan, isWhole: Bool) {
         // What a look at the front has found is found again.
         if isKept { scanner.reset() }
         isKept = true
         switch form {
-        case .foreignRequest:
-            _ = ForeignBody.readRequest(
+        case .gatheredRequest:
+            _ = SerializedBody.readRequest(
                 body,
                 isWhole: isWhole,
                 serialization: serialization,
                 into: &request,
                 texts: &scanner.texts
             )
-        case .foreignReply:
-            _ = ForeignBody.readResponse(
+        case .gatheredReply:
+            _ = SerializedBody.readResponse(
                 body,
                 isWhole: isWhole,
                 status: status,
@@ -224,7 +224,7 @@ public struct BodyReader: ~Copyable {
             )
         default:
             // The front of a long payload may look like a short one.
-            event = isWhole ? ForeignBody.readEvent(body, serialization: serialization) : .other
+            event = isWhole ? SerializedBody.readEvent(body, serialization: serialization) : .other
         }
     }
 

@@ -4,14 +4,14 @@ import Testing
 import TestSupport
 import Wire
 
-@Suite struct ForeignBodyTests {
+@Suite struct SerializedBodyTests {
     static let longName = (0..<120).reduce("com.example.") { $0 + "Long\($1)x" }
     static let attachments = [
         "traceparent": "00-42fa1722441804130d1098258ba6ab56-4cbdf24acc0a97eb-01", "group": "g\"1\"\n库", "list": "only",
     ]
 
     @Test("requests of Java, Kryo and Gson give the names they were written with") func names() throws {
-        for vector in try ForeignGoldens.vectors() {
+        for vector in try SerializationGoldens.vectors() {
             let expected: (interface: String, version: String?, method: String, descriptor: String, generic: String?)
             switch vector.name {
             case "plain":
@@ -28,7 +28,7 @@ import Wire
             default:
                 continue
             }
-            let request = ForeignRequest(vector.body, serialization: vector.serialization)
+            let request = SerializedRequest(vector.body, serialization: vector.serialization)
             let label = Comment("\(vector.name) \(vector.serialization)")
             #expect(request.understood, label)
             #expect(request.dubboVersion == "2.0.2", label)
@@ -45,18 +45,18 @@ import Wire
         let kinds: [String: ResponseMetadata.Kind] = [
             "value": .valueWithAttachments, "null": .nullWithAttachments, "exception": .exceptionWithAttachments,
         ]
-        for vector in try ForeignGoldens.vectors() {
+        for vector in try SerializationGoldens.vectors() {
             let label = Comment("\(vector.name) \(vector.serialization)")
             let isGson = vector.serialization == 16
             if let kind = kinds[vector.name] {
-                let reply = ForeignReply(vector.body, serialization: vector.serialization)
+                let reply = SerializedReply(vector.body, serialization: vector.serialization)
                 #expect(reply.understood, label)
                 #expect(reply.kind == kind, label)
                 #expect(reply.attachments == (isGson ? ["dubbo": "2.0.2"] : nil), label)
                 #expect(reply.exceptionClass == (kind.isException && !isGson ? "Gen$Boom" : ""), label)
                 #expect(reply.message == (kind.isException && isGson ? "boom 库存" : nil), label)
             } else if vector.name == "error" {
-                let reply = ForeignReply(vector.body, status: 70, serialization: vector.serialization)
+                let reply = SerializedReply(vector.body, status: 70, serialization: vector.serialization)
                 #expect(reply.understood && reply.kind == nil, label)
                 #expect(reply.message == "No provider 库存", label)
             }
@@ -67,7 +67,7 @@ import Wire
         let payloads: [String: EventPayload] = [
             "heartbeat": .heartbeat, "readonly": .readonly, "writeable": .writeable,
         ]
-        var bodies = try ForeignGoldens.vectors().compactMap { vector in
+        var bodies = try SerializationGoldens.vectors().compactMap { vector in
             payloads[vector.name].map { ($0, vector.serialization, vector.body) }
         }
         #expect(bodies.count == 17)
@@ -82,7 +82,7 @@ import Wire
             (.other, 6, Array(repeating: 0x20, count: 17)),
         ]
         for (payload, serialization, body) in bodies {
-            let read = ForeignBody.readEvent(body.span.bytes, serialization: serialization)
+            let read = SerializedBody.readEvent(body.span.bytes, serialization: serialization)
             #expect(read == payload, "\(serialization) \(hexText(body))")
         }
     }
@@ -99,7 +99,7 @@ import Wire
             "n":-1.5e3, "t":true, "z":null,"one":[ "x" ],"two":["x","y"],"o":{"k":["]"]},"deep":[[["x"]]] }
 
             """#
-        let request = ForeignRequest(Array(body.utf8), serialization: 6)
+        let request = SerializedRequest(Array(body.utf8), serialization: 6)
         #expect(request.interface == "com.x.订😀\u{fffd}S")
         #expect(request.version == nil && request.method == "call" && request.parameterDescriptor == "")
         let expected = ["traceparent": "00-1", "q": "a\"\\/\u{8}\u{c}\n\r\tAB\u{b}'", "one": "x"]
@@ -114,13 +114,13 @@ import Wire
             {"dubbo":"2.0.2"}
 
             """#
-        let reply = ForeignReply(Array(body.utf8), serialization: 6)
+        let reply = SerializedReply(Array(body.utf8), serialization: 6)
         #expect(reply.kind == .exceptionWithAttachments)
         #expect(
             reply.exceptionClass == "com.x.MyEx" && reply.message == "oüt" && reply.attachments == ["dubbo": "2.0.2"]
         )
         let cut = Array(body.utf8.prefix(100))
-        let prefix = ForeignReply(cut, isWhole: false, serialization: 6)
+        let prefix = SerializedReply(cut, isWhole: false, serialization: 6)
         #expect(prefix.exceptionClass == "com.x.MyEx" && prefix.message == nil && prefix.attachments == nil)
     }
 
@@ -128,27 +128,27 @@ import Wire
         let bodies = [
             "", "\n", "1", "\"2.0.2\"\n\"a\"\n1\n\"m\"\n", "\"2.0.2\"\n\"a\" x\n\"1\"\n\"m\"\n", "\"2.0.2\"\n\"a\n\"\n",
         ]
-        for body in bodies { #expect(!ForeignRequest(Array(body.utf8), serialization: 6).understood) }
+        for body in bodies { #expect(!SerializedRequest(Array(body.utf8), serialization: 6).understood) }
         let names = "\"2.0.2\"\n\"a\"\n\"1\"\n\"m\"\n\"\"\n"
         for last in [
             "", "{\"a\":\"b\"", "{\"a\":\"b\"} x", "[\"a\"]", "{\"a\" \"b\"}", "{\"a\":\"b\" \"c\":\"d\"}", "{\"a\":}",
             "null",
         ] {
-            let request = ForeignRequest(Array((names + last).utf8), serialization: 6)
+            let request = SerializedRequest(Array((names + last).utf8), serialization: 6)
             #expect(request.understood && request.attachments == nil, "\(last)")
         }
         for body in ["12\n", "x\n", "\n", "6\n", "-1\n"] {
-            #expect(!ForeignReply(Array(body.utf8), serialization: 6).understood)
+            #expect(!SerializedReply(Array(body.utf8), serialization: 6).understood)
         }
     }
 
     @Test("of any other serialization nothing is known") func unknown() throws {
         let known: Set<UInt8> = [3, 4, 6, 7, 8, 16, 23, 25]
-        for vector in try ForeignGoldens.vectors() {
+        for vector in try SerializationGoldens.vectors() {
             for serialization in UInt8(0)..<32 where !known.contains(serialization) {
-                let request = ForeignRequest(vector.body, serialization: serialization)
+                let request = SerializedRequest(vector.body, serialization: serialization)
                 #expect(!request.understood && request.interface == nil && request.attachments == nil)
-                #expect(!ForeignReply(vector.body, serialization: serialization).understood)
+                #expect(!SerializedReply(vector.body, serialization: serialization).understood)
             }
         }
     }
@@ -172,7 +172,7 @@ import Wire
             seen += 1
             let attachments = (expected["attachments"] as? [String: Any] ?? [:]).compactMapValues { $0 as? String }
             if expected["kind"] as? String == "request" {
-                let request = ForeignRequest(body, serialization: 6)
+                let request = SerializedRequest(body, serialization: 6)
                 #expect(request.interface == expected["interface"] as? String)
                 #expect(request.version == expected["version"] as? String)
                 #expect(request.method == expected["method"] as? String)
@@ -180,7 +180,7 @@ import Wire
                 #expect(request.parameterDescriptor == expected["param_desc"] as? String)
                 #expect(request.attachments == attachments)
             } else {
-                let reply = ForeignReply(body, serialization: 6)
+                let reply = SerializedReply(body, serialization: 6)
                 #expect(reply.kind.map { Int($0.rawValue) } == expected["response_flag"] as? Int)
                 #expect(reply.attachments == attachments)
             }

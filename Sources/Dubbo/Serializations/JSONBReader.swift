@@ -4,19 +4,19 @@ internal import Wire
 ///
 /// A value begins with a lead byte. Names of types and members may be symbols: the first time text and number are
 /// written, later only the number. Source: `JSONB.Constants`, `JSONWriterJSONB`, `JSONReaderJSONB`.
-struct ForeignJSONB: ~Escapable {
+struct JSONBReader: ~Escapable {
     /// The most symbols that are remembered; a name beyond is unknown where it is used again.
     static let maxSymbols = 512
     /// The most values inside values that are read.
     static let maxDepth = 64
 
     /// Where it reads.
-    var cursor: ForeignCursor
-    private var symbols: [ForeignString?] = []
+    var cursor: BodyCursor
+    private var symbols: [EncodedString?] = []
 
     /// A reader at the first byte.
     @_lifetime(copy bytes)
-    init(_ bytes: RawSpan) { cursor = ForeignCursor(bytes) }
+    init(_ bytes: RawSpan) { cursor = BodyCursor(bytes) }
 
     /// Lead bytes that stand for more than a range.
     enum Lead {
@@ -41,7 +41,7 @@ struct ForeignJSONB: ~Escapable {
     }
 
     /// Reads a number of at most 32 bits.
-    mutating func int() throws(ForeignError) -> Int {
+    mutating func int() throws(BodyError) -> Int {
         let lead = try cursor.byte()
         switch lead {
         case 0x00...0x2f: return Int(lead)
@@ -56,13 +56,13 @@ struct ForeignJSONB: ~Escapable {
     }
 
     /// Reads a length and steps over as many bytes.
-    mutating func counted() throws(ForeignError) -> ByteRange {
+    mutating func counted() throws(BodyError) -> ByteRange {
         let count = try int()
         return try cursor.take(count)
     }
 
     /// Reads a string; `nil` for null and for a symbol that is not known.
-    mutating func string() throws(ForeignError) -> ForeignString? {
+    mutating func string() throws(BodyError) -> EncodedString? {
         switch cursor.next {
         case Lead.null:
             try cursor.take(1)
@@ -76,33 +76,33 @@ struct ForeignJSONB: ~Escapable {
     }
 
     /// Reads a string that is written out.
-    mutating func plainString() throws(ForeignError) -> ForeignString {
+    mutating func plainString() throws(BodyError) -> EncodedString {
         let lead = try cursor.byte()
         switch lead {
         // Called ASCII, but every character up to U+00FF is written so.
-        case 0x49...0x78: return ForeignString(range: try cursor.take(Int(lead) - 0x49), encoding: .latin1)
-        case 0x79: return ForeignString(range: try counted(), encoding: .latin1)
-        case 0x7a: return ForeignString(range: try counted(), encoding: .utf8)
+        case 0x49...0x78: return EncodedString(range: try cursor.take(Int(lead) - 0x49), encoding: .latin1)
+        case 0x79: return EncodedString(range: try counted(), encoding: .latin1)
+        case 0x7a: return EncodedString(range: try counted(), encoding: .utf8)
         case 0x7b: return markedUTF16(try counted())
-        case 0x7c: return ForeignString(range: try counted(), encoding: .utf16LittleEndian)
-        case 0x7d: return ForeignString(range: try counted(), encoding: .utf16BigEndian)
-        case 0x7e: return ForeignString(range: try counted(), encoding: .gb18030)
+        case 0x7c: return EncodedString(range: try counted(), encoding: .utf16LittleEndian)
+        case 0x7d: return EncodedString(range: try counted(), encoding: .utf16BigEndian)
+        case 0x7e: return EncodedString(range: try counted(), encoding: .gb18030)
         default: throw .unreadable
         }
     }
 
     /// UTF-16 that says its byte order itself, big-endian if it does not.
-    private func markedUTF16(_ range: ByteRange) -> ForeignString {
+    private func markedUTF16(_ range: ByteRange) -> EncodedString {
         let mark = range.count >= 2 ? cursor.bytes.uint16(at: Int(range.offset)) : 0
-        guard mark == 0xfeff || mark == 0xfffe else { return ForeignString(range: range, encoding: .utf16BigEndian) }
-        return ForeignString(
+        guard mark == 0xfeff || mark == 0xfffe else { return EncodedString(range: range, encoding: .utf16BigEndian) }
+        return EncodedString(
             range: ByteRange(offset: Int(range.offset) + 2, count: Int(range.count) - 2),
             encoding: mark == 0xfeff ? .utf16BigEndian : .utf16LittleEndian
         )
     }
 
     /// Reads what follows a symbol's or a type's lead: a number that is known, or a text and its number.
-    mutating func symbol() throws(ForeignError) -> ForeignString? {
+    mutating func symbol() throws(BodyError) -> EncodedString? {
         if Lead.isInt(cursor.next) {
             let known = try int()
             return symbols.indices.contains(known) ? symbols[known] : nil
@@ -119,7 +119,7 @@ struct ForeignJSONB: ~Escapable {
     }
 
     /// Steps over any value; gives it when it is a string, or a list of exactly one string.
-    mutating func text() throws(ForeignError) -> ForeignString? {
+    mutating func text() throws(BodyError) -> EncodedString? {
         if Lead.isString(cursor.next) { return try string() }
         let start = cursor.offset
         if cursor.next == Lead.typed {

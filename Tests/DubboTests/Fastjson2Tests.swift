@@ -3,7 +3,7 @@ import Testing
 import TestSupport
 import Wire
 
-@Suite struct ForeignFastjson2Tests {
+@Suite struct Fastjson2Tests {
     /// One value in the form of the body: its length, then the bytes.
     static func chunk(_ bytes: [UInt8]) -> [UInt8] {
         withUnsafeBytes(of: UInt32(bytes.count).bigEndian, Array.init) + bytes
@@ -23,14 +23,14 @@ import Wire
     }
 
     @Test("every request of the capture gives the names and attachments that the peers logged") func requests() throws {
-        let frames = try ForeignGoldens.frames("fastjson2/requests.bin")
+        let frames = try SerializationGoldens.frames("fastjson2/requests.bin")
         let found = Dictionary(uniqueKeysWithValues: frames.map { ($0.requestID, $0) })
-        let facts = try ForeignGoldens.rows("fastjson2/facts.tsv").filter { $0[0] == "request" }
+        let facts = try SerializationGoldens.rows("fastjson2/facts.tsv").filter { $0[0] == "request" }
         #expect(facts.count > 100)
         var traces = 0
         for fact in facts {
             let frame = try #require(found[Int64(fact[1]) ?? 0])
-            let request = ForeignRequest(frame.body, serialization: 23)
+            let request = SerializedRequest(frame.body, serialization: 23)
             #expect(request.understood)
             #expect(request.dubboVersion == "2.0.2")
             #expect(request.interface == fact[2])
@@ -49,15 +49,15 @@ import Wire
     }
 
     @Test("every reply of the capture gives the exception that the provider logged") func replies() throws {
-        let frames = try ForeignGoldens.frames("fastjson2/replies.bin")
+        let frames = try SerializationGoldens.frames("fastjson2/replies.bin")
         let found = Dictionary(uniqueKeysWithValues: frames.map { ($0.requestID, $0) })
-        let facts = try ForeignGoldens.rows("fastjson2/facts.tsv").filter { $0[0] == "reply" }
+        let facts = try SerializationGoldens.rows("fastjson2/facts.tsv").filter { $0[0] == "reply" }
         #expect(facts.count == frames.count)
         var exceptions = 0
         for fact in facts {
             let frame = try #require(found[Int64(fact[1]) ?? 0])
             #expect(frame.status == UInt8(fact[2]))
-            let reply = ForeignReply(frame.body, status: frame.status, serialization: 23)
+            let reply = SerializedReply(frame.body, status: frame.status, serialization: 23)
             #expect(reply.understood)
             let kind = try #require(reply.kind)
             #expect(kind.isException == (fact[3] != "-"), "\(fact)")
@@ -80,7 +80,7 @@ import Wire
         ]
     ) func encodings(encoded: String, text: String) {
         let body = Self.request([0x01], [0xa6] + Self.short("k") + hex(encoded) + [0xa5])
-        #expect(ForeignRequest(body, serialization: 23).attachments == ["k": text])
+        #expect(SerializedRequest(body, serialization: 23).attachments == ["k": text])
     }
 
     @Test(
@@ -98,18 +98,18 @@ import Wire
         ]
     ) func others(value: String) {
         let attachments = [0xa6] + Self.short("a") + hex(value) + Self.short("k") + Self.short("v") + [0xa5]
-        #expect(ForeignRequest(Self.request([0x01], attachments), serialization: 23).attachments == ["k": "v"])
+        #expect(SerializedRequest(Self.request([0x01], attachments), serialization: 23).attachments == ["k": "v"])
     }
 
     @Test("a list of one text counts as the text, typed or not") func lists() {
         let attachments = hex("a6 4a61 95 4a31 4a62 a4 01 4a32 4a63 92 4a4c 00 95 4a33 4a64 96 4a34 4a35 4a65 95 af a5")
-        let request = ForeignRequest(Self.request([0x01], attachments), serialization: 23)
+        let request = SerializedRequest(Self.request([0x01], attachments), serialization: 23)
         #expect(request.attachments == ["a": "1", "c": "3"])
     }
 
     @Test("names may be symbols, and keys of a map any scalar") func symbols() {
         let attachments = hex("92 4a4d 00 a6 7f 4a61 01 7f 4a62 02 05 4a78 af 4a78 7f 02 7f 01 4a63 7f 09 a5")
-        let request = ForeignRequest(Self.request([0x01], attachments), serialization: 23)
+        let request = SerializedRequest(Self.request([0x01], attachments), serialization: 23)
         #expect(request.attachments == ["a": "b", "b": "a"])
     }
 
@@ -117,7 +117,7 @@ import Wire
         let detailMessage = hexText(Self.short("detailMessage"))
         let cause = hex("92 4a43 02 a6 7f \(detailMessage) 03 4a69 7f 4a73 04 95 a6 7f 4a6c 05 01 a5 a5")
         let outer = hex("92 4c412e42 00 a6 7f 4a63 01") + cause + hex("7f 03 4a6f a5")
-        let reply = ForeignReply(Self.reply(3, outer, hex("a6 4a6b 4a76 a5")), serialization: 23)
+        let reply = SerializedReply(Self.reply(3, outer, hex("a6 4a6b 4a76 a5")), serialization: 23)
         #expect(reply.exceptionClass == "A.B")
         #expect(reply.message == "o")
         #expect(reply.attachments == ["k": "v"])
@@ -127,29 +127,29 @@ import Wire
         let message = hexText(Self.short("message"))
         let detailMessage = hexText(Self.short("detailMessage"))
         let plain = hex("92 4a45 00 a6 \(message) 4a6d 4a7a 01 a5")
-        #expect(ForeignReply(Self.reply(0, plain), serialization: 23).message == "m")
+        #expect(SerializedReply(Self.reply(0, plain), serialization: 23).message == "m")
         let both = hex("92 4a45 00 a6 \(message) 4a6d \(detailMessage) 4a64 a5")
-        #expect(ForeignReply(Self.reply(0, both), serialization: 23).message == "d")
-        let cut = ForeignReply(Self.reply(0, hex("92 4a45 00 a6 \(message) 4a6d")), serialization: 23)
+        #expect(SerializedReply(Self.reply(0, both), serialization: 23).message == "d")
+        let cut = SerializedReply(Self.reply(0, hex("92 4a45 00 a6 \(message) 4a6d")), serialization: 23)
         #expect(cut.message == nil && cut.exceptionClass == "E" && cut.kind == .exception)
     }
 
     @Test("an exception cut off by the inspection cap still gives class and message") func cut() {
         let message = hexText(Self.short("detailMessage"))
         let whole = Self.reply(3, hex("92 4a45 00 a6 \(message) 4a64 4a7a 94 a5"), hex("a6a5"))
-        let reply = ForeignReply(Array(whole.dropLast(8)), isWhole: false, serialization: 23)
+        let reply = SerializedReply(Array(whole.dropLast(8)), isWhole: false, serialization: 23)
         #expect(reply.exceptionClass == "E" && reply.message == "d" && reply.attachments == nil)
     }
 
     @Test("attachments behind an exception that was shortened are found") func shortened() {
         let message = hexText(Self.short("detailMessage"))
         let body = Self.reply(3, hex("92 4a45 00 a6 \(message) 4a64 4a7a a4 38"), hex("a6 4a61 4a62 a5"))
-        let reply = ForeignReply(body, serialization: 23)
+        let reply = SerializedReply(body, serialization: 23)
         #expect(reply.exceptionClass == "E" && reply.message == "d" && reply.attachments == ["a": "b"])
     }
 
     @Test("an object without a type is no throwable") func notThrowable() {
-        let untyped = ForeignReply(
+        let untyped = SerializedReply(
             Self.reply(3, hex("a6 \(hexText(Self.short("message"))) 4a64 a5"), hex("a6a5")),
             serialization: 23
         )
@@ -159,18 +159,18 @@ import Wire
 
     @Test("a status other than 20 gives the error text") func errorText() {
         let body = Self.chunk(hex("7a 03 e5ba93"))
-        let reply = ForeignReply(body, status: 70, serialization: 23)
+        let reply = SerializedReply(body, status: 70, serialization: 23)
         #expect(reply.understood && reply.message == "库" && reply.kind == nil)
-        #expect(!ForeignReply(Self.chunk([0xaf]), status: 70, serialization: 23).understood)
+        #expect(!SerializedReply(Self.chunk([0xaf]), status: 70, serialization: 23).understood)
     }
 
     @Test("a kind that does not exist is not understood") func kinds() {
         for kind: UInt8 in 0...5 {
-            #expect(ForeignReply(Self.chunk([kind]), serialization: 23).kind?.rawValue == kind)
-            #expect(ForeignReply(Self.chunk([0xbd, kind]), serialization: 23).kind?.rawValue == kind)
+            #expect(SerializedReply(Self.chunk([kind]), serialization: 23).kind?.rawValue == kind)
+            #expect(SerializedReply(Self.chunk([0xbd, kind]), serialization: 23).kind?.rawValue == kind)
         }
         for bytes in ["06", "f0", "bd ff", "4a31", "48 00000100", ""] {
-            #expect(!ForeignReply(Self.chunk(hex(bytes)), serialization: 23).understood)
+            #expect(!SerializedReply(Self.chunk(hex(bytes)), serialization: 23).understood)
         }
     }
 }

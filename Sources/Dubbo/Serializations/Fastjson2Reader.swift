@@ -4,13 +4,13 @@ internal import Wire
 ///
 /// Symbols do not outlive their value, so arguments and results are hopped over unread.
 /// Source: `FastJson2ObjectOutput`.
-struct ForeignChunks: ~Escapable {
-    private var cursor: ForeignCursor
+struct Fastjson2Reader: ~Escapable {
+    private var cursor: BodyCursor
 
     @_lifetime(copy body)
-    init(_ body: RawSpan) { cursor = ForeignCursor(body) }
+    init(_ body: RawSpan) { cursor = BodyCursor(body) }
 
-    private mutating func next() throws(ForeignError) -> ByteRange {
+    private mutating func next() throws(BodyError) -> ByteRange {
         let count = try cursor.uint32()
         guard count <= cursor.remaining else { throw .unreadable }
         return try cursor.take(Int(count))
@@ -18,7 +18,7 @@ struct ForeignChunks: ~Escapable {
 
     /// Reads the attachments from the last value, if there is one after those that were read.
     mutating func readLast(into list: inout [Attachment], texts: inout PrefixBuffer) -> Bool {
-        do throws(ForeignError) {
+        do throws(BodyError) {
             var start = cursor.offset
             while cursor.remaining > 0 {
                 start = cursor.offset
@@ -33,51 +33,51 @@ struct ForeignChunks: ~Escapable {
     }
 }
 
-extension ForeignChunks: ForeignValues {
-    mutating func string(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
-        var value = ForeignJSONB(cursor.bytes.slice(try next()))
+extension Fastjson2Reader: SerializedValues {
+    mutating func string(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
+        var value = JSONBReader(cursor.bytes.slice(try next()))
         let string = try value.string()
         guard value.cursor.remaining == 0 else { throw .unreadable }
         guard let string else { return nil }
         return texts.keep(string, of: value.cursor.bytes)
     }
 
-    mutating func object(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+    mutating func object(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         try string(into: &texts)
     }
 
-    mutating func number() throws(ForeignError) -> Int {
-        var value = ForeignJSONB(cursor.bytes.slice(try next()))
+    mutating func number() throws(BodyError) -> Int {
+        var value = JSONBReader(cursor.bytes.slice(try next()))
         return try value.int()
     }
 
     mutating func throwable(
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
+    ) throws(BodyError) {
         // A value that was cut off still has its class, and perhaps its message, in front.
         let count = Int(try cursor.uint32())
-        var value = ForeignJSONB(cursor.bytes.slice(try cursor.take(min(count, cursor.remaining))))
-        do throws(ForeignError) {
+        var value = JSONBReader(cursor.bytes.slice(try cursor.take(min(count, cursor.remaining))))
+        do throws(BodyError) {
             try value.readThrowable(into: &metadata, texts: &texts)
         } catch {
             // What was read before stays, and attachments may follow.
         }
     }
 
-    mutating func skip() throws(ForeignError) {
+    mutating func skip() throws(BodyError) {
         _ = try next()
     }
 
     mutating func attachments(
         into list: inout [Attachment],
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
-        var value = ForeignJSONB(cursor.bytes.slice(try next()))
-        var found = ForeignAttachments()
+    ) throws(BodyError) {
+        var value = JSONBReader(cursor.bytes.slice(try next()))
+        var found = AttachmentCollector()
         try value.openObject()
-        while value.cursor.next != ForeignJSONB.Lead.objectEnd {
-            guard ForeignJSONB.Lead.isString(value.cursor.next) else {
+        while value.cursor.next != JSONBReader.Lead.objectEnd {
+            guard JSONBReader.Lead.isString(value.cursor.next) else {
                 try value.skipName()
                 try value.skipValue()
                 continue
@@ -91,11 +91,11 @@ extension ForeignChunks: ForeignValues {
     }
 }
 
-extension ForeignJSONB {
+extension JSONBReader {
     /// Steps over an object's start and the name of its type, if one is written.
     @discardableResult
-    fileprivate mutating func openObject() throws(ForeignError) -> ForeignString? {
-        var type: ForeignString?
+    fileprivate mutating func openObject() throws(BodyError) -> EncodedString? {
+        var type: EncodedString?
         if cursor.next == Lead.typed {
             try cursor.take(1)
             type = try symbol()
@@ -110,11 +110,11 @@ extension ForeignJSONB {
     fileprivate mutating func readThrowable(
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
+    ) throws(BodyError) {
         // A throwable always has its type; an object without one is something else.
         guard let type = try openObject() else { throw .unreadable }
         metadata.exceptionClass = texts.keepClassName(type, of: cursor.bytes) ?? .empty
-        var message: ForeignString?
+        var message: EncodedString?
         while cursor.next != Lead.objectEnd {
             guard let name = try string() else {
                 try skipValue()

@@ -4,13 +4,13 @@ internal import Wire
 ///
 /// Source: Kryo `Output.writeString`, `DefaultClassResolver`, `KryoObjectOutput`,
 /// `KryoObjectOutput2`.
-struct ForeignKryo: ~Escapable {
-    private var cursor: ForeignCursor
+struct KryoReader: ~Escapable {
+    private var cursor: BodyCursor
     private let serialization: UInt8
 
     @_lifetime(copy body)
     init(_ body: RawSpan, serialization: UInt8) {
-        cursor = ForeignCursor(body)
+        cursor = BodyCursor(body)
         self.serialization = serialization
     }
 
@@ -25,7 +25,7 @@ struct ForeignKryo: ~Escapable {
     private static var firstOccurrence: UInt8 { 1 }
 
     /// Reads a string; `nil` for null.
-    private mutating func plainString() throws(ForeignError) -> ForeignString? {
+    private mutating func plainString() throws(BodyError) -> EncodedString? {
         let first = try cursor.byte()
         guard first & 0x80 != 0 else { return try markedASCII() }
         var length = Int(first & 0x3f)
@@ -51,24 +51,24 @@ struct ForeignKryo: ~Escapable {
             default: throw .unreadable
             }
         }
-        return ForeignString(range: ByteRange(offset: start, count: cursor.offset - start), encoding: .units)
+        return EncodedString(range: ByteRange(offset: start, count: cursor.offset - start), encoding: .units)
     }
 
     /// The rest of an ASCII string, whose first byte was read and whose last one has bit 7 set.
-    private mutating func markedASCII() throws(ForeignError) -> ForeignString {
+    private mutating func markedASCII() throws(BodyError) -> EncodedString {
         let start = cursor.offset - 1
         while try cursor.byte() & 0x80 == 0 {}
-        return ForeignString(range: ByteRange(offset: start, count: cursor.offset - start), encoding: .markedASCII)
+        return EncodedString(range: ByteRange(offset: start, count: cursor.offset - start), encoding: .markedASCII)
     }
 }
 
-extension ForeignKryo: ForeignValues {
-    mutating func string(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+extension KryoReader: SerializedValues {
+    mutating func string(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         guard let string = try plainString() else { return nil }
         return texts.keep(string, of: cursor.bytes)
     }
 
-    mutating func object(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+    mutating func object(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         if cursor.next == Class.null {
             try cursor.take(1)
             return nil
@@ -79,14 +79,14 @@ extension ForeignKryo: ForeignValues {
         return try string(into: &texts)
     }
 
-    mutating func number() throws(ForeignError) -> Int {
+    mutating func number() throws(BodyError) -> Int {
         Int(try cursor.byte())
     }
 
     mutating func throwable(
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
+    ) throws(BodyError) {
         try cursor.expect(Class.named)
         // The number of the name within this stream, where it is the first.
         try cursor.expect(0)
@@ -95,14 +95,14 @@ extension ForeignKryo: ForeignValues {
     }
 
     /// Where an object ends is known only from its class, so nothing after one is read.
-    mutating func skip() throws(ForeignError) {
+    mutating func skip() throws(BodyError) {
         throw .unreadable
     }
 
     mutating func attachments(
         into list: inout [Attachment],
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
+    ) throws(BodyError) {
         try skip()
     }
 }

@@ -5,7 +5,7 @@ internal import Wire
 /// At most `limitBytes` are kept. Large values are shortened to their front, so that the attachments behind them are
 /// found: fastjson2's, which have lengths, and the lines of fastjson and Gson behind the first half of the room. Of
 /// other forms the front of the body is kept.
-struct ForeignSqueezer {
+struct BodyExcerpt {
     private enum Form {
         case chunks
         case lines
@@ -101,10 +101,10 @@ struct ForeignSqueezer {
         }
     }
 
-    /// The bytes kept so far; the squeezer goes on.
+    /// The bytes kept so far; gathering goes on.
     var front: [UInt8] { kept }
 
-    /// The bytes kept; the squeezer is empty afterwards.
+    /// The bytes kept; the excerpt is empty afterwards.
     mutating func take() -> [UInt8] {
         var taken: [UInt8] = []
         swap(&taken, &kept)

@@ -18,11 +18,11 @@ extension PrefixBuffer {
     ///   - name: The name as written.
     ///   - bytes: The bytes it lies in.
     /// - Returns: Where the full name lies here; `nil` when it does not fit.
-    mutating func keepClassName(_ name: ForeignString, of bytes: RawSpan) -> ByteRange? {
+    mutating func keepClassName(_ name: EncodedString, of bytes: RawSpan) -> ByteRange? {
         let piece = bytes.slice(name.range)
         guard unqualifiedClassNames.contains(where: { piece.equals($0) }) else { return keep(name, of: bytes) }
         let fullName = Array("java.lang.".utf8) + piece.array
         let span = fullName.byteSpan
-        return keep(ForeignString(range: ByteRange(offset: 0, count: fullName.count), encoding: .utf8), of: span)
+        return keep(EncodedString(range: ByteRange(offset: 0, count: fullName.count), encoding: .utf8), of: span)
     }
 }

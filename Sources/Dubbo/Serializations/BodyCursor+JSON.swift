@@ -4,21 +4,21 @@ internal import Wire
 ///
 /// Brackets are counted, not matched, and what stands outside strings is taken for a literal: enough to find the
 /// members of an object, in one pass and without a stack.
-extension ForeignCursor {
+extension BodyCursor {
     /// Steps over white space.
-    mutating func skipSpaces() throws(ForeignError) {
+    mutating func skipSpaces() throws(BodyError) {
         while let byte = next, byte == 0x20 || (0x09...0x0d).contains(byte) { try take(1) }
     }
 
     /// Steps over a string and says where its characters are.
-    mutating func jsonString() throws(ForeignError) -> ForeignString {
+    mutating func jsonString() throws(BodyError) -> EncodedString {
         try expect(0x22)
         let start = offset
-        var encoding = ForeignString.Encoding.utf8
+        var encoding = EncodedString.Encoding.utf8
         while true {
             switch try byte() {
             case 0x22:
-                return ForeignString(range: ByteRange(offset: start, count: offset - 1 - start), encoding: encoding)
+                return EncodedString(range: ByteRange(offset: start, count: offset - 1 - start), encoding: encoding)
             case 0x5c:
                 encoding = .json
                 try take(1)
@@ -29,7 +29,7 @@ extension ForeignCursor {
     }
 
     /// Steps over a value that must be a string or null; `nil` for null.
-    mutating func jsonStringOrNull() throws(ForeignError) -> ForeignString? {
+    mutating func jsonStringOrNull() throws(BodyError) -> EncodedString? {
         guard next != 0x22 else { return try jsonString() }
         let word = bytes.slice(try take(4))
         guard word.equals("null") else { throw .unreadable }
@@ -37,7 +37,7 @@ extension ForeignCursor {
     }
 
     /// Steps over any value; gives it when it is a string, or a list of exactly one string.
-    mutating func jsonText() throws(ForeignError) -> ForeignString? {
+    mutating func jsonText() throws(BodyError) -> EncodedString? {
         if next == 0x22 { return try jsonString() }
         let start = offset
         if next == 0x5b {
@@ -60,7 +60,7 @@ extension ForeignCursor {
     /// Steps over a member's name and colon; `nil` at the object's end, which is stepped over too.
     ///
     /// Members after the first have a comma in front.
-    mutating func jsonMember(isFirst: Bool) throws(ForeignError) -> ForeignString? {
+    mutating func jsonMember(isFirst: Bool) throws(BodyError) -> EncodedString? {
         try skipSpaces()
         if next == 0x7d {
             try take(1)
@@ -78,7 +78,7 @@ extension ForeignCursor {
     }
 
     /// Steps over any value.
-    mutating func skipJSON() throws(ForeignError) {
+    mutating func skipJSON() throws(BodyError) {
         var depth = 0
         repeat {
             try skipSpaces()
@@ -102,7 +102,7 @@ extension ForeignCursor {
     }
 
     /// Steps over a number, `true`, `false` or `null`.
-    private mutating func skipLiteral() throws(ForeignError) {
+    private mutating func skipLiteral() throws(BodyError) {
         let start = offset
         scan: while let byte = next {
             switch byte {

@@ -2,11 +2,11 @@ internal import FuzzBodies
 internal import FuzzDriver
 internal import Glibc
 
-@main struct FuzzForeign {
+@main struct FuzzSerializations {
     static func main() {
         exit(
             runFuzzer { bytes, count in
-                fuzzForeignBody(UnsafeRawBufferPointer(start: bytes, count: count))
+                fuzzSerializedBody(UnsafeRawBufferPointer(start: bytes, count: count))
                 return 0
             }
         )

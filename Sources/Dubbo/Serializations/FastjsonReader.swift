@@ -3,7 +3,7 @@ internal import Wire
 /// The body of fastjson and Gson: one JSON value a line.
 ///
 /// JSON escapes line ends inside strings, so lines are values. Source: `FastJsonObjectOutput`, `GsonJsonObjectOutput`.
-struct ForeignLines: ~Escapable {
+struct FastjsonReader: ~Escapable {
     private let body: RawSpan
     private let isWhole: Bool
     private var offset = 0
@@ -15,7 +15,7 @@ struct ForeignLines: ~Escapable {
     }
 
     /// The next line; one that no line end closes counts only when nothing is missing.
-    private mutating func next() throws(ForeignError) -> ByteRange {
+    private mutating func next() throws(BodyError) -> ByteRange {
         guard offset < body.byteCount else { throw .unreadable }
         let end = body.firstIndex(of: 0x0a, from: offset)
         guard isWhole || end != nil else { throw .unreadable }
@@ -29,7 +29,7 @@ struct ForeignLines: ~Escapable {
 
     /// Reads the attachments from the last line, if there is one after those that were read.
     mutating func readLast(into list: inout [Attachment], texts: inout PrefixBuffer) -> Bool {
-        do throws(ForeignError) {
+        do throws(BodyError) {
             var start = offset
             while offset < body.byteCount {
                 start = offset
@@ -44,9 +44,9 @@ struct ForeignLines: ~Escapable {
     }
 }
 
-extension ForeignLines: ForeignValues {
-    mutating func string(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
-        var line = ForeignCursor(body.slice(try next()))
+extension FastjsonReader: SerializedValues {
+    mutating func string(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
+        var line = BodyCursor(body.slice(try next()))
         try line.skipSpaces()
         let string = try line.jsonStringOrNull()
         try line.skipSpaces()
@@ -55,12 +55,12 @@ extension ForeignLines: ForeignValues {
         return texts.keep(string, of: line.bytes)
     }
 
-    mutating func object(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+    mutating func object(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         try string(into: &texts)
     }
 
-    mutating func number() throws(ForeignError) -> Int {
-        var line = ForeignCursor(body.slice(try next()))
+    mutating func number() throws(BodyError) -> Int {
+        var line = BodyCursor(body.slice(try next()))
         try line.skipSpaces()
         let digit = try line.byte()
         try line.skipSpaces()
@@ -71,27 +71,27 @@ extension ForeignLines: ForeignValues {
     mutating func throwable(
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
+    ) throws(BodyError) {
         // A line that was cut off still has its class, and perhaps its message, in front.
         let end = body.firstIndex(of: 0x0a, from: offset) ?? body.byteCount
-        var line = ForeignCursor(body.slice(take(to: end)))
-        do throws(ForeignError) {
+        var line = BodyCursor(body.slice(take(to: end)))
+        do throws(BodyError) {
             try line.readThrowable(into: &metadata, texts: &texts)
         } catch {
             // What was read before stays, and attachments may follow.
         }
     }
 
-    mutating func skip() throws(ForeignError) {
+    mutating func skip() throws(BodyError) {
         _ = try next()
     }
 
     mutating func attachments(
         into list: inout [Attachment],
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
-        var line = ForeignCursor(body.slice(try next()))
-        var found = ForeignAttachments()
+    ) throws(BodyError) {
+        var line = BodyCursor(body.slice(try next()))
+        var found = AttachmentCollector()
         try line.skipSpaces()
         try line.expect(0x7b)
         var isFirst = true
@@ -106,16 +106,16 @@ extension ForeignLines: ForeignValues {
     }
 }
 
-extension ForeignCursor {
+extension BodyCursor {
     /// Reads class and message of a throwable: fastjson writes `@type` and the getter `message`, Gson the field
     /// `detailMessage` and no class.
     fileprivate mutating func readThrowable(
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
+    ) throws(BodyError) {
         try skipSpaces()
         try expect(0x7b)
-        var message: ForeignString?
+        var message: EncodedString?
         var hasField = false
         var isFirst = true
         while let name = try jsonMember(isFirst: isFirst) {

@@ -5,8 +5,8 @@ internal import Wire
 /// Primitive values and `writeUTF` strings lie in block data, which is cut into segments; objects stand between the
 /// segments. Source: Java Object Serialization Specification, chapter 6; `JavaObjectOutput`, `NativeJavaObjectOutput`,
 /// `CompactedObjectOutputStream`.
-struct ForeignJavaStream: ~Escapable {
-    private var cursor: ForeignCursor
+struct JavaStreamReader: ~Escapable {
+    private var cursor: BodyCursor
     /// What is left of the segment that is being read, in bytes.
     private var blockBytes = 0
     private var isStarted = false
@@ -14,7 +14,7 @@ struct ForeignJavaStream: ~Escapable {
 
     @_lifetime(copy body)
     init(_ body: RawSpan, serialization: UInt8) {
-        cursor = ForeignCursor(body)
+        cursor = BodyCursor(body)
         self.serialization = serialization
     }
 
@@ -31,14 +31,14 @@ struct ForeignJavaStream: ~Escapable {
     /// Native streams use `writeUTF` and `writeObject` as they are.
     private var isNative: Bool { serialization == Serialization.nativeJava }
 
-    private mutating func start() throws(ForeignError) {
+    private mutating func start() throws(BodyError) {
         guard !isStarted else { return }
         guard try cursor.uint32() == 0xaced_0005 else { throw .unreadable }
         isStarted = true
     }
 
     /// Reads `count` bytes of block data.
-    private mutating func block(_ count: Int) throws(ForeignError) -> [UInt8] {
+    private mutating func block(_ count: Int) throws(BodyError) -> [UInt8] {
         try start()
         guard count <= cursor.remaining else { throw .unreadable }
         var bytes: [UInt8] = []
@@ -55,7 +55,7 @@ struct ForeignJavaStream: ~Escapable {
         return bytes
     }
 
-    private mutating func openBlock() throws(ForeignError) {
+    private mutating func openBlock() throws(BodyError) {
         switch try cursor.byte() {
         case Tag.blockData: blockBytes = Int(try cursor.byte())
         case Tag.blockDataLong: blockBytes = Int(try cursor.uint32())
@@ -64,12 +64,12 @@ struct ForeignJavaStream: ~Escapable {
     }
 
     /// Reads a big-endian number of `count` bytes of block data.
-    private mutating func blockNumber(_ count: Int) throws(ForeignError) -> UInt32 {
+    private mutating func blockNumber(_ count: Int) throws(BodyError) -> UInt32 {
         try block(count).reduce(0) { $0 << 8 | UInt32($1) }
     }
 
     /// Steps to where an object stands; whether it is one, not null.
-    private mutating func findObject() throws(ForeignError) -> Bool {
+    private mutating func findObject() throws(BodyError) -> Bool {
         try start()
         if !isNative, try blockNumber(1) == 0 { return false }
         guard blockBytes == 0 else { throw .unreadable }
@@ -77,7 +77,7 @@ struct ForeignJavaStream: ~Escapable {
     }
 
     /// Reads the class that an object's description begins with.
-    private mutating func className(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+    private mutating func className(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         guard try findObject() else { return nil }
         try cursor.expect(Tag.object)
         try cursor.expect(Tag.classDescription)
@@ -87,14 +87,14 @@ struct ForeignJavaStream: ~Escapable {
     }
 
     /// Reads a string outside block data.
-    private mutating func rawString(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+    private mutating func rawString(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         let count = Int(try cursor.uint16())
-        return texts.keep(ForeignString(range: try cursor.take(count), encoding: .units), of: cursor.bytes)
+        return texts.keep(EncodedString(range: try cursor.take(count), encoding: .units), of: cursor.bytes)
     }
 }
 
-extension ForeignJavaStream: ForeignValues {
-    mutating func string(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+extension JavaStreamReader: SerializedValues {
+    mutating func string(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         if !isNative {
             // The number of UTF-16 units; each takes one to three bytes.
             let units = try blockNumber(4)
@@ -110,13 +110,13 @@ extension ForeignJavaStream: ForeignValues {
     private mutating func blockString(
         _ count: Int,
         into texts: inout PrefixBuffer
-    ) throws(ForeignError) -> ByteRange? {
+    ) throws(BodyError) -> ByteRange? {
         let text = try block(count)
         let bytes = text.byteSpan
-        return texts.keep(ForeignString(range: ByteRange(offset: 0, count: count), encoding: .units), of: bytes)
+        return texts.keep(EncodedString(range: ByteRange(offset: 0, count: count), encoding: .units), of: bytes)
     }
 
-    mutating func object(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+    mutating func object(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         guard try findObject() else { return nil }
         if cursor.next == Tag.null {
             try cursor.take(1)
@@ -126,27 +126,27 @@ extension ForeignJavaStream: ForeignValues {
         return try rawString(into: &texts)
     }
 
-    mutating func number() throws(ForeignError) -> Int {
+    mutating func number() throws(BodyError) -> Int {
         Int(try blockNumber(1))
     }
 
     mutating func throwable(
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
+    ) throws(BodyError) {
         metadata.exceptionClass = try className(into: &texts) ?? .empty
         try skip()
     }
 
     /// Where an object ends is known only from its class, so nothing after one is read.
-    mutating func skip() throws(ForeignError) {
+    mutating func skip() throws(BodyError) {
         throw .unreadable
     }
 
     mutating func attachments(
         into list: inout [Attachment],
         texts: inout PrefixBuffer
-    ) throws(ForeignError) {
+    ) throws(BodyError) {
         try skip()
     }
 }

@@ -4,40 +4,42 @@ import Testing
 import TestSupport
 import Wire
 
-@Suite struct ForeignRobustnessTests {
+@Suite struct SerializedRobustnessTests {
     /// Bodies of every encoding, with their serialization and status.
     static func bodies() throws -> [(serialization: UInt8, status: UInt8, body: [UInt8])] {
-        var all = try ForeignGoldens.vectors().map { ($0.serialization, $0.name == "error" ? UInt8(70) : 20, $0.body) }
+        var all = try SerializationGoldens.vectors().map {
+            ($0.serialization, $0.name == "error" ? UInt8(70) : 20, $0.body)
+        }
         for file in ["fastjson2/requests.bin", "fastjson2/replies.bin"] {
-            all += try ForeignGoldens.frames(file).map { (UInt8(23), UInt8(20), $0.body) }
+            all += try SerializationGoldens.frames(file).map { (UInt8(23), UInt8(20), $0.body) }
         }
         return all
     }
 
     @Test("a prefix gives the names of the whole or leaves them unknown") func prefixes() throws {
         for (serialization, status, body) in try Self.bodies() where body.count < 1500 {
-            let request = ForeignRequest(body, serialization: serialization)
-            let reply = ForeignReply(body, status: status, serialization: serialization)
+            let request = SerializedRequest(body, serialization: serialization)
+            let reply = SerializedReply(body, status: status, serialization: serialization)
             for count in 0..<body.count {
                 let prefix = Array(body.prefix(count))
-                let part = ForeignRequest(prefix, isWhole: false, serialization: serialization)
+                let part = SerializedRequest(prefix, isWhole: false, serialization: serialization)
                 #expect(part.attachments == nil)
                 for path in [
-                    \ForeignRequest.dubboVersion, \.interface, \.version, \.method, \.parameterDescriptor,
+                    \SerializedRequest.dubboVersion, \.interface, \.version, \.method, \.parameterDescriptor,
                     \.genericMethod,
                 ] {
                     if let text = part[keyPath: path], text != request[keyPath: path] {
                         Issue.record("\(path) \(text) at \(count) of \(serialization) \(hexText(body))")
                     }
                 }
-                _ = ForeignRequest(prefix, serialization: serialization)
-                let partReply = ForeignReply(prefix, isWhole: false, status: status, serialization: serialization)
+                _ = SerializedRequest(prefix, serialization: serialization)
+                let partReply = SerializedReply(prefix, isWhole: false, status: status, serialization: serialization)
                 #expect(partReply.attachments == nil)
                 #expect(partReply.kind == nil || partReply.kind == reply.kind)
                 #expect(partReply.message == nil || partReply.message == reply.message)
                 #expect(partReply.exceptionClass.isEmpty || partReply.exceptionClass == reply.exceptionClass)
-                _ = ForeignReply(prefix, status: status, serialization: serialization)
-                _ = ForeignBody.readEvent(prefix.span.bytes, serialization: serialization)
+                _ = SerializedReply(prefix, status: status, serialization: serialization)
+                _ = SerializedBody.readEvent(prefix.span.bytes, serialization: serialization)
             }
         }
     }
@@ -60,7 +62,7 @@ import Wire
                     bytes[at] = UInt8.random(in: 0...255, using: &random)
                 }
             }
-            bytes.withUnsafeBytes(fuzzForeignBody)
+            bytes.withUnsafeBytes(fuzzSerializedBody)
         }
     }
 
@@ -69,13 +71,13 @@ import Wire
             var object: [UInt8] = [0xa6]
             var text = "{"
             for number in 0..<count {
-                object += ForeignFastjson2Tests.short("k\(number)") + ForeignFastjson2Tests.short("v")
+                object += Fastjson2Tests.short("k\(number)") + Fastjson2Tests.short("v")
                 text += "\(number == 0 ? "" : ",")\"k\(number)\":\"v\""
             }
             let kept = min(count, RequestMetadata.maxAttachments)
-            let chunked = ForeignRequest(ForeignFastjson2Tests.request(object + [0xa5]), serialization: 23)
+            let chunked = SerializedRequest(Fastjson2Tests.request(object + [0xa5]), serialization: 23)
             #expect(chunked.attachments?.count == kept)
-            let lines = ForeignReply(Array("5\n\(text)}\n".utf8), serialization: 6)
+            let lines = SerializedReply(Array("5\n\(text)}\n".utf8), serialization: 6)
             #expect(lines.attachments?.count == kept)
         }
     }
@@ -84,70 +86,73 @@ import Wire
         for (depth, isRead) in [(63, true), (64, true), (65, false), (100_000, false)] {
             let nested = [UInt8](repeating: 0x95, count: depth) + [0x01]
             let object =
-                [0xa6] + ForeignFastjson2Tests.short("a") + nested + ForeignFastjson2Tests.short("k") + hex("4a76 a5")
-            let request = ForeignRequest(ForeignFastjson2Tests.request(object), serialization: 23)
+                [0xa6] + Fastjson2Tests.short("a") + nested + Fastjson2Tests.short("k") + hex("4a76 a5")
+            let request = SerializedRequest(Fastjson2Tests.request(object), serialization: 23)
             #expect(request.understood)
             #expect(request.attachments == (isRead ? ["k": "v"] : nil), "\(depth)")
         }
         let open = "{\"a\":" + String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000) + "}"
-        #expect(ForeignReply(Array("5\n\(open)\n".utf8), serialization: 6).attachments == [:])
+        #expect(SerializedReply(Array("5\n\(open)\n".utf8), serialization: 6).attachments == [:])
     }
 
     @Test("lengths past the end of the body are refused") func lengths() {
         for bytes in [
             "79 48 7fffffff", "7a 48 ffffffff", "7c f0", "91 48 7fffffff", "a4 48 7fffffff", "a4 f0", "a4 05 01",
         ] {
-            let object = [0xa6] + ForeignFastjson2Tests.short("a") + hex(bytes)
-            #expect(ForeignRequest(ForeignFastjson2Tests.request(object), serialization: 23).attachments == nil)
+            let object = [0xa6] + Fastjson2Tests.short("a") + hex(bytes)
+            #expect(SerializedRequest(Fastjson2Tests.request(object), serialization: 23).attachments == nil)
         }
         for body in ["ffffffff", "7fffffff 4a61", "00000002 4a"] {
-            #expect(!ForeignRequest(hex(body), serialization: 23).understood)
+            #expect(!SerializedRequest(hex(body), serialization: 23).understood)
         }
-        #expect(!ForeignRequest(hex("aced0005 7affffffff 00000005"), serialization: 3).understood)
-        #expect(!ForeignRequest(hex("ffffffff7f 61"), serialization: 8).understood)
-        #expect(!ForeignRequest(hex("c0ffffffffffff"), serialization: 8).understood)
+        #expect(!SerializedRequest(hex("aced0005 7affffffff 00000005"), serialization: 3).understood)
+        #expect(!SerializedRequest(hex("ffffffff7f 61"), serialization: 8).understood)
+        #expect(!SerializedRequest(hex("c0ffffffffffff"), serialization: 8).understood)
     }
 
     @Test("symbols are remembered up to number 511") func symbolNumbers() {
         for (number, isKnown) in [("39ff", true), ("3a00", false), ("48 7fffffff", false), ("f0", false)] {
             let object = hex("a6 7f 4a61 \(number) 4a31 4a6b 7f \(number) a5")
-            let request = ForeignRequest(ForeignFastjson2Tests.request(object), serialization: 23)
+            let request = SerializedRequest(Fastjson2Tests.request(object), serialization: 23)
             #expect(request.attachments == (isKnown ? ["a": "1", "k": "a"] : ["a": "1"]))
         }
     }
 
     @Test("texts that do not fit leave their field unknown and later ones readable") func textLimit() {
         // "front" takes five bytes; the version, of five, the first of the five names.
-        let body = ForeignFastjson2Tests.request(hex("a6 4a61 4a62 a5"))
+        let body = Fastjson2Tests.request(hex("a6 4a61 4a62 a5"))
         #expect(
-            ForeignRequest(body, serialization: 23, limitBytes: 5 + 5 + 9 + 5 + 4 + 1 + 2).attachments == ["a": "b"]
+            SerializedRequest(body, serialization: 23, limitBytes: 5 + 5 + 9 + 5 + 4 + 1 + 2).attachments == ["a": "b"]
         )
-        #expect(ForeignRequest(body, serialization: 23, limitBytes: 5 + 5 + 9 + 5 + 4 + 1 + 1).attachments == [:])
-        let tight = ForeignRequest(body, serialization: 23, limitBytes: 5 + 5 + 8)
+        #expect(SerializedRequest(body, serialization: 23, limitBytes: 5 + 5 + 9 + 5 + 4 + 1 + 1).attachments == [:])
+        let tight = SerializedRequest(body, serialization: 23, limitBytes: 5 + 5 + 8)
         #expect(!tight.understood && tight.interface == nil && tight.version == "1.0.0")
     }
 
     @Test("a long key that is repeated by its symbol is tried a bounded number of times") func repeatedKey() {
         let key = hex("7f 7c 3880") + [UInt8](repeating: 0x5e, count: 128) + [0x00]
         let again = (0..<5000).flatMap { _ in hex("7f 00 4a76") }
-        let body = ForeignFastjson2Tests.request([0xa6] + key + hex("4a76") + again + [0xa5])
-        #expect(ForeignRequest(body, serialization: 23).attachments?.count == 1)
-        #expect(ForeignRequest(body, serialization: 23, limitBytes: 100).attachments == [:])
+        let body = Fastjson2Tests.request([0xa6] + key + hex("4a76") + again + [0xa5])
+        #expect(SerializedRequest(body, serialization: 23).attachments?.count == 1)
+        #expect(SerializedRequest(body, serialization: 23, limitBytes: 100).attachments == [:])
     }
 
     @Test("work grows with the body only") func largeBodies() {
         let letters = [UInt8](repeating: 0x61, count: 500_000)
-        _ = ForeignRequest(letters, serialization: 8)
-        _ = ForeignRequest([0x22] + letters, serialization: 6)
-        _ = ForeignRequest([UInt8](repeating: 0x0a, count: 500_000), serialization: 6)
-        _ = ForeignReply(Array("5\n{\"a\":".utf8) + [UInt8](repeating: 0x5b, count: 500_000), serialization: 6)
-        _ = ForeignReply(ForeignFastjson2Tests.reply(5, [UInt8](repeating: 0x92, count: 500_000)), serialization: 23)
-        _ = ForeignReply(
-            ForeignFastjson2Tests.reply(5, [0xa6] + [UInt8](repeating: 0x94, count: 500_000)),
+        _ = SerializedRequest(letters, serialization: 8)
+        _ = SerializedRequest([0x22] + letters, serialization: 6)
+        _ = SerializedRequest([UInt8](repeating: 0x0a, count: 500_000), serialization: 6)
+        _ = SerializedReply(Array("5\n{\"a\":".utf8) + [UInt8](repeating: 0x5b, count: 500_000), serialization: 6)
+        _ = SerializedReply(Fastjson2Tests.reply(5, [UInt8](repeating: 0x92, count: 500_000)), serialization: 23)
+        _ = SerializedReply(
+            Fastjson2Tests.reply(5, [0xa6] + [UInt8](repeating: 0x94, count: 500_000)),
             serialization: 23
         )
-        _ = ForeignRequest([UInt8](repeating: 0, count: 500_000), serialization: 23)
-        _ = ForeignRequest(hex("aced0005") + [UInt8](repeating: 0x77, count: 500_000), serialization: 3)
-        _ = ForeignRequest(hex("aced0005") + (0..<250_000).flatMap { _ in [0x77, 0x00] as [UInt8] }, serialization: 3)
+        _ = SerializedRequest([UInt8](repeating: 0, count: 500_000), serialization: 23)
+        _ = SerializedRequest(hex("aced0005") + [UInt8](repeating: 0x77, count: 500_000), serialization: 3)
+        _ = SerializedRequest(
+            hex("aced0005") + (0..<250_000).flatMap { _ in [0x77, 0x00] as [UInt8] },
+            serialization: 3
+        )
     }
 }

@@ -4,7 +4,7 @@ import TestSupport
 import Wire
 
 /// What was read of a request, as plain values.
-struct ForeignRequest: Equatable {
+struct SerializedRequest: Equatable {
     var understood = false
     var dubboVersion: String?
     var interface: String?
@@ -18,7 +18,7 @@ struct ForeignRequest: Equatable {
         var metadata = RequestMetadata()
         var texts = PrefixBuffer(limitBytes: limitBytes)
         _ = texts.append([UInt8]("front".utf8).span.bytes)
-        understood = ForeignBody.readRequest(
+        understood = SerializedBody.readRequest(
             body.span.bytes,
             isWhole: isWhole,
             serialization: serialization,
@@ -45,7 +45,7 @@ struct ForeignRequest: Equatable {
 }
 
 /// What was read of a reply, as plain values.
-struct ForeignReply: Equatable {
+struct SerializedReply: Equatable {
     var understood = false
     var kind: ResponseMetadata.Kind?
     var exceptionClass = ""
@@ -56,7 +56,7 @@ struct ForeignReply: Equatable {
         var metadata = ResponseMetadata()
         var texts = PrefixBuffer(limitBytes: limitBytes)
         _ = texts.append([UInt8]("front".utf8).span.bytes)
-        understood = ForeignBody.readResponse(
+        understood = SerializedBody.readResponse(
             body.span.bytes,
             isWhole: isWhole,
             status: status,
@@ -68,13 +68,13 @@ struct ForeignReply: Equatable {
         exceptionClass = texts.bytes.slice(metadata.exceptionClass).text
         message = metadata.message.map { texts.bytes.slice($0).text }
         if metadata.hasAttachments {
-            attachments = ForeignRequest.dictionary(metadata.attachments, texts.bytes)
+            attachments = SerializedRequest.dictionary(metadata.attachments, texts.bytes)
         }
     }
 }
 
 /// The reference bodies under `Tests/Goldens`.
-enum ForeignGoldens {
+enum SerializationGoldens {
     struct Frame {
         var isRequest: Bool
         var status: UInt8
@@ -136,6 +136,6 @@ enum ForeignGoldens {
     }
 
     static func vectors() throws -> [Vector] {
-        try rows("foreign/vectors.tsv").map { Vector(name: $0[0], serialization: UInt8($0[1]) ?? 0, body: hex($0[2])) }
+        try rows("serializations/vectors.tsv").map { Vector(name: $0[0], serialization: UInt8($0[1]) ?? 0, body: hex($0[2])) }
     }
 }

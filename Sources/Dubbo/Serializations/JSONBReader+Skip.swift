@@ -1,8 +1,8 @@
 internal import Wire
 
-extension ForeignJSONB {
+extension JSONBReader {
     /// Steps over one value of any kind, remembering the symbols it defines.
-    mutating func skipValue() throws(ForeignError) {
+    mutating func skipValue() throws(BodyError) {
         // How many values each open level still holds, or `openObject`.
         var levels = InlineArray<64, UInt32>(repeating: 0)
         var depth = 0
@@ -24,7 +24,7 @@ extension ForeignJSONB {
     private static var openObject: UInt32 { .max }
 
     /// Whether a level ends here; if it is an object and does not, steps over the next member's name.
-    private mutating func closes(_ level: UInt32) throws(ForeignError) -> Bool {
+    private mutating func closes(_ level: UInt32) throws(BodyError) -> Bool {
         guard level == Self.openObject else { return level == 0 }
         if cursor.next == Lead.objectEnd {
             try cursor.take(1)
@@ -35,7 +35,7 @@ extension ForeignJSONB {
     }
 
     /// Steps over a member's name, which in a map may be any scalar.
-    mutating func skipName() throws(ForeignError) {
+    mutating func skipName() throws(BodyError) {
         guard !Lead.isString(cursor.next) else {
             _ = try string()
             return
@@ -44,7 +44,7 @@ extension ForeignJSONB {
     }
 
     /// Steps over a scalar, or over the start of an array or object, whose number of values it gives.
-    private mutating func open() throws(ForeignError) -> UInt32? {
+    private mutating func open() throws(BodyError) -> UInt32? {
         while true {
             let lead = try cursor.byte()
             switch lead {
@@ -69,7 +69,7 @@ extension ForeignJSONB {
         }
     }
 
-    private mutating func skipScalar(_ lead: UInt8) throws(ForeignError) {
+    private mutating func skipScalar(_ lead: UInt8) throws(BodyError) {
         if let count = Self.fixedBytes(after: lead) {
             try cursor.take(count)
             return
@@ -104,7 +104,7 @@ extension ForeignJSONB {
     }
 
     /// Steps over a number of at most 64 bits.
-    private mutating func skipNumber() throws(ForeignError) {
+    private mutating func skipNumber() throws(BodyError) {
         let lead = try cursor.byte()
         guard lead <= 0x48 || lead >= 0xbc, let count = Self.fixedBytes(after: lead) else { throw .unreadable }
         try cursor.take(count)

@@ -1,7 +1,7 @@
 internal import Wire
 
 /// A string as it lies in a body: where, and how it is written there.
-struct ForeignString: BitwiseCopyable {
+struct EncodedString: BitwiseCopyable {
     /// How the characters are written.
     enum Encoding: BitwiseCopyable {
         /// UTF-8, taken as it is.
@@ -46,12 +46,12 @@ extension PrefixBuffer {
     ///   - string: Where it lies and how it is written.
     ///   - bytes: The bytes it lies in.
     /// - Returns: Where it lies here; `nil` when it does not fit.
-    mutating func keep(_ string: ForeignString, of bytes: RawSpan) -> ByteRange? {
+    mutating func keep(_ string: EncodedString, of bytes: RawSpan) -> ByteRange? {
         let piece = bytes.slice(string.range)
         guard string.encoding.leastTextBytes(for: piece.byteCount) <= limitBytes - count else { return nil }
         if string.encoding == .utf8 { return keep(piece) }
         if string.encoding.isASCIICompatible, piece.isASCII(from: 0, count: piece.byteCount) { return keep(piece) }
-        var text = ForeignTextBuilder()
+        var text = UTF8Builder()
         text.append(piece, encoding: string.encoding)
         return keep(text.bytes.byteSpan)
     }
@@ -64,14 +64,14 @@ extension PrefixBuffer {
 }
 
 /// Makes UTF-8 of other encodings; what is no character becomes U+FFFD.
-struct ForeignTextBuilder {
+struct UTF8Builder {
     /// The text so far.
     private(set) var bytes: [UInt8] = []
     /// A high surrogate that waits for its low one; 0 when none does.
     private var high: UInt32 = 0
 
     /// Appends a whole string.
-    mutating func append(_ piece: RawSpan, encoding: ForeignString.Encoding) {
+    mutating func append(_ piece: RawSpan, encoding: EncodedString.Encoding) {
         bytes.reserveCapacity(piece.byteCount)
         switch encoding {
         case .utf8: for at in 0..<piece.byteCount { append(raw: piece.byte(at: at)) }

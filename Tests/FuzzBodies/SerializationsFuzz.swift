@@ -4,7 +4,7 @@ import Wire
 /// Reads arbitrary bytes as a body: the first byte chooses the serialization, the second the status, the third what it is.
 ///
 /// Beyond not crashing: every range lies inside the texts, and what a prefix says of names the whole says too.
-public func fuzzForeignBody(_ bytes: UnsafeRawBufferPointer) {
+public func fuzzSerializedBody(_ bytes: UnsafeRawBufferPointer) {
     guard bytes.count >= 3 else { return }
     let known: [UInt8] = [3, 4, 6, 7, 8, 16, 23, 25, 2, 12]
     let serialization = known[Int(bytes[0]) % known.count]
@@ -14,14 +14,14 @@ public func fuzzForeignBody(_ bytes: UnsafeRawBufferPointer) {
     switch bytes[2] & 3 {
     case 0, 1: fuzzRequest(body, isWhole: isWhole, serialization: serialization)
     case 2: fuzzReply(body, isWhole: isWhole, status: status, serialization: serialization)
-    default: _ = ForeignBody.readEvent(body, serialization: serialization)
+    default: _ = SerializedBody.readEvent(body, serialization: serialization)
     }
 }
 
 private func fuzzRequest(_ body: RawSpan, isWhole: Bool, serialization: UInt8) {
     var texts = PrefixBuffer(limitBytes: 1024)
     var metadata = RequestMetadata()
-    let understood = ForeignBody.readRequest(
+    let understood = SerializedBody.readRequest(
         body,
         isWhole: isWhole,
         serialization: serialization,
@@ -40,7 +40,7 @@ private func fuzzRequest(_ body: RawSpan, isWhole: Bool, serialization: UInt8) {
     guard understood, isWhole else { return }
     var prefixTexts = PrefixBuffer(limitBytes: 1024)
     var prefix = RequestMetadata()
-    _ = ForeignBody.readRequest(
+    _ = SerializedBody.readRequest(
         body.extracting(0..<body.byteCount / 2),
         isWhole: false,
         serialization: serialization,
@@ -56,7 +56,7 @@ private func fuzzRequest(_ body: RawSpan, isWhole: Bool, serialization: UInt8) {
 private func fuzzReply(_ body: RawSpan, isWhole: Bool, status: UInt8, serialization: UInt8) {
     var texts = PrefixBuffer(limitBytes: 1024)
     var metadata = ResponseMetadata()
-    let understood = ForeignBody.readResponse(
+    let understood = SerializedBody.readResponse(
         body,
         isWhole: isWhole,
         status: status,

@@ -1,40 +1,40 @@
 internal import Wire
 
 /// The values of a body, one after the other, whatever they are written in.
-protocol ForeignValues: ~Escapable {
+protocol SerializedValues: ~Escapable {
     /// Reads the next value, which must be a string or null, and keeps its text; `nil` for null or no room.
-    mutating func string(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange?
+    mutating func string(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange?
 
     /// Reads the next value, an argument, as ``string(into:)`` does.
-    mutating func object(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange?
+    mutating func object(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange?
 
     /// Reads the small number that a reply begins with.
-    mutating func number() throws(ForeignError) -> Int
+    mutating func number() throws(BodyError) -> Int
 
     /// Reads what can be known of a throwable and steps over it, if that is possible.
     mutating func throwable(
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer
-    ) throws(ForeignError)
+    ) throws(BodyError)
 
     /// Steps over a reply's value.
-    mutating func skip() throws(ForeignError)
+    mutating func skip() throws(BodyError)
 
     /// Reads attachments; nothing is appended when it throws.
     mutating func attachments(
         into list: inout [Attachment],
         texts: inout PrefixBuffer
-    ) throws(ForeignError)
+    ) throws(BodyError)
 }
 
-extension ForeignBody {
+extension SerializedBody {
     /// Reads the five strings, and for a generic call the first argument.
-    static func readNames<Values: ForeignValues & ~Escapable>(
+    static func readNames<Values: SerializedValues & ~Escapable>(
         _ values: inout Values,
         into metadata: inout RequestMetadata,
         texts: inout PrefixBuffer
     ) {
-        do throws(ForeignError) {
+        do throws(BodyError) {
             for slot in 0..<5 {
                 guard let range = try values.string(into: &texts) else { continue }
                 metadata.keep(range, slot: slot)
@@ -54,14 +54,14 @@ extension ForeignBody {
     }
 
     /// Reads a reply as far as its serialization lets itself be read.
-    static func readReply<Values: ForeignValues & ~Escapable>(
+    static func readReply<Values: SerializedValues & ~Escapable>(
         _ values: inout Values,
         isWhole: Bool,
         status: UInt8,
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer
     ) -> Bool {
-        do throws(ForeignError) {
+        do throws(BodyError) {
             guard status == 20 else {
                 metadata.message = try values.string(into: &texts)
                 return metadata.message != nil
@@ -111,13 +111,13 @@ extension RequestMetadata {
 ///
 /// At most ``RequestMetadata/maxAttachments`` are looked at, kept or not: a symbol makes a long key out of two bytes,
 /// and trying again and again to fit it would take time that no body's length bounds.
-struct ForeignAttachments {
+struct AttachmentCollector {
     /// Those that were kept.
     private(set) var list: [Attachment] = []
     private var seen = 0
 
     /// Keeps one attachment, if there is room for it.
-    mutating func keep(key: ForeignString, value: ForeignString, of bytes: RawSpan, texts: inout PrefixBuffer) {
+    mutating func keep(key: EncodedString, value: EncodedString, of bytes: RawSpan, texts: inout PrefixBuffer) {
         guard seen < RequestMetadata.maxAttachments else { return }
         seen += 1
         guard let keyRange = texts.keep(key, of: bytes), let valueRange = texts.keep(value, of: bytes) else { return }

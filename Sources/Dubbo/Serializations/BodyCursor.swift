@@ -1,12 +1,12 @@
 internal import Wire
 
 /// Why reading of a body was given up: it ends too early, or is not what its serialization id says.
-enum ForeignError: Error {
+enum BodyError: Error {
     case unreadable
 }
 
 /// A place in bytes that are all there, for the readers of bodies that are not Hessian 2.
-struct ForeignCursor: ~Escapable {
+struct BodyCursor: ~Escapable {
     /// All of the bytes.
     let bytes: RawSpan
     /// The next byte to be read; never past the end.
@@ -23,21 +23,21 @@ struct ForeignCursor: ~Escapable {
     var next: UInt8? { offset < bytes.byteCount ? bytes.byte(at: offset) : nil }
 
     /// Reads one byte.
-    mutating func byte() throws(ForeignError) -> UInt8 {
+    mutating func byte() throws(BodyError) -> UInt8 {
         guard remaining >= 1 else { throw .unreadable }
         defer { offset += 1 }
         return bytes.byte(at: offset)
     }
 
     /// Reads a 16-bit big-endian number.
-    mutating func uint16() throws(ForeignError) -> UInt16 {
+    mutating func uint16() throws(BodyError) -> UInt16 {
         guard remaining >= 2 else { throw .unreadable }
         defer { offset += 2 }
         return bytes.uint16(at: offset)
     }
 
     /// Reads a 32-bit big-endian number.
-    mutating func uint32() throws(ForeignError) -> UInt32 {
+    mutating func uint32() throws(BodyError) -> UInt32 {
         guard remaining >= 4 else { throw .unreadable }
         defer { offset += 4 }
         return bytes.uint32(at: offset)
@@ -45,14 +45,14 @@ struct ForeignCursor: ~Escapable {
 
     /// Steps over `count` bytes and says where they were.
     @discardableResult
-    mutating func take(_ count: Int) throws(ForeignError) -> ByteRange {
+    mutating func take(_ count: Int) throws(BodyError) -> ByteRange {
         guard count >= 0, count <= remaining else { throw .unreadable }
         defer { offset += count }
         return ByteRange(offset: offset, count: count)
     }
 
     /// Steps over one byte that must be `byte`.
-    mutating func expect(_ byte: UInt8) throws(ForeignError) {
+    mutating func expect(_ byte: UInt8) throws(BodyError) {
         guard try self.byte() == byte else { throw .unreadable }
     }
 

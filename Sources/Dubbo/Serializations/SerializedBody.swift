@@ -20,9 +20,9 @@ public enum EventPayload: BitwiseCopyable, Equatable, Sendable {
 /// object streams give names, the reply's kind and the exception's class; Kryo the same. Of any other serialization
 /// nothing is known. Texts are decoded to UTF-8 and appended to a buffer of the caller's, and the ranges point there.
 ///
-/// Nothing throws or traps on any bytes. Work grows with the body's length, nesting is bounded (``ForeignJSONB``), and
+/// Nothing throws or traps on any bytes. Work grows with the body's length, nesting is bounded (``JSONBReader``), and
 /// memory by the buffer's limit and ``RequestMetadata/maxAttachments``.
-public enum ForeignBody {
+public enum SerializedBody {
     /// Reads a request's body.
     ///
     /// - Parameters:
@@ -42,22 +42,22 @@ public enum ForeignBody {
         metadata.removeAll()
         switch serialization {
         case Serialization.fastjson, Serialization.gson:
-            var lines = ForeignLines(body, isWhole: isWhole)
+            var lines = FastjsonReader(body, isWhole: isWhole)
             readNames(&lines, into: &metadata, texts: &texts)
             if isWhole, lines.readLast(into: &metadata.attachments, texts: &texts) {
                 metadata.known.insert(.attachments)
             }
         case Serialization.fastjson2:
-            var chunks = ForeignChunks(body)
+            var chunks = Fastjson2Reader(body)
             readNames(&chunks, into: &metadata, texts: &texts)
             if isWhole, chunks.readLast(into: &metadata.attachments, texts: &texts) {
                 metadata.known.insert(.attachments)
             }
         case Serialization.java, Serialization.compactedJava, Serialization.nativeJava:
-            var stream = ForeignJavaStream(body, serialization: serialization)
+            var stream = JavaStreamReader(body, serialization: serialization)
             readNames(&stream, into: &metadata, texts: &texts)
         case Serialization.kryo, Serialization.kryo2:
-            var kryo = ForeignKryo(body, serialization: serialization)
+            var kryo = KryoReader(body, serialization: serialization)
             readNames(&kryo, into: &metadata, texts: &texts)
         default:
             return false
@@ -86,16 +86,16 @@ public enum ForeignBody {
         metadata.removeAll()
         switch serialization {
         case Serialization.fastjson, Serialization.gson:
-            var lines = ForeignLines(body, isWhole: isWhole)
+            var lines = FastjsonReader(body, isWhole: isWhole)
             return readReply(&lines, isWhole: isWhole, status: status, into: &metadata, texts: &texts)
         case Serialization.fastjson2:
-            var chunks = ForeignChunks(body)
+            var chunks = Fastjson2Reader(body)
             return readReply(&chunks, isWhole: isWhole, status: status, into: &metadata, texts: &texts)
         case Serialization.java, Serialization.compactedJava, Serialization.nativeJava:
-            var stream = ForeignJavaStream(body, serialization: serialization)
+            var stream = JavaStreamReader(body, serialization: serialization)
             return readReply(&stream, isWhole: isWhole, status: status, into: &metadata, texts: &texts)
         case Serialization.kryo, Serialization.kryo2:
-            var kryo = ForeignKryo(body, serialization: serialization)
+            var kryo = KryoReader(body, serialization: serialization)
             return readReply(&kryo, isWhole: isWhole, status: status, into: &metadata, texts: &texts)
         default:
             return false
@@ -113,22 +113,22 @@ public enum ForeignBody {
         guard body.byteCount <= 16 else { return .other }
         var texts = PrefixBuffer(limitBytes: 16)
         var value: ByteRange?
-        do throws(ForeignError) {
+        do throws(BodyError) {
             switch serialization {
             case Serialization.hessian2:
-                var cursor = ForeignCursor(body)
+                var cursor = BodyCursor(body)
                 value = try cursor.hessianString(into: &texts)
             case Serialization.fastjson, Serialization.gson:
-                var lines = ForeignLines(body, isWhole: true)
+                var lines = FastjsonReader(body, isWhole: true)
                 value = try lines.string(into: &texts)
             case Serialization.fastjson2:
-                var chunks = ForeignChunks(body)
+                var chunks = Fastjson2Reader(body)
                 value = try chunks.string(into: &texts)
             case Serialization.java, Serialization.compactedJava, Serialization.nativeJava:
-                var stream = ForeignJavaStream(body, serialization: serialization)
+                var stream = JavaStreamReader(body, serialization: serialization)
                 value = try stream.object(into: &texts)
             case Serialization.kryo, Serialization.kryo2:
-                var kryo = ForeignKryo(body, serialization: serialization)
+                var kryo = KryoReader(body, serialization: serialization)
                 value = try kryo.object(into: &texts)
             default:
                 return .other
@@ -142,12 +142,12 @@ public enum ForeignBody {
     }
 }
 
-extension ForeignCursor {
+extension BodyCursor {
     /// Reads a short Hessian 2 string or null; dubbo-go adds a byte of its own, so what follows is left alone.
-    fileprivate mutating func hessianString(into texts: inout PrefixBuffer) throws(ForeignError) -> ByteRange? {
+    fileprivate mutating func hessianString(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange? {
         let lead = try byte()
         if lead == 0x4e { return nil }
         guard lead < 0x20 else { throw .unreadable }
-        return texts.keep(ForeignString(range: try take(Int(lead)), encoding: .units), of: bytes)
+        return texts.keep(EncodedString(range: try take(Int(lead)), encoding: .units), of: bytes)
     }
 }
