@@ -266,8 +266,8 @@ private func readEverySplit(_ form: BodyForm, _ body: [UInt8], serialization: UI
         #expect(facts.error == .badTag(tag: 0x90, offset: 6) && facts.dubboVersion == "2.0.2" && facts.interface == nil)
     }
 
-    @Test("a glance tells what a reader tells, or gives up")
-    func glance() {
+    @Test("the fast path finds what a reader finds, or gives up")
+    func fastPath() {
         var reader = BodyReader()
         var given = 0
         for body in [
@@ -281,13 +281,13 @@ private func readEverySplit(_ form: BodyForm, _ body: [UInt8], serialization: UI
             for count in [body.count, body.count - 1] {
                 let piece = Array(body[..<count])
                 let facts = read(.request, piece)
-                guard let glance = reader.glance(piece.span.bytes) else { continue }
+                guard let found = reader.parseFast(piece.span.bytes) else { continue }
                 given += 1
                 #expect(facts.error == nil, "\(hexText(piece))")
-                #expect(piece.span.bytes.slice(glance.interface).text == facts.interface)
-                #expect(piece.span.bytes.slice(glance.version).text == facts.version)
-                #expect(piece.span.bytes.slice(glance.method).text == facts.genericMethod ?? facts.method)
-                let group = piece.span.bytes.slice(glance.attachments.group).text
+                #expect(piece.span.bytes.slice(found.interface).text == facts.interface)
+                #expect(piece.span.bytes.slice(found.version).text == facts.version)
+                #expect(piece.span.bytes.slice(found.method).text == facts.genericMethod ?? facts.method)
+                let group = piece.span.bytes.slice(found.attachments.group).text
                 #expect(group == (facts.attachments?.contains("group=g") == true ? "g" : ""), "\(hexText(piece))")
             }
         }
@@ -394,7 +394,7 @@ private func readEverySplit(_ form: BodyForm, _ body: [UInt8], serialization: UI
     }
 
     @Test("other serializations are read from any pieces too")
-    func foreign() {
+    func otherSerializations() {
         let lines = Array("2\n".utf8)
         #expect(readEverySplit(.reply(status: 20, .attachments), lines, serialization: 6).kind == .null)
         let request = Array("\"2.0.2\"\n\"a.B\"\n\"1\"\n\"m\"\n\"\"\n{\"group\":\"g\"}\n".utf8)

@@ -38,7 +38,7 @@ import Testing
         }.sorted()
     }
 
-    @Test("the attachment names the interface, cut at every place and at a glance", arguments: Watching.allCases)
+    @Test("the attachment names the interface, cut at every place and on the fast path", arguments: Watching.allCases)
     func everySplit(watching: Watching) {
         for path in ["real", "com.x.Real2", "shop/com.x.Real", "com.x.Real"] {
             let frame = Self.request(1, path: path)

@@ -6,7 +6,7 @@ public import Wire
 /// It knows the forms that real peers write nearly always; whatever else it meets makes it give up, and the body is
 /// then read by a ``BodyReader``, which knows all forms. Both give the same facts. Cost: about 100 ns for a body of
 /// 340 bytes with six attachments; no allocation.
-public struct RequestGlance: BitwiseCopyable, Sendable {
+public struct RequestFastPath: BitwiseCopyable, Sendable {
     /// The interface's name, slot 2.
     public var interface: ByteRange
     /// The service's version, slot 3.
@@ -25,19 +25,19 @@ public struct RequestGlance: BitwiseCopyable, Sendable {
     public var firstAttachment: UInt32
 }
 
-/// Goes through the attachments of a request that was understood at a glance.
+/// Iterates over the attachments of a request that the fast path understood.
 public struct AttachmentCursor: ~Escapable {
-    private var cursor: GlanceCursor
+    private var cursor: FastPathCursor
 
     /// A cursor at the first attachment.
     ///
     /// - Parameters:
-    ///   - glance: What was found of the body.
+    ///   - request: What the fast path found in the body.
     ///   - body: The same body.
     @_lifetime(copy body)
-    public init(_ glance: RequestGlance, in body: RawSpan) {
-        cursor = GlanceCursor(bytes: body)
-        cursor.at = glance.endsInMap ? Int(glance.firstAttachment) : body.byteCount
+    public init(_ request: RequestFastPath, in body: RawSpan) {
+        cursor = FastPathCursor(bytes: body)
+        cursor.at = request.endsInMap ? Int(request.firstAttachment) : body.byteCount
     }
 
     /// The next attachment, or `nil` behind the last.
@@ -50,18 +50,18 @@ public struct AttachmentCursor: ~Escapable {
 }
 
 extension BodyReader {
-    /// Glances at a body.
+    /// Parses a body on the fast path.
     ///
     /// - Parameter body: A request's whole body, in Hessian 2.
-    /// - Returns: What was found, or `nil` where a closer look is needed.
-    public mutating func glance(_ body: RawSpan) -> RequestGlance? {
-        var cursor = GlanceCursor(bytes: body)
+    /// - Returns: What was found, or `nil` if the body has to be read by ``read(_:isLast:)``.
+    public mutating func parseFast(_ body: RawSpan) -> RequestFastPath? {
+        var cursor = FastPathCursor(bytes: body)
         guard cursor.text() != nil else { return nil }
         let namesStart = cursor.at
         guard let interface = cursor.text(), let version = cursor.text(), let named = cursor.text() else { return nil }
         let names = ByteRange(offset: namesStart, count: cursor.at &- namesStart)
         guard cursor.text() != nil else { return nil }
-        var glance = RequestGlance(
+        var found = RequestFastPath(
             interface: interface,
             version: version,
             method: named,
@@ -76,18 +76,18 @@ extension BodyReader {
         var isScannerFresh = false
         while cursor.at < body.byteCount {
             let lead = body.byte(at: cursor.at)
-            glance.attachments = CallAttachments()
-            glance.endsInMap = lead == 0x48
+            found.attachments = CallAttachments()
+            found.endsInMap = lead == 0x48
             switch lead {
             case 0x48:
                 cursor.at &+= 1
-                glance.firstAttachment = UInt32(truncatingIfNeeded: cursor.at)
-                guard cursor.map(&glance.attachments) else { return nil }
+                found.firstAttachment = UInt32(truncatingIfNeeded: cursor.at)
+                guard cursor.map(&found.attachments) else { return nil }
             case 0x00...0x1f, 0x30...0x33:
                 guard let text = cursor.text() else { return nil }
                 if isFirst, mayBeGeneric, Self.isGeneric(body.slice(named)) {
-                    glance.method = text
-                    glance.names = .empty
+                    found.method = text
+                    found.names = .empty
                 }
             // A typed map may be the attachments, a string in chunks the name of a generic call's method.
             case 0x4d, 0x52, 0x53: return nil
@@ -102,14 +102,14 @@ extension BodyReader {
             }
             isFirst = false
         }
-        return cursor.at == body.byteCount ? glance : nil
+        return cursor.at == body.byteCount ? found : nil
     }
 
     static func isGeneric(_ method: RawSpan) -> Bool { method.equals("$invoke") || method.equals("$invokeAsync") }
 }
 
 /// A cursor over a whole body that takes the common forms only.
-private struct GlanceCursor: ~Escapable {
+private struct FastPathCursor: ~Escapable {
     let bytes: RawSpan
     var at = 0
 
