@@ -65,7 +65,7 @@ UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|fatalError|unimplemented)\b")
 CORES = {"Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy", "Inspection"}
 # Where they must not: the wrappers of PCRE2 and zlib, memory that processes share, and references that are not to be
 # counted on every decision.
-WRAPPERS = {"PCREPattern.swift", "Inflater.swift", "LimitPlan.swift", "SharedMemory.swift", "SharedWords.swift"}
+WRAPPERS = {"PCREPattern.swift", "Inflater.swift", "LimitCandidates.swift", "SharedMemory.swift", "SharedWords.swift"}
 
 breaches = []
 

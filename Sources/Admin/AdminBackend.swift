@@ -41,10 +41,10 @@ public protocol AdminBackend: Sendable {
     ///
     /// - Parameter parameters: Names and values that say which calls, as they came in the query.
     /// - Returns: The calls; those that end from now on are among them.
-    /// - Throws: ``CallStreamRefusal``.
+    /// - Throws: ``CallStreamError``.
     func calls(
         matching parameters: [(name: String, value: String)]
-    ) async throws(CallStreamRefusal) -> CallStream
+    ) async throws(CallStreamError) -> CallStream
     /// What can be asked for besides metrics, health, operations, connections and calls; no two of them may answer the
     /// same method of a path. Asked for once.
     var routes: [AdminRoute] { get }

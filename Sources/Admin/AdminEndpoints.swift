@@ -68,7 +68,7 @@ struct AdminEndpoints: Sendable {
         by answer: AdminRoute.Answer
     ) async throws -> Response {
         let said: AdminAnswer
-        do throws(CallStreamRefusal) {
+        do throws(CallStreamError) {
             said = try await ask(answer, about: request, on: connection)
         } catch {
             guard case .badParameters(let reason) = error else {
@@ -88,7 +88,7 @@ struct AdminEndpoints: Sendable {
         _ answer: AdminRoute.Answer,
         about request: Request,
         on connection: AdminConnection
-    ) async throws(CallStreamRefusal) -> AdminAnswer {
+    ) async throws(CallStreamError) -> AdminAnswer {
         switch answer {
         case .plain(let answer): return await answer()
         case .query(let answer): return await answer(try Self.parameters(request.uri.query ?? ""))
@@ -108,12 +108,12 @@ struct AdminEndpoints: Sendable {
         return page
     }
 
-    private static func parameters(_ text: String) throws(CallStreamRefusal) -> [AdminParameter] {
+    private static func parameters(_ text: String) throws(CallStreamError) -> [AdminParameter] {
         try QueryParameters.read(text).map { AdminParameter(name: $0.name, value: $0.value) }
     }
 
     /// The body as text.
-    private func text(of request: Request, _ connection: AdminConnection) async throws(CallStreamRefusal) -> String {
+    private func text(of request: Request, _ connection: AdminConnection) async throws(CallStreamError) -> String {
         let bytes: ByteBuffer
         connection.awaitsBody(true)
         defer { connection.awaitsBody(false) }

@@ -27,7 +27,7 @@ struct AdminGuard: Sendable {
     }
 
     /// Why something is not done.
-    struct Refusal: Equatable {
+    struct Denial: Equatable {
         var status: Int
         var text: String
     }
@@ -43,31 +43,31 @@ struct AdminGuard: Sendable {
     }
 
     /// Why a request is refused; `nil` when it is not.
-    func refusal(_ demand: Demand, _ asker: Asker) -> Refusal? {
+    func denial(_ demand: Demand, _ asker: Asker) -> Denial? {
         guard demand != .open else { return nil }
         // A name that somebody else's DNS made lead here is how a page would read what it must not.
         guard let host = asker.host, isOurs(host) else {
-            return Refusal(status: 403, text: "Host must be an IP address, localhost or one of admin.hosts")
+            return Denial(status: 403, text: "Host must be an IP address, localhost or one of admin.hosts")
         }
         // A browser says from which page a change comes; no page is Weir's.
-        if demand == .change, asker.isFromPage { return Refusal(status: 403, text: "not from a web page") }
+        if demand == .change, asker.isFromPage { return Denial(status: 403, text: "not from a web page") }
         guard let token else {
             guard !asker.isOnLoopback else { return nil }
-            return Refusal(status: 403, text: "beyond loopback admin.token has to be set")
+            return Denial(status: 403, text: "beyond loopback admin.token has to be set")
         }
         if asker.isOnLoopback, demand == .reading { return nil }
         guard Self.isEqual(asker.authorization ?? "", "Bearer \(token)") else {
             let what = demand == .change ? "a change" : "reading beyond loopback"
-            return Refusal(status: 401, text: "\(what) needs admin.token as its bearer token")
+            return Denial(status: 401, text: "\(what) needs admin.token as its bearer token")
         }
         return nil
     }
 
     /// Why a request is refused; `nil` when it is not.
-    func refusal(_ demand: Demand, of request: Request, on channel: any Channel) -> Response? {
-        guard let refusal = refusal(demand, Self.asker(request, channel)) else { return nil }
-        var response = AdminResponder.problem(.init(code: refusal.status), refusal.text)
-        if refusal.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
+    func denial(_ demand: Demand, of request: Request, on channel: any Channel) -> Response? {
+        guard let denial = denial(demand, Self.asker(request, channel)) else { return nil }
+        var response = AdminResponder.problem(.init(code: denial.status), denial.text)
+        if denial.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
         return response
     }
 

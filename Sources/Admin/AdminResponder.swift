@@ -28,7 +28,7 @@ struct AdminResponder: Sendable {
             response.headers[.allow] = methods.map(\.rawValue).joined(separator: ", ")
             return response
         case .route(let route):
-            if let refusal = guardian.refusal(route.demand, of: request, on: connection.channel) { return refusal }
+            if let denial = guardian.denial(route.demand, of: request, on: connection.channel) { return denial }
             return try await route.answer(request, connection)
         }
     }

@@ -18,7 +18,7 @@ extension AdminEndpoints {
         guard request.headers[.contentLength] ?? "0" == "0", request.headers[.transferEncoding] == nil else {
             return AdminResponder.problem(.badRequest, "takes no body")
         }
-        do throws(CallStreamRefusal) {
+        do throws(CallStreamError) {
             let parameters = try QueryParameters.read(request.uri.query ?? "")
             let stream = try await backend.calls(matching: parameters)
             var headers = HTTPFields()
@@ -78,7 +78,7 @@ enum QueryParameters {
     static let maxBytes = 8192
 
     /// Reads `name=value&name=value`, percent-encoded, `+` for a space.
-    static func read(_ query: String) throws(CallStreamRefusal) -> [(name: String, value: String)] {
+    static func read(_ query: String) throws(CallStreamError) -> [(name: String, value: String)] {
         guard query.utf8.count <= maxBytes else { throw .badParameters("the query is longer than \(maxBytes) bytes") }
         var parameters: [(name: String, value: String)] = []
         for pair in query.split(separator: "&") {

@@ -26,7 +26,7 @@ public final class CallStream: Sendable {
 }
 
 /// Why calls cannot be watched.
-public enum CallStreamRefusal: Error, Equatable, Sendable {
+public enum CallStreamError: Error, Equatable, Sendable {
     /// Parameters are wrong; the text names them.
     case badParameters(String)
     /// It cannot be done now; the text says why.

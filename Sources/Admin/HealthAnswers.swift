@@ -53,7 +53,7 @@ struct HealthAnswers: Sendable {
     /// The port that the parameter `upstream` names, if it is there.
     private func port(_ query: String) throws(Answer) -> Int? {
         let values: [String]
-        do throws(CallStreamRefusal) {
+        do throws(CallStreamError) {
             values = try QueryParameters.read(query).filter { $0.name == "upstream" }.map(\.value)
         } catch {
             throw Answer(status: 400, text: "no query\n")

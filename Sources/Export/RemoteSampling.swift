@@ -21,7 +21,7 @@ public struct RemoteSampling: Service {
     private let caFile: String?
     private let interval: Duration
     private let serviceName: @Sendable () -> String
-    private let log: TroubleLog
+    private let log: ErrorLog
     private let deliver: @Sendable (SamplingStrategies) -> Void
 
     /// A service that begins to ask once it is run.
@@ -48,7 +48,7 @@ public struct RemoteSampling: Service {
         self.interval = max(interval, .seconds(1))
         self.serviceName = serviceName
         self.deliver = deliver
-        log = TroubleLog(logger)
+        log = ErrorLog(logger)
     }
 
     /// Asks until it is stopped gracefully or cancelled.
@@ -90,7 +90,7 @@ public struct RemoteSampling: Service {
         let body = try await withTimeLimit(Self.timeout) { [request] in
             let response = try await client.execute(request, timeout: TimeAmount(Self.timeout))
             let body = try await response.body.collect(upTo: Self.maxBytes)
-            guard response.status.code == 200 else { throw Refusal(status: response.status.code) }
+            guard response.status.code == 200 else { throw UnexpectedStatus(status: response.status.code) }
             return Array(body.readableBytesView)
         }
         return try SamplingStrategies(json: body)
@@ -120,7 +120,7 @@ public struct RemoteSampling: Service {
 }
 
 /// The server did not answer with strategies.
-private struct Refusal: Error, CustomStringConvertible {
+private struct UnexpectedStatus: Error, CustomStringConvertible {
     let status: UInt
     var description: String { "HTTP status \(status)" }
 }

@@ -11,7 +11,7 @@ struct SpanDelivery {
     private let resource: @Sendable () -> OTLPResource
     private let version: String
     private let counters: TracingCounters
-    private let log: TroubleLog
+    private let log: ErrorLog
     private let transport: any SpanTransport
     private let isClosing: Closing
     private let clock = ContinuousClock()

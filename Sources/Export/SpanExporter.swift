@@ -8,8 +8,8 @@ public import Telemetry
 /// Takes the workers' spans and brings them to an OpenTelemetry collector.
 ///
 /// It has one thread of its own for its connections and never makes a worker wait. Spans wait in a bounded queue whose
-/// oldest are dropped; a batch is sent again while there is hope, and counted as failed afterwards. Every span that an
-/// outlet took is counted once in the end: as exported, dropped or failed. A batch whose answer was lost on the way is
+/// oldest are dropped; a batch is sent again while there is hope, and counted as failed afterwards. Every span that a
+/// buffer took is counted once in the end: as exported, dropped or failed. A batch whose answer was lost on the way is
 /// sent again, so that a collector can see a span twice.
 ///
 /// Stopped gracefully it takes the workers' last spans and brings away what it can in
@@ -20,9 +20,9 @@ public struct SpanExporter: Service {
     let resource: ResourceDescription
     let registry: OperationRegistry
     let counters: TracingCounters
-    let log: TroubleLog
+    let log: ErrorLog
     let serviceName: SpanServiceName
-    private let outlets: [SpanOutlet]
+    private let spanBuffers: [SpanBuffer]
     private let logger: Logger
 
     /// An exporter that begins once it is run.
@@ -31,7 +31,7 @@ public struct SpanExporter: Service {
     ///   - configuration: Where the spans go.
     ///   - conventions: What their attributes are called.
     ///   - resource: What they are about.
-    ///   - outlets: Where the workers leave them.
+    ///   - spanBuffers: Where the workers leave them.
     ///   - registry: Where their operations are known.
     ///   - counters: Told what became of each.
     ///   - logger: Told of troubles, at most once a minute of each kind.
@@ -40,7 +40,7 @@ public struct SpanExporter: Service {
         configuration: ExportConfiguration,
         conventions: SpanConventions = SpanConventions(),
         resource: ResourceDescription,
-        outlets: [SpanOutlet],
+        spanBuffers: [SpanBuffer],
         registry: OperationRegistry,
         counters: TracingCounters,
         logger: Logger,
@@ -49,12 +49,12 @@ public struct SpanExporter: Service {
         self.configuration = configuration
         self.conventions = conventions
         self.resource = resource
-        self.outlets = outlets
+        self.spanBuffers = spanBuffers
         self.registry = registry
         self.counters = counters
         self.logger = logger
         self.serviceName = serviceName ?? SpanServiceName(given: resource.serviceName)
-        log = TroubleLog(logger)
+        log = ErrorLog(logger)
     }
 
     /// Exports until it is stopped gracefully or cancelled.
@@ -122,8 +122,8 @@ public struct SpanExporter: Service {
     }
 
     private func collect(_ queue: SpanQueue, _ batch: inout SpanBatch) -> Bool {
-        for outlet in outlets {
-            outlet.exchange(&batch)
+        for spanBuffer in spanBuffers {
+            spanBuffer.exchange(&batch)
             if !batch.spans.isEmpty {
                 let dropped = queue.append(batch)
                 if dropped > 0 {

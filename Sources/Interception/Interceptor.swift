@@ -50,7 +50,7 @@ public struct Interceptor: Sendable {
     /// - Returns: Text for `nft -f -`, or for `iptables-restore --noflush` and after an empty line for
     ///   `ip6tables-restore --noflush`.
     public static func text(
-        _ plan: InterceptPlan,
+        _ plan: FirewallPlan,
         separateTables: Bool = false,
         backend: InterceptBackend = .auto
     ) -> String {
@@ -68,7 +68,7 @@ public struct Interceptor: Sendable {
     /// - Parameter plan: The plan.
     /// - Returns: What was there before, and where the rules are now.
     /// - Throws: ``InterceptFailure`` with what each backend that was tried said.
-    public func install(_ plan: InterceptPlan) throws(InterceptFailure) -> Change {
+    public func install(_ plan: FirewallPlan) throws(InterceptFailure) -> Change {
         let present = (try? present()) ?? []
         let current = present.first
         var candidates = stores

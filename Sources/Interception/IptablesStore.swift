@@ -57,7 +57,7 @@ struct IptablesStore: RuleStore {
         )
     }
 
-    func install(_ plan: InterceptPlan) throws(InterceptFailure) -> String {
+    func install(_ plan: FirewallPlan) throws(InterceptFailure) -> String {
         try write { IptablesTable(isIPv6: $0, plan: plan, isInert: false).text(jumps: $1.jumps) }
         return place
     }
@@ -158,8 +158,8 @@ struct IptablesListing: Equatable {
     var isEmpty: Bool { names.isEmpty }
 
     /// The plan that is kept beside the rules.
-    var plan: InterceptPlan? {
-        InterceptPlan(text: rules.filter { $0.chain == "WEIR_PLAN" }.map(\.comment).joined())
+    var plan: FirewallPlan? {
+        FirewallPlan(text: rules.filter { $0.chain == "WEIR_PLAN" }.map(\.comment).joined())
     }
 
     /// Whether nothing is redirected.

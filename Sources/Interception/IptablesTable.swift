@@ -14,7 +14,7 @@ struct IptablesTable {
 
     let isIPv6: Bool
     /// What is installed, or was; `nil` when it is not known.
-    let plan: InterceptPlan?
+    let plan: FirewallPlan?
     /// Whether nothing is redirected.
     let isInert: Bool
 
@@ -97,7 +97,7 @@ struct IptablesTable {
         return rules
     }
 
-    private func outputRules(_ plan: InterceptPlan) -> [NftTable.Rule] {
+    private func outputRules(_ plan: FirewallPlan) -> [NftTable.Rule] {
         var rules: [NftTable.Rule] = []
         if let user = plan.user {
             rules.append(.init(role: "own-user", text: "-m owner --uid-owner \(user) -j RETURN"))

@@ -75,9 +75,9 @@ struct NftListing: Equatable {
     }
 
     /// The plan that is kept in the table.
-    var plan: InterceptPlan? {
+    var plan: FirewallPlan? {
         let pieces = chains.first { $0.name == "plan" }?.rules.map(\.comment) ?? []
-        return InterceptPlan(text: pieces.joined())
+        return FirewallPlan(text: pieces.joined())
     }
 
     /// Whether it redirects nothing.

@@ -53,7 +53,7 @@ struct NftStore: RuleStore {
         )
     }
 
-    func install(_ plan: InterceptPlan) throws(InterceptFailure) -> String {
+    func install(_ plan: FirewallPlan) throws(InterceptFailure) -> String {
         let present = try presentFamilies()
         let tables = layout.families.map { NftTable(family: $0, plan: plan, isInert: false).text }
         _ = try tool.demand(["-f", "-"], input: Self.removal(present + layout.families) + tables.joined())

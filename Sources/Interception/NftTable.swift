@@ -27,7 +27,7 @@ struct NftTable {
     /// The address family of the table: `inet`, `ip` or `ip6`.
     let family: String
     /// What is installed, or was; `nil` when it is not known.
-    let plan: InterceptPlan?
+    let plan: FirewallPlan?
     /// Whether nothing is redirected.
     let isInert: Bool
 
@@ -96,7 +96,7 @@ struct NftTable {
         Chain(name: name, hook: "type filter hook \(hook) priority -150; policy accept;", rules: rules)
     }
 
-    func pieces(of plan: InterceptPlan) -> [Rule] {
+    func pieces(of plan: FirewallPlan) -> [Rule] {
         var rules: [Rule] = []
         var rest = Substring(plan.text)
         while !rest.isEmpty {
@@ -106,7 +106,7 @@ struct NftTable {
         return rules
     }
 
-    private func outputRules(_ plan: InterceptPlan) -> [Rule] {
+    private func outputRules(_ plan: FirewallPlan) -> [Rule] {
         var rules: [Rule] = []
         // First of all, or Weir's own connection to the application would come back to Weir.
         if let user = plan.user { rules.append(Rule(role: "own-user", text: "meta skuid \(user) return")) }
@@ -154,7 +154,7 @@ struct NftTable {
     }
 }
 
-extension InterceptPlan {
+extension FirewallPlan {
     /// The ports that the consumer side leaves alone; Weir's own only where every port is taken.
     public var portsLeftAlone: PortSet {
         guard let consumer else { return PortSet([]) }

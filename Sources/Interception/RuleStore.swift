@@ -3,7 +3,7 @@ public struct InstalledRules: Sendable {
     /// Where: `nftables, table inet weir`.
     public let place: String
     /// What was installed; `nil` when the rules do not tell, as those of another version.
-    public let plan: InterceptPlan?
+    public let plan: FirewallPlan?
     /// Whether nothing is redirected any more: what ``RuleStore/makeInert()`` left behind.
     public let isInert: Bool
     /// In what the rules are not as Weir writes them, a line each.
@@ -23,7 +23,7 @@ protocol RuleStore: Sendable {
     /// Puts a plan in force in place of anything that was there, at once or not at all.
     ///
     /// - Returns: Where it is now.
-    func install(_ plan: InterceptPlan) throws(InterceptFailure) -> String
+    func install(_ plan: FirewallPlan) throws(InterceptFailure) -> String
 
     /// Redirects nothing any more, but goes on translating what is redirected already.
     func makeInert() throws(InterceptFailure)

@@ -10,8 +10,8 @@ extension Relay {
     ///
     /// - Parameter filter: Which calls.
     /// - Returns: The watch; calls that end from now on are seen.
-    /// - Throws: ``CallWatchRefusal`` when there are too many viewers, or nothing more to see.
-    public func watchCalls(_ filter: CallFilter) async throws(CallWatchRefusal) -> CallWatch {
+    /// - Throws: ``CallWatchError`` when there are too many viewers, or nothing more to see.
+    public func watchCalls(_ filter: CallFilter) async throws(CallWatchError) -> CallWatch {
         let watch = try watchers.add(filter)
         let _: [Bool?] = await ask { answer in .watch(watchers) { answer(true) } }
         return watch

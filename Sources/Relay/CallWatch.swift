@@ -128,7 +128,7 @@ public final class CallWatch: Sendable {
 }
 
 /// Why calls cannot be watched now.
-public enum CallWatchRefusal: Error, Equatable, Sendable {
+public enum CallWatchError: Error, Equatable, Sendable {
     /// There are as many viewers as there may be.
     case tooMany
     /// The relay has ended.
@@ -184,9 +184,9 @@ final class CallWatchers: Sendable {
     }
 
     /// Lets someone watch; the workers have still to be told.
-    func add(_ filter: CallFilter) throws(CallWatchRefusal) -> CallWatch {
+    func add(_ filter: CallFilter) throws(CallWatchError) -> CallWatch {
         let watch = CallWatch(filter, self)
-        let refusal: CallWatchRefusal? = state.withLock { state in
+        let refusal: CallWatchError? = state.withLock { state in
             guard !state.mailboxes.isEmpty else { return .ended }
             guard state.viewers.count(where: { $0.share == nil }) < Relay.maxCallWatches else { return .tooMany }
             state.viewers.append(watch)

@@ -55,7 +55,7 @@ public struct RefusedConnection: Sendable {
     /// Where it was to go, if that is known: the last address that was tried.
     public let destination: Endpoint?
     /// Why.
-    public let reason: RefusalReason
+    public let reason: ConnectionRejectReason
     /// What the system said, as `errno` does; 0 for nothing.
     public let error: Int32
 }

@@ -151,7 +151,7 @@ extension Worker {
     }
 
     private struct Refusal: Error {
-        let reason: RefusalReason
+        let reason: ConnectionRejectReason
     }
 
     private func candidates(
@@ -185,7 +185,7 @@ extension Worker {
     private func refuse(
         _ descriptor: Int32,
         _ peer: Endpoint,
-        _ reason: RefusalReason,
+        _ reason: ConnectionRejectReason,
         to destination: Endpoint? = nil,
         error: Int32 = 0
     ) {
@@ -200,7 +200,7 @@ extension Worker {
     /// Downstream was reset before upstream had accepted; its half-close would not be reported.
     func downstreamFailed(_ pair: Pair) {
         // What it had said is still delivered, if upstream accepts; reading will then find the reset.
-        if Linux.hasBytes(pair.downstream.descriptor) { return muffle(pair, isUpstream: false) }
+        if Linux.hasBytes(pair.downstream.descriptor) { return removeFromPoll(pair, isUpstream: false) }
         Linux.resetOnClose(pair.upstream.descriptor)
         close(pair)
     }

@@ -74,7 +74,7 @@ extension Worker {
             if count > 0 { pair.wasUnheard = true }
         }
         // What is gone would be reported without end.
-        if mask & EventQueue.failed != 0 { muffle(pair, isUpstream: isUpstream) }
+        if mask & EventQueue.failed != 0 { removeFromPoll(pair, isUpstream: isUpstream) }
         end(&pair.down, pair.downstream.descriptor)
         end(&pair.up, pair.upstream.descriptor)
         if pair.down.isFinished, pair.up.isFinished, pair.up.isSourceEnded { return close(pair) }
@@ -139,11 +139,11 @@ extension Worker {
         }
         // Paused by backpressure: its last bytes are still in the kernel, and behind them the reason, which reading
         // will find; asking for the error now would take it away. Or it is done, and only the other is not yet.
-        muffle(pair, isUpstream: direction == .toDownstream)
+        removeFromPoll(pair, isUpstream: direction == .toDownstream)
     }
 
     /// Takes a socket out of the event queue, which would go on reporting its end; asking for any event puts it back.
-    func muffle(_ pair: Pair, isUpstream: Bool) {
+    func removeFromPoll(_ pair: Pair, isUpstream: Bool) {
         let socket = isUpstream ? pair.upstream : pair.downstream
         guard socket.isOpen, socket.interest != nil else { return }
         queue.remove(socket.descriptor)

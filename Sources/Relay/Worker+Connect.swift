@@ -20,7 +20,7 @@ extension Worker {
     }
 
     /// Why there is no connection to upstream after ``connect(_:)`` failed.
-    func refusal(_ error: Int32, _ candidates: Candidates, now: UInt64) -> RefusalReason {
+    func refusal(_ error: Int32, _ candidates: Candidates, now: UInt64) -> ConnectionRejectReason {
         if error == -EMFILE || error == -ENFILE {
             pauseAccepting(Linux.message(error))
             return .descriptors
@@ -72,7 +72,7 @@ extension Worker {
         setInterest(pair, isUpstream: true, EventQueue.writable)
     }
 
-    private func refuseUpstream(_ pair: Pair, _ reason: RefusalReason, _ error: Int32) {
+    private func refuseUpstream(_ pair: Pair, _ reason: ConnectionRejectReason, _ error: Int32) {
         recorder.connectionRefused(reason: reason)
         let refused = RefusedConnection(peer: pair.peer, destination: pair.destination, reason: reason, error: error)
         hooks.refused(refused)

@@ -129,7 +129,7 @@ extension LimitAlgorithm {
     }
 }
 
-extension LimitRejection {
+extension LocalReplyPolicy {
     fileprivate func writeForm(to json: inout JSONText, text: String) {
         json.beginObject()
         json.text("text", text)

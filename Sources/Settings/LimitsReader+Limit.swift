@@ -157,7 +157,7 @@ extension LimitsReader {
     }
 
     private mutating func attachmentName(_ text: String, _ path: String, at position: YAMLPosition) -> String? {
-        do throws(Rejection) {
+        do throws(InvalidValue) {
             return try ValueKind<String>.attachmentName.parse(text)
         } catch {
             reject(path, at: position, error.reason)
@@ -165,8 +165,8 @@ extension LimitsReader {
         }
     }
 
-    private mutating func rejection(_ entry: YAMLEntry, _ path: String) -> LimitRejection {
-        var rejection = LimitRejection()
+    private mutating func rejection(_ entry: YAMLEntry, _ path: String) -> LocalReplyPolicy {
+        var rejection = LocalReplyPolicy()
         let known = ["text", "retry", "dubbo_status", "jsonrpc_code", "http_status", "retry_after"]
         guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return rejection }
         rejection.text = value(entries["text"], join(path, "text"), .rejectionText)

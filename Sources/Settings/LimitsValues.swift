@@ -14,11 +14,11 @@ extension ValueKind where Value == LimitRate {
             ("s", .seconds(1)), ("m", .seconds(60)), ("h", .seconds(3600)),
         ]
         return Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
                 let unit = parts.count > 1 ? parts[1] : "s"
                 guard let period = units.first(where: { $0.name == unit })?.period, parts.count <= 2 else {
-                    throw Rejection(reason: "not a rate: \(text.quoted); write it as 100, 100/s, 5000/m, 20000/h")
+                    throw InvalidValue(reason: "not a rate: \(text.quoted); write it as 100, 100/s, 5000/m, 20000/h")
                 }
                 let count = try ValueKind<Int>.integer(LimitBounds.limit).parse(parts[0])
                 return LimitRate(count: count, period: period)
@@ -32,10 +32,10 @@ extension ValueKind where Value == String {
     /// The name of a limit.
     static var limitName: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 guard LimitDefinition.isName(text) else {
                     let bounds = "1...\(LimitBounds.maxNameBytes) letters, digits, \".\", \"_\" and \"-\""
-                    throw Rejection(reason: "not a name of \(bounds): \(text.quoted)")
+                    throw InvalidValue(reason: "not a name of \(bounds): \(text.quoted)")
                 }
                 return text
             },
@@ -46,8 +46,8 @@ extension ValueKind where Value == String {
     /// What a caller is told.
     static var rejectionText: Self {
         Self(
-            parse: { text throws(Rejection) in
-                if let problem = LimitRejection.problem(of: text) { throw Rejection(reason: problem) }
+            parse: { text throws(InvalidValue) in
+                if let problem = LocalReplyPolicy.problem(of: text) { throw InvalidValue(reason: problem) }
                 return text
             },
             show: { $0.quoted }
@@ -59,9 +59,9 @@ extension ValueKind where Value == Int {
     /// One of a few numbers.
     static func oneOf(_ known: [Int]) -> Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 if let value = known.first(where: { "\($0)" == text }) { return value }
-                throw Rejection(
+                throw InvalidValue(
                     reason: "not one of \(known.map(String.init).joined(separator: ", ")): \(text.quoted)"
                 )
             },
@@ -72,10 +72,10 @@ extension ValueKind where Value == Int {
     /// An error code that JSON-RPC leaves to servers.
     static var jsonrpcCode: Self {
         Self(
-            parse: { text throws(Rejection) in
-                guard let code = Int(text), LimitRejection.jsonrpcCodes ~= code else {
-                    let range = LimitRejection.jsonrpcCodes
-                    throw Rejection(reason: "not in \(range.lowerBound)...\(range.upperBound): \(text.quoted)")
+            parse: { text throws(InvalidValue) in
+                guard let code = Int(text), LocalReplyPolicy.jsonrpcCodes ~= code else {
+                    let range = LocalReplyPolicy.jsonrpcCodes
+                    throw InvalidValue(reason: "not in \(range.lowerBound)...\(range.upperBound): \(text.quoted)")
                 }
                 return code
             },
@@ -88,10 +88,10 @@ extension ValueKind where Value: CaseIterable {
     /// One of a few words that something is called in metrics.
     fileprivate static func labelled(_ label: @escaping @Sendable (Value) -> StaticString) -> Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 if let value = Value.allCases.first(where: { label($0).description == text }) { return value }
                 let known = Value.allCases.map { label($0).description }.joined(separator: ", ")
-                throw Rejection(reason: "not one of \(known): \(text.quoted)")
+                throw InvalidValue(reason: "not one of \(known): \(text.quoted)")
             },
             show: { label($0).description }
         )

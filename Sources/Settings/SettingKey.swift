@@ -20,7 +20,7 @@ struct SettingKey: Sendable {
     /// Whether quotes around a text are none of it where it does not come from a file.
     let takesQuotes: Bool
     /// Puts a value where it belongs, or says everything that is wrong with it.
-    let read: @Sendable (SettingInput, inout WeirSettings) -> [Rejection]
+    let read: @Sendable (SettingInput, inout WeirSettings) -> [InvalidValue]
     /// The value as YAML.
     let show: @Sendable (WeirSettings) -> String
 
@@ -41,9 +41,9 @@ struct SettingKey: Sendable {
             takesQuotes: kind.takesQuotes,
             read: { input, settings in
                 reading {
-                    () throws(Rejection) in
+                    () throws(InvalidValue) in
                     let text = try singleText(input, kind.listHint)
-                    guard let text else { throw Rejection(reason: "needs a value") }
+                    guard let text else { throw InvalidValue(reason: "needs a value") }
                     settings[keyPath: place] = try kind.parse(text)
                 }
             },
@@ -65,7 +65,7 @@ struct SettingKey: Sendable {
             takesQuotes: kind.takesQuotes,
             read: { input, settings in
                 reading {
-                    () throws(Rejection) in
+                    () throws(InvalidValue) in
                     let text = try singleText(input, kind.listHint)
                     if let text, text != "off" {
                         settings[keyPath: place] = try kind.parse(text)
@@ -92,28 +92,28 @@ struct SettingKey: Sendable {
             isList: true,
             takesQuotes: kind.takesQuotes,
             read: { input, settings in
-                guard case .list(let texts) = input else { return [Rejection(reason: "must be a list")] }
+                guard case .list(let texts) = input else { return [InvalidValue(reason: "must be a list")] }
                 guard count ~= texts.count else {
-                    return [Rejection(reason: "must have \(count.lowerBound)...\(count.upperBound) items")]
+                    return [InvalidValue(reason: "must have \(count.lowerBound)...\(count.upperBound) items")]
                 }
                 var values: [Value] = []
                 var seen: Set<Value> = []
-                let rejections = texts.enumerated().flatMap { index, text in
+                let problems = texts.enumerated().flatMap { index, text in
                     reading {
-                        () throws(Rejection) in
-                        do throws(Rejection) {
+                        () throws(InvalidValue) in
+                        do throws(InvalidValue) {
                             let value = try kind.parse(text)
                             guard seen.insert(value).inserted else {
-                                throw Rejection(reason: "given twice: \(text.quoted)")
+                                throw InvalidValue(reason: "given twice: \(text.quoted)")
                             }
                             values.append(value)
                         } catch {
-                            throw Rejection(reason: error.reason, item: index)
+                            throw InvalidValue(reason: error.reason, item: index)
                         }
                     }
                 }
-                if rejections.isEmpty { settings[keyPath: place] = values }
-                return rejections
+                if problems.isEmpty { settings[keyPath: place] = values }
+                return problems
             },
             show: { "[\($0[keyPath: place].map(kind.show).joined(separator: ", "))]" }
         )
@@ -125,8 +125,8 @@ func variableName(of path: String) -> String {
     "WEIR_" + path.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined()
 }
 
-private func reading(_ body: () throws(Rejection) -> Void) -> [Rejection] {
-    do throws(Rejection) {
+private func reading(_ body: () throws(InvalidValue) -> Void) -> [InvalidValue] {
+    do throws(InvalidValue) {
         try body()
         return []
     } catch {
@@ -134,10 +134,10 @@ private func reading(_ body: () throws(Rejection) -> Void) -> [Rejection] {
     }
 }
 
-private func singleText(_ input: SettingInput, _ listHint: String) throws(Rejection) -> String? {
+private func singleText(_ input: SettingInput, _ listHint: String) throws(InvalidValue) -> String? {
     switch input {
     case .null: return nil
     case .text(let text): return text
-    case .list: throw Rejection(reason: "must be a single value, found a list\(listHint)")
+    case .list: throw InvalidValue(reason: "must be a single value, found a list\(listHint)")
     }
 }

@@ -83,12 +83,12 @@ extension SettingsDraft {
             guard let texts = texts(of: items, in: path, of: file) else { return }
             input = .list(texts)
         }
-        for rejection in key.read(input, &settings) {
+        for problem in key.read(input, &settings) {
             var place = entry.position
-            if let item = rejection.item, case .sequence(let items) = entry.value.content {
+            if let item = problem.item, case .sequence(let items) = entry.value.content {
                 place = items[item].position
             }
-            reject(path, from: .file(file, place), rejection.reason)
+            reject(path, from: .file(file, place), problem.reason)
         }
     }
 

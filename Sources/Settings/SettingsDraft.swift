@@ -73,8 +73,8 @@ struct SettingsDraft {
         guard let input = input(text, for: key) else {
             return reject(key.path, from: source, "not a list: \(text.quoted); write it as a,b or [a, b]")
         }
-        for rejection in key.read(input, &settings) {
-            reject(key.path, from: source, rejection.reason)
+        for problem in key.read(input, &settings) {
+            reject(key.path, from: source, problem.reason)
         }
     }
 

@@ -1,7 +1,7 @@
 internal import Calls
 
 /// Why a text is not taken as a value.
-struct Rejection: Error, Equatable {
+struct InvalidValue: Error, Equatable {
     let reason: String
     /// The list item that is meant, when it is one.
     var item: Int?
@@ -9,7 +9,7 @@ struct Rejection: Error, Equatable {
 
 /// How a value is read from text and written as YAML.
 struct ValueKind<Value: Sendable>: Sendable {
-    let parse: @Sendable (String) throws(Rejection) -> Value
+    let parse: @Sendable (String) throws(InvalidValue) -> Value
     let show: @Sendable (Value) -> String
     /// What helps when a list was found in its place.
     var listHint = ""
@@ -21,11 +21,11 @@ struct ValueKind<Value: Sendable>: Sendable {
 extension ValueKind where Value == Bool {
     static var boolean: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 switch text {
                 case "true", "yes", "on": return true
                 case "false", "no", "off": return false
-                default: throw Rejection(reason: "not true or false: \(text.quoted)")
+                default: throw InvalidValue(reason: "not true or false: \(text.quoted)")
                 }
             },
             show: { $0 ? "true" : "false" }
@@ -36,10 +36,10 @@ extension ValueKind where Value == Bool {
 extension ValueKind where Value == Int {
     static func integer(_ range: ClosedRange<Int>) -> Self {
         Self(
-            parse: { text throws(Rejection) in
-                guard isDigits(text) else { throw Rejection(reason: "not a whole number: \(text.quoted)") }
+            parse: { text throws(InvalidValue) in
+                guard isDigits(text) else { throw InvalidValue(reason: "not a whole number: \(text.quoted)") }
                 guard let value = Int(digits: text), range ~= value else {
-                    throw Rejection(reason: "not in \(range.lowerBound)...\(range.upperBound): \(text.printable)")
+                    throw InvalidValue(reason: "not in \(range.lowerBound)...\(range.upperBound): \(text.printable)")
                 }
                 return value
             },
@@ -55,10 +55,10 @@ extension ValueKind where Value == Int {
             return "\(bytes / unit.1)\(unit.0)"
         }
         return Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let bytes = try amount(text, units: units, what: "a size", examples: "512B, 16KiB, 8MiB")
                 guard let bytes, range ~= bytes else {
-                    throw Rejection(
+                    throw InvalidValue(
                         reason: "not in \(show(range.lowerBound))...\(show(range.upperBound)): \(text.printable)"
                     )
                 }
@@ -73,9 +73,9 @@ extension ValueKind where Value == UInt16 {
     /// A TCP port.
     static var port: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 guard let port = UInt16(digits: text), port > 0 else {
-                    throw Rejection(reason: "not a port of 1...65535: \(text.quoted)")
+                    throw InvalidValue(reason: "not a port of 1...65535: \(text.quoted)")
                 }
                 return port
             },
@@ -88,13 +88,13 @@ extension ValueKind where Value == Double {
     /// A decimal number such as `0.01`.
     static func decimal(_ range: ClosedRange<Double>) -> Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let isPlain = text.utf8.allSatisfy { 0x30...0x39 ~= $0 || $0 == UInt8(ascii: ".") }
                 guard isPlain, let value = Double(text) else {
-                    throw Rejection(reason: "not a number: \(text.quoted); write it as 0.01 or 10")
+                    throw InvalidValue(reason: "not a number: \(text.quoted); write it as 0.01 or 10")
                 }
                 guard range ~= value else {
-                    throw Rejection(
+                    throw InvalidValue(
                         reason: "not in \(shown(range.lowerBound))...\(shown(range.upperBound)): \(text.printable)"
                     )
                 }
@@ -131,15 +131,15 @@ extension ValueKind where Value == Duration {
             return "\(milliseconds / unit.1)\(unit.0)"
         }
         return Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let milliseconds = try amount(text, units: units, what: "a time", examples: "500ms, 10s, 1m, 1h")
                 guard let milliseconds, range ~= .milliseconds(milliseconds) else {
-                    throw Rejection(
+                    throw InvalidValue(
                         reason: "not in \(show(range.lowerBound))...\(show(range.upperBound)): \(text.printable)"
                     )
                 }
                 guard milliseconds % step == 0 else {
-                    throw Rejection(reason: "not in whole seconds: \(text.printable)")
+                    throw InvalidValue(reason: "not in whole seconds: \(text.printable)")
                 }
                 return .milliseconds(milliseconds)
             },
@@ -151,11 +151,11 @@ extension ValueKind where Value == Duration {
 extension ValueKind where Value == NetworkAddress {
     static var listenAddress: Self {
         Self(
-            parse: { text throws(Rejection) in
-                guard let address = NetworkAddress(text) else { throw Rejection(reason: addressReason(text)) }
+            parse: { text throws(InvalidValue) in
+                guard let address = NetworkAddress(text) else { throw InvalidValue(reason: addressReason(text)) }
                 guard case .name(let name) = address.host else { return address }
                 guard name == "localhost" else {
-                    throw Rejection(reason: "an address to listen on cannot be a name: \(text.quoted)")
+                    throw InvalidValue(reason: "an address to listen on cannot be a name: \(text.quoted)")
                 }
                 return NetworkAddress(host: .ipv4(0x7f00_0001), port: address.port)
             },
@@ -169,7 +169,7 @@ extension ValueKind where Value == NetworkAddress {
         var kind = listenAddress
         let parse = kind.parse
         kind = Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 if let address = NetworkAddress(text), address.host == .name("localhost") { return address }
                 return try parse(text)
             },
@@ -181,13 +181,13 @@ extension ValueKind where Value == NetworkAddress {
 
     static var upstreamAddress: Self {
         Self(
-            parse: { text throws(Rejection) in
-                guard let address = NetworkAddress(text) else { throw Rejection(reason: addressReason(text)) }
+            parse: { text throws(InvalidValue) in
+                guard let address = NetworkAddress(text) else { throw InvalidValue(reason: addressReason(text)) }
                 guard !address.isUnspecified else {
-                    throw Rejection(reason: "an address to connect to needs a host: \(text.quoted)")
+                    throw InvalidValue(reason: "an address to connect to needs a host: \(text.quoted)")
                 }
                 guard address.port > 0 else {
-                    throw Rejection(reason: "an address to connect to needs a port: \(text.quoted)")
+                    throw InvalidValue(reason: "an address to connect to needs a port: \(text.quoted)")
                 }
                 return address
             },
@@ -216,10 +216,10 @@ extension ValueKind where Value: RawRepresentable & CaseIterable, Value.RawValue
     /// One of a few words.
     static var word: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 if let value = Value(rawValue: text) { return value }
                 let known = Value.allCases.map(\.rawValue).joined(separator: ", ")
-                throw Rejection(reason: "not one of \(known): \(text.quoted)")
+                throw InvalidValue(reason: "not one of \(known): \(text.quoted)")
             },
             show: { $0.rawValue }
         )
@@ -230,10 +230,10 @@ extension ValueKind where Value == String {
     /// A secret; what was given is never repeated.
     static var token: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let isVisible = text.utf8.allSatisfy { 0x21...0x7e ~= $0 }
                 guard 8...256 ~= text.utf8.count, isVisible else {
-                    throw Rejection(reason: "must be 8...256 visible ASCII characters")
+                    throw InvalidValue(reason: "must be 8...256 visible ASCII characters")
                 }
                 return text
             },
@@ -245,9 +245,9 @@ extension ValueKind where Value == String {
     /// A name of up to 255 characters without control characters.
     static var name: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 guard 1...255 ~= text.utf8.count, text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7f })
-                else { throw Rejection(reason: "not a name of 1...255 printable characters: \(text.quoted)") }
+                else { throw InvalidValue(reason: "not a name of 1...255 printable characters: \(text.quoted)") }
                 return text
             },
             show: singleQuoted
@@ -257,9 +257,9 @@ extension ValueKind where Value == String {
     /// The name of a host, without a port.
     static var hostName: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 guard let address = NetworkAddress(text + ":1"), case .name(let name) = address.host else {
-                    throw Rejection(reason: "not the name of a host: \(text.quoted)")
+                    throw InvalidValue(reason: "not the name of a host: \(text.quoted)")
                 }
                 return name.lowercased()
             },
@@ -270,9 +270,9 @@ extension ValueKind where Value == String {
     /// The path of a file.
     static var path: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 guard 1...4096 ~= text.utf8.count, !text.utf8.contains(0) else {
-                    throw Rejection(reason: "not a path: \(text.quoted)")
+                    throw InvalidValue(reason: "not a path: \(text.quoted)")
                 }
                 return text
             },
@@ -283,10 +283,10 @@ extension ValueKind where Value == String {
     /// A pattern of the paths of HTTP requests.
     static var pathPattern: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let isVisible = text.utf8.allSatisfy { $0 > 0x20 && $0 != 0x7f && $0 != UInt8(ascii: "#") }
                 guard 1...1024 ~= text.utf8.count, text.hasPrefix("/") || text.hasPrefix("*"), isVisible else {
-                    throw Rejection(reason: "not a path pattern: \(text.quoted); write it as /rpc or /api/*")
+                    throw InvalidValue(reason: "not a path pattern: \(text.quoted); write it as /rpc or /api/*")
                 }
                 return text
             },
@@ -297,15 +297,15 @@ extension ValueKind where Value == String {
     /// An `http://` or `https://` address; one with a password is refused and never repeated.
     static var url: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let rest = ["http://", "https://"].first { text.hasPrefix($0) }.map { text.dropFirst($0.count) }
                 let isVisible = text.utf8.allSatisfy { 0x21...0x7e ~= $0 && $0 != UInt8(ascii: "'") }
                 let shown = text.contains("@") ? "" : ": \(text.quoted)"
-                let problem = Rejection(reason: "not an address\(shown); write it as http://HOST:PORT")
+                let problem = InvalidValue(reason: "not an address\(shown); write it as http://HOST:PORT")
                 guard let rest, isVisible, text.utf8.count <= 2048 else { throw problem }
                 let authority = rest.prefix { !"/?#".contains($0) }
                 guard !authority.contains("@") else {
-                    throw Rejection(reason: "an address must have no user and no password; headers may carry them")
+                    throw InvalidValue(reason: "an address must have no user and no password; headers may carry them")
                 }
                 guard !rest.contains("#"), isHostAndPort(authority) else { throw problem }
                 return text
@@ -334,7 +334,7 @@ extension ValueKind where Value == String {
     /// A header as `NAME=VALUE`; what was given is never repeated.
     static var header: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let name = text.utf8.prefix { $0 != UInt8(ascii: "=") }
                 let value = text.utf8.dropFirst(name.count + 1)
                 let isToken = name.allSatisfy { byte in
@@ -342,7 +342,7 @@ extension ValueKind where Value == String {
                 }
                 guard !name.isEmpty, name.count < text.utf8.count, isToken, value.allSatisfy({ 0x20...0x7e ~= $0 }),
                     text.utf8.count <= 4096
-                else { throw Rejection(reason: "not a header; write it as NAME=VALUE") }
+                else { throw InvalidValue(reason: "not a header; write it as NAME=VALUE") }
                 return text
             },
             show: { "'\($0.prefix { $0 != "=" })=***'" }
@@ -352,17 +352,17 @@ extension ValueKind where Value == String {
     /// A condition of finished calls, `outcome=error`.
     static var callCondition: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 let (name, value) = LogSettings.parameter(text)
                 guard text.utf8.contains(UInt8(ascii: "=")), name != "limit" else {
                     let known = CallFilter.parameterNames.filter { $0 != "limit" }.joined(separator: ", ")
-                    throw Rejection(reason: "not NAME=VALUE with a name of \(known): \(text.quoted)")
+                    throw InvalidValue(reason: "not NAME=VALUE with a name of \(known): \(text.quoted)")
                 }
                 do throws(CallFilterProblems) {
                     _ = try CallFilter(parameters: [(name, value)])
                 } catch {
                     let reason = error.problems.first?.reason ?? ""
-                    throw Rejection(reason: "\(name.printable): \(reason)")
+                    throw InvalidValue(reason: "\(name.printable): \(reason)")
                 }
                 return text
             },
@@ -373,9 +373,9 @@ extension ValueKind where Value == String {
     /// The name of an attachment or header, in lower case.
     static var attachmentName: Self {
         Self(
-            parse: { text throws(Rejection) in
+            parse: { text throws(InvalidValue) in
                 guard 1...128 ~= text.utf8.count, text.utf8.allSatisfy({ 0x21...0x7e ~= $0 }) else {
-                    throw Rejection(reason: "not a name of 1...128 visible ASCII characters: \(text.quoted)")
+                    throw InvalidValue(reason: "not a name of 1...128 visible ASCII characters: \(text.quoted)")
                 }
                 return text.lowercased()
             },
@@ -399,15 +399,15 @@ private func amount(
     units: [(String, Int)],
     what: String,
     examples: String
-) throws(Rejection) -> Int? {
+) throws(InvalidValue) -> Int? {
     let digits = text.utf8.prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }.count
     let number = text.prefix(digits)
     let unit = text.dropFirst(digits)
     guard digits > 0, unit.isEmpty || units.contains(where: { $0.0 == unit }) else {
-        throw Rejection(reason: "not \(what): \(text.quoted); write it as \(examples)")
+        throw InvalidValue(reason: "not \(what): \(text.quoted); write it as \(examples)")
     }
     if unit.isEmpty, Int(number) != 0 {
-        throw Rejection(reason: "needs a unit: \(text.quoted); write it as \(examples)")
+        throw InvalidValue(reason: "needs a unit: \(text.quoted); write it as \(examples)")
     }
     guard let count = Int(number) else { return nil }
     let factor = units.first { $0.0 == unit }?.1 ?? 1

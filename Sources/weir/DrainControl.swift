@@ -166,7 +166,7 @@ private struct Draft {
         case "reason":
             reason = try name(parameter)
             let lower = reason.lowercased()
-            if let phrase = LimitRejection.forbiddenTexts.first(where: { lower.contains($0) }) {
+            if let phrase = LocalReplyPolicy.forbiddenTexts.first(where: { lower.contains($0) }) {
                 throw DrainProblem(reason: "reason: must not contain \"\(phrase)\": dubbo-go would drop the provider")
             }
         case "signal":

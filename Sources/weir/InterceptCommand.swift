@@ -61,9 +61,9 @@ struct InterceptCommand: ParsableCommand {
         /// Whether a plan was described at all.
         var isPlan: Bool { ports != nil || consumerPorts != nil }
 
-        func plan() throws -> InterceptPlan {
+        func plan() throws -> FirewallPlan {
             do throws(InterceptProblem) {
-                return try InterceptPlan(
+                return try FirewallPlan(
                     provider: try provider(),
                     consumer: try consumer(),
                     user: user,
@@ -75,18 +75,18 @@ struct InterceptCommand: ParsableCommand {
             }
         }
 
-        private func provider() throws(InterceptProblem) -> InterceptPlan.Provider? {
+        private func provider() throws(InterceptProblem) -> FirewallPlan.Provider? {
             guard let ports else { return nil }
-            return InterceptPlan.Provider(
+            return FirewallPlan.Provider(
                 ports: try PortSet(parsing: ports),
                 listenPort: listenPort,
                 includesLocal: local
             )
         }
 
-        private func consumer() throws(InterceptProblem) -> InterceptPlan.Consumer? {
+        private func consumer() throws(InterceptProblem) -> FirewallPlan.Consumer? {
             guard let consumerPorts else { return nil }
-            return InterceptPlan.Consumer(
+            return FirewallPlan.Consumer(
                 ports: consumerPorts == "all" ? nil : try PortSet(parsing: consumerPorts),
                 excluded: exclude.isEmpty ? PortSet([]) : try PortSet(parsing: exclude),
                 listenPort: consumerListenPort,

@@ -25,7 +25,7 @@ extension InterceptCommand {
         }
 
         /// What is to be said of the rules, and whether they are as planned and as Weir writes them.
-        func state(_ plan: InterceptPlan?) throws(InterceptFailure) -> State {
+        func state(_ plan: FirewallPlan?) throws(InterceptFailure) -> State {
             let interceptor = rules.interceptor
             let installed = try interceptor.read()
             guard let first = installed.first else {
@@ -41,7 +41,7 @@ extension InterceptCommand {
         }
 
         /// What the rules do, whether they are whole and what they have counted; `plan` is one that they are not.
-        private func facts(of rules: InstalledRules, plan: InterceptPlan?) -> [String] {
+        private func facts(of rules: InstalledRules, plan: FirewallPlan?) -> [String] {
             var lines: [String] = []
             if let plan {
                 lines.append("not as planned; `install` would change:")

@@ -41,7 +41,7 @@ extension InterceptCommand {
         }
 
         /// Tries every way of the plan; whether all arrived.
-        private func verify(_ plan: InterceptPlan, with probe: consuming PathProbe) throws(InterceptFailure) -> Bool {
+        private func verify(_ plan: FirewallPlan, with probe: consuming PathProbe) throws(InterceptFailure) -> Bool {
             let trial = try Trial(place: place)
             var isWhole = true
             for way in Way.all(of: plan) {
@@ -78,7 +78,7 @@ private struct Way {
     let port: UInt16
 
     /// The ways that a plan redirects, each tried at one port.
-    static func all(of plan: InterceptPlan) -> [Way] {
+    static func all(of plan: FirewallPlan) -> [Way] {
         var ways: [Way] = []
         if let provider = plan.provider, let port = provider.ports.ranges.first?.lowerBound {
             ways.append(Way(name: "to the application's port \(port)", side: "provider", enters: true, port: port))

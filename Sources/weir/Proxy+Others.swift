@@ -149,7 +149,7 @@ extension Proxy {
     /// Begins to watch calls as they end, those of other processes too.
     func calls(
         matching parameters: [(name: String, value: String)]
-    ) async throws(CallStreamRefusal) -> CallStream {
+    ) async throws(CallStreamError) -> CallStream {
         let watch = try await watch(parameters)
         var writer = ReportWriter()
         writer.add(each: parameters) { writer, parameter in
@@ -167,7 +167,7 @@ extension Proxy {
     }
 
     /// Begins to watch this process's calls.
-    func watch(_ parameters: [(name: String, value: String)]) async throws(CallStreamRefusal) -> CallWatch {
+    func watch(_ parameters: [(name: String, value: String)]) async throws(CallStreamError) -> CallWatch {
         guard settings.inspection.isEnabled else { throw .unavailable("inspection is switched off") }
         let filter: CallFilter
         do throws(CallFilterProblems) {
@@ -175,7 +175,7 @@ extension Proxy {
         } catch {
             throw .badParameters(error.description)
         }
-        do throws(CallWatchRefusal) {
+        do throws(CallWatchError) {
             return try await relay.watchCalls(filter)
         } catch {
             switch error {

@@ -24,7 +24,7 @@ struct ReadCommand: ParsableCommand {
         case summary
     }
 
-    enum Standpoint: String, ExpressibleByArgument, CaseIterable {
+    enum ReportedSide: String, ExpressibleByArgument, CaseIterable {
         case provider
         case consumer
 
@@ -41,7 +41,7 @@ struct ReadCommand: ParsableCommand {
     var filter = ""
 
     @Option(help: "On which side of the services the capture was taken.")
-    var side = Standpoint.provider
+    var side = ReportedSide.provider
 
     @Option(help: "Seconds after which a call without a deadline of its own counts as a timeout.")
     var callTimeout = Double(Defaults.callTimeoutSeconds)

@@ -74,7 +74,7 @@ private final class Viewers: Sendable {
     func begin(_ body: [UInt8]) async -> TakeoverReporter.Answer {
         guard let (number, parameters) = try? Self.read(body) else { return (400, []) }
         let watch: CallWatch
-        do throws(CallStreamRefusal) {
+        do throws(CallStreamError) {
             watch = try await proxy.watch(parameters)
         } catch {
             return (503, [])

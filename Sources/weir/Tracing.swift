@@ -20,7 +20,7 @@ final class Tracing: Sendable {
     private let conventions: SpanConventions
     private let settings: TracingSettings
     private let registry: OperationRegistry
-    private let outlets = Mutex<[SpanOutlet]>([])
+    private let spanBuffers = Mutex<[SpanBuffer]>([])
 
     /// Tracing as the settings say; `nil` when they say that there is none.
     ///
@@ -74,9 +74,9 @@ final class Tracing: Sendable {
     /// - Parameter workers: How many workers share the queue.
     /// - Returns: A tracer whose spans the exporter finds.
     func makeTracer(workers: Int) -> Tracer {
-        let outlet = SpanOutlet(maxSpans: max(64, settings.queue / max(1, workers)), counters: counters)
-        outlets.withLock { $0.append(outlet) }
-        return Tracer(options: options, sampler: sampler, outlet: outlet, counters: counters, ownName: ownName)
+        let spanBuffer = SpanBuffer(maxSpans: max(64, settings.queue / max(1, workers)), counters: counters)
+        spanBuffers.withLock { $0.append(spanBuffer) }
+        return Tracer(options: options, sampler: sampler, spanBuffer: spanBuffer, counters: counters, ownName: ownName)
     }
 
     /// What has to run for the spans to leave; made once all workers have started.
@@ -88,7 +88,7 @@ final class Tracing: Sendable {
                 configuration: exporter,
                 conventions: conventions,
                 resource: resource,
-                outlets: outlets.withLock { $0 },
+                spanBuffers: spanBuffers.withLock { $0 },
                 registry: registry,
                 counters: counters,
                 logger: logger,

@@ -18,7 +18,7 @@ import Testing
             isFromPage: fromPage,
             authorization: given
         )
-        return AdminGuard(token: token, hosts: ["weir.internal"]).refusal(demand, asker)?.status ?? 200
+        return AdminGuard(token: token, hosts: ["weir.internal"]).denial(demand, asker)?.status ?? 200
     }
 
     @Test("scrapers and probes are asked for nothing", arguments: [true, false]) func open(_ isOnLoopback: Bool) {

@@ -8,7 +8,7 @@ import Telemetry
 import Testing
 
 extension FakeBackend {
-    func calls(matching parameters: [(name: String, value: String)]) async throws(CallStreamRefusal) -> CallStream {
+    func calls(matching parameters: [(name: String, value: String)]) async throws(CallStreamError) -> CallStream {
         throw .unavailable("nothing to watch")
     }
 }
@@ -20,7 +20,7 @@ private final class StreamBackend: AdminBackend {
         var open: [AsyncStream<[UInt8]>.Continuation] = []
         var cancels = 0
         var taken = 0
-        var refusal: CallStreamRefusal?
+        var refusal: CallStreamError?
     }
 
     private let rest = FakeBackend()
@@ -28,7 +28,7 @@ private final class StreamBackend: AdminBackend {
     /// Every piece of every stream is this one, without end.
     let flood: [UInt8]?
 
-    init(refusal: CallStreamRefusal? = nil, flood: [UInt8]? = nil) {
+    init(refusal: CallStreamError? = nil, flood: [UInt8]? = nil) {
         self.flood = flood
         state.withLock { $0.refusal = refusal }
     }
@@ -40,7 +40,7 @@ private final class StreamBackend: AdminBackend {
     func snapshots() async -> WorkerSnapshots { await rest.snapshots() }
     func connections() async -> [ConnectionEntry] { await rest.connections() }
 
-    func calls(matching parameters: [(name: String, value: String)]) async throws(CallStreamRefusal) -> CallStream {
+    func calls(matching parameters: [(name: String, value: String)]) async throws(CallStreamError) -> CallStream {
         let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
         let refusal = state.withLock { state in
             state.asked.append(parameters.map { "\($0.name)=\($0.value)" })
@@ -174,7 +174,7 @@ private func eventually(_ what: String, _ condition: () -> Bool) async throws {
     @Test("a refusal is one line of JSON with its reason")
     func refusals() async throws {
         for (refusal, status) in [
-            (CallStreamRefusal.badParameters("colour: \"no\""), 400), (CallStreamRefusal.unavailable("too many"), 503),
+            (CallStreamError.badParameters("colour: \"no\""), 400), (CallStreamError.unavailable("too many"), 503),
         ] {
             try await serving(StreamBackend(refusal: refusal)) { ports in
                 let answer = try #require(await ask(ports.main, "/v1/calls?colour=red"))

@@ -136,6 +136,8 @@ enum SerializationGoldens {
     }
 
     static func vectors() throws -> [Vector] {
-        try rows("serializations/vectors.tsv").map { Vector(name: $0[0], serialization: UInt8($0[1]) ?? 0, body: hex($0[2])) }
+        try rows("serializations/vectors.tsv").map {
+            Vector(name: $0[0], serialization: UInt8($0[1]) ?? 0, body: hex($0[2]))
+        }
     }
 }

@@ -70,7 +70,7 @@ struct CollectorTests {
     }
 
     @Test(
-        "no span is lost to a collector that fails temporarily",
+        "nothing is lost to a collector that fails temporarily",
         arguments: Transport.allCases,
         ["slow 200 2", "status 429 1 1", "status 503 2", "reset 2"]
     )
@@ -130,7 +130,7 @@ struct CollectorTests {
     @Test("the oldest are dropped when too many wait", arguments: Transport.allCases)
     func overflow(_ transport: Transport) async throws {
         let collector = try await Collector()
-        let fixture = Fixture(outlets: 1)
+        let fixture = Fixture(spanBuffers: 1)
         var configuration = try collector.configuration(transport)
         configuration.maxQueuedSpans = 100
         configuration.maxBatchSpans = 10

@@ -85,7 +85,7 @@ import Testing
     @Test("exported, dropped and failed are what was recorded", arguments: 0..<20 as Range<UInt64>)
     func counts(_ seed: UInt64) async throws {
         var random = SeededRandom(seed: seed)
-        let fixture = Fixture(outlets: 3, maxSpans: 200)
+        let fixture = Fixture(spanBuffers: 3, maxSpans: 200)
         var configuration = try configuration()
         configuration.maxBatchSpans = Int.random(in: 1...40, using: &random)
         configuration.maxQueuedSpans = Int.random(in: 10...200, using: &random)
@@ -127,10 +127,10 @@ import Testing
 
     @Test("a request has the form that the messages say")
     func requestForm() throws {
-        let fixture = Fixture(outlets: 1)
+        let fixture = Fixture(spanBuffers: 1)
         fixture.record(1..<11)
         var batch = SpanBatch()
-        fixture.outlets[0].exchange(&batch)
+        fixture.spanBuffers[0].exchange(&batch)
         let queue = SpanQueue(maxSpans: 100, maxChunkSpans: 100)
         _ = queue.append(batch)
         var chunk = try #require(queue.next())

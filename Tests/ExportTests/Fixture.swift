@@ -52,24 +52,24 @@ final class LogLines: Sendable {
     }
 }
 
-/// Workers' outlets and all that stands behind them.
+/// Workers' span buffers and all that stands behind them.
 struct Fixture: Sendable {
     let counters = TracingCounters()
     let registry = OperationRegistry(capacity: 100)
-    let outlets: [SpanOutlet]
+    let spanBuffers: [SpanBuffer]
     let log = LogLines()
     let operation: OperationID
 
-    init(outlets count: Int = 2, maxSpans: Int = 10_000) {
-        outlets = (0..<count).map { [counters] _ in SpanOutlet(maxSpans: maxSpans, counters: counters) }
+    init(spanBuffers count: Int = 2, maxSpans: Int = 10_000) {
+        spanBuffers = (0..<count).map { [counters] _ in SpanBuffer(maxSpans: maxSpans, counters: counters) }
         operation = registry.intern(.greeting)
     }
 
-    /// Leaves spans with these ids, one outlet after the other.
+    /// Leaves spans with these ids, one buffer after the other.
     func record(_ ids: Range<UInt64>) {
         for id in ids {
-            let outlet = outlets[Int(id) % outlets.count]
-            outlet.record(facts(id), texts: texts([(.caller, "shop")]))
+            let spanBuffer = spanBuffers[Int(id) % spanBuffers.count]
+            spanBuffer.record(facts(id), texts: texts([(.caller, "shop")]))
         }
     }
 
@@ -105,7 +105,7 @@ struct Fixture: Sendable {
         return SpanExporter(
             configuration: configuration,
             resource: resource,
-            outlets: outlets,
+            spanBuffers: spanBuffers,
             registry: registry,
             counters: counters,
             logger: log.logger,

@@ -75,15 +75,15 @@ import Testing
     }
 
     @Test("a trouble is told once a minute, each kind by itself")
-    func troubleLog() {
+    func errorLog() {
         let lines = LogLines()
-        let log = TroubleLog(lines.logger)
+        let log = ErrorLog(lines.logger)
         for _ in 0..<5 {
             log.report(.unreachable, reason: "refused")
             log.report(.overflow, spans: 3)
         }
         #expect(lines.lines.count == 2)
-        let impatient = TroubleLog(lines.logger, interval: .zero)
+        let impatient = ErrorLog(lines.logger, interval: .zero)
         for _ in 0..<3 { impatient.report(.refused) }
         #expect(lines.lines.count == 5)
     }

@@ -8,10 +8,10 @@ import Wire
 /// The spans that wait.
 @Suite struct SpanQueueTests {
     private func batch(_ ids: Range<UInt64>, text: String = "shop") -> SpanBatch {
-        let fixture = Fixture(outlets: 1)
-        for id in ids { fixture.outlets[0].record(fixture.facts(id), texts: texts([(.caller, "\(text)\(id)")])) }
+        let fixture = Fixture(spanBuffers: 1)
+        for id in ids { fixture.spanBuffers[0].record(fixture.facts(id), texts: texts([(.caller, "\(text)\(id)")])) }
         var batch = SpanBatch()
-        fixture.outlets[0].exchange(&batch)
+        fixture.spanBuffers[0].exchange(&batch)
         return batch
     }
 

@@ -5,7 +5,7 @@ import Wire
 
 /// Spans of a fuzzed session, with ids that come again in another run.
 final class FuzzTracing {
-    private let outlet: SpanOutlet
+    private let spanBuffer: SpanBuffer
     private let counters = TracingCounters()
 
     /// Whether a request was given a context.
@@ -18,7 +18,7 @@ final class FuzzTracing {
     ///   - registry: Its operations.
     ///   - isInjecting: Whether requests are given a context.
     init(_ inspector: Inspector, _ registry: OperationRegistry, isInjecting: Bool) {
-        outlet = SpanOutlet(maxSpans: 100_000, counters: counters)
+        spanBuffer = SpanBuffer(maxSpans: 100_000, counters: counters)
         var options = TracingOptions()
         options.attachments = ["a", "user_level"]
         if isInjecting {
@@ -28,7 +28,7 @@ final class FuzzTracing {
         inspector.tracer = Tracer(
             options: options,
             sampler: Sampler(options: SamplingOptions(), registry: registry),
-            outlet: outlet,
+            spanBuffer: spanBuffer,
             counters: counters,
             seed: 7
         )
@@ -38,7 +38,7 @@ final class FuzzTracing {
     func facts(_ inspector: Inspector) -> [String] {
         inspector.flushSpans()
         var batch = SpanBatch()
-        outlet.exchange(&batch)
+        spanBuffer.exchange(&batch)
         return batch.spans.map { span in
             precondition(span.spanID != 0 && !span.traceID.isZero, "a span without an id")
             precondition(span.spanID != span.parentSpanID, "a span is its own parent")

@@ -78,7 +78,7 @@ import Wire
             drained.down == before + Frames.failure(id: 4, status: 100, Frames.drained)
                 + Frames.failure(id: 6, status: 100, Frames.drained)
         )
-        #expect(LimitRejection.forbiddenTexts.allSatisfy { !Frames.drained.contains($0) })
+        #expect(LocalReplyPolicy.forbiddenTexts.allSatisfy { !Frames.drained.contains($0) })
         #expect(drained.up == Frames.request(id: 2))
     }
 

@@ -186,14 +186,14 @@ import Wire
         var random = SeededRandom(seed: seed)
         let ends = GovernedHTTP2()
         let counters = TracingCounters()
-        let outlet = SpanOutlet(maxSpans: 10_000, counters: counters)
+        let spanBuffer = SpanBuffer(maxSpans: 10_000, counters: counters)
         var options = TracingOptions()
         options.injected = [.triple]
         let registry = ends.governed.bench.registry
         ends.governed.bench.inspector.tracer = Tracer(
             options: options,
             sampler: Sampler(options: SamplingOptions(), registry: registry),
-            outlet: outlet,
+            spanBuffer: spanBuffer,
             counters: counters
         )
         ends.greet()
@@ -213,7 +213,7 @@ import Wire
         #expect(ends.server.faults == [])
         ends.governed.bench.inspector.close(ends.governed.session, now: 9000)
         var batch = SpanBatch()
-        outlet.exchange(&batch)
+        spanBuffer.exchange(&batch)
         let spans = Dictionary(uniqueKeysWithValues: batch.spans.map { (UInt32($0.requestID), $0) })
         #expect(ends.server.streams.count == 200)
         for (id, stream) in ends.server.streams {

@@ -9,7 +9,7 @@ import Wire
 final class TracedBench {
     let governed: GovernedBench
     let counters = TracingCounters()
-    let outlet: SpanOutlet
+    let spanBuffer: SpanBuffer
     var bench: Bench { governed.bench }
     var session: Session { governed.session }
 
@@ -17,12 +17,12 @@ final class TracedBench {
         var (tracing, sampling) = (TracingOptions(), SamplingOptions())
         change(&tracing, &sampling)
         governed = GovernedBench(.nothing)
-        outlet = SpanOutlet(maxSpans: 100_000, counters: counters)
+        spanBuffer = SpanBuffer(maxSpans: 100_000, counters: counters)
         let sampler = Sampler(options: sampling, registry: governed.bench.registry)
         governed.bench.inspector.tracer = Tracer(
             options: tracing,
             sampler: sampler,
-            outlet: outlet,
+            spanBuffer: spanBuffer,
             counters: counters
         )
     }
@@ -34,7 +34,7 @@ final class TracedBench {
     /// The spans so far, in the order in which they ended.
     func spans() -> [SeenSpan] {
         var batch = SpanBatch()
-        outlet.exchange(&batch)
+        spanBuffer.exchange(&batch)
         return batch.spans.map { facts in
             var span = SeenSpan(facts: facts, operation: bench.registry[facts.call.operation])
             SpanTexts.forEach(batch.texts[facts.texts.indices]) { kind, number, text in

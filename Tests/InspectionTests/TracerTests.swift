@@ -211,10 +211,15 @@ import Wire
         #else
             let bench = Bench(.nothing)
             let counters = TracingCounters()
-            let outlet = SpanOutlet(maxSpans: 100_000, counters: counters)
+            let spanBuffer = SpanBuffer(maxSpans: 100_000, counters: counters)
             let sampler = Sampler(options: SamplingOptions(), registry: bench.registry)
             let options = TracingOptions()
-            bench.inspector.tracer = Tracer(options: options, sampler: sampler, outlet: outlet, counters: counters)
+            bench.inspector.tracer = Tracer(
+                options: options,
+                sampler: sampler,
+                spanBuffer: spanBuffer,
+                counters: counters
+            )
             let session = bench.open()
             let (request, reply) = (Frames.typicalRequest, Frames.reply(id: 7))
             func call(_ now: UInt64) {
@@ -225,11 +230,11 @@ import Wire
             }
             var batch = SpanBatch()
             for round in 0..<20_000 { call(UInt64(round) * 100_000) }
-            outlet.exchange(&batch)
+            spanBuffer.exchange(&batch)
             #expect(batch.spans.count == 20_000)
             batch.removeAll()
             for round in 0..<20_000 { call(UInt64(round) * 100_000) }
-            outlet.exchange(&batch)
+            spanBuffer.exchange(&batch)
             batch.removeAll()
             #expect(
                 TestSupport.allocations {

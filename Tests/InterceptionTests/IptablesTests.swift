@@ -3,9 +3,9 @@ import Testing
 @testable import Interception
 
 @Suite struct IptablesTests {
-    private func plan() throws -> InterceptPlan {
+    private func plan() throws -> FirewallPlan {
         let many = (0..<20).map { "\(20000 + 2 * $0)" }.joined(separator: ",")
-        return try InterceptPlan(
+        return try FirewallPlan(
             provider: .init(ports: PortSet(parsing: "\(many),30000-30100"), includesLocal: true),
             consumer: .init(ports: PortSet(parsing: "20001"), excluded: PortSet([22])),
             user: "1337",
@@ -14,7 +14,7 @@ import Testing
     }
 
     @Test("the plan's rules are those of nftables in another language") func text() throws {
-        let plan = try InterceptPlan(
+        let plan = try FirewallPlan(
             provider: .init(ports: PortSet(parsing: "20880,30000-30100")),
             consumer: nil,
             user: nil

@@ -3,8 +3,8 @@ import Testing
 @testable import Interception
 
 @Suite struct NftListingTests {
-    private func plan() throws -> InterceptPlan {
-        try InterceptPlan(
+    private func plan() throws -> FirewallPlan {
+        try FirewallPlan(
             provider: .init(ports: PortSet(parsing: "20880,30000-30100"), includesLocal: true),
             consumer: .init(ports: nil, excluded: PortSet([22]), includesLoopback: true),
             user: "1337",
@@ -15,21 +15,21 @@ import Testing
     @Test("a plan is read back from its text, in every form") func planText() throws {
         let ports = try PortSet(parsing: "1-5,7")
         let plans = [
-            try plan(), try InterceptPlan(provider: .init(ports: ports, listenPort: 9), consumer: nil, user: nil),
-            try InterceptPlan(provider: nil, consumer: .init(ports: ports, excluded: ports), user: "0"),
-            try InterceptPlan(provider: .init(ports: ports), consumer: .init(ports: nil), user: "5", ownPorts: []),
+            try plan(), try FirewallPlan(provider: .init(ports: ports, listenPort: 9), consumer: nil, user: nil),
+            try FirewallPlan(provider: nil, consumer: .init(ports: ports, excluded: ports), user: "0"),
+            try FirewallPlan(provider: .init(ports: ports), consumer: .init(ports: nil), user: "5", ownPorts: []),
         ]
         for plan in plans {
-            #expect(InterceptPlan(text: plan.text) == plan, "\(plan.text)")
+            #expect(FirewallPlan(text: plan.text) == plan, "\(plan.text)")
             for end in plan.text.indices.dropFirst() {
                 // A text that was cut off is another plan at most, never a crash.
-                _ = InterceptPlan(text: String(plan.text[..<end]))
+                _ = FirewallPlan(text: String(plan.text[..<end]))
             }
         }
         for text in ["", "2;provider=1>2;own=2", "1", "1;own=1", "1;provider=1>2;own=2;x", "1;provider=1;own=2"] {
-            #expect(InterceptPlan(text: text) == nil, "\(text)")
+            #expect(FirewallPlan(text: text) == nil, "\(text)")
         }
-        #expect(InterceptPlan(text: "1;provider=1>2;provider=1>2;own=2") == nil)
+        #expect(FirewallPlan(text: "1;provider=1>2;provider=1>2;own=2") == nil)
     }
 
     /// The table as nft 1.0.6 prints it.

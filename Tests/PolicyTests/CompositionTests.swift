@@ -82,7 +82,7 @@ import Testing
                     let unknown = refusing.contains { waits[$0] == nil }
                     let wait = unknown ? nil : refusing.compactMap { waits[$0] }.max()
                     #expect(
-                        decision == .refused(LimitRefusal(limit: first, retryAfter: wait)),
+                        decision == .refused(LimitDenied(limit: first, retryAfter: wait)),
                         "seed \(seed) round \(round)"
                     )
                 } else if case .admitted(let token) = decision {

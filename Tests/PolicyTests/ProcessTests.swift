@@ -160,14 +160,14 @@ import Testing
             Issue.record("refused")
             return
         }
-        #expect(own.gate.decide(operation, side: .provider) == .refused(LimitRefusal(limit: 0, retryAfter: nil)))
+        #expect(own.gate.decide(operation, side: .provider) == .refused(LimitDenied(limit: 0, retryAfter: nil)))
         other.end()
         if isAsked { own.registry.current.releaseEndedProcesses() } else { usleep(150_000) }
         guard case .admitted(let more) = own.gate.decide(operation, side: .provider, calls: 5) else {
             Issue.record("what the dead process held is still taken")
             return
         }
-        #expect(own.gate.decide(operation, side: .provider) == .refused(LimitRefusal(limit: 0, retryAfter: nil)))
+        #expect(own.gate.decide(operation, side: .provider) == .refused(LimitDenied(limit: 0, retryAfter: nil)))
         // Its place may be another's now, who starts with nothing.
         for token in [first, second, more] { own.gate.release(token) }
         let next = try DeciderProcess("hold:7", own.registry, ["concurrency:a:7:0"])

@@ -10,7 +10,9 @@ extension RelaySocketTests {
     @Suite("Admission", .timeLimit(.minutes(10)))
     struct AdmissionTests {
         /// Connects and expects to be refused with a reset, counted under the reason.
-        private static func expectRefusal(_ harness: Harness, _ reason: RefusalReason, times: Int = 3) async throws {
+        private static func expectRefusal(_ harness: Harness, _ reason: ConnectionRejectReason, times: Int = 3)
+            async throws
+        {
             for _ in 0..<times {
                 // The reset may come before connect() returns.
                 guard let client = try? harness.connect() else { continue }

@@ -23,7 +23,7 @@ final class Harness: Sendable {
 
     /// What the relay's hooks were told.
     final class Told: Sendable {
-        let refusals = Mutex<[RefusalReason]>([])
+        let refusals = Mutex<[ConnectionRejectReason]>([])
         let pauses = Mutex<[String]>([])
         /// The clock of the worker that has accepted a connection last.
         let clock = Atomic<clockid_t>(0)
@@ -127,7 +127,7 @@ final class Harness: Sendable {
     /// The processor time of the worker that has accepted a connection last.
     var clock: WorkerClock { WorkerClock([told.clock.load(ordering: .relaxed)]) }
 
-    func refused(_ reason: RefusalReason) async -> UInt64 {
+    func refused(_ reason: ConnectionRejectReason) async -> UInt64 {
         await metrics().refused.first { $0.reason == reason }?.count ?? 0
     }
 

@@ -174,14 +174,14 @@ extension RelaySocketTests {
             var watches: [CallWatch] = []
             for _ in 0..<Relay.maxCallWatches { watches.append(try await relay.watchCalls(Self.filter())) }
             #expect(watches.count == 8)
-            await #expect(throws: CallWatchRefusal.tooMany) { try await relay.watchCalls(CallFilter()) }
+            await #expect(throws: CallWatchError.tooMany) { try await relay.watchCalls(CallFilter()) }
             watches.removeLast().cancel()
             let last = try await relay.watchCalls(Self.filter())
             let waiting = Task { await last.next() }
             await harness.stop()
             #expect(await waiting.value == nil)
             for watch in watches { #expect(await watch.next() == nil) }
-            await #expect(throws: CallWatchRefusal.ended) { try await relay.watchCalls(CallFilter()) }
+            await #expect(throws: CallWatchError.ended) { try await relay.watchCalls(CallFilter()) }
         }
 
         @Test("a viewer whose task is cancelled has gone")

@@ -49,7 +49,7 @@ import Testing
         checkLabels(TraceFormat.self)
         checkLabels(PeerEvent.self)
         checkLabels(UninspectedReason.self)
-        checkLabels(RefusalReason.self)
+        checkLabels(ConnectionRejectReason.self)
         checkLabels(PartialVerdictReason.self)
         checkLabels(TracingCounters.Injection.self)
         checkLabels(SpanResult.self)

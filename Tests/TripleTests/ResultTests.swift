@@ -106,21 +106,21 @@ import Wire
         fields.map { "\($0.name.text): " + String(decoding: $0.value, as: UTF8.self) }
     }
 
-    private func trailersOnly(_ refusal: TripleRefusal, _ contentType: String) -> [String] {
+    private func trailersOnly(_ refusal: TripleLocalReply, _ contentType: String) -> [String] {
         let bytes = Array(contentType.utf8)
         return texts(refusal.trailersOnly(contentType: bytes.span.bytes))
     }
 
     @Test("a gRPC refusal is one block: status, content type as asked, code, encoded text, hint")
     func grpc() {
-        let refusal = TripleRefusal(.limited, message: "100% of 用 + 1", retryAfterNanoseconds: 1_500_000)
+        let refusal = TripleLocalReply(.limited, message: "100% of 用 + 1", retryAfterNanoseconds: 1_500_000)
         #expect(
             trailersOnly(refusal, "application/grpc+proto") == [
                 ":status: 200", "content-type: application/grpc+proto", "grpc-status: 8",
                 "grpc-message: 100%25 of %E7%94%A8 %2B 1", "grpc-retry-pushback-ms: 2",
             ]
         )
-        let drained = TripleRefusal(.drained, message: "transport is closing")
+        let drained = TripleLocalReply(.drained, message: "transport is closing")
         #expect(
             trailersOnly(drained, "application/grpc") == [
                 ":status: 200", "content-type: application/grpc", "grpc-status: 14",
@@ -136,20 +136,20 @@ import Wire
         ]
     )
     func contentTypes(value: String) {
-        let fields = trailersOnly(TripleRefusal(.limited, message: "no"), value)
+        let fields = trailersOnly(TripleLocalReply(.limited, message: "no"), value)
         #expect(fields[1] == "content-type: application/grpc")
     }
 
     @Test("a plain HTTP refusal is a status and a JSON body")
     func http() {
-        let limited = TripleRefusal(.limited, message: "too \"many\"", retryAfterNanoseconds: 1)
+        let limited = TripleLocalReply(.limited, message: "too \"many\"", retryAfterNanoseconds: 1)
         #expect(limited.reason.httpStatus == 429 && limited.reason.outcome == .limited)
         #expect(texts(limited.httpFields) == ["content-type: application/json", "retry-after: 1"])
         #expect(
             String(decoding: limited.httpBody, as: UTF8.self)
                 == #"{"code":"resource_exhausted","message":"too \"many\""}"#
         )
-        let drained = TripleRefusal(.drained, message: "", retryAfterNanoseconds: .max)
+        let drained = TripleLocalReply(.drained, message: "", retryAfterNanoseconds: .max)
         #expect(drained.reason.httpStatus == 503 && drained.reason.outcome == .drained)
         #expect(texts(drained.httpFields)[1] == "retry-after: 2147483647")
         #expect(String(decoding: drained.httpBody, as: UTF8.self) == #"{"code":"unavailable","message":""}"#)
@@ -157,8 +157,8 @@ import Wire
 
     @Test("a caller reads the refusal as Weir counts it")
     func agreement() {
-        for reason in [TripleRefusal.Reason.limited, .drained] {
-            let fields = TripleRefusal(reason, message: "no").trailersOnly(contentType: [UInt8]().span.bytes)
+        for reason in [TripleLocalReply.Reason.limited, .drained] {
+            let fields = TripleLocalReply(reason, message: "no").trailersOnly(contentType: [UInt8]().span.bytes)
             var head = TripleResponseHead()
             var texts = PrefixBuffer(limitBytes: 100)
             for field in fields { head.take(field.name.rawValue, field.value.span.bytes, into: &texts) }
@@ -168,7 +168,7 @@ import Wire
 
     @Test("giving a refusal out allocates nothing for the usual content type")
     func cost() {
-        let refusal = TripleRefusal(.limited, message: "no")
+        let refusal = TripleLocalReply(.limited, message: "no")
         let type = Array("application/grpc".utf8)
         var count = 0
         let allocated = allocationsWhenWarm {

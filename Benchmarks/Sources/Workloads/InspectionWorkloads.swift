@@ -78,18 +78,18 @@ final class InspectedWorker {
     private var plan = Plan()
     private var now: UInt64 = 1_000_000_000
     private let counters = TracingCounters()
-    private let outlet: SpanOutlet
+    private let spanBuffer: SpanBuffer
     private var batch = SpanBatch()
     private var spans = 0
 
     init(isTraced: Bool = false) {
         inspector = Inspector(registry: registry, recorder: Recorder(labels: labels))
-        outlet = SpanOutlet(maxSpans: 100_000, counters: counters)
+        spanBuffer = SpanBuffer(maxSpans: 100_000, counters: counters)
         if isTraced {
             inspector.tracer = Tracer(
                 options: TracingOptions(),
                 sampler: Sampler(options: SamplingOptions(), registry: registry),
-                outlet: outlet,
+                spanBuffer: spanBuffer,
                 counters: counters
             )
         }
@@ -102,7 +102,7 @@ final class InspectedWorker {
 
     /// Takes the spans, as the exporter does.
     private func takeSpans() {
-        outlet.exchange(&batch)
+        spanBuffer.exchange(&batch)
         spans += batch.spans.count
         batch.removeAll()
     }

@@ -58,7 +58,7 @@ public final class Tracer {
 
     let options: TracingOptions
     let sampler: Sampler
-    let outlet: SpanOutlet
+    let spanBuffer: SpanBuffer
     let counters: TracingCounters
     private let ownName: LearnedName?
     let names: TraceNames
@@ -81,14 +81,14 @@ public final class Tracer {
     /// - Parameters:
     ///   - options: What is read and written.
     ///   - sampler: Decides what is traced; shared by all workers.
-    ///   - outlet: Where this worker's spans go.
+    ///   - spanBuffer: Where this worker's spans go.
     ///   - counters: Where malformed contexts and injections are counted.
     ///   - ownName: Is told how the application beside Weir names itself.
     ///   - seed: Where ids begin; only for what has to be repeated exactly.
     public init(
         options: TracingOptions,
         sampler: Sampler,
-        outlet: SpanOutlet,
+        spanBuffer: SpanBuffer,
         counters: TracingCounters,
         ownName: LearnedName? = nil,
         seed: UInt64? = nil
@@ -96,7 +96,7 @@ public final class Tracer {
         self.ownName = ownName
         self.options = options
         self.sampler = sampler
-        self.outlet = outlet
+        self.spanBuffer = spanBuffer
         self.counters = counters
         var random = SystemRandomNumberGenerator()
         randomState = seed ?? random.next()
@@ -394,7 +394,7 @@ public final class Tracer {
             return draft.start
         }
         if mayBeLate { draftOfCall[Int(index)] = Self.none }
-        outlet.record(span, texts: draftTexts[Int(number)])
+        spanBuffer.record(span, texts: draftTexts[Int(number)])
         freeDrafts.append(number)
         return draft.start
     }
@@ -461,7 +461,7 @@ public final class Tracer {
         guard let first = waiting.first, first.until <= now else { return }
         let count = waiting.firstIndex { $0.until > now } ?? waiting.count
         for entry in waiting[..<count] {
-            outlet.record(entry.span, texts: draftTexts[Int(entry.draft)])
+            spanBuffer.record(entry.span, texts: draftTexts[Int(entry.draft)])
             freeDrafts.append(entry.draft)
             if draft(of: entry.call) == entry.draft { draftOfCall[Int(entry.call)] = Self.none }
         }

@@ -18,7 +18,7 @@ public struct LimitToken: BitwiseCopyable, Equatable, Sendable {
 }
 
 /// Which limit refused a call, and for how long.
-public struct LimitRefusal: BitwiseCopyable, Equatable, Sendable {
+public struct LimitDenied: BitwiseCopyable, Equatable, Sendable {
     /// The first limit, in the order of the file, that was reached: its place in ``LimitSet/limits``.
     public let limit: Int
     /// When such a call could pass as far as all limits know that refused it, in nanoseconds from now; `nil` when none
@@ -41,5 +41,5 @@ public enum LimitDecision: BitwiseCopyable, Equatable, Sendable {
     /// It passes; the token goes back with ``LimitGate/release(_:)`` when the call ends, however it ends.
     case admitted(LimitToken)
     /// It is refused and has used up nothing.
-    case refused(LimitRefusal)
+    case refused(LimitDenied)
 }

@@ -35,7 +35,7 @@ public struct LimitDefinition: Equatable, Sendable {
     /// What happens to a call that is over it.
     public var mode = LimitMode.enforce
     /// What the caller is told.
-    public var rejection = LimitRejection()
+    public var rejection = LocalReplyPolicy()
 
     /// A limit on all calls.
     ///
@@ -85,7 +85,7 @@ extension LimitDefinition {
         guard match.attachments.count <= LimitBounds.maxAttachments else {
             return "a limit looks at no more than \(LimitBounds.maxAttachments) attachments"
         }
-        return rejection.problem ?? LimitRejection.problem(of: rejectionText)
+        return rejection.problem ?? LocalReplyPolicy.problem(of: rejectionText)
     }
 
     /// Whether a text can be the name of a limit.

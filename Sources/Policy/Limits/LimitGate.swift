@@ -35,10 +35,10 @@ public final class LimitGate {
     private let registry: LimitRegistry
     private let operations: OperationRegistry
     private var version: UInt64
-    private var plans = LimitPlans()
+    private var table = LimitCandidateTable()
     private let scratch = PCREScratch()
     private var facts: LimitFacts
-    private var plan = LimitPlan()
+    private var candidates = LimitCandidates()
     private var questions = FlatTable(repeating: Question(), count: LimitBounds.maxLimits)
     private var questionCount = 0
     private var wait: UInt64 = 0
@@ -64,7 +64,7 @@ public final class LimitGate {
     /// - Returns: What the limits in force look at.
     public func needs(of operation: OperationID, side: Side) -> LimitNeeds {
         refresh()
-        return plan(of: operation, side).needs
+        return candidates(of: operation, side).needs
     }
 
     /// Whether any limit in force could apply to a call of an operation if its method were another.
@@ -128,9 +128,9 @@ public final class LimitGate {
     @discardableResult
     public func begin(_ operation: OperationID, side: Side) -> LimitNeeds {
         refresh()
-        plan = plan(of: operation, side)
+        candidates = candidates(of: operation, side)
         facts.clear()
-        return plan.needs
+        return candidates.needs
     }
 
     /// Notes the name of the calling application; only its first 1,024 bytes are compared with patterns.
@@ -165,7 +165,7 @@ public final class LimitGate {
     ///   - isOneway: Whether no reply will come; then limits on calls in flight do not apply.
     /// - Returns: What becomes of it.
     public func decide(calls: Int = 1, isOneway: Bool = false) -> LimitDecision {
-        guard plan.count > 0 else { return .admitted(.none) }
+        guard candidates.count > 0 else { return .admitted(.none) }
         ask(isOneway: isOneway)
         guard questionCount > 0 else { return .admitted(.none) }
         self.calls = UInt64(max(calls, 1))
@@ -174,7 +174,7 @@ public final class LimitGate {
         token = .none
         put(0)
         guard isRefused else { return .admitted(token) }
-        return .refused(LimitRefusal(limit: refusedBy, retryAfter: wait == LimitWait.unknown ? nil : wait))
+        return .refused(LimitDenied(limit: refusedBy, retryAfter: wait == LimitWait.unknown ? nil : wait))
     }
 
     /// Whether the call that was begun would pass now; nothing is charged or counted.
@@ -200,11 +200,11 @@ public final class LimitGate {
     /// - Returns: Whether calls of both can be decided about as calls of one.
     public func areAlike(_ one: OperationID, _ other: OperationID, side: Side) -> Bool {
         refresh()
-        let (first, second) = (plan(of: one, side), plan(of: other, side))
+        let (first, second) = (candidates(of: one, side), candidates(of: other, side))
         guard first.count == second.count else { return false }
         for offset in 0..<Int(first.count) {
-            let left = plans.candidates[Int(first.first) + offset]
-            let right = plans.candidates[Int(second.first) + offset]
+            let left = table.candidates[Int(first.first) + offset]
+            let right = table.candidates[Int(second.first) + offset]
             guard left.limit == right.limit, left.hash == right.hash else { return false }
         }
         return true
@@ -247,7 +247,7 @@ extension LimitGate {
     /// Puts the next question; after the last one everything is locked and has been asked.
     func put(_ position: Int) {
         guard position < questionCount else { return }
-        plans.decide(questions[position].candidate, position, of: self)
+        table.decide(questions[position].candidate, position, of: self)
     }
 
     /// Takes note of a limit that is reached.
@@ -267,25 +267,25 @@ extension LimitGate {
     /// Takes up the limits in force when they have changed.
     private func refresh() {
         guard registry.version != version else { return }
-        plans = LimitPlans()
+        table = LimitCandidateTable()
         (limits, version) = registry.versioned
         facts = LimitFacts(attachments: limits.attachmentNames.count)
     }
 
-    private func plan(of operation: OperationID, _ side: Side) -> LimitPlan {
+    private func candidates(of operation: OperationID, _ side: Side) -> LimitCandidates {
         let place = operation.index &* 2 &+ Int(side.rawValue)
-        var number = plans.plan(at: place)
-        if number == LimitPlans.unknown {
-            number = plans.make(limits, operations[operation], side, at: place, scratch)
+        var number = table.entry(at: place)
+        if number == LimitCandidateTable.unknown {
+            number = table.make(limits, operations[operation], side, at: place, scratch)
         }
-        return plans.plans[number]
+        return table.entries[number]
     }
 
     /// Finds the questions that the call has to be asked.
     private func ask(isOneway: Bool) {
         questionCount = 0
-        for index in Int(plan.first)..<Int(plan.first &+ plan.count) {
-            let candidate = plans.candidates[index]
+        for index in Int(candidates.first)..<Int(candidates.first &+ candidates.count) {
+            let candidate = table.candidates[index]
             if candidate.isHeld, isOneway { continue }
             var question = Question(candidate: index, limit: candidate.limit, isObserved: candidate.isObserved)
             if !candidate.isStatic || candidate.isKeyed {

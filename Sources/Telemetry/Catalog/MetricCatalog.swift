@@ -35,7 +35,7 @@ public enum MetricCatalog {
         after: connections.end
     )
     /// Connections that were not relayed.
-    public static let refusedConnections = WorkerMetric<RefusalReason>(
+    public static let refusedConnections = WorkerMetric<ConnectionRejectReason>(
         .counter,
         "weir_connections_refused",
         help: "Connections not relayed.",

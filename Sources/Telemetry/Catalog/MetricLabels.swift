@@ -138,7 +138,7 @@ extension UninspectedReason: MetricLabel {
     public static var labelName: StaticString { "reason" }
 }
 
-extension RefusalReason: MetricLabel {
+extension ConnectionRejectReason: MetricLabel {
     /// `reason`.
     public static var labelName: StaticString { "reason" }
 }

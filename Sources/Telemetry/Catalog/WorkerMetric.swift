@@ -75,7 +75,7 @@ public struct WorkerHistogram<Labels: MetricLabels>: Sendable {
 
     var end: SlotMark {
         SlotMark(
-            word: start.word + Labels.count * RecorderIndex.HistogramWord.total,
+            word: start.word + Labels.count * RecorderIndex.HistogramSlot.total,
             histogram: start.histogram + Labels.count
         )
     }
@@ -83,7 +83,7 @@ public struct WorkerHistogram<Labels: MetricLabels>: Sendable {
     /// Where a histogram is in a recorder.
     func id(_ labels: Labels) -> HistogramID {
         HistogramID(
-            words: start.word &+ labels.index &* RecorderIndex.HistogramWord.total,
+            words: start.word &+ labels.index &* RecorderIndex.HistogramSlot.total,
             octaves: number(labels) &* HistogramScale.octaveCount
         )
     }

@@ -59,7 +59,7 @@ public enum PartialVerdictReason: UInt8, BitwiseCopyable, CaseIterable, Sendable
 }
 
 /// Why a connection was not relayed: the label `reason` of `weir_connections_refused_total`.
-public enum RefusalReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
+public enum ConnectionRejectReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Its destination is Weir itself.
     case loop
     /// Its destination is not known.

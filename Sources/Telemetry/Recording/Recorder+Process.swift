@@ -76,7 +76,7 @@ extension Recorder {
     /// A connection was not relayed.
     ///
     /// - Parameter reason: Why not.
-    public func connectionRefused(reason: RefusalReason) { count(MetricCatalog.refusedConnections, reason) }
+    public func connectionRefused(reason: ConnectionRejectReason) { count(MetricCatalog.refusedConnections, reason) }
 
     // MARK: Protocol events and troubles
 

@@ -74,7 +74,7 @@ public final class Recorder {
     ///   - operation: What is called.
     ///   - side: Where Weir stands.
     public func callStarted(_ operation: OperationID, side: Side) {
-        add(1, at: row(operation, side).row.words &+ RecorderIndex.RowWord.inFlight)
+        add(1, at: row(operation, side).row.words &+ RecorderIndex.CounterSlot.inFlight)
     }
 
     /// A call ended: counts its outcome, code and bytes, and its duration when the application answered.
@@ -92,9 +92,9 @@ public final class Recorder {
         swap(&cells, &words)
         var numbers = cells.mutableSpan
         numbers[result] &+= 1
-        numbers[row.words &+ RecorderIndex.RowWord.requestBytes] &+= call.requestBytes
-        numbers[row.words &+ RecorderIndex.RowWord.responseBytes] &+= call.responseBytes
-        if wasInFlight { numbers[row.words &+ RecorderIndex.RowWord.inFlight] &-= 1 }
+        numbers[row.words &+ RecorderIndex.CounterSlot.requestBytes] &+= call.requestBytes
+        numbers[row.words &+ RecorderIndex.CounterSlot.responseBytes] &+= call.responseBytes
+        if wasInFlight { numbers[row.words &+ RecorderIndex.CounterSlot.inFlight] &-= 1 }
         if let place { Self.record(call.durationNanoseconds, place, row.duration.words, &numbers) }
         swap(&cells, &words)
     }
@@ -109,7 +109,7 @@ public final class Recorder {
     ///   - spanID: Its span, not 0.
     ///   - isStream: Whether it was a stream; such a call has no duration to be an example of.
     public func exemplar(_ call: FinishedCall, traceID: TraceID, spanID: UInt64, isStream: Bool = false) {
-        typealias Word = RecorderIndex.ExemplarWord
+        typealias Word = RecorderIndex.ExemplarSlot
         guard call.outcome.isAnswered, !isStream else { return }
         let (at, row) = row(call.operation, call.side)
         let first = row.exemplars != 0 ? row.exemplars : grow { $0.makeExemplars(row: at, &$1) }
@@ -153,8 +153,8 @@ public final class Recorder {
     ///   - responses: The messages it carried back.
     public func messages(_ call: FinishedCall, requests: UInt64, responses: UInt64) {
         let row = row(call.operation, call.side).row
-        add(requests, at: row.words &+ RecorderIndex.RowWord.streamedRequests)
-        add(responses, at: row.words &+ RecorderIndex.RowWord.streamedResponses)
+        add(requests, at: row.words &+ RecorderIndex.CounterSlot.streamedRequests)
+        add(responses, at: row.words &+ RecorderIndex.CounterSlot.streamedResponses)
     }
 
     /// A call's caller waits no longer for it, though it has not ended yet: it is in flight no more.
@@ -163,7 +163,7 @@ public final class Recorder {
     ///   - operation: What is called.
     ///   - side: Where Weir stands.
     public func callGivenUp(_ operation: OperationID, side: Side) {
-        add(.max, at: row(operation, side).row.words &+ RecorderIndex.RowWord.inFlight)
+        add(.max, at: row(operation, side).row.words &+ RecorderIndex.CounterSlot.inFlight)
     }
 
     /// A reply came to a call that had been given up.
@@ -172,7 +172,7 @@ public final class Recorder {
     ///   - operation: What had been called.
     ///   - side: Where Weir stands.
     public func lateReply(_ operation: OperationID, side: Side) {
-        add(1, at: row(operation, side).row.words &+ RecorderIndex.RowWord.lateReplies)
+        add(1, at: row(operation, side).row.words &+ RecorderIndex.CounterSlot.lateReplies)
     }
 
     /// A reply carried an exception.
@@ -228,7 +228,7 @@ public final class Recorder {
         _ first: Int,
         _ numbers: inout MutableSpan<UInt64>
     ) {
-        typealias Word = RecorderIndex.HistogramWord
+        typealias Word = RecorderIndex.HistogramSlot
         numbers[place.native] &+= 1
         numbers[first &+ Word.count] &+= 1
         numbers[first &+ Word.sum] &+= nanoseconds
@@ -241,7 +241,7 @@ public final class Recorder {
         let bucket = scale.nativeBucket(of: nanoseconds)
         let classic = scale.classicBucket(of: nanoseconds, nativeBucket: bucket)
         guard bucket != 0 else {
-            return DurationPlace(native: histogram.words &+ RecorderIndex.HistogramWord.zero, classic: classic)
+            return DurationPlace(native: histogram.words &+ RecorderIndex.HistogramSlot.zero, classic: classic)
         }
         let octave = histogram.octaves &+ (bucket &- 1) &>> 3
         let known = Int(index.octaves[octave])

@@ -2,7 +2,7 @@ internal import Calls
 
 /// Which histogram is meant.
 struct HistogramID: BitwiseCopyable, Sendable {
-    /// Where its fixed numbers begin; see ``RecorderIndex/HistogramWord``.
+    /// Where its fixed numbers begin; see ``RecorderIndex/HistogramSlot``.
     var words: Int
     /// Where its table of octaves begins in ``RecorderIndex/octaves``.
     var octaves: Int
@@ -14,7 +14,7 @@ struct HistogramID: BitwiseCopyable, Sendable {
 /// reference; this only says which of them means what. It changes when something is seen for the first time.
 struct RecorderIndex: Sendable {
     /// The numbers at the start of a histogram.
-    enum HistogramWord {
+    enum HistogramSlot {
         static let count = 0
         static let sum = 1
         static let max = 2
@@ -24,7 +24,7 @@ struct RecorderIndex: Sendable {
     }
 
     /// The numbers at the start of a row.
-    enum RowWord {
+    enum CounterSlot {
         static let inFlight = 0
         static let requestBytes = 1
         static let responseBytes = 2
@@ -35,7 +35,7 @@ struct RecorderIndex: Sendable {
     }
 
     /// The numbers of an exemplar; a row's exemplars are one for each classic bucket.
-    enum ExemplarWord {
+    enum ExemplarSlot {
         static let nanoseconds = 0
         static let traceHigh = 1
         static let traceLow = 2
@@ -47,7 +47,7 @@ struct RecorderIndex: Sendable {
 
     /// One operation on one side.
     struct Row: BitwiseCopyable, Sendable {
-        /// Where its numbers begin; see ``RowWord``.
+        /// Where its numbers begin; see ``CounterSlot``.
         var words: Int
         /// The durations of its answered calls.
         var duration: HistogramID
@@ -148,7 +148,7 @@ struct RecorderIndex: Sendable {
     mutating func makeRow(_ operation: OperationID, _ side: Side, _ words: inout [UInt64]) -> Int {
         let key = operation.index * 2 + Int(side.rawValue)
         while rowOf.count <= key { rowOf.append(0) }
-        let first = words.allocate(RowWord.total)
+        let first = words.allocate(CounterSlot.total)
         rows.append(Row(words: first, duration: makeHistogram(&words)))
         allCodes.append([])
         protocols.append(nil)
@@ -160,7 +160,7 @@ struct RecorderIndex: Sendable {
     mutating func makeHistogram(_ words: inout [UInt64]) -> HistogramID {
         let first = octaves.count
         octaves.append(contentsOf: repeatElement(0, count: HistogramScale.octaveCount))
-        return HistogramID(words: words.allocate(HistogramWord.total), octaves: first)
+        return HistogramID(words: words.allocate(HistogramSlot.total), octaves: first)
     }
 
     /// Makes the buckets of one octave of a histogram.
@@ -172,7 +172,7 @@ struct RecorderIndex: Sendable {
 
     /// Makes the exemplars of a row, all missing.
     mutating func makeExemplars(row: Int, _ words: inout [UInt64]) -> Int {
-        rows[row].exemplars = words.allocate(HistogramScale.classicCount * ExemplarWord.total)
+        rows[row].exemplars = words.allocate(HistogramScale.classicCount * ExemplarSlot.total)
         return rows[row].exemplars
     }
 

@@ -11,7 +11,7 @@ public struct RecorderSnapshot: Sendable {
 
     /// A histogram's numbers.
     func histogram(_ histogram: HistogramID) -> HistogramSnapshot {
-        typealias Word = RecorderIndex.HistogramWord
+        typealias Word = RecorderIndex.HistogramSlot
         var snapshot = HistogramSnapshot()
         let first = histogram.words
         snapshot.count = words[first + Word.count]
@@ -42,7 +42,7 @@ public struct RecorderSnapshot: Sendable {
         let before = number - slots.histograms.lowerBound
         return histogram(
             HistogramID(
-                words: slots.words.lowerBound + before * RecorderIndex.HistogramWord.total,
+                words: slots.words.lowerBound + before * RecorderIndex.HistogramSlot.total,
                 octaves: number * HistogramScale.octaveCount
             )
         )
@@ -50,7 +50,7 @@ public struct RecorderSnapshot: Sendable {
 
     /// A row's exemplars.
     func exemplars(of row: RecorderIndex.Row) -> [HistogramSnapshot.Exemplar] {
-        typealias Word = RecorderIndex.ExemplarWord
+        typealias Word = RecorderIndex.ExemplarSlot
         guard row.exemplars != 0 else { return [] }
         return (0..<HistogramScale.classicCount).compactMap { bucket in
             let first = row.exemplars + bucket * Word.total

@@ -177,7 +177,7 @@ extension ConnectionProtocol: ReportWord {}
 extension Outcome: ReportWord {}
 extension PeerEvent: ReportWord {}
 extension UninspectedReason: ReportWord {}
-extension RefusalReason: ReportWord {}
+extension ConnectionRejectReason: ReportWord {}
 extension PartialVerdictReason: ReportWord {}
 
 extension ReportWriter {

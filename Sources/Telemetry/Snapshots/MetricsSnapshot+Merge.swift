@@ -18,16 +18,16 @@ extension OperationReport {
         for (recorder, index) in rows {
             let row = recorder.index.rows[index]
             let words = recorder.words
-            inFlight &+= words[row.words + RecorderIndex.RowWord.inFlight]
-            requestBytes &+= words[row.words + RecorderIndex.RowWord.requestBytes]
-            responseBytes &+= words[row.words + RecorderIndex.RowWord.responseBytes]
-            lateReplies &+= words[row.words + RecorderIndex.RowWord.lateReplies]
+            inFlight &+= words[row.words + RecorderIndex.CounterSlot.inFlight]
+            requestBytes &+= words[row.words + RecorderIndex.CounterSlot.requestBytes]
+            responseBytes &+= words[row.words + RecorderIndex.CounterSlot.responseBytes]
+            lateReplies &+= words[row.words + RecorderIndex.CounterSlot.lateReplies]
             var durations = recorder.histogram(row.duration)
             durations.exemplars = recorder.exemplars(of: row)
             duration.merge(durations)
             if let streams = row.streams { self.streams.merge(recorder.histogram(streams)) }
-            streamedRequests &+= words[row.words + RecorderIndex.RowWord.streamedRequests]
-            streamedResponses &+= words[row.words + RecorderIndex.RowWord.streamedResponses]
+            streamedRequests &+= words[row.words + RecorderIndex.CounterSlot.streamedRequests]
+            streamedResponses &+= words[row.words + RecorderIndex.CounterSlot.streamedResponses]
             recorder.eachResult(of: row) { results.add(words[$0.words], $0) }
             recorder.eachException(of: row) { exceptions[Int($0.place)] &+= words[$0.words] }
         }

@@ -35,8 +35,8 @@ extension MetricsSnapshot {
     }
 
     /// Connections not relayed.
-    public var refused: [(reason: RefusalReason, count: UInt64)] {
-        RefusalReason.allCases.map { ($0, self[MetricCatalog.refusedConnections, $0]) }
+    public var refused: [(reason: ConnectionRejectReason, count: UInt64)] {
+        ConnectionRejectReason.allCases.map { ($0, self[MetricCatalog.refusedConnections, $0]) }
     }
 
     /// Verdicts given on a part of the request, by reason.

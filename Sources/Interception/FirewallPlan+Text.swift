@@ -1,6 +1,6 @@
 internal import Settings
 
-extension InterceptPlan {
+extension FirewallPlan {
     /// The ports that Weir takes connections on for this plan.
     public var listenPorts: PortSet { PortSet([provider?.listenPort, consumer?.listenPort].compactMap(\.self)) }
 
@@ -87,7 +87,7 @@ extension InterceptPlan {
     ///
     /// - Parameter old: The earlier plan, if there was one.
     /// - Returns: Lines for a reader.
-    public func changes(from old: InterceptPlan?) -> [String] {
+    public func changes(from old: FirewallPlan?) -> [String] {
         let before = old?.lines ?? []
         let after = lines
         return before.filter { !after.contains($0) }.map { "- \($0)" }

@@ -19,7 +19,7 @@ public struct TripleField: Equatable, Sendable {
 ///
 /// Made once for each rule; giving it out allocates nothing unless a request's content type has a suffix.
 /// Source: PROTOCOL-HTTP2.md (Trailers-Only), A6 (`grpc-retry-pushback-ms`), dubbo-go `triple_protocol` (error JSON).
-public struct TripleRefusal: Sendable {
+public struct TripleLocalReply: Sendable {
     /// Why a call is refused.
     public enum Reason: UInt8, BitwiseCopyable, Sendable {
         /// It is over a limit: RESOURCE_EXHAUSTED, HTTP 429.

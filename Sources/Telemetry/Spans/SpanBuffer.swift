@@ -22,7 +22,7 @@ public struct SpanBatch: Sendable {
 ///
 /// The worker never waits: the exporter holds the lock only while it exchanges one batch for another. When nobody
 /// takes them, at most ``maxSpans`` are kept and the rest are counted as dropped.
-public final class SpanOutlet: Sendable {
+public final class SpanBuffer: Sendable {
     /// The most texts that are kept, in bytes a span on average.
     private static let textBytesPerSpan = 512
 
@@ -31,7 +31,7 @@ public final class SpanOutlet: Sendable {
     private let counters: TracingCounters
     private let batch = Mutex(SpanBatch())
 
-    /// An outlet with nothing in it.
+    /// An empty buffer.
     ///
     /// - Parameters:
     ///   - maxSpans: The most spans that wait.

@@ -1,5 +1,5 @@
 /// What a caller is told whose call a limit refuses.
-public struct LimitRejection: Equatable, Sendable {
+public struct LocalReplyPolicy: Equatable, Sendable {
     /// What the caller may do next.
     public enum Retry: String, CaseIterable, Sendable {
         /// What it does of itself: Dubbo callers try another provider, twice.

@@ -2,7 +2,7 @@ import Interception
 import Testing
 
 @Suite struct InterceptTests {
-    private typealias Plan = InterceptPlan
+    private typealias Plan = FirewallPlan
 
     @Test("the provider side alone needs no user") func provider() throws {
         let plan = try Plan(provider: .init(ports: PortSet([50051, 20880])), consumer: nil, user: nil)
@@ -133,7 +133,7 @@ import Testing
     }
 
     @Test("what cannot work is refused") func refused() {
-        func problem(_ make: () throws(InterceptProblem) -> InterceptPlan) -> InterceptProblem? {
+        func problem(_ make: () throws(InterceptProblem) -> FirewallPlan) -> InterceptProblem? {
             do throws(InterceptProblem) {
                 _ = try make()
                 return nil

@@ -21,8 +21,8 @@ public struct LimitNeeds: BitwiseCopyable, Equatable, Sendable {
     }
 }
 
-/// The limits that may apply to the calls of an operation on a side: so many candidates from one on.
-struct LimitPlan: BitwiseCopyable {
+/// The limits that may apply to the calls of an operation on a side: a range in ``LimitCandidateTable/candidates``.
+struct LimitCandidates: BitwiseCopyable {
     /// A limit that may apply, and what its key has of the operation.
     struct Candidate: BitwiseCopyable {
         /// The limit's place in its set.
@@ -57,31 +57,31 @@ struct LimitPlan: BitwiseCopyable {
     var needs = LimitNeeds()
 }
 
-/// The plans that a gate has made for one set of limits.
+/// The candidates of every operation and side that a gate has seen, for one set of limits.
 ///
 /// Rows of plain values: an array of structures with references in them would be retained and released with every call,
 /// which cost more than the decision.
-@safe struct LimitPlans: ~Copyable {
-    /// The plan of an operation that has none yet, and that of one without limits.
+@safe struct LimitCandidateTable: ~Copyable {
+    /// The entries of an operation that was not seen yet, and of one without limits.
     static let unknown = 0
     static let unlimited = 1
 
-    private(set) var plans = FlatTable(repeating: LimitPlan(), count: 2)
-    private(set) var candidates = FlatTable(repeating: LimitPlan.Candidate(), count: 0)
+    private(set) var entries = FlatTable(repeating: LimitCandidates(), count: 2)
+    private(set) var candidates = FlatTable(repeating: LimitCandidates.Candidate(), count: 0)
     /// The state of each candidate.
     ///
     /// Not retained for each call: counting references to what all workers share would cost as much as its lock.
-    // SAFETY: the gate holds the set the states belong to, and lets go of its plans before it lets go of the set.
+    // SAFETY: the gate holds the set the states belong to, and lets go of its table before it lets go of the set.
     private var states: [Unmanaged<LimitState>]
-    /// The plan of an operation and side.
+    /// The entry of an operation and side.
     private var index = FlatTable(repeating: UInt32(0), count: 0)
 
-    /// No plans yet.
+    /// An empty table.
     init() { unsafe states = [] }
 
-    /// The plan of an operation on a side, or ``unknown``.
+    /// The entry of an operation on a side, or ``unknown``.
     @inline(__always)
-    func plan(at place: Int) -> Int { place < index.count ? Int(index[place]) : Self.unknown }
+    func entry(at place: Int) -> Int { place < index.count ? Int(index[place]) : Self.unknown }
 
     /// Puts a question to the state of a candidate.
     @inline(__always)
@@ -90,7 +90,7 @@ struct LimitPlan: BitwiseCopyable {
         unsafe states[candidate]._withUnsafeGuaranteedRef { $0.decide(position, of: gate) }
     }
 
-    /// Makes the plan of an operation on a side.
+    /// Finds the candidates of an operation on a side, and adds their entry.
     mutating func make(
         _ set: LimitSet,
         _ operation: Operation,
@@ -98,26 +98,26 @@ struct LimitPlan: BitwiseCopyable {
         at place: Int,
         _ scratch: borrowing PCREScratch
     ) -> Int {
-        var plan = LimitPlan(first: UInt32(candidates.count))
+        var entry = LimitCandidates(first: UInt32(candidates.count))
         // Sets that are in use at the same time share states, and so do processes: an order of the states' memories
         // holds in all sets of all processes.
         let applying = set.limits.filter { $0.match.matches(operation, side, scratch, $0.counters) }
             .sorted { $0.state.identity < $1.state.identity }
         for limit in applying {
-            candidates.append(LimitPlan.Candidate(limit, operation))
+            candidates.append(LimitCandidates.Candidate(limit, operation))
             unsafe states.append(Unmanaged.passUnretained(limit.state))
-            plan.count += 1
-            plan.needs.isLimited = true
-            if limit.match.caller != nil || limit.keyHasCaller { plan.needs.caller = true }
-            if limit.match.peer != nil || limit.keyHasPeer { plan.needs.peer = true }
+            entry.count += 1
+            entry.needs.isLimited = true
+            if limit.match.caller != nil || limit.keyHasCaller { entry.needs.caller = true }
+            if limit.match.peer != nil || limit.keyHasPeer { entry.needs.peer = true }
             for index in limit.keyAttachments + limit.match.attachments.map(\.index) {
-                plan.needs.attachments |= 1 << UInt64(index)
+                entry.needs.attachments |= 1 << UInt64(index)
             }
         }
         var number = Self.unlimited
-        if plan.count > 0 {
-            number = plans.count
-            plans.append(plan)
+        if entry.count > 0 {
+            number = entries.count
+            entries.append(entry)
         }
         while index.count <= place { index.append(0) }
         index[place] = UInt32(number)

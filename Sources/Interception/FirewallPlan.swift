@@ -31,7 +31,7 @@ public enum InterceptProblem: Error, Equatable, Sendable, CustomStringConvertibl
 /// Which connections are sent to Weir.
 ///
 /// Only a connection's first segment, a SYN, is redirected, so connections that are open stay as they are.
-public struct InterceptPlan: Equatable, Sendable {
+public struct FirewallPlan: Equatable, Sendable {
     /// Connections to the application.
     public struct Provider: Equatable, Sendable {
         /// The application's ports.

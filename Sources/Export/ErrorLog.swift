@@ -2,7 +2,7 @@ internal import Logging
 internal import Synchronization
 
 /// Log lines about troubles, at most one a minute of each kind.
-final class TroubleLog: Sendable {
+final class ErrorLog: Sendable {
     /// A kind of trouble.
     enum Kind: Int, CaseIterable, Sendable {
         case unreachable
