@@ -1,10 +1,10 @@
-/// Everything that is wrong with the parameters of a filter.
+/// All problems found in the parameters of a filter.
 public struct CallFilterProblems: Error, Equatable, Sendable, CustomStringConvertible {
-    /// One parameter that cannot be taken.
+    /// One parameter that is not valid.
     public struct Problem: Equatable, Sendable {
         /// The parameter's name.
         public let parameter: String
-        /// What is wrong with it.
+        /// The problem, as a short text.
         public let reason: String
     }
 
@@ -23,7 +23,7 @@ extension CallFilter {
 
     /// The longest duration that can be asked for, in milliseconds.
     private static let maxMilliseconds: UInt64 = 86_400_000
-    /// How much of a wrong name is repeated.
+    /// The longest part of a wrong name that an error message repeats, in characters.
     private static let maxShownCharacters = 64
 
     private enum Parameter: String, CaseIterable {

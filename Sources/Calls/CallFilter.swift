@@ -1,33 +1,33 @@
-/// Says which finished calls are wanted.
+/// A filter over finished calls.
 ///
-/// A filter that says nothing wants all. A ``CallSieve`` applies it.
+/// An empty filter admits every call. A ``CallSieve`` applies it.
 public struct CallFilter: Equatable, Sendable {
     /// The interface's name.
     public var interface: NamePattern?
     /// The method's name.
     public var method: NamePattern?
-    /// The calling application's name; empty for calls whose caller did not name itself.
+    /// The pattern of the calling application's name, which is empty for callers that did not name themselves.
     public var caller: NamePattern?
     /// The name of the protocol's own result code; empty for calls that have none.
     public var code: NamePattern?
-    /// What may have become of the call.
+    /// The outcomes that are wanted.
     public var outcomes: Set<Outcome>?
-    /// Where Weir stood.
+    /// The side that Weir was on.
     public var side: Side?
     /// The call's protocol.
     public var callProtocol: CallProtocol?
     /// The shortest duration that is wanted.
     public var minNanoseconds: UInt64 = 0
-    /// How many calls are wanted before the end; counted by whoever hands them on.
+    /// The number of calls after which the stream ends; its sender counts them.
     public var limit: UInt64?
 
     /// A filter that wants all calls.
     public init() {}
 
-    /// Whether the numbers of a call are as wanted; names are not looked at.
+    /// True if the numeric facts of a call match; names are not compared.
     ///
     /// - Parameter call: The call.
-    /// - Returns: Whether outcome, side and duration fit.
+    /// - Returns: True if outcome, side and duration match.
     public func admits(_ call: FinishedCall) -> Bool {
         guard call.durationNanoseconds >= minNanoseconds else { return false }
         if let side, call.side != side { return false }
@@ -35,10 +35,10 @@ public struct CallFilter: Equatable, Sendable {
         return true
     }
 
-    /// Whether calls of an operation can be wanted.
+    /// True if calls of the operation can match.
     ///
     /// - Parameter operation: The operation.
-    /// - Returns: Whether protocol, interface and method fit.
+    /// - Returns: True if protocol, interface and method match.
     public func admits(_ operation: Operation) -> Bool {
         if let callProtocol, operation.callProtocol != callProtocol { return false }
         if let interface, !interface.matches(operation.interface) { return false }
@@ -47,7 +47,7 @@ public struct CallFilter: Equatable, Sendable {
     }
 }
 
-/// A name, or a pattern in which every `*` stands for any text.
+/// A name, or a pattern in which every `*` matches any text.
 public struct NamePattern: Equatable, Sendable {
     /// The longest pattern, in bytes.
     public static let maxBytes = 1024
@@ -63,10 +63,10 @@ public struct NamePattern: Equatable, Sendable {
         parts = text.utf8.split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false).map(Array.init)
     }
 
-    /// Whether the pattern stands for that name, letter by letter.
+    /// True if the pattern matches the name, letter by letter.
     ///
     /// - Parameter name: Any text.
-    /// - Returns: Whether all of it is matched.
+    /// - Returns: True if the whole name is matched.
     public func matches(_ name: String) -> Bool {
         let bytes = name.utf8Span.span
         guard let first = parts.first, let last = parts.last, Self.stands(first, in: bytes, at: 0) else { return false }

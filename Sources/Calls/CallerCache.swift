@@ -1,20 +1,20 @@
 internal import Wire
 
-/// A worker's own memory of which name is which caller, so that the registry is asked only at first sight.
+/// A worker's own cache of caller names, so that the registry is asked only at first sight.
 ///
-/// Open addressing over the hash of the names' bytes as they are on the wire; finding a known name makes no String and
-/// allocates nothing. At most ``maxNames`` are remembered; when more come, all are forgotten and learnt anew, so that
-/// a peer that makes names up costs time and not memory.
+/// Open addressing over the hash of the names' bytes as they are on the wire. Finding a known name makes no String and
+/// allocates nothing. At most ``maxNames`` are remembered; one more empties the cache and all are learnt anew, so that
+/// a peer that invents names costs time and not memory.
 public struct CallerCache: ~Copyable {
     /// The most names remembered.
     public static let maxNames = 1024
 
     /// A remembered name; a hash of 0 marks a free slot.
     ///
-    /// Not private: the compiler must be able to name it where a cache is kept in another module.
+    /// Not private: the compiler must be able to name it where another module keeps a cache.
     struct Slot: BitwiseCopyable {
         var hash: UInt64 = 0
-        /// Where the name lies in ``store``.
+        /// The position of the name in ``store``.
         var offset: UInt32 = 0
         var byteCount: UInt16 = 0
         var caller: UInt8 = 0
@@ -37,7 +37,7 @@ public struct CallerCache: ~Copyable {
     /// The place of a name in the registry.
     ///
     /// - Parameter name: The name as it is on the wire; cut to ``CallerRegistry/maxNameBytes``.
-    /// - Returns: What ``CallerRegistry/place(of:)`` says of it.
+    /// - Returns: The result of ``CallerRegistry/place(of:)``.
     public mutating func place(of name: RawSpan) -> UInt8 {
         let name = name.extracting(first: CallerRegistry.maxNameBytes)
         guard name.byteCount > 0 else { return CallerRegistry.unknown }

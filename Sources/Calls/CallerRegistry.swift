@@ -3,10 +3,10 @@ internal import Wire
 
 /// The names of callers, numbered in order of first sight: one registry for the process, shared by all workers.
 ///
-/// It is what keeps series by caller bounded: at most ``capacity`` names are told apart, the rest are `_other`.
-/// Nothing is ever removed, so a place stays good. Workers ask only at the first sight of a name; see ``CallerCache``.
+/// It bounds the series by caller: at most ``capacity`` names are told apart, the rest are `_other`. Nothing is ever
+/// removed, so a place stays valid. Workers ask only at the first sight of a name; see ``CallerCache``.
 public final class CallerRegistry: Sendable {
-    /// How many names are told apart.
+    /// The number of names that are told apart.
     public static let capacity = 254
     /// The place of a caller without a name.
     public static let unknown: UInt8 = 0
@@ -22,7 +22,7 @@ public final class CallerRegistry: Sendable {
 
     private let state = Mutex(State())
 
-    /// A registry that knows nobody.
+    /// An empty registry.
     public init() {}
 
     /// The names by place; the first one has place 1.
@@ -31,7 +31,7 @@ public final class CallerRegistry: Sendable {
     /// The place of a name, given now if it is new.
     ///
     /// - Parameter name: The caller's name as UTF-8; what is not is repaired.
-    /// - Returns: ``unknown`` for an empty name, 1 … ``capacity`` for one that is told apart, else ``other``.
+    /// - Returns: ``unknown`` for an empty name, 1 … ``capacity`` for a name that is told apart, else ``other``.
     public func place(of name: RawSpan) -> UInt8 {
         let text = name.extracting(first: Self.maxNameBytes).text
         guard !text.isEmpty else { return Self.unknown }
@@ -49,8 +49,8 @@ public final class CallerRegistry: Sendable {
     ///
     /// - Parameters:
     ///   - place: A call's caller.
-    ///   - names: What ``names`` said after the call was counted.
-    /// - Returns: Nothing for ``unknown``, `_other` for ``other`` and for what is not in `names`.
+    ///   - names: The value of ``names`` after the call was counted.
+    /// - Returns: An empty text for ``unknown``, `_other` for ``other`` and for places that are not in `names`.
     public static func name(of place: UInt8, in names: [String]) -> String {
         if place == unknown { return "" }
         return Int(place) <= names.count ? names[Int(place) - 1] : "_other"

@@ -1,36 +1,34 @@
 internal import Synchronization
 internal import Wire
 
-/// Calls whose replies come on another connection than they did, of all workers of a process.
+/// The calls of all workers whose replies come on another connection than their requests.
 ///
-/// MCP has three kinds: what a server asks its client in an event stream is answered by a later POST; calls of the old
-/// HTTP+SSE transport are answered in the stream that announced their endpoint; a reply that a stream was cut off
-/// before comes in the stream that takes it up again. Workers ask this table only when it is not empty, and only about
-/// messages of these kinds.
+/// MCP has three kinds. A client answers a request from an event stream by a later POST. A server of the old HTTP+SSE
+/// transport answers in the stream that announced its endpoint. A reply whose stream was cut off comes in the stream
+/// that resumes it. Workers look into this table only if it is not empty, and only for messages of these kinds.
 ///
-/// A call waits here under the hash of what distinguishes its client (the announced endpoint, or the MCP session and
-/// path), of its direction and of its id. It stays in its own worker's call table, which counts its end and its
-/// deadline; an answer that another worker found waits for that worker's next tick. Whatever does not fit is counted as
-/// `unknown`.
+/// The key of a waiting call is the hash of its client (the announced endpoint, or the MCP session and path), its
+/// direction and its id. The call stays in its own worker's call table, which counts its end and its deadline; an
+/// answer that another worker found waits for that worker's next tick. Calls that do not fit are counted as `unknown`.
 public final class CorrelationTable: Sendable {
     /// The most calls that wait at a time.
     public static let maxCalls = 16_384
     /// The most endpoints that are announced at a time.
     public static let maxEndpoints = 4_096
 
-    /// What became of a call.
+    /// The answer to a waiting call.
     package struct Answer: BitwiseCopyable, Sendable {
         package var outcome: Outcome
-        /// As ``FinishedCall/code``.
+        /// The result code; see ``FinishedCall/code``.
         package var code: Int32
-        /// When it was known, in nanoseconds.
+        /// The time of the answer, in nanoseconds.
         package var time: UInt64
-        /// How long the reply is.
+        /// The size of the reply.
         package var byteCount: UInt64
         /// The call's number; see ``CorrelationTable/wait(_:scope:worker:now:)``.
         package var call: UInt64
 
-        /// What became of a call.
+        /// An answer with these facts.
         package init(outcome: Outcome, code: Int32, time: UInt64, byteCount: UInt64, call: UInt64 = 0) {
             self.outcome = outcome
             self.code = code
@@ -47,9 +45,9 @@ public final class CorrelationTable: Sendable {
     }
 
     private struct Endpoint {
-        /// How many streams announced it.
+        /// The number of open streams that announced the endpoint.
         var streams = 0
-        /// When anything came in one of them last.
+        /// The time of the last activity on one of them.
         var lastActivity: UInt64
     }
 
@@ -60,7 +58,7 @@ public final class CorrelationTable: Sendable {
         /// Answers that workers have not taken yet; at most one for each call that waited.
         var answers: [[Answer]] = []
 
-        /// Leaves an answer for the worker whose call it answers.
+        /// Leaves an answer for the worker of the call.
         mutating func post(_ answer: Answer, _ waiting: Waiting) {
             var answer = answer
             answer.call = waiting.call
@@ -69,13 +67,13 @@ public final class CorrelationTable: Sendable {
     }
 
     private let state = Mutex(State())
-    /// How many calls wait and endpoints are announced.
+    /// The number of waiting calls and announced endpoints.
     private let used = Atomic<Int>(0)
 
     /// An empty table.
     public init() {}
 
-    /// Whether anything waits or is announced: one load, for workers to ask first.
+    /// True if nothing waits and nothing is announced; one load, so that workers can check it first.
     public var isEmpty: Bool { used.load(ordering: .relaxed) == 0 }
 
     /// A worker takes part.
@@ -92,7 +90,7 @@ public final class CorrelationTable: Sendable {
 
     /// A stream announces where its client is to post.
     ///
-    /// - Returns: Whether there was room for it.
+    /// - Returns: True if there was room for it.
     package func announce(_ endpoint: UInt64, now: UInt64) -> Bool {
         state.withLock { state in
             guard state.endpoints[endpoint] != nil || state.endpoints.count < Self.maxEndpoints else { return false }
@@ -107,12 +105,12 @@ public final class CorrelationTable: Sendable {
         state.withLock { $0.endpoints[endpoint]?.lastActivity = now }
     }
 
-    /// When something came last in a stream that announced an endpoint; `nil` if there is none.
+    /// The time of the last activity on a stream that announced the endpoint; `nil` if there is none.
     package func lastActivity(_ endpoint: UInt64) -> UInt64? {
         state.withLock { $0.endpoints[endpoint]?.lastActivity }
     }
 
-    /// Whether a stream is open that announced that endpoint.
+    /// True if a stream that announced the endpoint is open.
     package func isAnnounced(_ endpoint: UInt64) -> Bool { state.withLock { $0.endpoints[endpoint] != nil } }
 
     /// A stream that announced an endpoint has ended: with the last one go the calls that waited for it.
@@ -138,9 +136,9 @@ public final class CorrelationTable: Sendable {
     /// A call waits for a reply under a key; one that already waits under it will not be told from it.
     ///
     /// - Parameters:
-    ///   - key: What ``key(_:_:_:)`` gives.
+    ///   - key: The result of ``key(_:_:_:)``.
     ///   - scope: Its scope.
-    ///   - worker: Whose call it is.
+    ///   - worker: The worker of the call.
     ///   - now: The time, in nanoseconds.
     /// - Returns: The call's number; 0 when there is no room.
     package func wait(_ key: UInt64, scope: UInt64, worker: Int, now: UInt64) -> UInt64 {
@@ -158,7 +156,7 @@ public final class CorrelationTable: Sendable {
 
     /// A reply was found.
     ///
-    /// - Returns: Whether a call waited for it.
+    /// - Returns: True if a call waited for it.
     package func answer(_ key: UInt64, _ answer: Answer) -> Bool {
         state.withLock { state in
             guard let waiting = state.waiting.removeValue(forKey: key) else { return false }
@@ -194,7 +192,7 @@ public final class CorrelationTable: Sendable {
     /// The key of a call.
     ///
     /// - Parameters:
-    ///   - scope: What distinguishes its client.
+    ///   - scope: The client's distinguishing facts.
     ///   - direction: The way of its request, as the client of the connection sees it.
     ///   - id: Its id's key.
     /// - Returns: Equal for what belongs together.

@@ -1,16 +1,16 @@
 /// A call whose end is known: integers only, so that counting it costs no allocation.
 public struct FinishedCall: BitwiseCopyable, Sendable {
-    /// What was called.
+    /// The operation.
     public var operation: OperationID
-    /// Where Weir stood.
+    /// The side Weir was on.
     public var side: Side
-    /// What became of it.
+    /// The outcome.
     public var outcome: Outcome
-    /// Who called: a place in a ``CallerRegistry``, 0 when that is not known or not asked for.
+    /// The caller: a place in a ``CallerRegistry``, 0 if unknown or not tracked.
     public var caller: UInt8
     /// The protocol's own status: for Dubbo the status byte; see ``ResultCode``.
     public var code: Int32
-    /// When the first byte of the request was seen: nanoseconds on the caller's clock.
+    /// The time of the request's first byte: nanoseconds on the clock of whoever reports the call.
     public var startNanoseconds: UInt64
     /// First request byte seen to last reply byte seen.
     public var durationNanoseconds: UInt64
@@ -19,7 +19,7 @@ public struct FinishedCall: BitwiseCopyable, Sendable {
     /// Bytes of the reply, 0 when there was none.
     public var responseBytes: UInt64
 
-    /// A finished call with those facts.
+    /// A finished call with these facts.
     public init(
         operation: OperationID,
         side: Side,
@@ -43,7 +43,7 @@ public struct FinishedCall: BitwiseCopyable, Sendable {
     }
 }
 
-/// The protocols' own result codes and their names.
+/// The result codes of the protocols and their names.
 public enum ResultCode {
     /// No code: the call has none of its own (unanswered, oneway, lost).
     public static let none: Int32 = .min
@@ -54,7 +54,7 @@ public enum ResultCode {
     ///
     /// - Parameters:
     ///   - code: A Dubbo status byte, a gRPC status or a JSON-RPC error code.
-    ///   - callProtocol: Whose code it is.
+    ///   - callProtocol: The protocol that the code belongs to.
     /// - Returns: The name, the number where it has none, nothing for ``none``.
     ///
     /// Source: Dubbo `Response.java`, gRPC `statuscodes.md`.
@@ -67,12 +67,12 @@ public enum ResultCode {
         }
     }
 
-    /// Whether a code is one that the protocol itself defines.
+    /// True if the protocol itself defines the code.
     ///
     /// - Parameters:
     ///   - code: A code, or ``none``.
     ///   - callProtocol: The protocol.
-    /// - Returns: Whether it has a name there; JSON-RPC's are −32700 and −32603 to −32600.
+    /// - Returns: True if the protocol gives it a name; JSON-RPC names −32700 and −32603 to −32600.
     public static func isOwn(_ code: Int32, of callProtocol: CallProtocol) -> Bool {
         if code == none { return true }
         switch callProtocol {

@@ -1,6 +1,6 @@
-/// Appends JSON to a byte buffer: the one place where Weir's JSON lines are spelled.
+/// A writer that appends JSON to a byte buffer: the only place that spells Weir's JSON lines.
 ///
-/// The caller keeps the structure right (commas come by themselves, brackets must be closed).
+/// The caller keeps the structure right: commas come by themselves, brackets must be closed.
 public struct JSONText: Sendable {
     /// The text so far, UTF-8.
     public private(set) var bytes: [UInt8] = []
@@ -15,7 +15,7 @@ public struct JSONText: Sendable {
         needsComma = false
     }
 
-    /// Gives the text so far away; what follows goes on behind it.
+    /// Returns the text so far; what follows is written after it.
     ///
     /// - Returns: UTF-8 text, seldom a whole JSON value.
     public mutating func takeBytes() -> [UInt8] {
@@ -105,7 +105,7 @@ public struct JSONText: Sendable {
 
     /// `true` or `false`.
     ///
-    /// - Parameter value: Which of them.
+    /// - Parameter value: The value.
     public mutating func bool(_ value: Bool) {
         separate()
         append(literal: value ? "true" : "false")

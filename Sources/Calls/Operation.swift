@@ -1,4 +1,4 @@
-/// The small integer that stands for an operation in this process.
+/// A small integer that stands for an operation in this process.
 public struct OperationID: BitwiseCopyable, Hashable, Sendable {
     /// An index from 0, dense, in order of first sight.
     public let rawValue: UInt32
@@ -14,14 +14,14 @@ public struct OperationID: BitwiseCopyable, Hashable, Sendable {
     public var index: Int { Int(rawValue) }
 }
 
-/// What a call is counted under: protocol, interface, version, group and method.
+/// The identity under which calls are counted: protocol, interface, version, group and method.
 public struct Operation: Hashable, Sendable {
-    /// How Java spells that a service has no version; its operations have none.
+    /// Java's spelling of a missing version; operations of such services have an empty one.
     ///
     /// Source: Dubbo `DubboCodec.java` (`encodeRequestData`), `URL.java` (`ANY_VERSION`).
     public static let zeroVersion: StaticString = "0.0.0"
 
-    /// Which protocol the call was made in.
+    /// The protocol of the call.
     public let callProtocol: CallProtocol
     /// The interface's full name.
     public let interface: String
@@ -29,10 +29,10 @@ public struct Operation: Hashable, Sendable {
     public let version: String
     /// The service's group; empty when none was named.
     public let group: String
-    /// The method; of a generic call the method it names.
+    /// The method; for a generic call the method that it names.
     public let method: String
 
-    /// An operation of those names.
+    /// An operation with these names.
     public init(callProtocol: CallProtocol, interface: String, version: String, group: String, method: String) {
         self.callProtocol = callProtocol
         self.interface = interface
@@ -43,7 +43,7 @@ public struct Operation: Hashable, Sendable {
 }
 
 extension Operation {
-    /// How the method of a tool begins.
+    /// The prefix of the method of a tool.
     private static let toolPrefix = "tools/call:"
 
     /// The operation of all tools of an MCP server that are not told apart.

@@ -3,47 +3,47 @@ internal import Synchronization
 /// The operations of the process, interned to small integers: one registry, shared by all workers.
 ///
 /// It is bounded: past `capacity` every new operation becomes the overflow operation of its protocol (interface and
-/// method `_other`), so that no peer can make series without end. Nothing is ever removed, so an id stays good.
-/// Workers ask it only at the first sight of an operation; see ``OperationCache``.
+/// method `_other`), so that no peer can make series without end. Nothing is ever removed, so an id stays valid.
+/// Workers ask only at the first sight of an operation; see ``OperationCache``.
 public final class OperationRegistry: Sendable {
     private struct State {
         var operations: [Operation] = []
         var indices: [Operation: UInt32] = [:]
         var overflowed: UInt64 = 0
-        /// How many tools of an interface are told apart.
+        /// The number of tools told apart, per interface.
         var tools: [String: Int] = [:]
     }
 
     /// The most tools of an interface that are told apart.
     public static let maxTools = 128
 
-    /// Whether a tool of an MCP server is an operation of its own.
+    /// The operation of a tool of an MCP server, if it is told apart.
     public enum Tool: Equatable, Sendable {
-        /// It is.
+        /// The tool has an operation of its own.
         case known(OperationID)
         /// It would be one too many: it is counted with others of its kind.
         case overflow(OperationID)
-        /// It is not, as far as is known.
+        /// The tool is not known to have one.
         case unknown
     }
 
-    /// Whether a tool is to be told apart.
+    /// The reason to tell a tool apart.
     public enum Naming: Equatable, Sendable {
-        /// Nothing says so.
+        /// No reason.
         case none
-        /// It was met, or a pattern means it; of such there are ``maxTools`` at most.
+        /// The tool was met in the traffic or a pattern names it; at most ``maxTools`` such tools are told apart.
         case learned
         /// The configuration has its name, and bounds such names itself.
         case configured
     }
 
-    /// How many operations are told apart, the overflow operations not counted.
+    /// The most operations that are told apart; the overflow operations are not counted.
     public let capacity: Int
     private let state: Mutex<State>
 
     /// A registry that holds the overflow operation of each protocol and nothing else.
     ///
-    /// - Parameter capacity: How many operations are told apart.
+    /// - Parameter capacity: The most operations that are told apart.
     public init(capacity: Int) {
         self.capacity = capacity
         var state = State()
@@ -71,7 +71,7 @@ public final class OperationRegistry: Sendable {
 
     /// The id of `operation`: known, new, or the overflow operation when the registry is full.
     ///
-    /// - Parameter operation: Whose names have been capped in length already.
+    /// - Parameter operation: An operation whose names already have bounded lengths.
     /// - Returns: The id; the same one whenever it is asked for.
     public func intern(_ operation: Operation) -> OperationID {
         state.withLock { intern(operation, &$0) }
@@ -81,7 +81,7 @@ public final class OperationRegistry: Sendable {
     ///
     /// Known, new, or the overflow operation, which is not counted as one more overflow.
     ///
-    /// - Parameter operation: As the other process told it apart.
+    /// - Parameter operation: An operation as the other process told it apart.
     /// - Returns: The id.
     public func adopt(_ operation: Operation) -> OperationID {
         state.withLock { state in
@@ -103,12 +103,13 @@ public final class OperationRegistry: Sendable {
         return OperationID(rawValue: id)
     }
 
-    /// What a tool of an MCP server is counted under.
+    /// The operation under which a tool of an MCP server is counted.
     ///
     /// - Parameters:
     ///   - operation: `tools/call:` and its name.
-    ///   - naming: Whether it is to be told apart from now on.
-    /// - Returns: Its id if it is told apart; `tools/call:_other`'s if ``maxTools`` others of the interface are.
+    ///   - naming: The reason to tell it apart from now on.
+    /// - Returns: The tool's id if it is told apart, or the id of `tools/call:_other` if ``maxTools`` others of the
+    ///   interface are.
     public func tool(_ operation: Operation, _ naming: Naming) -> Tool {
         state.withLock { state in
             if let known = state.indices[operation] { return .known(OperationID(rawValue: known)) }
@@ -137,10 +138,10 @@ public final class OperationRegistry: Sendable {
     /// Every operation by id; the first ones are the overflow operations.
     public var operations: [Operation] { state.withLock { $0.operations } }
 
-    /// How many operations are told apart now.
+    /// The number of operations that are told apart now.
     public var count: Int { state.withLock { $0.operations.count - CallProtocol.allCases.count } }
 
-    /// How often a call's operation did not fit.
+    /// The number of calls whose operation did not fit.
     public var overflowed: UInt64 { state.withLock { $0.overflowed } }
 
     /// The operation of an id.

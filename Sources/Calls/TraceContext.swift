@@ -4,9 +4,9 @@ internal import Wire
 ///
 /// Sources: W3C Trace Context §3.2; Jaeger client libraries' propagation format; openzipkin/b3-propagation.
 public struct TraceContext: BitwiseCopyable, Equatable, Sendable {
-    /// What the caller decided about sampling.
+    /// The caller's decision about sampling.
     public enum Decision: UInt8, BitwiseCopyable, Sendable {
-        /// It leaves that to whoever comes next.
+        /// The decision is left to the next service.
         case deferred
         /// The trace is not wanted.
         case notSampled
@@ -24,10 +24,10 @@ public struct TraceContext: BitwiseCopyable, Equatable, Sendable {
     /// The caller's sampling decision.
     public var decision: Decision
 
-    /// Whether the caller wants the trace.
+    /// True if the caller wants the trace.
     public var isSampled: Bool { decision == .sampled }
 
-    /// A context of those values.
+    /// A context with these values.
     public init(traceID: TraceID, spanID: UInt64, decision: Decision) {
         self.traceID = traceID
         self.spanID = spanID
@@ -147,10 +147,10 @@ extension TraceID {
     }
 }
 
-/// The fields of a value, one after the other.
+/// A cursor over the fields of a value.
 private struct FieldCursor: ~Escapable {
     let bytes: RawSpan
-    /// `:`, also as `%3A`, unless it is said to be another.
+    /// The separator: `:`, also as `%3A`, unless another is given.
     let separator: UInt8
     private var at = 0
     private var isOver = false
@@ -191,7 +191,7 @@ private struct FieldCursor: ~Escapable {
 extension TraceContext {
     /// Appends W3C `traceparent`.
     ///
-    /// - Parameter text: Where it goes.
+    /// - Parameter text: The text that it is appended to.
     public func appendTraceparent(to text: inout [UInt8]) {
         text.append(contentsOf: [0x30, 0x30, 0x2d])
         text.appendHex(traceID.high)
@@ -204,8 +204,8 @@ extension TraceContext {
     /// Appends Jaeger's `uber-trace-id`.
     ///
     /// - Parameters:
-    ///   - parent: The span's own parent, 0 for a root; nobody reads it.
-    ///   - text: Where it goes.
+    ///   - parent: The span's own parent, 0 for a root; no reader uses it.
+    ///   - text: The text that it is appended to.
     public func appendUberTraceID(parent: UInt64, to text: inout [UInt8]) {
         text.appendHex(traceID.high)
         text.appendHex(traceID.low)
@@ -218,7 +218,7 @@ extension TraceContext {
 
     /// Appends B3's single form.
     ///
-    /// - Parameter text: Where it goes.
+    /// - Parameter text: The text that it is appended to.
     public func appendB3(to text: inout [UInt8]) {
         text.appendHex(traceID.high)
         text.appendHex(traceID.low)

@@ -5,14 +5,14 @@ public struct TraceID: BitwiseCopyable, Hashable, Sendable {
     /// The last eight bytes.
     public var low: UInt64
 
-    /// An id of those halves.
+    /// An id of two halves.
     @inlinable @inline(__always)
     public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low
     }
 
-    /// Whether it is no valid id.
+    /// True if it is zero, which is no valid id.
     @inlinable
     public var isZero: Bool { high | low == 0 }
 
@@ -29,7 +29,7 @@ public struct TraceID: BitwiseCopyable, Hashable, Sendable {
     }
 }
 
-/// A way of writing trace context down.
+/// A wire format of trace context.
 public enum TraceFormat: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// W3C `traceparent` and `tracestate`.
     case traceparent

@@ -1,4 +1,4 @@
-/// On which side of a service Weir stands.
+/// The side of a service that Weir is on.
 public enum Side: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// The calls arrive at the application beside Weir.
     case provider
@@ -14,9 +14,9 @@ public enum Side: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
-/// Which way bytes travel through a connection.
+/// The direction of bytes on a connection.
 public enum Direction: UInt8, BitwiseCopyable, CaseIterable, Sendable {
-    /// From the peer that opened the connection to the one that Weir connected to (`c2s`).
+    /// From the peer that opened the connection to the peer that Weir connected to (`c2s`).
     case toUpstream
     /// Back from the upstream peer (`s2c`).
     case toDownstream
@@ -48,9 +48,9 @@ public enum CallProtocol: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
-/// What a connection was seen to speak.
+/// The protocol that was detected on a connection.
 public enum ConnectionProtocol: UInt8, BitwiseCopyable, CaseIterable, Sendable {
-    /// Nothing has been said yet.
+    /// No byte has been seen yet.
     case silent
     /// Dubbo 2.
     case dubbo
@@ -79,7 +79,7 @@ public enum ConnectionProtocol: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
-/// What became of a call; it follows from the bytes, never from guesses.
+/// The outcome of a call; it follows from the bytes, never from guesses.
 public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Answered with a value.
     case ok
@@ -89,7 +89,7 @@ public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case clientError
     /// The service failed.
     case serverError
-    /// No reply within the call's deadline, or a reply that says so.
+    /// No reply within the call's deadline, or a reply that reports a timeout.
     case timeout
     /// Given up by the caller.
     case cancelled
@@ -103,8 +103,7 @@ public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case oneway
     /// The session went blind while the call was open.
     case lost
-    /// The reply is there, but what it says cannot be read: a hole in a capture, a header table entry never seen, an
-    /// unknown encoding.
+    /// A reply that cannot be read: a hole in a capture, a header table entry never seen, an unknown encoding.
     case unknown
 
     /// The value of the metric label `outcome`.
@@ -125,7 +124,7 @@ public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
         }
     }
 
-    /// Whether the application answered, so that the call's duration says something about the service.
+    /// True if the application answered, so that the duration tells about the service.
     @inlinable
     public var isAnswered: Bool {
         switch self {
@@ -134,7 +133,7 @@ public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
         }
     }
 
-    /// Whether a reader of a summary would call it an error.
+    /// True if a summary counts it as an error.
     public var isError: Bool {
         switch self {
         case .ok, .oneway, .cancelled, .unknown: false

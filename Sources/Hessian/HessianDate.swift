@@ -1,4 +1,4 @@
-/// Spells the milliseconds of a Hessian date.
+/// A formatter for the milliseconds of a Hessian date.
 enum HessianDate {
     /// The text of a point in time.
     ///

@@ -1,8 +1,8 @@
 extension HessianEncoder {
     /// Writes a value with everything under it.
     ///
-    /// References keep their numbers, so the tree must be whole: the first value of the body, or written behind those
-    /// it was decoded with. Lists are written with their length, as Java writes them.
+    /// References keep their numbers, so the tree must be complete: the first value of the body, or written after the
+    /// values it was decoded with. Lists are written with their length, as Java does.
     ///
     /// - Parameter value: A value as ``HessianValueDecoder`` reads it.
     public mutating func value(_ value: HessianValue) {

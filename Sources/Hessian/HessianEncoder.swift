@@ -1,25 +1,24 @@
-internal import Wire
-
-/// Writes Hessian 2 values in the forms hessian-lite chooses, the shortest there is for each.
+/// A writer of Hessian 2 values in hessian-lite's own choice of forms, the shortest for each value.
 ///
-/// One encoder writes one body: classes and types are spelled out at their first use and referred to afterwards. Keep
-/// the structure right: what begins must end, a list of `count` gets as many elements, an object one value a field.
+/// One encoder writes one body: classes and types are spelled out at their first use and referred to afterwards. The
+/// caller keeps the structure right: every begin has its end, a list of `count` gets as many elements, an object gets
+/// one value a field.
 ///
 /// Source: hessian-lite `Hessian2Output.java`.
 public struct HessianEncoder: Sendable {
-    /// What was written so far.
+    /// The bytes written so far.
     public private(set) var bytes: [UInt8]
     /// The most bytes of a byte array in one chunk.
     private let binaryChunkBytes: Int
     private var classes: [HessianClass: Int32] = [:]
     private var types: [String: Int32] = [:]
 
-    /// An encoder whose body goes behind `bytes`.
+    /// An encoder whose body is appended to `bytes`.
     ///
     /// - Parameters:
-    ///   - bytes: What stands in front of the body, such as a frame's header.
-    ///   - binaryChunkBytes: Where byte arrays are split, from 1 to 65535; hessian-lite splits them where its buffer
-    ///     of 8192 bytes ends, which for the first value of a body comes to the default.
+    ///   - bytes: The bytes before the body, such as a frame's header.
+    ///   - binaryChunkBytes: The size of the chunks of byte arrays, from 1 to 65535. hessian-lite splits at the end of
+    ///     its buffer of 8192 bytes, which for the first value of a body is the default.
     public init(appendingTo bytes: [UInt8] = [], binaryChunkBytes: Int = 8189) {
         self.bytes = bytes
         self.binaryChunkBytes = max(1, min(binaryChunkBytes, 0xffff))
@@ -130,11 +129,11 @@ public struct HessianEncoder: Sendable {
 
     // MARK: Lists, maps and objects
 
-    /// Begins a list of `count` elements; nothing ends it.
+    /// Begins a list of `count` elements; it has no end marker.
     ///
     /// - Parameters:
     ///   - type: Its class, such as `[string` or `java.util.LinkedList`; `nil` for a plain list.
-    ///   - count: How many elements follow; not negative.
+    ///   - count: The number of elements that follow; not negative.
     public mutating func beginList(type: String? = nil, count: Int32) {
         let isShort = count >= 0 && count <= 7
         switch (type, isShort) {
@@ -152,7 +151,7 @@ public struct HessianEncoder: Sendable {
     /// - Parameter type: Its class, or `nil`.
     public mutating func beginVariableList(type: String? = nil) { begin(0x55, 0x57, type) }
 
-    /// Begins a map: keys and values follow in turn, then ``end()``.
+    /// Begins a map; keys and values follow in turn, then ``end()``.
     ///
     /// - Parameter type: Its class, such as `java.util.TreeMap`; `nil` for a `HashMap`.
     public mutating func beginMap(type: String? = nil) { begin(0x4d, 0x48, type) }
@@ -160,7 +159,7 @@ public struct HessianEncoder: Sendable {
     /// Ends a map or a list of unknown length.
     public mutating func end() { bytes.append(0x5a) }
 
-    /// Begins an object, in front of it the definition of its class if this is the first; a value a field follows.
+    /// Begins an object, after the definition of its class at the first use; one value a field follows.
     ///
     /// - Parameter definition: The class.
     public mutating func beginObject(_ definition: HessianClass) {
@@ -209,7 +208,7 @@ public struct HessianEncoder: Sendable {
         return 0.001 * Double(thousandths) == value ? thousandths : nil
     }
 
-    /// Writes a number around the lead byte that stands for zero and `lowBytes` more.
+    /// Writes a number relative to the lead byte of zero, followed by `lowBytes` bytes.
     private mutating func append(zero: Int64, _ value: Int64, lowBytes: Int) {
         bytes.append(UInt8(truncatingIfNeeded: zero + value >> (8 * lowBytes)))
         for shift in (0..<lowBytes).reversed() { bytes.append(UInt8(truncatingIfNeeded: value >> (8 * shift))) }

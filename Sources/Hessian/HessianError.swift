@@ -1,10 +1,10 @@
-/// Why bytes are not a Hessian 2 value as Dubbo writes them.
+/// The reasons for which bytes are not a Hessian 2 value as Dubbo writes it.
 ///
 /// Offsets count from the first byte of the body.
 public enum HessianError: Error, Equatable, Sendable {
     /// The body ends inside a value.
     case truncated(offset: UInt32)
-    /// A lead byte that means nothing where it stands.
+    /// A lead byte without a meaning at its place.
     case badTag(tag: UInt8, offset: UInt32)
     /// Values nested deeper than ``HessianLimits/maxDepth``.
     case tooDeep(offset: UInt32)
@@ -16,7 +16,7 @@ public enum HessianError: Error, Equatable, Sendable {
     case badIndex(offset: UInt32)
     /// A byte that cannot start a character; lead bytes from 0xF0 are refused as Dubbo's reader refuses them.
     case badText(offset: UInt32)
-    /// A map whose end stands between a key and its value; the offset is that of the end.
+    /// A map that ends between a key and its value; the offset is that of the end.
     case oddMap(offset: UInt32)
 
     /// The value of the metric label `reason`.
@@ -34,7 +34,7 @@ public enum HessianError: Error, Equatable, Sendable {
     }
 }
 
-/// The bounds within which Hessian values are read; hessian-lite itself has none.
+/// The bounds for reading Hessian values; hessian-lite itself has none.
 public struct HessianLimits: Sendable {
     /// The deepest nesting of lists, maps and objects.
     public var maxDepth: Int
@@ -43,7 +43,7 @@ public struct HessianLimits: Sendable {
     /// The most fields of one class.
     public var maxFields: Int
 
-    /// Limits of those values.
+    /// Limits with these values.
     public init(maxDepth: Int = 512, maxClasses: Int = 4096, maxFields: Int = 4096) {
         self.maxDepth = maxDepth
         self.maxClasses = maxClasses

@@ -23,9 +23,10 @@ extension HessianScanner {
         }
     }
 
-    /// Steps over a number, a truth value, null or a short text that lies whole in `bytes`, without a token's states.
+    /// Steps over a number, a truth value, null or a short text that is complete in `bytes`, without the states of a
+    /// token.
     ///
-    /// - Returns: Whether there was one; if not, nothing has changed.
+    /// - Returns: True if there was one; if not, nothing has changed.
     @inline(__always)
     private mutating func skipSimple(_ item: Item, _ bytes: RawSpan, _ at: inout Int) -> Bool {
         guard item.rawValue <= Item.mapValue.rawValue else { return false }
@@ -49,7 +50,7 @@ extension HessianScanner {
         return true
     }
 
-    /// Takes one lead byte at the level `item`.
+    /// Processes one lead byte at the level `item`.
     private mutating func step(_ item: Item, _ lead: UInt8, _ at: Int) throws(HessianError) {
         switch item {
         case .values:
@@ -234,7 +235,7 @@ extension HessianScanner {
         if count > 0 { try push(.values, count, at: at) }
     }
 
-    /// Whether the value that begins, a field of the outermost object, is the message of the throwable being watched.
+    /// True if the value that begins is the message of the watched throwable, a field of the outermost object.
     @inline(__always)
     private func isMessageNext() -> Bool {
         guard isWatching, let object = watchedObject, throwable.message == nil else { return false }

@@ -15,9 +15,9 @@ extension HessianScanner {
         }
     }
 
-    /// Goes on with the token in progress.
+    /// Continues the token in progress.
     ///
-    /// - Returns: Whether it is complete; if not, all of `bytes` was used.
+    /// - Returns: True if it is complete; if not, all of `bytes` was used.
     mutating func continueToken(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         while true {
             while headerNeeds > 0 {
@@ -61,7 +61,7 @@ extension HessianScanner {
         }
     }
 
-    /// Takes the lead byte of the chunk that must follow a non-final one.
+    /// Processes the lead byte of the chunk after a non-final one.
     private mutating func continueChain(_ lead: UInt8, _ at: Int) throws(HessianError) {
         switch (chain, lead) {
         case (.text, 0x00...0x1f), (.text, 0x30...0x33), (.text, 0x52), (.text, 0x53): startChunk(lead)
@@ -72,8 +72,8 @@ extension HessianScanner {
 
     /// Steps over the characters of a string chunk.
     ///
-    /// The length counts UTF-16 units and each unit stands alone, so a character outside the plane is two of them, of
-    /// three bytes each.
+    /// The length counts UTF-16 units and each unit is written by itself, so a character outside the basic plane is two
+    /// units of three bytes each.
     private mutating func walkText(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         while continuationBytes > 0 {
             guard at < bytes.byteCount else { return false }
@@ -175,8 +175,8 @@ extension HessianScanner {
         if rank == 2 || (rank == 1 && watched[last].messageField < 0) { watched[last].messageField = index }
     }
 
-    /// How surely the field whose name was gathered holds a throwable's message: 2 in `java.lang.Throwable`, 1
-    /// elsewhere, else 0.
+    /// The confidence that the current field holds a throwable's message: 2 in `java.lang.Throwable`, 1 elsewhere, else
+    /// 0.
     private func messageRank() -> Int {
         let name = gathered.bytes
         if name.equals("detailMessage") { return 2 }

@@ -1,10 +1,11 @@
 public import Wire
 
-/// Where the content of a string lies that a ``HessianScanner`` read.
+/// The place of the content of a string that a ``HessianScanner`` read.
 public struct HessianStringRange: BitwiseCopyable, Equatable, Sendable {
     /// The content, CESU-8, without length bytes.
     public var range: ByteRange
-    /// Whether `range` points into the scanner's kept texts; otherwise into the bytes of the call that returned it.
+    /// True if `range` points into the scanner's kept texts; otherwise it points into the bytes of the call that
+    /// returned it.
     public var isKept: Bool
 
     /// A range in one of the two places.
@@ -15,11 +16,11 @@ public struct HessianStringRange: BitwiseCopyable, Equatable, Sendable {
     }
 }
 
-/// What reading a string came to.
+/// The result of reading a string.
 public enum HessianString: BitwiseCopyable, Equatable, Sendable {
     /// The bytes end before the string does: call again with the next ones.
     case incomplete
-    /// Null stands where the string could be.
+    /// Null in the place of a string.
     case null
     /// A string.
     case text(HessianStringRange)
@@ -27,16 +28,16 @@ public enum HessianString: BitwiseCopyable, Equatable, Sendable {
     case tooLong
 }
 
-/// Steps over Hessian 2 values as hessian-lite writes them, in bytes that may arrive in any pieces.
+/// A scanner that steps over Hessian 2 values as hessian-lite writes them, in bytes that may arrive in any pieces.
 ///
-/// A machine with an explicit stack: it looks at every byte once, allocates nothing per value, and stops in the middle
-/// of anything. It keeps what skipping needs (the field counts of the body's classes) and nothing else; strings that
-/// are asked for come back as ranges. Every entry point returns "incomplete" at the end of the bytes and is then
-/// called again, the same one, with the bytes that follow.
+/// It is a machine with an explicit stack: it looks at every byte once, allocates nothing per value, and can stop
+/// anywhere. It keeps only what skipping needs, the field counts of the body's classes; requested strings are returned
+/// as ranges. Every entry point returns "incomplete" at the end of the bytes; the same one is then called again with
+/// the bytes that follow.
 ///
 /// Cost: a string of up to 31 characters about 3 ns; no allocation. Source: hessian-lite `Hessian2Input.java`.
 public struct HessianScanner: ~Copyable {
-    /// What the machine reads next at one level of nesting.
+    /// The item that the machine reads next at one level of nesting.
     enum Item: UInt8 {
         case values
         case untilEnd
@@ -58,7 +59,7 @@ public struct HessianScanner: ~Copyable {
         var remaining: UInt32
     }
 
-    /// What the token in progress is for.
+    /// The purpose of the token in progress.
     enum Purpose: UInt8 {
         case value
         case type
@@ -74,7 +75,7 @@ public struct HessianScanner: ~Copyable {
         case message
     }
 
-    /// A string or binary may come in chunks; this says whether another must follow.
+    /// The state of a string or binary in chunks: another one must follow, or none.
     enum Chain: UInt8 {
         case none
         case text
@@ -104,7 +105,7 @@ public struct HessianScanner: ~Copyable {
 
     /// The last number read by ``number(_:_:)``.
     public internal(set) var numberRead: Int32 = 0
-    /// Where in the body the bytes given next begin.
+    /// The position in the body of the bytes given next.
     var base: UInt32 = 0
 
     /// The throwable's class and message, when ``beginThrowable()`` asked for them; both in the kept texts.
@@ -123,7 +124,7 @@ public struct HessianScanner: ~Copyable {
         var fieldsSeen: Int32
     }
 
-    /// What a thrown exception's bytes say of it.
+    /// The facts found in a thrown exception's bytes.
     public struct Throwable: BitwiseCopyable, Equatable, Sendable {
         /// Its class's name; empty when it could not be kept.
         public var className = ByteRange.empty
@@ -165,14 +166,14 @@ public struct HessianScanner: ~Copyable {
 
     /// Notes that the bytes of one call are used up, so that the offsets of errors go on counting.
     ///
-    /// - Parameter count: How many bytes the calls so far were given and the next ones will not be.
+    /// - Parameter count: The number of bytes that the calls so far consumed and the next ones will not be given.
     public mutating func advanceBase(by count: Int) { base &+= UInt32(truncatingIfNeeded: count) }
 
-    /// Whether an entry point returned "incomplete" and must be called again.
+    /// True if an entry point returned "incomplete" and must be called again.
     @inline(__always)
     public var isMidway: Bool { isRunning }
 
-    /// Where in the body a position of the bytes given last is, for errors.
+    /// The offset in the body of a position in the last bytes, for errors.
     ///
     /// - Parameter at: A position in the bytes of the current call.
     /// - Returns: The offset from the body's first byte.
@@ -184,8 +185,8 @@ public struct HessianScanner: ~Copyable {
     ///
     /// - Parameters:
     ///   - bytes: The body's bytes that are there.
-    ///   - at: Where to read; moved past what was read.
-    /// - Returns: Whether the value is complete; if not, all of `bytes` was used.
+    ///   - at: The position to read at; moved past the bytes read.
+    /// - Returns: True if the value is complete; if not, all of `bytes` was used.
     /// - Throws: ``HessianError`` for bytes that are no value.
     @inline(__always)
     public mutating func skipValue(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
@@ -198,7 +199,7 @@ public struct HessianScanner: ~Copyable {
         return true
     }
 
-    /// Asks that the next value be read as a throwable: ``throwable`` has its class and message afterwards.
+    /// Requests that the next value be read as a throwable: ``throwable`` has its class and message afterwards.
     public mutating func beginThrowable() { isWatching = true }
 
     /// Reads a number: a list's length, an index, a flag.
@@ -207,8 +208,8 @@ public struct HessianScanner: ~Copyable {
     ///
     /// - Parameters:
     ///   - bytes: The body's bytes that are there.
-    ///   - at: Where to read; moved past what was read.
-    /// - Returns: Whether ``numberRead`` is the number; if not, all of `bytes` was used.
+    ///   - at: The position to read at; moved past the bytes read.
+    /// - Returns: True if ``numberRead`` is the number; if not, all of `bytes` was used.
     /// - Throws: ``HessianError/badTag(tag:offset:)`` for anything but an int.
     public mutating func number(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         if !isRunning {
@@ -232,8 +233,8 @@ public struct HessianScanner: ~Copyable {
     ///
     /// - Parameters:
     ///   - bytes: The body's bytes that are there.
-    ///   - at: Where to read; moved past what was read.
-    /// - Returns: Whether the type is complete; if not, all of `bytes` was used.
+    ///   - at: The position to read at; moved past the bytes read.
+    /// - Returns: True if the type is complete; if not, all of `bytes` was used.
     /// - Throws: ``HessianError`` for bytes that are no type.
     public mutating func skipType(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         if !isRunning {
@@ -247,12 +248,12 @@ public struct HessianScanner: ~Copyable {
 
     /// Reads a string or null.
     ///
-    /// A string in one chunk that lies whole in `bytes` comes back as a range of them; any other is gathered in the
+    /// A string in one chunk that is complete in `bytes` is returned as a range of them; any other is gathered in the
     /// kept texts.
     ///
     /// - Parameters:
     ///   - bytes: The body's bytes that are there.
-    ///   - at: Where to read; moved past what was read.
+    ///   - at: The position to read at; moved past the bytes read.
     /// - Returns: The string, null, or that more bytes are needed (then all of `bytes` was used).
     /// - Throws: ``HessianError`` for anything but a string or null.
     @inline(__always)
@@ -297,7 +298,7 @@ public struct HessianScanner: ~Copyable {
 
     /// Ends gathering and moves the content to the kept texts.
     ///
-    /// - Returns: Where it lies there, or `nil` when it did not fit.
+    /// - Returns: The range in the kept texts, or `nil` if it did not fit.
     mutating func endCapture() -> ByteRange? {
         isCapturing = false
         guard !captureOverflowed else { return nil }
@@ -306,7 +307,7 @@ public struct HessianScanner: ~Copyable {
         return ByteRange(offset: offset, count: gathered.count)
     }
 
-    /// A final string chunk that lies whole in `bytes`, any characters.
+    /// A final string chunk that is complete in `bytes`, with any characters.
     private func stringInOnePiece(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> ByteRange? {
         let available = bytes.byteCount - at
         guard available > 0 else { return nil }
@@ -344,7 +345,7 @@ public struct HessianScanner: ~Copyable {
         return ByteRange(offset: start, count: end - start)
     }
 
-    /// How many bytes the character takes that begins with `lead`; 0 for a byte that begins none.
+    /// The number of bytes of the character that begins with `lead`; 0 if no character begins so.
     @inline(__always)
     static func characterSize(_ lead: UInt8) -> Int {
         switch lead {

@@ -1,6 +1,6 @@
 internal import Wire
 
-/// Turns the bytes of Hessian strings into text that can be shown.
+/// A converter from the bytes of Hessian strings to text for display.
 public enum HessianText {
     /// The text of a string's content bytes.
     ///
@@ -30,14 +30,14 @@ public enum HessianText {
         return cut(String(decoding: taken, as: UTF16.self), maxBytes)
     }
 
-    /// How many of `count` bytes can matter: merging turns six bytes into four, nothing shrinks more.
+    /// The number of input bytes that can matter: merging turns six bytes into four, nothing shrinks more.
     private static func inputBytes(of count: Int, for maxBytes: Int) -> Int {
         guard maxBytes > 0 else { return 0 }
         guard maxBytes < count else { return count }
         return min(count, maxBytes + maxBytes / 2 + 6)
     }
 
-    /// Whether there is a unit from U+D800 to U+DFFF: `ED` and then a byte from `A0`.
+    /// True if there is a unit from U+D800 to U+DFFF: `ED` and then a byte from `A0`.
     private static func hasSurrogate(_ bytes: RawSpan) -> Bool {
         var from = 0
         while let at = bytes.firstIndex(of: 0xed, from: from) {

@@ -4,9 +4,9 @@ extension HessianValue: CustomStringConvertible {
 
     /// The value as text for people, close to JSON.
     ///
-    /// Classes stand in front of brackets (`org.example.User {"name": "Ann"}`, `int[] [1, 2]`), dates as
-    /// `date(2026-11-21T03:39:00.000Z)`, byte arrays as `bytes(3: 00ff7f)`. A list, map or object that is referred to
-    /// carries its number (`#0 [ref #0]`). What does not fit ends in `…`, as does nesting beyond 64 levels.
+    /// Classes are written before brackets (`org.example.User {"name": "Ann"}`, `int[] [1, 2]`), dates as
+    /// `date(2026-11-21T03:39:00.000Z)`, byte arrays as `bytes(3: 00ff7f)`. A list, map or object with references to it
+    /// carries its number (`#0 [ref #0]`). Text beyond the bound ends in `…`, as does nesting beyond 64 levels.
     ///
     /// - Parameters:
     ///   - maxBytes: The most UTF-8 bytes of the result.
@@ -21,7 +21,7 @@ extension HessianValue: CustomStringConvertible {
     }
 }
 
-/// The text of a value as it grows.
+/// A builder of the text of a value.
 private struct HessianRendering {
     static let deepest = 64
     static let ellipsis = Array("…".utf8)
@@ -113,7 +113,7 @@ private struct HessianRendering {
         append(end.description)
     }
 
-    /// Writes what stands in front of a bracket, and the bracket.
+    /// Writes the class name and number before a bracket, and the bracket.
     private mutating func open(_ className: String?, _ id: Int, _ bracket: String) {
         if referred.contains(id) { append("#\(id) ") }
         if let className {

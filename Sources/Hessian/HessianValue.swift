@@ -1,8 +1,8 @@
-/// One Hessian 2 value as Dubbo reads it, with everything under it: for display and for tests.
+/// A Hessian 2 value as Dubbo reads it, with all values in it: for display and for tests.
 ///
-/// Lists, maps and objects carry the reference number the body gives them: they count together from 0 in the order in
-/// which they begin, and ``ref(_:)`` names one of them. Two values are equal when their trees are, doubles by their
-/// bits. Source: hessian-lite `Hessian2Input.readObject`.
+/// Lists, maps and objects carry the reference number of the body: they are numbered together from 0 in the order in
+/// which they begin, and ``ref(_:)`` names one of them. Two values are equal if their trees are equal; doubles are
+/// compared by their bits. Source: hessian-lite `Hessian2Input.readObject`.
 public enum HessianValue: Sendable {
     /// `N`.
     case null
@@ -36,10 +36,10 @@ public struct HessianList: Equatable, Sendable {
     public var className: String?
     /// Its reference number.
     public var id: Int
-    /// What it holds.
+    /// The elements.
     public var elements: [HessianValue]
 
-    /// A list with those contents.
+    /// A list with these contents.
     public init(className: String? = nil, id: Int, elements: [HessianValue]) {
         self.className = className
         self.id = id
@@ -70,7 +70,7 @@ public struct HessianMap: Equatable, Sendable {
     /// Its entries.
     public var entries: [Entry]
 
-    /// A map with those contents.
+    /// A map with these contents.
     public init(className: String? = nil, id: Int, entries: [Entry]) {
         self.className = className
         self.id = id
@@ -78,14 +78,14 @@ public struct HessianMap: Equatable, Sendable {
     }
 }
 
-/// A class definition: what `C` says once and every object of the class refers to.
+/// A class definition: the body has it once, after `C`, and every object of the class refers to it.
 public struct HessianClass: Hashable, Sendable {
     /// The Java name, such as `org.example.User`.
     public var name: String
     /// Its fields, in the order in which each object gives their values.
     public var fieldNames: [String]
 
-    /// A definition of those fields.
+    /// A definition with these fields.
     public init(name: String, fieldNames: [String]) {
         self.name = name
         self.fieldNames = fieldNames
@@ -130,7 +130,7 @@ extension HessianValue {
 }
 
 extension HessianValue: Equatable {
-    /// Whether both trees are the same, doubles by their bits.
+    /// True if both trees are equal; doubles are compared by their bits.
     public static func == (left: HessianValue, right: HessianValue) -> Bool {
         // Pairs that are still to be compared: a deep tree must not take the thread's stack.
         var pairs = [(left, right)]

@@ -1,7 +1,7 @@
 internal import Wire
 
 extension HessianValueDecoder {
-    /// How many bytes are left.
+    /// The number of bytes left.
     var remaining: Int { bytes.byteCount - offset }
 
     /// Reads the value of a lead byte if it is one without items; `nil` leaves the offset where it was.
@@ -32,13 +32,13 @@ extension HessianValueDecoder {
         }
     }
 
-    /// Reads a number where only an int may stand: a length or an index.
+    /// Reads a number where only an int is allowed: a length or an index.
     mutating func number() throws(HessianError) -> Int32 {
         let start = offset
         return try int(byte(), start)
     }
 
-    /// Reads a string where only a string may stand: the name of a class, a field or a type.
+    /// Reads a string where only a string is allowed: the name of a class, a field or a type.
     mutating func name() throws(HessianError) -> String {
         let start = offset
         return String(decoding: try units(byte(), start), as: UTF16.self)

@@ -1,20 +1,20 @@
 internal import Wire
 
-/// Decodes the values of one body, one after the other, into ``HessianValue`` trees.
+/// A decoder of the values of one body, one after the other, into ``HessianValue`` trees.
 ///
 /// The tables of classes, types and reference numbers span the whole body, so one decoder serves one body. All bytes
-/// must be there: where they end, the value is ``HessianError/truncated(offset:)``. Nesting is kept on a stack of its
-/// own, not on the thread's. Nothing is allocated from a count alone: memory grows with bytes that were read, up to
-/// about a hundred bytes for each. Cost: meant for display, not for the path of every call.
+/// must be there; at their end it throws ``HessianError/truncated(offset:)``. Nesting is kept on a stack of its own,
+/// not on the thread's. Nothing is allocated from a count alone: memory grows with the bytes read, by up to about a
+/// hundred bytes for each. Cost: meant for display, not for the path of every call.
 ///
-/// Source: hessian-lite `Hessian2Input.java`; stricter than it in two places: where a count, an index or a name must
-/// stand only int and string forms are taken, and the end of the bytes is always an error.
+/// Source: hessian-lite `Hessian2Input.java`. It is stricter in two places: a count, an index or a name may only have
+/// int and string forms, and the end of the bytes is always an error.
 public struct HessianValueDecoder: ~Escapable {
-    /// The deepest nesting whatever the limits say: freeing a tree recurs on the
-    /// thread's stack, about 250 bytes a level in a release build.
+    /// The deepest nesting under any limits: freeing a tree recurs on the thread's stack, about 250 bytes a level in a
+    /// release build.
     public static var deepestTree: Int { 512 }
 
-    /// What a list, map or object that has begun still needs to become a value.
+    /// The state of a list, map or object that has begun and is not yet a value.
     struct Container {
         enum Shape {
             case list(String?)
@@ -24,9 +24,9 @@ public struct HessianValueDecoder: ~Escapable {
 
         let shape: Shape
         let id: Int
-        /// Where its items begin in `items`.
+        /// The position of its first item in `items`.
         let firstItem: Int
-        /// How many items it has; `nil` when `Z` ends it.
+        /// The number of its items; `nil` if `Z` ends it.
         let count: Int?
     }
 
@@ -41,7 +41,7 @@ public struct HessianValueDecoder: ~Escapable {
     var items: [HessianValue] = []
     private var failure: HessianError?
 
-    /// How many bytes the values read so far took; the next value begins there.
+    /// The number of bytes of the values read so far; the next value begins there.
     public internal(set) var offset = 0
 
     /// A decoder at the first byte of a body.
@@ -55,7 +55,7 @@ public struct HessianValueDecoder: ~Escapable {
         self.limits = limits
     }
 
-    /// Whether every byte was read.
+    /// True if every byte was read.
     public var isAtEnd: Bool { offset == bytes.byteCount }
 
     /// Reads one value.

@@ -1,10 +1,10 @@
 /// Where a piece of text lies inside the bytes it was found in: an offset and a length, 8 bytes in all.
 ///
-/// It owns nothing. Who keeps one knows which bytes it points into.
+/// It owns nothing; its holder knows which bytes it points into.
 public struct ByteRange: BitwiseCopyable, Equatable, Sendable {
     /// The first byte.
     public var offset: UInt32
-    /// How many bytes.
+    /// The number of bytes.
     public var count: UInt32
 
     /// A range of `count` bytes from `offset`.
@@ -22,7 +22,7 @@ public struct ByteRange: BitwiseCopyable, Equatable, Sendable {
     @inlinable @inline(__always)
     public static var empty: ByteRange { ByteRange(offset: 0, count: 0) }
 
-    /// Whether there is nothing in it.
+    /// True if it is empty.
     @inlinable @inline(__always)
     public var isEmpty: Bool { count == 0 }
 

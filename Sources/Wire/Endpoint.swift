@@ -1,7 +1,7 @@
 /// An IP address and a TCP port.
 ///
-/// An IPv4 address lies in the low 32 bits; which family it is is kept apart, so that `::ffff:1.2.3.4` on the wire
-/// and `1.2.3.4` stay different.
+/// An IPv4 address is kept in the low 32 bits. The family is stored apart, so that `::ffff:1.2.3.4` on the wire and
+/// `1.2.3.4` stay different.
 public struct Endpoint: BitwiseCopyable, Hashable, Sendable {
     /// The first eight bytes of an IPv6 address; 0 for IPv4.
     public let high: UInt64
@@ -9,7 +9,7 @@ public struct Endpoint: BitwiseCopyable, Hashable, Sendable {
     public let low: UInt64
     /// The port.
     public let port: UInt16
-    /// Whether the address is an IPv6 one.
+    /// True if the address is an IPv6 address.
     public let isIPv6: Bool
 
     /// An IPv4 endpoint.
@@ -76,7 +76,7 @@ public struct Endpoint: BitwiseCopyable, Hashable, Sendable {
         return UInt16(truncatingIfNeeded: half >> UInt64((3 - index % 4) * 16))
     }
 
-    /// The groups that `::` stands for; empty when no two zero groups are neighbours (RFC 5952 §4.2.2, §4.2.3).
+    /// The zero groups that `::` replaces; empty if no two zero groups are neighbours (RFC 5952 §4.2.2, §4.2.3).
     private var longestZeroRun: Range<Int> {
         var longest = 0..<0
         var start = 0

@@ -1,8 +1,7 @@
-/// A growable row of plain values for hot tables: bounds are checked, copies on write are not, because it has one
-/// owner and cannot be copied.
+/// A growable row of plain values for hot tables, with bounds checks and a single owner.
 ///
-/// An array that is a class's property asks on every change whether it is shared; in a table that is changed a dozen
-/// times a call that was a tenth of the call's cost.
+/// It cannot be copied, so it needs no check for copy-on-write. An array in a class's property makes that check on
+/// every change, which was a tenth of a call's cost in a table that changes a dozen times a call.
 @safe public struct FlatTable<Element: BitwiseCopyable>: ~Copyable {
     @usableFromInline
     var storage: UnsafeMutablePointer<Element>
@@ -13,8 +12,8 @@
     /// A table of equal elements.
     ///
     /// - Parameters:
-    ///   - element: What every element is.
-    ///   - count: How many; not negative.
+    ///   - element: The initial value of every element.
+    ///   - count: The number of elements; not negative.
     public init(repeating element: Element, count: Int) {
         capacity = max(count, 4)
         rowCount = count
@@ -22,7 +21,7 @@
         unsafe storage.initialize(repeating: element, count: count)
     }
 
-    /// How many elements there are.
+    /// The number of elements.
     @inlinable
     public var count: Int { rowCount }
 

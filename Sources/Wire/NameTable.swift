@@ -1,9 +1,9 @@
-/// The few names that are wanted out of many, found from their bytes without making a `String`.
+/// A small set of wanted names, looked up by their bytes without making a `String`.
 ///
-/// Looking up costs a hash of three bytes, and one comparison when something stands there. Names are told apart by a
-/// small number that their owner chose.
+/// A lookup costs a hash of three bytes, and one comparison if its slot is taken. The owner of the table chooses the
+/// number that stands for each name.
 public struct NameTable: Sendable {
-    /// What an unwanted name is.
+    /// The number of every name that is not in the table.
     public static let unwanted: UInt8 = 0
 
     private struct Slot: BitwiseCopyable {
@@ -15,7 +15,7 @@ public struct NameTable: Sendable {
     private var store: [UInt8] = []
     private let longestBytes: Int
 
-    /// A table of those names.
+    /// A table of the given names.
     ///
     /// - Parameter names: Lower-case ASCII, none of them empty, each with its number; 0 is ``unwanted`` and taken.
     public init(_ names: [(name: StaticString, id: UInt8)]) {
@@ -66,7 +66,7 @@ public struct NameTable: Sendable {
         return Self.unwanted
     }
 
-    /// Where the search for a name begins; the same for every case of it.
+    /// The first slot of the search for a name; the same for upper and lower case.
     private func start(_ name: RawSpan) -> Int {
         let first = Int(name.byte(at: 0) | 0x20)
         let middle = Int(name.byte(at: name.byteCount / 2) | 0x20)
@@ -76,10 +76,10 @@ public struct NameTable: Sendable {
 }
 
 extension RawSpan {
-    /// Whether these bytes, their ASCII capitals made small, are the others.
+    /// True if these bytes, with ASCII capitals in lower case, equal the others.
     ///
     /// - Parameter other: Without ASCII capitals.
-    /// - Returns: Whether the lengths and all bytes agree.
+    /// - Returns: True if the lengths and all bytes are equal.
     public func equals(lowerCased other: RawSpan) -> Bool {
         let count = byteCount
         guard count == other.byteCount else { return false }

@@ -1,7 +1,7 @@
 /// A bounded store for bytes that must outlive the read they came in.
 ///
-/// It takes at most `limitBytes`; what does not fit is refused whole, so that a range handed out always has all of
-/// its bytes. Emptying it keeps the memory for the next use.
+/// It takes at most `limitBytes`. An append that does not fit is refused whole, so that every range it returns has all
+/// of its bytes. Emptying it keeps the memory for the next use.
 public struct PrefixBuffer: ~Copyable {
     private var storage: [UInt8] = []
     /// The most it holds, in bytes.
@@ -12,10 +12,10 @@ public struct PrefixBuffer: ~Copyable {
     /// - Parameter limitBytes: The most it will hold.
     public init(limitBytes: Int) { self.limitBytes = limitBytes }
 
-    /// How many bytes it holds.
+    /// The number of bytes in it.
     public var count: Int { storage.count }
 
-    /// Whether it holds nothing.
+    /// True if it is empty.
     public var isEmpty: Bool { storage.isEmpty }
 
     /// The bytes it holds.
@@ -29,7 +29,7 @@ public struct PrefixBuffer: ~Copyable {
     /// Appends `piece` if all of it fits.
     ///
     /// - Parameter piece: The bytes to keep.
-    /// - Returns: Whether it fitted; if not, nothing was appended.
+    /// - Returns: True if it fitted; if not, nothing was appended.
     public mutating func append(_ piece: RawSpan) -> Bool {
         guard piece.byteCount <= limitBytes - storage.count else { return false }
         unsafe piece.withUnsafeBytes {
@@ -42,7 +42,7 @@ public struct PrefixBuffer: ~Copyable {
     /// Appends what another buffer holds if all of it fits.
     ///
     /// - Parameter other: The bytes to keep.
-    /// - Returns: Whether they fitted; if not, nothing was appended.
+    /// - Returns: True if they fitted; if not, nothing was appended.
     public mutating func append(_ other: borrowing PrefixBuffer) -> Bool { append(other.bytes) }
 
     /// Forgets everything and keeps the memory, or gives it back when it has grown past `keepBytes`.

@@ -1,7 +1,8 @@
 extension RawSpan {
     /// The value of sixteen hex digits, eight at a time.
     ///
-    /// - Parameter offset: Where the first digit stands; it and the fifteen behind it must be inside.
+    /// - Parameter offset: The position of the first digit; it and the fifteen digits behind it must be inside the
+    ///   span.
     /// - Returns: The value, or `nil` when one of them is no hex digit.
     @inlinable
     public func hex64(at offset: Int) -> UInt64? {
@@ -30,7 +31,7 @@ extension RawSpan {
         return value
     }
 
-    /// The value of eight hex digits in one word, the first in its highest byte; whether they are digits at all.
+    /// The value of eight hex digits in one word, the first in its highest byte, and true if all eight are digits.
     ///
     /// Each byte's nibble is made by arithmetic that fits digits and letters, spelled again, and compared.
     @inlinable @inline(__always)

@@ -52,8 +52,8 @@ extension RawSpan {
     /// The first of the bytes at `offset` in memory order; nothing behind them is read.
     ///
     /// - Parameters:
-    ///   - offset: Where they begin.
-    ///   - count: How many, at most 8; they must be there or the call traps.
+    ///   - offset: The position of the first byte.
+    ///   - count: The number of bytes, at most 8; the call traps if they are not all there.
     /// - Returns: The bits, the first byte lowest, 0 where there is no byte.
     @inlinable @inline(__always)
     public func word(at offset: Int, count: Int) -> UInt64 {

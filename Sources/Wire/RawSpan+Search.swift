@@ -1,10 +1,10 @@
 extension RawSpan {
-    /// Whether every byte in `offset ..< offset + count` is below 0x80.
+    /// True if every byte in `offset ..< offset + count` is below 0x80.
     ///
     /// - Parameters:
     ///   - offset: The first byte looked at.
-    ///   - count: How many; the range must lie inside the span or the call traps.
-    /// - Returns: Whether none of them has its highest bit set.
+    ///   - count: The number of bytes; the call traps if the range is not inside the span.
+    /// - Returns: True if no byte has its highest bit set.
     @inlinable
     public func isASCII(from offset: Int, count: Int) -> Bool {
         precondition(offset >= 0 && count >= 0 && offset <= byteCount &- count)
@@ -34,11 +34,11 @@ extension RawSpan {
         return seen & 0x8080_8080_8080_8080 == 0
     }
 
-    /// Whether every byte in `offset ..< offset + count` is below 0x80; made for short texts inside larger ones.
+    /// True if every byte in `offset ..< offset + count` is below 0x80; made for short texts inside larger ones.
     ///
     /// - Parameters:
     ///   - offset: The first byte looked at.
-    ///   - count: How many; the range must lie inside the span.
+    ///   - count: The number of bytes; the range must lie inside the span.
     /// - Returns: As ``isASCII(from:count:)``, in a few instructions for up to 32 bytes.
     @inlinable @inline(__always)
     public func isASCIIText(from offset: Int, count: Int) -> Bool {
@@ -62,7 +62,7 @@ extension RawSpan {
         return seen & high == 0
     }
 
-    /// How long the ASCII text is whose one-byte length stands at `offset`, or -1.
+    /// The length of the ASCII text whose one-byte length is at `offset`, or -1.
     ///
     /// - Parameter offset: A position in the span.
     /// - Returns: 0 to 31; -1 when the byte is no such length, the text is not ASCII, or fewer than 40 bytes are left,
@@ -94,7 +94,7 @@ extension RawSpan {
     ///
     /// - Parameters:
     ///   - value: The byte looked for.
-    ///   - offset: Where to begin; from 0 to `byteCount`.
+    ///   - offset: The position to begin at, from 0 to `byteCount`.
     /// - Returns: The position in the span, not counted from `offset`.
     @inlinable
     public func firstIndex(of value: UInt8, from offset: Int = 0) -> Int? {
@@ -127,10 +127,10 @@ extension RawSpan {
         return index < left ? at &+ index : nil
     }
 
-    /// Whether both spans hold the same bytes.
+    /// True if both spans hold the same bytes.
     ///
     /// - Parameter other: The bytes to compare with.
-    /// - Returns: Whether they are as many and the same.
+    /// - Returns: True if lengths and bytes are equal.
     @inlinable
     public func elementsEqual(_ other: RawSpan) -> Bool {
         let count = byteCount
@@ -169,10 +169,10 @@ extension RawSpan {
         return UInt64(first) << 16 | UInt64(middle) << 8 | UInt64(last)
     }
 
-    /// Whether the span holds exactly the bytes of a literal.
+    /// True if the span holds exactly the bytes of a literal.
     ///
     /// - Parameter literal: An ASCII literal.
-    /// - Returns: Whether they are as many and the same.
+    /// - Returns: True if lengths and bytes are equal.
     @inlinable
     public func equals(_ literal: StaticString) -> Bool {
         let count = literal.utf8CodeUnitCount

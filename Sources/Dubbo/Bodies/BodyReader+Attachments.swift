@@ -2,9 +2,9 @@ internal import Hessian
 internal import Wire
 
 extension BodyReader {
-    /// Goes on with a map whose lead byte was read, keeping the pairs of text and text.
+    /// Continues a map whose lead byte was read, keeping the pairs of text and text.
     ///
-    /// - Returns: Whether the map is complete.
+    /// - Returns: True if the map is complete.
     mutating func readMap(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         while true {
             switch step {
@@ -49,7 +49,7 @@ extension BodyReader {
         return true
     }
 
-    /// A value that is not kept; the map's end cannot stand in its place.
+    /// Skips a value that is not kept; the map cannot end in its place.
     private mutating func skipMapValue(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         if !scanner.isMidway {
             guard at < bytes.byteCount else { return false }
@@ -127,7 +127,7 @@ extension BodyReader {
         }
     }
 
-    /// Whether the key read last is one that says how long the caller waits.
+    /// True if the key read last is one of the caller's timeout.
     private func isTimeout(_ bytes: RawSpan) -> Bool {
         guard form == .request, mapKey.count == 7 || mapKey.count == 3 else { return false }
         let key = isKept ? scanner.texts.bytes.slice(mapKey) : bytes.slice(mapKey)

@@ -5,7 +5,7 @@ extension BodyReader {
     /// Texts of arguments may take this much of the room for kept texts.
     private static var maxUnwantedBytes: Int { 16_384 }
 
-    /// Whether interface and method are known, or never will be; arguments and attachments may still come.
+    /// True if interface and method are known, or never will be; arguments and attachments may still come.
     public var hasNames: Bool { form != .request || step.rawValue > Step.descriptor.rawValue }
 
     /// A request's body: five strings, the arguments, the attachments.
@@ -91,7 +91,7 @@ extension BodyReader {
         }
     }
 
-    /// Makes room among the kept texts: those of maps that turned out to be arguments are not wanted.
+    /// Makes room among the kept texts by dropping those of maps that turned out to be arguments.
     ///
     /// Only when they take much room, so that the copying is paid for by the bytes that brought them.
     private mutating func dropArgumentTexts() {
@@ -109,7 +109,7 @@ extension BodyReader {
         scanner.texts = wanted
     }
 
-    /// Whether the method is `$invoke` or `$invokeAsync`, whose first argument names the real one.
+    /// True if the method is `$invoke` or `$invokeAsync`, whose first argument names the real one.
     private func isGeneric(_ bytes: RawSpan) -> Bool {
         guard request.known.contains(.method), request.method.count >= 7 else { return false }
         let method = isKept ? scanner.texts.bytes.slice(request.method) : bytes.slice(request.method)

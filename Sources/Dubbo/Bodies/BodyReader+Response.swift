@@ -4,7 +4,7 @@ internal import Wire
 extension BodyReader {
     /// A reply's body: the kind, then what it announces.
     ///
-    /// What follows that (dubbo-go appends a byte) is ignored.
+    /// Bytes after it are ignored (dubbo-go appends one).
     mutating func readReply(_ bytes: RawSpan, _ at: inout Int, isLast: Bool) throws(HessianError) -> Progress {
         while step != .done {
             guard try continueReply(bytes, &at) else {
@@ -55,7 +55,7 @@ extension BodyReader {
         return true
     }
 
-    /// Takes what is known of the throwable, whole or not: its class stands in front.
+    /// Takes the known facts of the throwable, complete or not; its class comes first.
     mutating func takeThrowable(_ bytes: RawSpan) {
         keepRanges(of: bytes)
         response.exceptionClass = scanner.throwable.className

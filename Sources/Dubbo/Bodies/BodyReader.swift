@@ -1,16 +1,16 @@
 public import Hessian
 internal import Wire
 
-/// Reads what is wanted of one frame's body after another, from bytes in any pieces.
+/// A reader for the wanted parts of frame bodies, one body after another, from bytes in any pieces.
 ///
-/// The ranges in ``request`` and ``response`` all point into one place: into the kept texts when ``isKept``, else into
-/// the bytes of the last call. So a frame that lies whole in one read is never copied, and of one that is split only
-/// its names and attachments are.
+/// The ranges in ``request`` and ``response`` all point into one place: into the kept texts if ``isKept``, else into
+/// the bytes of the last call. A frame that is complete in one read is therefore never copied; of a split frame only
+/// names and attachments are.
 ///
 /// The order of calls is `begin…`, then ``read(_:isLast:)`` for each piece of the body until it says
 /// ``Progress/satisfied`` or the last piece was given.
 public struct BodyReader: ~Copyable {
-    /// How far reading has come.
+    /// The progress of reading.
     public enum Progress: BitwiseCopyable, Equatable, Sendable {
         /// The rest of the body is wanted.
         case wantsMore
@@ -18,7 +18,7 @@ public struct BodyReader: ~Copyable {
         case satisfied
     }
 
-    /// What is read from a reply's body beyond its kind and its exception.
+    /// The part of a reply's body that is read beyond its kind and its exception.
     public enum Detail: UInt8, BitwiseCopyable, Sendable {
         /// Nothing: enough for counting calls.
         case outcome
@@ -44,15 +44,15 @@ public struct BodyReader: ~Copyable {
         case done
     }
 
-    /// What was read of a request.
+    /// The facts of a request.
     public internal(set) var request = RequestMetadata()
-    /// What was read of a reply.
+    /// The facts of a reply.
     public internal(set) var response = ResponseMetadata()
-    /// What was read of an event.
+    /// The meaning of an event.
     public internal(set) var event = EventPayload.other
-    /// Whether the last value of a Hessian request is a map, as its attachments are, and no null or reference.
+    /// True if the last value of a Hessian request is a map, as its attachments are, and no null or reference.
     public internal(set) var endsInMap = false
-    /// Whether the ranges point into the kept texts.
+    /// True if the ranges point into the kept texts.
     public internal(set) var isKept = false
     /// The least of a request's attachments `timeout` and `_TO` that are ints and no text, as Dubbo 2.7 and 3 write
     /// them; `nil` without one.
@@ -77,14 +77,14 @@ public struct BodyReader: ~Copyable {
         scanner = HessianScanner(limits: limits, keptBytes: keptBytes)
     }
 
-    /// Gives the texts kept over the ends of reads to `body`.
+    /// Passes the texts kept across reads to `body`.
     ///
     /// - Parameter body: Must not read on meanwhile.
     public func withKeptTexts(_ body: (RawSpan) -> Void) { body(scanner.texts.bytes) }
 
     // MARK: Beginnings
 
-    /// Begins the body of a request that is no event.
+    /// Begins the body of a request that is not an event.
     ///
     /// - Parameter header: The frame's header.
     public mutating func beginRequest(_ header: FrameHeader) {
@@ -101,11 +101,11 @@ public struct BodyReader: ~Copyable {
         }
     }
 
-    /// Begins the body of a reply that is no event.
+    /// Begins the body of a reply that is not an event.
     ///
     /// - Parameters:
     ///   - header: The frame's header.
-    ///   - detail: What is wanted beyond the outcome.
+    ///   - detail: The facts wanted beyond the outcome.
     public mutating func beginReply(_ header: FrameHeader, detail: Detail) {
         reset(header)
         response.removeAll()
@@ -149,8 +149,8 @@ public struct BodyReader: ~Copyable {
     ///
     /// - Parameters:
     ///   - bytes: The piece; never beyond the body's end.
-    ///   - isLast: Whether the body ends with it.
-    /// - Returns: Whether more is wanted; meaningless when `isLast`.
+    ///   - isLast: True if the body ends with it.
+    /// - Returns: ``Progress/wantsMore`` until everything wanted is known; meaningless if `isLast`.
     /// - Throws: ``HessianError`` when the body is not what it should be. What was read before still holds.
     public mutating func read(_ bytes: RawSpan, isLast: Bool) throws(HessianError) -> Progress {
         switch form {
@@ -191,9 +191,9 @@ public struct BodyReader: ~Copyable {
         return .satisfied
     }
 
-    /// Finds what it can in the front of a body of which no more is to be waited for; Hessian is read as it comes.
+    /// Reads the first part of a body without waiting for the rest; Hessian is read as it arrives.
     ///
-    /// What is found counts until the body goes on and is read again.
+    /// The findings hold until the body continues and is read again.
     public mutating func readFront() {
         guard form == .gatheredRequest || form == .gatheredReply else { return }
         let front = excerpt.front

@@ -1,6 +1,6 @@
 public import Wire
 
-/// Where the attachments lie that counting and judging a call need; empty where there is none.
+/// The places of the attachments that counting and limiting need; empty for missing ones.
 public struct CallAttachments: BitwiseCopyable, Equatable, Sendable {
     /// `group`: part of what is called.
     public var group = ByteRange.empty
@@ -21,7 +21,7 @@ public struct CallAttachments: BitwiseCopyable, Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - attachments: All that were read.
-    ///   - texts: What their ranges point into.
+    ///   - texts: The bytes that the ranges point into.
     public init(_ attachments: [Attachment], in texts: RawSpan) {
         for attachment in attachments { take(attachment.key, attachment.value, in: texts) }
     }

@@ -1,11 +1,11 @@
 internal import Hessian
 public import Wire
 
-/// What counting needs of a Hessian request whose body is all there, found in one pass without keeping anything.
+/// The facts of a complete Hessian request that counting needs, found in one pass without keeping anything.
 ///
-/// It knows the forms that real peers write nearly always; whatever else it meets makes it give up, and the body is
-/// then read by a ``BodyReader``, which knows all forms. Both give the same facts. Cost: about 100 ns for a body of
-/// 340 bytes with six attachments; no allocation.
+/// It knows the forms that real peers nearly always write and gives up on any other; the body is then read by a
+/// ``BodyReader``, which knows all forms. Both find the same facts. Cost: about 100 ns for a body of 340 bytes with six
+/// attachments; no allocation.
 public struct RequestFastPath: BitwiseCopyable, Sendable {
     /// The interface's name, slot 2.
     public var interface: ByteRange
@@ -13,15 +13,15 @@ public struct RequestFastPath: BitwiseCopyable, Sendable {
     public var version: ByteRange
     /// The method: slot 4, or of a generic call its first argument.
     public var method: ByteRange
-    /// Interface, version and method as they stand in the body, length bytes included: equal bytes, equal names.
+    /// Interface, version and method as the body has them, length bytes included: equal bytes mean equal names.
     ///
-    /// Empty for a generic call, whose method stands elsewhere.
+    /// Empty for a generic call, whose method is elsewhere.
     public var names: ByteRange
     /// The attachments that matter.
     public var attachments: CallAttachments
-    /// Whether the body's last value is a map, whose end is the body's last byte.
+    /// True if the body's last value is a map whose end is the body's last byte.
     public var endsInMap: Bool
-    /// Where that map's first key stands.
+    /// The position of that map's first key.
     public var firstAttachment: UInt32
 }
 
@@ -108,7 +108,7 @@ extension BodyReader {
     static func isGeneric(_ method: RawSpan) -> Bool { method.equals("$invoke") || method.equals("$invokeAsync") }
 }
 
-/// A cursor over a whole body that takes the common forms only.
+/// A cursor over a complete body that accepts the common forms only.
 private struct FastPathCursor: ~Escapable {
     let bytes: RawSpan
     var at = 0

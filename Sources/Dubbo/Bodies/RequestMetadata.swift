@@ -2,19 +2,19 @@ public import Wire
 
 /// One attachment whose value is text.
 public struct Attachment: BitwiseCopyable, Equatable, Sendable {
-    /// Where the key lies.
+    /// The place of the key.
     public var key: ByteRange
-    /// Where the value lies.
+    /// The place of the value.
     public var value: ByteRange
 
-    /// An attachment at those places.
+    /// An attachment at these places.
     public init(key: ByteRange, value: ByteRange) {
         self.key = key
         self.value = value
     }
 }
 
-/// Where the names of a request lie: ranges into one piece of bytes, which the reader says.
+/// The places of a request's names: ranges into one piece of bytes, which the reader defines.
 ///
 /// Texts are UTF-8, or CESU-8 as Hessian writes it (`HessianText` makes a `String` of them). Source:
 /// `DubboCodec.encodeRequestData`.
@@ -23,7 +23,7 @@ public struct RequestMetadata: Sendable {
     public struct Fields: OptionSet, BitwiseCopyable, Sendable {
         /// One bit a field.
         public let rawValue: UInt8
-        /// A set with those bits.
+        /// A set with these bits.
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
         /// The protocol version, slot 1.
@@ -54,12 +54,12 @@ public struct RequestMetadata: Sendable {
     public var method = ByteRange.empty
     /// Slot 5: JVM descriptors of the parameters, concatenated.
     public var parameterDescriptor = ByteRange.empty
-    /// For `$invoke` and `$invokeAsync`: the first argument, the method's real name.
+    /// The first argument of `$invoke` and `$invokeAsync`, the method's real name.
     public var genericMethod = ByteRange.empty
     /// The attachments whose values are text, or a list of exactly one text, in order.
     public var attachments: [Attachment] = []
 
-    /// Metadata of which nothing is known.
+    /// Empty metadata.
     public init() {}
 
     /// The most attachments that are kept; further ones are passed over.
@@ -78,9 +78,9 @@ public struct RequestMetadata: Sendable {
     }
 }
 
-/// What a reply's body says, as far as anyone asks.
+/// The facts of a reply's body.
 public struct ResponseMetadata: Sendable {
-    /// What the first value of a status-20 reply announces.
+    /// The kind of a status-20 reply, announced by its first value.
     ///
     /// Source: `DubboCodec` RESPONSE_*.
     public enum Kind: UInt8, BitwiseCopyable, Sendable {
@@ -97,9 +97,9 @@ public struct ResponseMetadata: Sendable {
         /// Null, then attachments.
         case nullWithAttachments = 5
 
-        /// Whether the application threw.
+        /// True if the application threw an exception.
         public var isException: Bool { self == .exception || self == .exceptionWithAttachments }
-        /// Whether attachments follow.
+        /// True if attachments follow.
         public var hasAttachments: Bool { rawValue >= 3 }
     }
 
@@ -111,10 +111,10 @@ public struct ResponseMetadata: Sendable {
     public var message: ByteRange?
     /// The attachments whose values are text, in order.
     public var attachments: [Attachment] = []
-    /// Whether an attachments map was read, even an empty one.
+    /// True if an attachments map was read, even an empty one.
     public var hasAttachments = false
 
-    /// Metadata of which nothing is known.
+    /// Empty metadata.
     public init() {}
 
     /// Forgets everything and keeps the memory.

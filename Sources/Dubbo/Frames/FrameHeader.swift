@@ -1,6 +1,6 @@
 public import Wire
 
-/// Why a byte sequence is not a Dubbo frame.
+/// The reasons for which bytes are not a Dubbo frame.
 public enum FrameError: Error, Equatable, Sendable {
     /// The first two bytes are not `DA BB`.
     case badMagic(found: UInt16)
@@ -42,7 +42,7 @@ public struct FrameHeader: BitwiseCopyable, Equatable, Sendable {
     /// The length of the body, in bytes.
     public var bodyBytes: UInt32
 
-    /// A header of those fields.
+    /// A header with these fields.
     public init(flags: UInt8, status: UInt8, requestID: UInt64, bodyBytes: UInt32) {
         self.flags = flags
         self.status = status
@@ -78,19 +78,19 @@ public struct FrameHeader: BitwiseCopyable, Equatable, Sendable {
         guard bodyBytes <= Self.maxBodyBytes else { throw .badLength(declared: bodyBytes) }
     }
 
-    /// Whether the frame is a request; otherwise it is a reply.
+    /// True if the frame is a request; otherwise it is a reply.
     @inlinable @inline(__always)
     public var isRequest: Bool { flags & 0x80 != 0 }
 
-    /// Whether a request expects a reply.
+    /// True if the request expects a reply.
     @inlinable @inline(__always)
     public var isTwoWay: Bool { flags & 0x40 != 0 }
 
-    /// Whether the frame is an event (heartbeat, read-only) and not a call.
+    /// True if the frame is an event (heartbeat, read-only) and not a call.
     @inlinable @inline(__always)
     public var isEvent: Bool { flags & 0x20 != 0 }
 
-    /// How the body is written; see ``Serialization``.
+    /// The serialization id of the body; see ``Serialization``.
     @inlinable @inline(__always)
     public var serialization: UInt8 { flags & 0x1f }
 

@@ -6,10 +6,10 @@ public enum FrameWriter {
     /// A longer text of a reply is cut, in UTF-8 bytes.
     public static let maxTextBytes = 1024
 
-    /// Whether ``reply(to:status:text:)`` can write in that serialization.
+    /// True if ``reply(to:status:text:)`` can write in that serialization.
     ///
     /// - Parameter serialization: The request's serialization id.
-    /// - Returns: Whether a peer that speaks it will understand the text.
+    /// - Returns: True if a peer of that serialization understands the text.
     public static func canReply(in serialization: UInt8) -> Bool {
         switch serialization {
         case Serialization.hessian2, Serialization.fastjson, Serialization.fastjson2: true
@@ -17,14 +17,14 @@ public enum FrameWriter {
         }
     }
 
-    /// A reply whose status is no success and whose body is one string, as every Dubbo peer reads it.
+    /// A reply with an error status and one string as its body, which every Dubbo peer reads.
     ///
     /// Source: `ExchangeCodec.java` (`encodeResponse`), dubbo-go `protocol/dubbo/impl/codec.go`.
     ///
     /// - Parameters:
     ///   - request: The header of the request that is answered.
     ///   - status: Any but 20.
-    ///   - text: What the caller is told; cut at ``maxTextBytes``.
+    ///   - text: The message for the caller; cut at ``maxTextBytes``.
     /// - Returns: The frame, or `nil` when the request's serialization is not one Weir writes.
     public static func reply(to request: FrameHeader, status: UInt8, text: String) -> [UInt8]? {
         var text = text
@@ -45,18 +45,18 @@ public enum FrameWriter {
         return frame + body
     }
 
-    /// Whether ``exception(to:text:attachments:)`` can write in that serialization.
+    /// True if ``exception(to:text:attachments:)`` can write in that serialization.
     ///
     /// - Parameter serialization: The request's serialization id.
-    /// - Returns: Whether it is Hessian 2 or fastjson 2.
+    /// - Returns: True for Hessian 2 and fastjson 2.
     public static func canThrow(in serialization: UInt8) -> Bool {
         serialization == Serialization.hessian2 || serialization == Serialization.fastjson2
     }
 
     /// A reply with an exception, which no Dubbo Java caller retries; in Hessian 2 and fastjson 2.
     ///
-    /// The class is one that every Java peer has. Of its fields only the message is written: the peer's constructor
-    /// fills in the others. Source: `DubboCodec.java` (`encodeResponseData`), hessian-lite `JavaDeserializer.java`,
+    /// The class is one that every Java peer has. Only its message field is written: the peer's constructor fills in
+    /// the others. Source: `DubboCodec.java` (`encodeResponseData`), hessian-lite `JavaDeserializer.java`,
     /// `FastJson2ObjectInput.java` (`readThrowable`), fastjson2 `ObjectReaderException.java`.
     ///
     /// - Parameters:
@@ -109,7 +109,7 @@ public enum FrameWriter {
     /// Source: `HeaderExchangeServer.java` (`sendChannelReadOnlyEvent`), `CommonConstants.java`.
     ///
     /// - Parameters:
-    ///   - event: What is said.
+    ///   - event: The event.
     ///   - requestID: Its id: dubbo-go answers nevertheless, with the same one.
     /// - Returns: The frame.
     public static func event(_ event: Event, requestID: UInt64) -> [UInt8] {
@@ -120,7 +120,7 @@ public enum FrameWriter {
         return frame + length(of: encoder.bytes.count) + encoder.bytes
     }
 
-    /// A pair of the attachments map of a Hessian 2 body, to be inserted before the map's end.
+    /// A pair for the attachments map of a Hessian 2 body, to be inserted before the map's end.
     ///
     /// - Parameters:
     ///   - key: The attachment's name.
@@ -145,7 +145,7 @@ public enum FrameWriter {
         return frame + length(of: body.count) + body
     }
 
-    /// A body length as it stands in the header's last four bytes.
+    /// A body length as the header's last four bytes.
     ///
     /// - Parameter bodyBytes: At most ``FrameHeader/maxBodyBytes``.
     /// - Returns: Four bytes.

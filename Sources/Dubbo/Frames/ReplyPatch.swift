@@ -1,19 +1,19 @@
 internal import Hessian
 internal import Wire
 
-/// Gives replies attachments that their providers did not give them.
+/// An editor that adds attachments to replies.
 ///
-/// A reply of status 20 begins with a number that says what follows: 0 an exception, 1 a value, 2 null; 3, 4 and 5 the
-/// same and a map of attachments. dubbo-go writes one null more behind whatever it writes. Source: `DubboCodec.java`
+/// A reply of status 20 begins with its kind: 0 for an exception, 1 for a value, 2 for null; 3, 4 and 5 for the same
+/// with a map of attachments. dubbo-go writes one null more at the end of every reply. Source: `DubboCodec.java`
 /// (`encodeResponseData`), `DecodeableRpcResult.java`, dubbo-go `protocol/dubbo/impl/hessian.go`.
 public enum ReplyPatch {
-    /// Whether a consumer reads attachments of replies: it says so by the protocol version of its requests.
+    /// True if a consumer reads the attachments of replies; the protocol version of its requests says so.
     ///
-    /// Versions from 2.0.10 to 2.6.3 are those of releases that do not. Source: `Version.java`
+    /// Versions from 2.0.10 to 2.6.3 belong to releases that do not. Source: `Version.java`
     /// (`isSupportResponseAttachment`).
     ///
     /// - Parameter version: The request's first text.
-    /// - Returns: Whether it is 2.0.2 to 2.0.9.
+    /// - Returns: True for 2.0.2 to 2.0.9.
     public static func readsAttachments(version: RawSpan) -> Bool {
         let start: [UInt8] = [0x32, 0x2e, 0x30, 0x2e]
         guard version.byteCount == 5 else { return false }
@@ -28,8 +28,8 @@ public enum ReplyPatch {
     ///   - value: Its value.
     ///   - header: The reply's header: status 20, Hessian 2, no event.
     ///   - body: The reply's whole body.
-    ///   - mayAddMap: Whether the consumer reads attachments, so that a reply without a map may be given one.
-    /// - Returns: The frame; `nil` when the body has another form than those above, or has the attachment already.
+    ///   - mayAddMap: True if the consumer reads attachments, so that a reply without a map may be given one.
+    /// - Returns: The frame; `nil` if the body has another form than those above, or already has the attachment.
     public static func attaching(
         key: String,
         value: String,
@@ -70,10 +70,11 @@ public enum ReplyPatch {
     ///
     /// - Parameters:
     ///   - bytes: The reply's body.
-    ///   - at: Where the attachments begin; moved past them.
+    ///   - at: The position of the attachments; moved past them.
     ///   - pair: The attachment that they must not have, its key first.
-    ///   - scanner: What has read the body so far.
-    /// - Returns: Where one more belongs; where they begin, if they are null; `nil` when they are no map, or have it.
+    ///   - scanner: The scanner that has read the body so far.
+    /// - Returns: The position for one more attachment; the start of the attachments if they are null; `nil` if they
+    ///   are no map, or have it.
     private static func place(
         in bytes: RawSpan,
         _ at: inout Int,
@@ -103,7 +104,7 @@ public enum ReplyPatch {
     }
 }
 
-/// The first bytes of the values that are looked for here.
+/// The lead bytes that are looked for here.
 private enum HessianTag {
     static let null: UInt8 = 0x4e
     static let untypedMap: UInt8 = 0x48

@@ -1,4 +1,4 @@
-/// The low five bits of a frame's flag byte: how its body is written.
+/// The low five bits of a frame's flag byte: the serialization of its body.
 ///
 /// Source: dubbo-serialization-api `Constants.java`.
 public enum Serialization {
@@ -21,10 +21,10 @@ public enum Serialization {
     /// Kryo, the second registration.
     public static let kryo2: UInt8 = 25
 
-    /// Whether bodies in it are read.
+    /// True if bodies in it are read.
     ///
     /// - Parameter id: A serialization's id.
-    /// - Returns: Whether it is one of the above.
+    /// - Returns: True for the ids above.
     public static func isRead(_ id: UInt8) -> Bool {
         switch id {
         case hessian2, java, compactedJava, fastjson, nativeJava, kryo, gson, fastjson2, kryo2: true

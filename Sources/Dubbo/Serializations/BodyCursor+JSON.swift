@@ -2,15 +2,15 @@ internal import Wire
 
 /// JSON as fastjson and Gson write it.
 ///
-/// Brackets are counted, not matched, and what stands outside strings is taken for a literal: enough to find the
-/// members of an object, in one pass and without a stack.
+/// Brackets are counted, not matched, and bytes outside strings are taken for literals: enough to find the members of
+/// an object, in one pass and without a stack.
 extension BodyCursor {
     /// Steps over white space.
     mutating func skipSpaces() throws(BodyError) {
         while let byte = next, byte == 0x20 || (0x09...0x0d).contains(byte) { try take(1) }
     }
 
-    /// Steps over a string and says where its characters are.
+    /// Steps over a string and returns the range of its characters.
     mutating func jsonString() throws(BodyError) -> EncodedString {
         try expect(0x22)
         let start = offset

@@ -1,22 +1,22 @@
 internal import Wire
 
-/// Why reading of a body was given up: it ends too early, or is not what its serialization id says.
+/// The reason for giving up on a body: it ends too early, or is not in the serialization that its header names.
 enum BodyError: Error {
     case unreadable
 }
 
-/// A place in bytes that are all there, for the readers of bodies that are not Hessian 2.
+/// A position in complete bytes, for the readers of serializations other than Hessian 2.
 struct BodyCursor: ~Escapable {
     /// All of the bytes.
     let bytes: RawSpan
-    /// The next byte to be read; never past the end.
+    /// The position of the next byte; never past the end.
     private(set) var offset = 0
 
     /// A cursor at the first byte.
     @_lifetime(copy bytes)
     init(_ bytes: RawSpan) { self.bytes = bytes }
 
-    /// How many bytes are left.
+    /// The number of bytes left.
     var remaining: Int { bytes.byteCount - offset }
 
     /// The next byte, left where it is; `nil` at the end.
@@ -43,7 +43,7 @@ struct BodyCursor: ~Escapable {
         return bytes.uint32(at: offset)
     }
 
-    /// Steps over `count` bytes and says where they were.
+    /// Steps over `count` bytes and returns their range.
     @discardableResult
     mutating func take(_ count: Int) throws(BodyError) -> ByteRange {
         guard count >= 0, count <= remaining else { throw .unreadable }
@@ -56,7 +56,7 @@ struct BodyCursor: ~Escapable {
         guard try self.byte() == byte else { throw .unreadable }
     }
 
-    /// Goes back to a place that was visited before.
+    /// Returns to an earlier position.
     mutating func rewind(to offset: Int) {
         precondition(offset >= 0 && offset <= self.offset, "rewinding forwards")
         self.offset = offset

@@ -1,10 +1,10 @@
 internal import Wire
 
-/// Gathers the body of a frame that is not Hessian and came in pieces, leaving out what nobody will read.
+/// The wanted parts of a body that is not Hessian and came in pieces.
 ///
-/// At most `limitBytes` are kept. Large values are shortened to their front, so that the attachments behind them are
-/// found: fastjson2's, which have lengths, and the lines of fastjson and Gson behind the first half of the room. Of
-/// other forms the front of the body is kept.
+/// At most `limitBytes` are kept. Large values are shortened to their first bytes, so that the attachments after them
+/// are found: values of fastjson2, which have lengths, and lines of fastjson and Gson after the first half of the room.
+/// For other forms the first part of the body is kept.
 struct BodyExcerpt {
     private enum Form {
         case chunks
@@ -20,16 +20,16 @@ struct BodyExcerpt {
     private var kept: [UInt8] = []
     private var form = Form.other
     private var valuesLeft = 0
-    /// How many bytes of a line have come.
+    /// The number of bytes of the current line so far.
     private var lineBytes = 0
     private var prefixNeeds = 0
     private var prefix: UInt32 = 0
     private var valueBytes: UInt32 = 0
     private var keepBytes: UInt32 = 0
 
-    /// Whether something that might have been wanted was left out.
+    /// True if a part that might have been wanted was left out.
     private(set) var hasLost = false
-    /// Whether nothing more can be kept.
+    /// True if nothing more can be kept.
     private(set) var isFull = false
 
     var isEmpty: Bool { kept.isEmpty && prefixNeeds == 4 }
@@ -45,7 +45,7 @@ struct BodyExcerpt {
         if !kept.isEmpty { kept = [] }
     }
 
-    /// Begins a body whose first `stringCount` values are kept whatever their length.
+    /// Begins a body; its first `stringCount` values are kept whatever their length.
     mutating func begin(serialization: UInt8, stringCount: Int) {
         switch serialization {
         case Serialization.fastjson2: form = .chunks

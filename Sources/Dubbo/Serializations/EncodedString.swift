@@ -1,8 +1,8 @@
 internal import Wire
 
-/// A string as it lies in a body: where, and how it is written there.
+/// A string in a body: its place and its encoding.
 struct EncodedString: BitwiseCopyable {
-    /// How the characters are written.
+    /// The encoding of the characters.
     enum Encoding: BitwiseCopyable {
         /// UTF-8, taken as it is.
         case utf8
@@ -21,10 +21,11 @@ struct EncodedString: BitwiseCopyable {
         /// ASCII whose last byte has bit 7 set: Kryo's short form.
         case markedASCII
 
-        /// Whether bytes below 0x80 stand for themselves, so that text of nothing else is UTF-8 already.
+        /// True if bytes below 0x80 stand for themselves, so that text without other bytes is UTF-8 already.
         var isASCIICompatible: Bool { self == .latin1 || self == .gb18030 || self == .units }
 
-        /// The fewest bytes that so many take as UTF-8, so that what cannot fit is refused unread.
+        /// The fewest UTF-8 bytes that a string of this length can need, so that a string that cannot fit is refused
+        /// unread.
         func leastTextBytes(for count: Int) -> Int {
             switch self {
             case .utf8, .latin1, .markedASCII: count
@@ -43,9 +44,9 @@ extension PrefixBuffer {
     /// Appends a string as UTF-8.
     ///
     /// - Parameters:
-    ///   - string: Where it lies and how it is written.
-    ///   - bytes: The bytes it lies in.
-    /// - Returns: Where it lies here; `nil` when it does not fit.
+    ///   - string: The place and encoding of the string.
+    ///   - bytes: The bytes that it is in.
+    /// - Returns: The range in this buffer; `nil` if it does not fit.
     mutating func keep(_ string: EncodedString, of bytes: RawSpan) -> ByteRange? {
         let piece = bytes.slice(string.range)
         guard string.encoding.leastTextBytes(for: piece.byteCount) <= limitBytes - count else { return nil }
@@ -63,7 +64,7 @@ extension PrefixBuffer {
     }
 }
 
-/// Makes UTF-8 of other encodings; what is no character becomes U+FFFD.
+/// A converter from other encodings to UTF-8; invalid characters become U+FFFD.
 struct UTF8Builder {
     /// The text so far.
     private(set) var bytes: [UInt8] = []

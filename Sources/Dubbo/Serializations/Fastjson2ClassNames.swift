@@ -16,8 +16,8 @@ extension PrefixBuffer {
     ///
     /// - Parameters:
     ///   - name: The name as written.
-    ///   - bytes: The bytes it lies in.
-    /// - Returns: Where the full name lies here; `nil` when it does not fit.
+    ///   - bytes: The bytes that the name is in.
+    /// - Returns: The range of the full name in this buffer; `nil` if it does not fit.
     mutating func keepClassName(_ name: EncodedString, of bytes: RawSpan) -> ByteRange? {
         let piece = bytes.slice(name.range)
         guard unqualifiedClassNames.contains(where: { piece.equals($0) }) else { return keep(name, of: bytes) }

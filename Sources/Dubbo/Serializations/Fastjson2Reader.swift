@@ -1,9 +1,8 @@
 internal import Wire
 
-/// The body of fastjson2: every value is a 32-bit length and as many bytes of JSONB.
+/// A reader for fastjson2 bodies: every value is a 32-bit length and that many bytes of JSONB.
 ///
-/// Symbols do not outlive their value, so arguments and results are hopped over unread.
-/// Source: `FastJson2ObjectOutput`.
+/// Symbols do not outlive their value, so arguments and results are skipped unread. Source: `FastJson2ObjectOutput`.
 struct Fastjson2Reader: ~Escapable {
     private var cursor: BodyCursor
 
@@ -16,7 +15,7 @@ struct Fastjson2Reader: ~Escapable {
         return try cursor.take(Int(count))
     }
 
-    /// Reads the attachments from the last value, if there is one after those that were read.
+    /// Reads the attachments from the last value, if there is one after the values read so far.
     mutating func readLast(into list: inout [Attachment], texts: inout PrefixBuffer) -> Bool {
         do throws(BodyError) {
             var start = cursor.offset
@@ -106,7 +105,7 @@ extension JSONBReader {
 
     /// Reads class and message of a throwable, which is written by its fields.
     ///
-    /// `cause` may stand before `detailMessage` and use the same symbols, so it is read through, not hopped over.
+    /// `cause` may come before `detailMessage` and use the same symbols, so it is read and not skipped.
     fileprivate mutating func readThrowable(
         into metadata: inout ResponseMetadata,
         texts: inout PrefixBuffer

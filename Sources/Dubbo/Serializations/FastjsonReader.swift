@@ -1,6 +1,6 @@
 internal import Wire
 
-/// The body of fastjson and Gson: one JSON value a line.
+/// A reader for fastjson and Gson bodies: one JSON value a line.
 ///
 /// JSON escapes line ends inside strings, so lines are values. Source: `FastJsonObjectOutput`, `GsonJsonObjectOutput`.
 struct FastjsonReader: ~Escapable {
@@ -27,7 +27,7 @@ struct FastjsonReader: ~Escapable {
         return ByteRange(offset: offset, count: end - offset)
     }
 
-    /// Reads the attachments from the last line, if there is one after those that were read.
+    /// Reads the attachments from the last line, if there is one after the lines read so far.
     mutating func readLast(into list: inout [Attachment], texts: inout PrefixBuffer) -> Bool {
         do throws(BodyError) {
             var start = offset

@@ -23,7 +23,7 @@ extension JSONBReader {
 
     private static var openObject: UInt32 { .max }
 
-    /// Whether a level ends here; if it is an object and does not, steps over the next member's name.
+    /// True if a level ends here; an object that does not end moves past the next member's name.
     private mutating func closes(_ level: UInt32) throws(BodyError) -> Bool {
         guard level == Self.openObject else { return level == 0 }
         if cursor.next == Lead.objectEnd {
@@ -43,7 +43,7 @@ extension JSONBReader {
         try skipScalar(try cursor.byte())
     }
 
-    /// Steps over a scalar, or over the start of an array or object, whose number of values it gives.
+    /// Steps over a scalar, or over the start of an array or object, and returns its number of values.
     private mutating func open() throws(BodyError) -> UInt32? {
         while true {
             let lead = try cursor.byte()
@@ -110,7 +110,7 @@ extension JSONBReader {
         try cursor.take(count)
     }
 
-    /// How many bytes follow a lead that says so by itself.
+    /// The number of bytes after a lead that determines it.
     private static func fixedBytes(after lead: UInt8) -> Int? {
         switch lead {
         case 0x00...0x2f, 0xaf...0xb3, 0xd8...0xff: 0

@@ -1,16 +1,16 @@
 internal import Wire
 
-/// Reads JSONB, the binary JSON of fastjson2.
+/// A reader for JSONB, the binary JSON of fastjson2.
 ///
-/// A value begins with a lead byte. Names of types and members may be symbols: the first time text and number are
-/// written, later only the number. Source: `JSONB.Constants`, `JSONWriterJSONB`, `JSONReaderJSONB`.
+/// A value begins with a lead byte. Names of types and members may be symbols: text and number the first time, only the
+/// number later. Source: `JSONB.Constants`, `JSONWriterJSONB`, `JSONReaderJSONB`.
 struct JSONBReader: ~Escapable {
     /// The most symbols that are remembered; a name beyond is unknown where it is used again.
     static let maxSymbols = 512
     /// The most values inside values that are read.
     static let maxDepth = 64
 
-    /// Where it reads.
+    /// The position.
     var cursor: BodyCursor
     private var symbols: [EncodedString?] = []
 
@@ -18,7 +18,7 @@ struct JSONBReader: ~Escapable {
     @_lifetime(copy bytes)
     init(_ bytes: RawSpan) { cursor = BodyCursor(bytes) }
 
-    /// Lead bytes that stand for more than a range.
+    /// Lead bytes that are not part of a range.
     enum Lead {
         static let symbol: UInt8 = 0x7f
         static let typed: UInt8 = 0x92
@@ -27,13 +27,13 @@ struct JSONBReader: ~Escapable {
         static let object: UInt8 = 0xa6
         static let null: UInt8 = 0xaf
 
-        /// Whether a string begins so, or a symbol that stands for one.
+        /// True if a string begins so, or a symbol that stands for one.
         static func isString(_ lead: UInt8?) -> Bool {
             guard let lead else { return false }
             return (0x49...symbol).contains(lead)
         }
 
-        /// Whether a number of at most 32 bits begins so.
+        /// True if a number of at most 32 bits begins so.
         static func isInt(_ lead: UInt8?) -> Bool {
             guard let lead else { return false }
             return lead <= 0x48 || lead >= 0xf0
@@ -91,7 +91,7 @@ struct JSONBReader: ~Escapable {
         }
     }
 
-    /// UTF-16 that says its byte order itself, big-endian if it does not.
+    /// UTF-16 with a byte order mark; big-endian without one.
     private func markedUTF16(_ range: ByteRange) -> EncodedString {
         let mark = range.count >= 2 ? cursor.bytes.uint16(at: Int(range.offset)) : 0
         guard mark == 0xfeff || mark == 0xfffe else { return EncodedString(range: range, encoding: .utf16BigEndian) }

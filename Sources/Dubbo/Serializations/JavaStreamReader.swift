@@ -1,13 +1,13 @@
 internal import Wire
 
-/// A Java object stream as Dubbo's three Java serializations write it.
+/// A reader for the Java object streams of Dubbo's three Java serializations.
 ///
-/// Primitive values and `writeUTF` strings lie in block data, which is cut into segments; objects stand between the
+/// Primitive values and `writeUTF` strings are in block data, which is cut into segments; objects are between the
 /// segments. Source: Java Object Serialization Specification, chapter 6; `JavaObjectOutput`, `NativeJavaObjectOutput`,
 /// `CompactedObjectOutputStream`.
 struct JavaStreamReader: ~Escapable {
     private var cursor: BodyCursor
-    /// What is left of the segment that is being read, in bytes.
+    /// The bytes left in the current segment.
     private var blockBytes = 0
     private var isStarted = false
     private let serialization: UInt8
@@ -18,7 +18,7 @@ struct JavaStreamReader: ~Escapable {
         self.serialization = serialization
     }
 
-    /// Leads of the stream's grammar.
+    /// Lead bytes of the stream's grammar.
     private enum Tag {
         static let null: UInt8 = 0x70
         static let classDescription: UInt8 = 0x72
@@ -68,7 +68,7 @@ struct JavaStreamReader: ~Escapable {
         try block(count).reduce(0) { $0 << 8 | UInt32($1) }
     }
 
-    /// Steps to where an object stands; whether it is one, not null.
+    /// Steps to the place of an object; true if it is an object and not null.
     private mutating func findObject() throws(BodyError) -> Bool {
         try start()
         if !isNative, try blockNumber(1) == 0 { return false }
@@ -138,7 +138,7 @@ extension JavaStreamReader: SerializedValues {
         try skip()
     }
 
-    /// Where an object ends is known only from its class, so nothing after one is read.
+    /// The end of an object is known only from its class, so nothing after an object is read.
     mutating func skip() throws(BodyError) {
         throw .unreadable
     }

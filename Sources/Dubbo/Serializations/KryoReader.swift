@@ -1,6 +1,6 @@
 internal import Wire
 
-/// A body written by Kryo.
+/// A reader for bodies in Kryo.
 ///
 /// Source: Kryo `Output.writeString`, `DefaultClassResolver`, `KryoObjectOutput`,
 /// `KryoObjectOutput2`.
@@ -14,7 +14,7 @@ struct KryoReader: ~Escapable {
         self.serialization = serialization
     }
 
-    /// Before an object: null; a class that is written by name; a string, which Kryo registers as the second class.
+    /// The byte before an object: null, a class written by name, or a string, which Kryo registers as the second class.
     private enum Class {
         static let null: UInt8 = 0
         static let named: UInt8 = 1
@@ -54,7 +54,7 @@ struct KryoReader: ~Escapable {
         return EncodedString(range: ByteRange(offset: start, count: cursor.offset - start), encoding: .units)
     }
 
-    /// The rest of an ASCII string, whose first byte was read and whose last one has bit 7 set.
+    /// The rest of an ASCII string; its first byte was read, its last one has bit 7 set.
     private mutating func markedASCII() throws(BodyError) -> EncodedString {
         let start = cursor.offset - 1
         while try cursor.byte() & 0x80 == 0 {}
@@ -94,7 +94,7 @@ extension KryoReader: SerializedValues {
         try skip()
     }
 
-    /// Where an object ends is known only from its class, so nothing after one is read.
+    /// The end of an object is known only from its class, so nothing after an object is read.
     mutating func skip() throws(BodyError) {
         throw .unreadable
     }

@@ -1,6 +1,6 @@
 public import Wire
 
-/// What an event carries.
+/// The meaning of an event.
 ///
 /// Source: `HeartbeatHandler`, `HeaderExchangeHandler.handlerEvent`.
 public enum EventPayload: BitwiseCopyable, Equatable, Sendable {
@@ -14,24 +14,25 @@ public enum EventPayload: BitwiseCopyable, Equatable, Sendable {
     case other
 }
 
-/// Reads what can be read of bodies that are not Hessian 2.
+/// A reader for bodies in serializations other than Hessian 2.
 ///
-/// JSON lines (fastjson, gson) and length-prefixed JSONB (fastjson2) give names, attachments and exceptions; Java
-/// object streams give names, the reply's kind and the exception's class; Kryo the same. Of any other serialization
-/// nothing is known. Texts are decoded to UTF-8 and appended to a buffer of the caller's, and the ranges point there.
+/// JSON lines (fastjson, gson) and length-prefixed JSONB (fastjson2) give names, attachments and exceptions. Java
+/// object streams and Kryo give names, the reply's kind and the exception's class. Other serializations give nothing.
+/// Texts are decoded to UTF-8 and appended to the caller's buffer, and the ranges point there.
 ///
 /// Nothing throws or traps on any bytes. Work grows with the body's length, nesting is bounded (``JSONBReader``), and
-/// memory by the buffer's limit and ``RequestMetadata/maxAttachments``.
+/// memory is bounded by the buffer's limit and ``RequestMetadata/maxAttachments``.
 public enum SerializedBody {
     /// Reads a request's body.
     ///
     /// - Parameters:
     ///   - body: The bytes after the header, or the first of them.
-    ///   - isWhole: Whether that is all of them. If not, the names in front still count; attachments are not claimed.
+    ///   - isWhole: True if `body` is complete. If not, the names at its start still count; attachments are not
+    ///     claimed.
     ///   - serialization: The frame's serialization id.
-    ///   - metadata: Where the findings go; what it held is forgotten.
-    ///   - texts: Where the texts go; a text that does not fit leaves its field unknown.
-    /// - Returns: Whether interface and method were understood.
+    ///   - metadata: The metadata to fill in; its previous content is dropped.
+    ///   - texts: The buffer for the texts; a text that does not fit leaves its field unknown.
+    /// - Returns: True if interface and method were understood.
     public static func readRequest(
         _ body: RawSpan,
         isWhole: Bool,
@@ -69,12 +70,12 @@ public enum SerializedBody {
     ///
     /// - Parameters:
     ///   - body: The bytes after the header, or the first of them.
-    ///   - isWhole: Whether that is all of them; if not, attachments are not claimed.
-    ///   - status: The frame's status: of 20 the kind is read, of any other the error text.
+    ///   - isWhole: True if `body` is complete; if not, attachments are not claimed.
+    ///   - status: The frame's status: 20 has a kind, any other status an error text.
     ///   - serialization: The frame's serialization id.
-    ///   - metadata: Where the findings go; what it held is forgotten.
-    ///   - texts: Where the texts go; a text that does not fit leaves its field unknown.
-    /// - Returns: Whether the kind, or the error text, was understood.
+    ///   - metadata: The metadata to fill in; its previous content is dropped.
+    ///   - texts: The buffer for the texts; a text that does not fit leaves its field unknown.
+    /// - Returns: True if the kind, or the error text, was understood.
     public static func readResponse(
         _ body: RawSpan,
         isWhole: Bool,
@@ -102,12 +103,12 @@ public enum SerializedBody {
         }
     }
 
-    /// Reads an event's body; the one that also reads Hessian 2.
+    /// Reads an event's body, in Hessian 2 too.
     ///
     /// - Parameters:
     ///   - body: All of the bytes after the header.
     ///   - serialization: The frame's serialization id.
-    /// - Returns: What the event says; ``EventPayload/other`` where that is not known.
+    /// - Returns: The meaning of the event; ``EventPayload/other`` if unknown.
     public static func readEvent(_ body: RawSpan, serialization: UInt8) -> EventPayload {
         // The longest payload that means anything is a Java stream of eleven bytes.
         guard body.byteCount <= 16 else { return .other }

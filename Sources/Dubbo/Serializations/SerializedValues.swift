@@ -1,6 +1,6 @@
 internal import Wire
 
-/// The values of a body, one after the other, whatever they are written in.
+/// The values of a body in order, in any serialization.
 protocol SerializedValues: ~Escapable {
     /// Reads the next value, which must be a string or null, and keeps its text; `nil` for null or no room.
     mutating func string(into texts: inout PrefixBuffer) throws(BodyError) -> ByteRange?
@@ -48,7 +48,7 @@ extension SerializedBody {
         }
     }
 
-    /// Whether a method takes the real method's name as its first argument (`GenericService`).
+    /// True if the method takes the real method's name as its first argument (`GenericService`).
     private static func isGeneric(_ method: RawSpan) -> Bool {
         method.equals("$invoke") || method.equals("$invokeAsync")
     }
@@ -107,12 +107,12 @@ extension RequestMetadata {
     }
 }
 
-/// Attachments as they are found.
+/// The attachments found so far.
 ///
-/// At most ``RequestMetadata/maxAttachments`` are looked at, kept or not: a symbol makes a long key out of two bytes,
-/// and trying again and again to fit it would take time that no body's length bounds.
+/// At most ``RequestMetadata/maxAttachments`` are looked at, kept or not. A symbol makes a long key out of two bytes,
+/// and repeated attempts to fit it would take time that no body's length bounds.
 struct AttachmentCollector {
-    /// Those that were kept.
+    /// The attachments that were kept.
     private(set) var list: [Attachment] = []
     private var seen = 0
 
