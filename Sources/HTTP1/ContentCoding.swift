@@ -1,10 +1,10 @@
 internal import Wire
 
-/// How a message's body is coded (`content-encoding`).
+/// The coding of a message's body (`content-encoding`).
 ///
 /// Source: RFC 9110 §8.4 and the registry of content codings.
 public enum ContentCoding: UInt8, Equatable, Sendable, CaseIterable {
-    /// As it is.
+    /// The bytes as they are.
     case identity = 1
     /// The gzip format (RFC 1952); `x-gzip` is the same.
     case gzip = 2
@@ -30,12 +30,12 @@ public enum ContentCoding: UInt8, Equatable, Sendable, CaseIterable {
         self = ContentCoding(rawValue: Self.table.id(ignoringCaseOf: value)) ?? .other
     }
 
-    /// Whether an ``Inflater`` can read it.
+    /// True if an ``Inflater`` can read it.
     public var isReadable: Bool { self == .gzip || self == .deflate }
 
     /// The coding of a message that has another header line about it.
     ///
-    /// - Parameter next: What that line says.
+    /// - Parameter next: The coding in that line.
     /// - Returns: The one of them that codes anything; ``other`` if both do.
     public func followed(by next: ContentCoding) -> ContentCoding {
         if next == .identity { return self }

@@ -10,7 +10,7 @@ enum Byte {
     static let colon: UInt8 = 0x3a
     static let semicolon: UInt8 = 0x3b
 
-    /// Whether the byte is a token character (RFC 9110 §5.6.2: `!#$%&'*+-.^_` + backtick + `|~`, digits, letters).
+    /// True if the byte is a token character (RFC 9110 §5.6.2: `!#$%&'*+-.^_` + backtick + `|~`, digits, letters).
     @inline(__always)
     static func isToken(_ byte: UInt8) -> Bool {
         let low: UInt64 = 0x03ff_6cfa_0000_0000
@@ -18,7 +18,7 @@ enum Byte {
         return byte < 0x40 ? low &>> UInt64(byte) & 1 == 1 : byte < 0x80 && high &>> UInt64(byte &- 0x40) & 1 == 1
     }
 
-    /// Whether the byte is a space or a tab.
+    /// True if the byte is a space or a tab.
     @inline(__always)
     static func isBlank(_ byte: UInt8) -> Bool { byte == space || byte == tab }
 
@@ -37,7 +37,7 @@ enum Byte {
 extension RawSpan {
     /// The position of the first control character other than a tab at or after `offset`; `byteCount` without one.
     ///
-    /// Eight bytes at a time: finding a line's end and seeing that nothing forbidden stands before it are one pass.
+    /// It looks at eight bytes at a time: one pass finds the end of a line and checks for forbidden bytes before it.
     func firstControl(from offset: Int) -> Int {
         let count = byteCount
         var at = offset

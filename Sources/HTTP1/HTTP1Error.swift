@@ -1,8 +1,8 @@
-/// Why a direction's bytes cannot be followed as HTTP/1.
+/// The reasons for which a direction's bytes cannot be followed as HTTP/1.
 ///
-/// Whatever two readers could divide into messages differently is an error and not a choice: a request that Weir
-/// understood in another way than the application would be counted, limited or answered wrongly. Whoever reads goes
-/// opaque on an error; the bytes themselves pass.
+/// A form that two readers could divide into messages differently is an error and not a choice: Weir would count, limit
+/// or answer a request wrongly if the application understood it in another way. The reader goes opaque on an error; the
+/// bytes themselves pass.
 ///
 /// Source: RFC 9112 (2.2, 3, 5, 6, 7, 11.2).
 public enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
@@ -22,7 +22,7 @@ public enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
     case foldedHeader
     /// A header name is empty, is no token, or has no colon behind it.
     case badHeaderName
-    /// White space stands between a header's name and its colon.
+    /// White space between a header's name and its colon.
     case spaceBeforeColon
     /// A content-length is not a decimal number of at most 18 digits.
     case badContentLength
@@ -62,9 +62,9 @@ public enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
     }
 }
 
-/// The bounds of what is read of HTTP/1.
+/// The bounds for reading HTTP/1.
 public enum HTTP1Limits {
-    /// The most bytes of a head: its first line to its empty line, both counted; of the trailers likewise.
+    /// The most bytes of a head, from its first line to its empty line inclusive; the same for trailers.
     public static let maxHeadBytes = 65_536
     /// The most bytes of one chunk's extensions.
     public static let maxChunkExtensionBytes = 4096

@@ -1,10 +1,10 @@
 public import Wire
 
-/// A request's method, as far as framing and counting tell methods apart.
+/// A request's method, as far as framing and counting distinguish methods.
 public enum HTTP1Method: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// `GET`.
     case get
-    /// `HEAD`: its response has no body whatever its head says.
+    /// `HEAD`: its response has no body, whatever the response's head says.
     case head
     /// `POST`.
     case post
@@ -38,7 +38,7 @@ public enum HTTP1Method: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
-/// The version a message names.
+/// The version in a message's first line.
 public enum HTTP1Version: UInt8, BitwiseCopyable, Sendable {
     /// HTTP/1.0.
     case oneZero
@@ -46,11 +46,11 @@ public enum HTTP1Version: UInt8, BitwiseCopyable, Sendable {
     case oneOne
 }
 
-/// How the end of a message's body is found (RFC 9112 §6.3).
+/// The rule by which the end of a message's body is found (RFC 9112 §6.3).
 public enum HTTP1Body: UInt8, BitwiseCopyable, Sendable {
-    /// There is none.
+    /// No body.
     case none
-    /// It has the length that content-length says, at least one byte.
+    /// A body of the length in content-length, at least one byte.
     case length
     /// It comes in chunks.
     case chunked
@@ -58,16 +58,16 @@ public enum HTTP1Body: UInt8, BitwiseCopyable, Sendable {
     case untilClose
 }
 
-/// What a message's head says about its framing and about what follows it.
+/// The facts in a message's head about its framing and about the bytes after it.
 ///
-/// Offsets count from the head's first byte, which stands ``headBytes`` before the end of the head.
+/// Offsets count from the head's first byte, which is ``headBytes`` before the end of the head.
 public struct HTTP1Head: BitwiseCopyable, Equatable, Sendable {
-    /// Yes-or-no facts of a head.
+    /// Boolean facts of a head.
     public struct Flags: OptionSet, BitwiseCopyable, Sendable {
         /// The bits.
         public let rawValue: UInt8
 
-        /// A set of those bits.
+        /// A set with these bits.
         @inlinable
         public init(rawValue: UInt8) { self.rawValue = rawValue }
 
@@ -79,48 +79,48 @@ public struct HTTP1Head: BitwiseCopyable, Equatable, Sendable {
         public static let expectsContinue = Flags(rawValue: 4)
         /// `Connection` names `upgrade`.
         public static let connectionUpgrade = Flags(rawValue: 8)
-        /// There is an `Upgrade` header.
+        /// An `Upgrade` header is present.
         public static let upgrade = Flags(rawValue: 16)
-        /// There is a content-length, which for a response without body need not be 0.
+        /// A content-length is present; for a response without body it need not be 0.
         public static let hasContentLength = Flags(rawValue: 32)
         /// The body is compressed by a transfer coding below its chunks.
         public static let isTransferCoded = Flags(rawValue: 64)
     }
 
-    /// Of a request its method; of a response the method of the request it answers, as the sink said.
+    /// The method of the request; for a response the method of the request it answers, as the sink reported it.
     public var method = HTTP1Method.other
     /// The version named in the first line.
     public var version = HTTP1Version.oneOne
-    /// How the end of the body is found.
+    /// The rule for the end of the body.
     public var body = HTTP1Body.none
     /// Yes-or-no facts.
     public var flags: Flags = []
     /// A response's status, 100 to 999; 0 for a request.
     public var status: UInt16 = 0
-    /// What content-length says; 0 when there is none.
+    /// The value of content-length; 0 if there is none.
     public var contentLength: UInt64 = 0
-    /// How long the first line is, its CR LF counted: a header line may be inserted there.
+    /// The length of the first line with its CR LF: a header line may be inserted there.
     public var startLineBytes: UInt32 = 0
-    /// How long the head is, its empty line counted.
+    /// The length of the head with its empty line.
     public var headBytes: UInt32 = 0
-    /// Where the first `Connection` line is, its CR LF counted; empty without one.
+    /// The place of the first `Connection` line with its CR LF; empty if there is none.
     public var connectionLine = ByteRange.empty
 
-    /// A head of which nothing is known.
+    /// An empty head.
     public init() {}
 
-    /// Whether it is an interim response (1xx but not 101), which a final one follows.
+    /// True if it is an interim response (1xx but not 101), which a final one follows.
     @inlinable
     public var isInterim: Bool { status >= 100 && status < 200 && status != 101 }
 
-    /// Whether the connection goes on after this message (RFC 9112 §9.3).
+    /// True if the connection continues after this message (RFC 9112 §9.3).
     @inlinable
     public var keepsAlive: Bool {
         if flags.contains(.close) || body == .untilClose { return false }
         return version == .oneOne || flags.contains(.keepAlive)
     }
 
-    /// Whether what follows this request may be no HTTP/1: it is a CONNECT or asks for an upgrade.
+    /// True if the bytes after this request may not be HTTP/1: it is a CONNECT or asks for an upgrade.
     @inlinable
     public var asksForOtherProtocol: Bool {
         status == 0 && (method == .connect || flags.isSuperset(of: [.upgrade, .connectionUpgrade]))

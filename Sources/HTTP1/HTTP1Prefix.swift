@@ -1,6 +1,6 @@
 internal import Wire
 
-/// What the first bytes of a direction look like, before any of them are read as HTTP/1.
+/// The form of a direction's first bytes, before any of them are read as HTTP/1.
 public enum HTTP1Prefix: UInt8, BitwiseCopyable, Sendable {
     /// A known method and a space.
     case request
@@ -11,7 +11,7 @@ public enum HTTP1Prefix: UInt8, BitwiseCopyable, Sendable {
     /// Neither.
     case other
 
-    /// A beginning of at most eight bytes, in memory order.
+    /// A prefix of at most eight bytes, in memory order.
     private struct Beginning {
         let word: UInt64
         let count: Int
@@ -28,7 +28,7 @@ public enum HTTP1Prefix: UInt8, BitwiseCopyable, Sendable {
         ["GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS ", "TRACE ", "CONNECT "]
         .map { Beginning($0, .request) } + [Beginning("HTTP/1.", .response)]
 
-    /// Tells from the first bytes of a direction.
+    /// Classifies the first bytes of a direction.
     ///
     /// - Parameter bytes: The first bytes; eight always suffice.
     public init(_ bytes: RawSpan) {

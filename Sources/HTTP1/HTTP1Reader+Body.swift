@@ -95,7 +95,7 @@ extension HTTP1Reader {
 
     /// A piece of data of known length.
     ///
-    /// The end of a message is told by a step of its own, without bytes.
+    /// The end of a message is reported by a step of its own, without bytes.
     private mutating func nextPiece(_ bytes: RawSpan, _ at: inout Int) -> Event {
         let start = at
         let count = Int(min(remaining, UInt64(bytes.byteCount &- at)))
@@ -111,7 +111,7 @@ extension HTTP1Reader {
         remaining = 0
     }
 
-    /// A byte of a chunk's size, or the one that ends it.
+    /// Processes a byte of a chunk's size, or the byte that ends it.
     private mutating func chunkSize(_ byte: UInt8) throws(HTTP1Error) {
         if let digit = Byte.hexDigit(byte) {
             guard chunkDigits < 15 else { throw .badChunkSize }

@@ -14,7 +14,7 @@ extension HTTP1Reader {
             ("upgrade", upgrade), ("expect", expect),
         ])
 
-        /// Whether a name of that length may be one of them.
+        /// True if a name of that length may be one of them.
         @inline(__always)
         static func hasLength(_ count: UInt32) -> Bool {
             let lengths: UInt32 = 1 << 6 | 1 << 7 | 1 << 10 | 1 << 14 | 1 << 17
@@ -37,7 +37,7 @@ extension HTTP1Reader {
         ])
     }
 
-    /// Takes what a header says about framing.
+    /// Records the facts of a header about framing.
     mutating func note(
         _ name: ByteRange,
         _ value: ByteRange,

@@ -1,22 +1,21 @@
 public import Wire
 
-/// Divides one direction of an HTTP/1 connection into messages, from bytes in any pieces.
+/// A reader that divides one direction of an HTTP/1 connection into messages, from bytes in any pieces.
 ///
-/// A machine that looks at every byte once and can stop anywhere. A head is read line by line, each as soon as it is
-/// complete: a line that lies whole in one read is used where it is, of a split one the part that is there is kept
+/// It is a machine that looks at every byte once and can stop anywhere. A head is read line by line, each as soon as it
+/// is complete: a line that is complete in one read is used in place, the available part of a split line is kept
 /// (bounded by ``HTTP1Limits/maxHeadBytes``). Bodies are never kept.
 ///
-/// What it does not accept is listed by ``HTTP1Error``. Line ends must be CR LF, as strict parsers demand it (RFC 9112
-/// §2.2 leaves it open): of two programs one of which takes a bare LF and one does not, Weir cannot know which it
-/// stands beside. Empty lines before a request line are passed over, as RFC 9112 §2.2 asks, a bare LF or CR as well,
-/// for servers do so; they belong to no message. HTTP/1.2 and above is read as HTTP/1.1 (RFC 9110 §2.5).
-/// Equal content-lengths may be repeated.
+/// ``HTTP1Error`` lists the forms it rejects. Line ends must be CR LF, as strict parsers demand (RFC 9112 §2.2 leaves
+/// it open): some programs take a bare LF and some do not, and Weir cannot know which kind it is beside. Empty lines
+/// before a request line are skipped, as RFC 9112 §2.2 asks, a bare LF or CR as well because servers do so; they belong
+/// to no message. HTTP/1.2 and above is read as HTTP/1.1 (RFC 9110 §2.5). Equal content-lengths may be repeated.
 ///
 /// A direction begins with ``init(_:)``, is read with ``read(_:_:into:)`` and closed with ``end(into:)``. Cost: about
 /// 40 ns a line of a head and 10 ns a piece of a body; no allocation in the steady state, lines split or not.
 /// Source: RFC 9112, RFC 9110.
 public struct HTTP1Reader: ~Copyable {
-    /// Which half of the exchange a direction carries.
+    /// The direction of an exchange.
     public enum Role: UInt8, BitwiseCopyable, Sendable {
         /// From the client.
         case requests
@@ -24,7 +23,7 @@ public struct HTTP1Reader: ~Copyable {
         case responses
     }
 
-    /// Why ``read(_:_:into:)`` came back.
+    /// The reasons for which ``read(_:_:into:)`` returns.
     public enum Progress: UInt8, BitwiseCopyable, Equatable, Sendable {
         /// All bytes are used up inside or between messages.
         case needsMore
@@ -34,11 +33,11 @@ public struct HTTP1Reader: ~Copyable {
         case interim
         /// A message ended.
         case message
-        /// What follows the position is not HTTP/1: an upgrade (101) or a tunnel. No more is read.
+        /// The bytes after the position are not HTTP/1: an upgrade (101) or a tunnel. No more is read.
         case foreign
     }
 
-    /// What the end of a connection meant.
+    /// The meaning of a connection's end.
     public enum Ending: UInt8, BitwiseCopyable, Equatable, Sendable {
         /// It came between messages.
         case clean
@@ -62,7 +61,7 @@ public struct HTTP1Reader: ~Copyable {
         case absent, other, chunkedLast
     }
 
-    /// What one step found; ranges lie in the line buffer when `isLineKept`, else in the bytes given.
+    /// The result of one step; ranges point into the line buffer if `isLineKept`, else into the given bytes.
     @usableFromInline
     enum Event {
         case needsMore
@@ -77,7 +76,7 @@ public struct HTTP1Reader: ~Copyable {
         case foreign
     }
 
-    /// Which half of the exchange this is.
+    /// The direction of the exchange.
     public let role: Role
     var state = State.startLine
     var coding = Coding.absent
@@ -100,16 +99,16 @@ public struct HTTP1Reader: ~Copyable {
 
     /// A reader at the beginning of a direction, or at any place where a message begins.
     ///
-    /// - Parameter role: Which half of the exchange is read.
+    /// - Parameter role: The direction of the exchange that is read.
     public init(_ role: Role) { self.role = role }
 
-    /// Whether a message may begin with the next byte: nothing is half read and no final response is owed.
+    /// True if a message may begin with the next byte: no message is incomplete and no final response is due.
     public var isAtBoundary: Bool { state == .startLine && lineBytes == 0 && !awaitsFinal }
 
-    /// How long the first line of the head read last is, or of the one being read, its CR LF counted.
+    /// The length of the first line of the last head, or of the current one, with its CR LF.
     public var startLineBytes: Int { Int(head.startLineBytes) }
 
-    /// How much was read of a head that is not complete, in bytes; empty lines in front of it are none of it.
+    /// The number of bytes read of an incomplete head, without the empty lines before it.
     public var unfinishedHeadBytes: Int {
         switch state {
         case .startLine, .header: lineBytes
@@ -117,7 +116,7 @@ public struct HTTP1Reader: ~Copyable {
         }
     }
 
-    /// Whether a body is going on.
+    /// True inside a body.
     public var isInBody: Bool {
         switch state {
         case .startLine, .header, .foreign: false
@@ -131,10 +130,10 @@ public struct HTTP1Reader: ~Copyable {
     /// message without body returns ``Progress/message`` at the end of its head.
     ///
     /// - Parameters:
-    ///   - bytes: What has arrived, at most 2³² − 1 bytes.
-    ///   - at: Where to read; moved past what was read. After an error it stands at or behind what was wrong.
-    ///   - sink: Told what was read.
-    /// - Returns: Why it came back.
+    ///   - bytes: The bytes that have arrived, at most 2³² − 1.
+    ///   - at: The position to read at; moved past the bytes read. After an error it is at or after the wrong byte.
+    ///   - sink: The receiver of the facts.
+    /// - Returns: The reason for returning.
     /// - Throws: ``HTTP1Error``; thrown again by every later call.
     @inlinable
     public mutating func read<Sink: HTTP1Sink & ~Copyable>(
@@ -167,10 +166,10 @@ public struct HTTP1Reader: ~Copyable {
         }
     }
 
-    /// Takes note that the connection's direction has ended.
+    /// Records that the connection's direction has ended.
     ///
-    /// - Parameter sink: Told of the end of a body that the connection ends.
-    /// - Returns: What the end meant.
+    /// - Parameter sink: The receiver of the end of a body that the connection ends.
+    /// - Returns: The meaning of the end.
     @inlinable
     public mutating func end<Sink: HTTP1Sink & ~Copyable>(into sink: inout Sink) -> Ending {
         let ending = endDirection()
@@ -178,7 +177,7 @@ public struct HTTP1Reader: ~Copyable {
         return ending
     }
 
-    /// Gives the facts of one line to the sink.
+    /// Passes the facts of one line to the sink.
     @inlinable
     func tell<Sink: HTTP1Sink & ~Copyable>(_ event: Event, _ text: RawSpan, _ sink: inout Sink) {
         switch event {

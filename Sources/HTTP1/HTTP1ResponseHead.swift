@@ -1,17 +1,17 @@
-/// Writes the head of a response that Weir gives itself.
+/// A writer for the head of a response by Weir itself.
 ///
-/// It carries no `Date`: the cores have no clock, and RFC 9110 §6.6.1 lets a sender without one leave it out.
+/// It has no `Date`: the cores have no clock, and RFC 9110 §6.6.1 lets a sender without one leave it out.
 public struct HTTP1ResponseHead: Sendable {
-    /// What `Connection` says.
+    /// The value of `Connection`.
     public enum Persistence: UInt8, BitwiseCopyable, Sendable {
-        /// Nothing: the version's default.
+        /// No header: the version's default.
         case byVersion
         /// `close`.
         case close
         /// `keep-alive`, for a client that speaks HTTP/1.0 and asked for it.
         case keepAlive
 
-        /// What a reply must say so that the connection goes on as the request asked.
+        /// The value that keeps the connection as the request asked.
         ///
         /// - Parameter request: The head of the request that is answered.
         public init(answering request: HTTP1Head) {
@@ -25,13 +25,13 @@ public struct HTTP1ResponseHead: Sendable {
 
     /// The status, 200 to 999.
     public var status: UInt16
-    /// How many bytes of body follow; not written for 204 and 304, which have none.
+    /// The length of the body; not written for 204 and 304, which have none.
     public var contentLength: Int
     /// The body's type.
     public var contentType: String
-    /// When a retry may succeed: whole seconds, at least one; `nil` to give no hint.
+    /// The time until a retry may succeed: whole seconds, at least one; `nil` for no hint.
     public var retryAfterSeconds: UInt64?
-    /// What `Connection` says.
+    /// The value of `Connection`.
     public var persistence: Persistence
 
     /// A head with those facts.
@@ -94,10 +94,10 @@ public struct HTTP1ResponseHead: Sendable {
     }
 }
 
-/// What is put between and into responses.
+/// Lines for insertion between and into responses.
 public enum HTTP1Lines {
     /// The interim response that tells a client to send its body (RFC 9110 §15.2.1).
     public static let goOn = Array("HTTP/1.1 100 Continue\r\n\r\n".utf8)
-    /// `Connection: close` with its CR LF, to be inserted behind a response's first line.
+    /// `Connection: close` with its CR LF, to be inserted after a response's first line.
     public static let connectionClose = Array("Connection: close\r\n".utf8)
 }

@@ -1,10 +1,10 @@
 internal import Wire
 
-/// Takes what an ``HTTP1Reader`` reads.
+/// The receiver of the messages that an ``HTTP1Reader`` reads.
 ///
-/// The order for one message is: ``requestLine(method:target:version:)`` or ``statusLine(status:reason:version:)``,
-/// the headers, ``headEnded(_:)``, pieces of the body, trailers, ``messageEnded()``. An interim response ends with its
-/// head. What was told of a head that turns out wrong before ``headEnded(_:)`` is void.
+/// The order for one message is: ``requestLine(method:target:version:)`` or ``statusLine(status:reason:version:)``, the
+/// headers, ``headEnded(_:)``, pieces of the body, trailers, ``messageEnded()``. An interim response ends with its
+/// head. The calls for a head that fails before ``headEnded(_:)`` are void.
 ///
 /// Spans live only during the call they come with.
 public protocol HTTP1Sink: ~Copyable {
@@ -14,7 +14,7 @@ public protocol HTTP1Sink: ~Copyable {
     /// - Returns: The number that the sink knows it by; ``NameTable/unwanted`` for all others.
     static func number(ofHeader name: RawSpan) -> UInt8
 
-    /// Whether all other headers are told too, with the number ``NameTable/unwanted``; asked once a header.
+    /// True if all other headers are told too, with the number ``NameTable/unwanted``; asked once a header.
     var wantsAllHeaders: Bool { get }
 
     /// Takes the first line of a request.
@@ -33,7 +33,7 @@ public protocol HTTP1Sink: ~Copyable {
     ///   - version: The version.
     mutating func statusLine(status: UInt16, reason: RawSpan, version: HTTP1Version)
 
-    /// Takes note of where a header line ends, wanted or not; told before ``header(_:name:value:)``.
+    /// Records where a header line ends, wanted or not; told before ``header(_:name:value:)``.
     ///
     /// - Parameter end: The bytes of the head up to and with that line's end.
     mutating func headerLine(end: Int)

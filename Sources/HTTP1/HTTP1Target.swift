@@ -5,7 +5,7 @@ internal import Wire
 /// A service finds the same under `http://host/rpc`, `/rp%63` and `/rpc`, so that they name one operation.
 /// Source: RFC 9112 §3.2.2 (absolute form), RFC 3986 §6.2.2.2 (percent-encoded unreserved characters).
 public enum HTTP1Target {
-    /// Whether ``plain(_:)`` may differ from the target.
+    /// True if ``plain(_:)`` may differ from the target.
     ///
     /// - Parameter target: A request's target.
     /// - Returns: `false` for what clients send nearly always.

@@ -24,7 +24,7 @@ internal import CZlib
         case inside
         /// A gzip member has ended, or the body.
         case memberEnd
-        /// What follows is ignored.
+        /// The bytes after it are ignored.
         case ended
         case failed
     }
@@ -36,11 +36,11 @@ internal import CZlib
     private var phase = Phase.ended
     private var coding = ContentCoding.gzip
     private var firstByte: UInt8 = 0
-    /// How much the member going on has given out; the first one is `nil`.
+    /// The number of bytes that the current member has produced; `nil` for the first one.
     private var laterMemberBytes: Int?
     private var limitBytes = 0
 
-    /// How many bytes have been given out of this body.
+    /// The number of bytes produced from this body.
     public private(set) var givenBytes = 0
 
     /// One that has no memory yet.
@@ -58,7 +58,7 @@ internal import CZlib
         unsafe stream.deallocate()
     }
 
-    /// Whether the body has ended as its format says.
+    /// True if the body has ended as its format prescribes.
     public var isEnded: Bool { phase == .memberEnd || phase == .ended }
 
     /// Begins a body.
@@ -85,8 +85,8 @@ internal import CZlib
     /// - Parameters:
     ///   - piece: Any number of the body's next bytes.
     ///   - take: Gets what they hold, in order, at most ``pieceBytes`` at once; not called with nothing.
-    /// - Throws: What is wrong. Everything before it has been given out; until the next body begins every further piece
-    ///   is refused.
+    /// - Throws: The reason, if the body is not valid. Everything before it has been produced; every further piece is
+    ///   refused until the next body begins.
     public func read(_ piece: RawSpan, _ take: (RawSpan) -> Void) throws(InflateError) {
         guard phase != .failed else { throw .malformed }
         do throws(InflateError) {
@@ -129,7 +129,7 @@ internal import CZlib
         guard unsafe inflateReset2(stream, windowBits) == Z_OK else { throw .noMemory }
     }
 
-    /// Reads bytes in whatever phase they come.
+    /// Reads bytes in any phase.
     private func read(
         _ start: UnsafePointer<UInt8>,
         _ count: Int,
@@ -160,7 +160,7 @@ internal import CZlib
         }
     }
 
-    /// Tells the zlib format from bare deflate and reads the byte that was kept.
+    /// Distinguishes the zlib format from bare deflate and reads the byte that was kept.
     ///
     /// Source: RFC 1950 §2.2. A bare stream begins so only if its first block is stored and its padding is not zero,
     /// which no encoder writes.

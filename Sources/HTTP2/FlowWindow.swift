@@ -1,4 +1,4 @@
-/// Why a flow-control window cannot be changed as a frame asks.
+/// The reasons for which a flow-control window cannot be changed as a frame asks.
 public enum FlowError: Error, Equatable, Sendable {
     /// A WINDOW_UPDATE of 0 (RFC 9113 §6.9).
     case zeroIncrement
@@ -14,27 +14,28 @@ public enum FlowError: Error, Equatable, Sendable {
     }
 }
 
-/// How much DATA one receiver still takes on one stream or connection, when a third party adds and withholds DATA.
+/// The DATA that a receiver still accepts on one stream or connection while Weir inserts and withholds DATA.
 ///
-/// The sender reckons with its own idea of the window, which sees neither. What Weir inserts takes room the sender
-/// still believes to have: a debt. Credit that passes from the receiver to the sender pays debts first, so that
+/// The sender has its own idea of the window and sees neither. Inserted DATA takes room that the sender still believes
+/// to have: a debt. Credit that passes from the receiver to the sender pays debts first, so that
 ///
 ///     the sender's idea == availableBytes + debtBytes
 ///
-/// holds after every step and both agree again once the debt is paid. While there is a debt the sender may send more
-/// than the receiver takes: ``fits(_:)`` says which of its frames must wait for the receiver's next update.
+/// holds after every step, and both agree again once the debt is paid. While there is a debt the sender may send more
+/// than the receiver accepts: ``fits(_:)`` tells which of its frames must wait for the receiver's next update.
 ///
-/// Two owe their meaning to the caller: DATA counts with its padding and pad length, and a frame counts on its
-/// stream's and on the connection's window. Source: RFC 9113 §5.2, §6.9.
+/// The caller has two duties: DATA counts with its padding and pad length, and a frame counts on its stream's and on
+/// the connection's window. Source: RFC 9113 §5.2, §6.9.
 public struct FlowWindow: BitwiseCopyable, Equatable, Sendable {
     /// The largest window.
     public static let maxBytes: Int64 = 1 << 31 - 1
 
-    /// What the receiver still takes; negative after its initial window was made smaller, or when it was overrun.
+    /// The bytes that the receiver still accepts; negative after its initial window was made smaller, or after an
+    /// overrun.
     ///
     /// Never below −2³¹, where it stays if a sender ignores the window altogether.
     public private(set) var availableBytes: Int64
-    /// What was inserted and not yet taken from the credit that passes.
+    /// The bytes that were inserted and not yet taken from the credit that passes.
     public private(set) var debtBytes: Int64 = 0
 
     /// A window nothing has been sent in.
@@ -44,10 +45,10 @@ public struct FlowWindow: BitwiseCopyable, Equatable, Sendable {
         availableBytes = min(Int64(initialBytes), Self.maxBytes)
     }
 
-    /// Whether the receiver takes so much now.
+    /// True if the receiver accepts that many bytes now.
     ///
     /// - Parameter bytes: A DATA frame's payload; an empty one always fits.
-    /// - Returns: Whether it may be sent.
+    /// - Returns: True if it may be sent.
     public func fits(_ bytes: UInt32) -> Bool { bytes == 0 || Int64(bytes) <= availableBytes }
 
     /// The sender's DATA passes to the receiver.
@@ -60,7 +61,7 @@ public struct FlowWindow: BitwiseCopyable, Equatable, Sendable {
     /// DATA of Weir's own goes to the receiver, if there is room.
     ///
     /// - Parameter bytes: The frame's payload.
-    /// - Returns: Whether it fits; if not, nothing has changed and it must wait.
+    /// - Returns: True if it fits; if not, nothing has changed and it must wait.
     public mutating func insert(_ bytes: UInt32) -> Bool {
         guard fits(bytes) else { return false }
         availableBytes -= Int64(bytes)
@@ -71,15 +72,16 @@ public struct FlowWindow: BitwiseCopyable, Equatable, Sendable {
     /// The sender's DATA is withheld from the receiver.
     ///
     /// - Parameter bytes: The frame's payload.
-    /// - Returns: What a WINDOW_UPDATE of Weir's own must give back to the sender; 0 when it all went into a debt.
+    /// - Returns: The bytes that a WINDOW_UPDATE of Weir's own must give back to the sender; 0 if all of them paid a
+    ///   debt.
     public mutating func withhold(_ bytes: UInt32) -> UInt32 { bytes - pay(bytes) }
 
     /// The receiver's WINDOW_UPDATE arrives.
     ///
     /// - Parameters:
     ///   - increment: 31 bits.
-    ///   - isPassed: Whether the frame has been passed on already, so that it pays no debt.
-    /// - Returns: The increment to be passed on to the sender; the frame is dropped when it is 0.
+    ///   - isPassed: True if the frame was already passed on, so that it pays no debt.
+    /// - Returns: The increment to pass on to the sender; the frame is dropped if it is 0.
     /// - Throws: ``FlowError``; nothing has changed then.
     public mutating func update(_ increment: UInt32, isPassed: Bool = false) throws(FlowError) -> UInt32 {
         guard increment > 0 else { throw .zeroIncrement }
@@ -103,7 +105,7 @@ public struct FlowWindow: BitwiseCopyable, Equatable, Sendable {
         availableBytes = max(changed, -Self.maxBytes - 1)
     }
 
-    /// Takes what it can of a credit for the debt.
+    /// Uses as much of a credit as possible for the debt.
     private mutating func pay(_ credit: UInt32) -> UInt32 {
         let paid = min(Int64(credit), debtBytes)
         debtBytes -= paid

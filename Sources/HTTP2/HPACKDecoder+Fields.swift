@@ -20,7 +20,7 @@ extension HPACKDecoder {
 
     /// Follows a size update.
     ///
-    /// Who joined in the middle has seen no SETTINGS and misses entries anyway.
+    /// A decoder that joined in the middle has seen no SETTINGS and misses entries anyway.
     private mutating func resize(to bytes: UInt32) throws(HPACKError) {
         if !isMidstream {
             let most = min(limitBytes, dueBytes ?? limitBytes)
@@ -68,7 +68,7 @@ extension HPACKDecoder {
         try step.count(step.name.range.count + HPACKTable.entryOverhead, limits)
     }
 
-    /// Reads the value of a literal whose name was read; undecoded, if nobody needs it.
+    /// Reads the value of a literal whose name was read; it stays undecoded if no consumer needs it.
     @usableFromInline
     mutating func readValue(
         _ block: RawSpan,

@@ -1,4 +1,4 @@
-/// The table size updates that stood at the beginning of a header block; who withholds the block must pass them on.
+/// The table size updates at the beginning of a header block; a withheld block's updates must be passed on.
 public struct HPACKSizeUpdates: BitwiseCopyable, Equatable, Sendable {
     /// The smallest of them, in bytes; `nil` when there was none.
     public internal(set) var lowestBytes: UInt32?
@@ -14,29 +14,29 @@ public struct HPACKSizeUpdates: BitwiseCopyable, Equatable, Sendable {
     }
 }
 
-/// Decodes the header blocks of one direction of a connection, beside the peer that they are for.
+/// A decoder for the header blocks of one direction of a connection, beside their receiver.
 ///
-/// It follows the sender's dynamic table and hands every field to a ``HeaderSink`` as views: of the block itself, of
-/// the static table, of the dynamic table, or, for Huffman strings outside of tables, of a scratch. Entries are kept
-/// whole and know their name's number, so that a field by index costs neither a look-up nor a copy.
+/// It follows the sender's dynamic table and passes every field to a ``HeaderSink`` as views: of the block itself, of
+/// the static table, of the dynamic table, or, for Huffman strings outside of tables, of a scratch buffer. Entries are
+/// kept whole and know their name's number, so that a field by index costs neither a look-up nor a copy.
 ///
-/// Every block of the direction must be given, whole and in order. After an error the table is not the sender's any
-/// more: nothing decoded later means anything, though nothing traps either. Memory: the live entries and at most half
-/// as much again, 44 bytes an entry among it. Source: RFC 7541.
+/// Every block of the direction must be given, whole and in order. After an error the table differs from the sender's:
+/// later results are meaningless, though nothing traps. Memory: the live entries and at most half as much again,
+/// including 44 bytes an entry. Source: RFC 7541.
 public struct HPACKDecoder: ~Copyable {
     let names: HPACKNames
     let limits: HPACKLimits
-    /// Whether blocks may have been missed before the first one: unknown indexes are then fields and not errors.
+    /// True if blocks may have been missed before the first one: unknown indexes are then fields and not errors.
     public let isMidstream: Bool
     var table: HPACKTable
-    /// What the receiver's SETTINGS allow.
+    /// The bound in the receiver's SETTINGS.
     var limitBytes: UInt32
-    /// What the next block must announce at most, because the receiver's SETTINGS went below the table's size.
+    /// The largest size that the next block must announce, because the receiver's SETTINGS went below the table's size.
     var dueBytes: UInt32?
     /// The size updates of the block decoded last.
     public internal(set) var sizeUpdates = HPACKSizeUpdates()
-    /// Whether the block decoded last had a field that could not be told, because its name, or all of it, was said
-    /// before the decoder joined the connection.
+    /// True if the last block had a field that could not be decoded, because its name, or all of it, was sent before
+    /// the decoder joined the connection.
     public internal(set) var hasUnknown = false
 
     /// A decoder with an empty table.
@@ -45,7 +45,7 @@ public struct HPACKDecoder: ~Copyable {
     ///   - names: The names that get numbers.
     ///   - tableBytes: The table's first size, which is also what SETTINGS allow until ``setLimit(_:)``; at most
     ///     ``HPACKLimits/maxTableBytes``, more is taken for that.
-    ///   - isMidstream: Whether blocks may have been missed before.
+    ///   - isMidstream: True if blocks may have been missed before.
     ///   - limits: The bounds of a block.
     public init(
         names: HPACKNames,
@@ -73,16 +73,16 @@ public struct HPACKDecoder: ~Copyable {
 
     /// The size that the sender's next block must announce, because SETTINGS made the table smaller; `nil` if none.
     ///
-    /// Whoever puts a block in before that one must announce it, too.
+    /// A block that is inserted before that one must announce it, too.
     public var dueUpdateBytes: UInt32? { dueBytes }
 
     /// The heap memory it owns, in bytes.
     public var ownedBytes: Int { table.ownedBytes }
 
-    /// How full the dynamic table is, in bytes as RFC 7541 §4.1 counts: 32 an entry and its name and value.
+    /// The size of the dynamic table, in bytes by RFC 7541 §4.1: 32 an entry and its name and value.
     public var tableBytes: Int { table.tableBytes }
 
-    /// Gives back the memory that the live entries do not need; for a connection that has gone idle.
+    /// Releases the memory that the live entries do not need; for a connection that has become idle.
     public mutating func trim() { table.trim() }
 
     /// Decodes a header block.
@@ -90,7 +90,7 @@ public struct HPACKDecoder: ~Copyable {
     /// - Parameters:
     ///   - block: The fragments of a HEADERS or PUSH_PROMISE frame and its CONTINUATIONs, joined.
     ///   - scratch: Any one; nothing is kept in it between calls.
-    ///   - sink: Takes the fields it wants.
+    ///   - sink: The receiver of the fields it wants.
     /// - Throws: ``HPACKError``; the fields before the fault have been handed over.
     @inlinable
     public mutating func decode<Sink: HeaderSink & ~Copyable>(

@@ -1,10 +1,10 @@
 internal import Wire
 
-/// Writes header blocks that leave the receiver's dynamic table as it is: indexes into the static table and literals
-/// without indexing, no Huffman code.
+/// A writer of header blocks that do not change the receiver's dynamic table: indexes into the static table and
+/// literals without indexing, no Huffman code.
 ///
-/// Such blocks can be inserted among those of the connection's own sender. Once one of the sender's is withheld or
-/// changed the receiver's table is no longer the sender's, and all later ones must be written anew, too. A block is
+/// Such blocks can be inserted among those of the connection's own sender. Once one of the sender's blocks is withheld
+/// or changed, the receiver's table differs from the sender's, and all later blocks must be rewritten, too. A block is
 /// ``beginBlock(into:)`` and then its fields. Source: RFC 7541 §6.
 public struct HPACKEncoder: Sendable {
     private var pending = HPACKSizeUpdates()
@@ -12,9 +12,9 @@ public struct HPACKEncoder: Sendable {
     /// An encoder that has nothing to announce.
     public init() {}
 
-    /// Keeps size updates for the next block: of a block that was withheld, or that is written anew.
+    /// Keeps size updates for the next block: those of a block that was withheld or is rewritten.
     ///
-    /// - Parameter updates: What the decoder of the direction found; see ``HPACKDecoder/sizeUpdates``.
+    /// - Parameter updates: The updates that the direction's decoder found; see ``HPACKDecoder/sizeUpdates``.
     public mutating func carry(_ updates: HPACKSizeUpdates) {
         if let lowest = updates.lowestBytes { pending.append(lowest) }
         if let last = updates.lastBytes { pending.append(last) }
@@ -27,9 +27,9 @@ public struct HPACKEncoder: Sendable {
         if let bytes { pending.append(bytes) }
     }
 
-    /// Begins a block: writes the size updates that wait, the smallest and the last (RFC 7541 §4.2).
+    /// Begins a block: writes the pending size updates, the smallest and the last (RFC 7541 §4.2).
     ///
-    /// - Parameter out: Takes at most twelve bytes.
+    /// - Parameter out: The buffer; at most twelve bytes are appended.
     public mutating func beginBlock(into out: inout [UInt8]) {
         guard let lowest = pending.lowestBytes, let last = pending.lastBytes else { return }
         if lowest != last { Self.integer(lowest, mask: 0x1f, lead: 0x20, into: &out) }
@@ -41,7 +41,7 @@ public struct HPACKEncoder: Sendable {
     ///
     /// - Parameters:
     ///   - field: Its name and value must be known.
-    ///   - out: Takes the field.
+    ///   - out: The buffer that the field is appended to.
     public func field(_ field: borrowing HeaderField, into out: inout [UInt8]) {
         self.field(name: field.name, value: field.value, isNeverIndexed: field.isNeverIndexed, into: &out)
     }
@@ -51,8 +51,8 @@ public struct HPACKEncoder: Sendable {
     /// - Parameters:
     ///   - name: In lower case; fewer than 2³² bytes.
     ///   - value: Any bytes; fewer than 2³².
-    ///   - isNeverIndexed: Whether intermediaries must never index it; it is then a literal in any case.
-    ///   - out: Takes the field.
+    ///   - isNeverIndexed: True if intermediaries must never index it; it is then always a literal.
+    ///   - out: The buffer that the field is appended to.
     public func field(name: RawSpan, value: RawSpan, isNeverIndexed: Bool = false, into out: inout [UInt8]) {
         let fixed = HPACKStaticTable.shared
         let first = Int(fixed.indexOfName.id(of: name))
@@ -69,7 +69,7 @@ public struct HPACKEncoder: Sendable {
     /// - Parameters:
     ///   - name: ASCII, in lower case.
     ///   - value: ASCII.
-    ///   - out: Takes the field.
+    ///   - out: The buffer that the field is appended to.
     public func field(name: StaticString, value: StaticString, into out: inout [UInt8]) {
         let name = Array(name.description.utf8)
         let value = Array(value.description.utf8)

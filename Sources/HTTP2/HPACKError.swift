@@ -1,10 +1,10 @@
-/// Why a header block cannot be decoded.
+/// The reasons for which a header block cannot be decoded.
 ///
 /// The connection's table is lost with it (RFC 9113 §4.3).
 public enum HPACKError: Error, Equatable, Sendable {
     /// The block ends inside a field.
     case truncated
-    /// An index of 0, or one that nothing stands at.
+    /// An index of 0, or one without an entry.
     case badIndex(UInt32)
     /// An integer of more than five continuation bytes, or past 2³² − 1.
     case integerOverflow
@@ -35,7 +35,7 @@ public enum HPACKError: Error, Equatable, Sendable {
     }
 }
 
-/// The bounds within which header blocks are decoded.
+/// The bounds for decoding header blocks.
 public struct HPACKLimits: BitwiseCopyable, Equatable, Sendable {
     /// The largest dynamic table that is followed, in bytes as RFC 7541 §4.1 counts them.
     public static let maxTableBytes: UInt32 = 16_384

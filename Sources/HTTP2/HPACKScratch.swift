@@ -1,8 +1,8 @@
 internal import Wire
 
-/// Where Huffman strings are decoded to: one for all connections of a thread.
+/// The buffer for decoded Huffman strings: one for all connections of a thread.
 ///
-/// It grows on use, to at most ``HPACKLimits/maxListBytes`` and a little, and holds nothing between two fields.
+/// It grows on use, to slightly more than ``HPACKLimits/maxListBytes`` at most, and is empty between two fields.
 public struct HPACKScratch: ~Copyable {
     private var store: [UInt8] = []
     private var used = 0
@@ -13,7 +13,7 @@ public struct HPACKScratch: ~Copyable {
     /// The heap memory it owns, in bytes.
     public var ownedBytes: Int { store.isEmpty ? 0 : store.capacity + 32 }
 
-    /// What was put in since it was emptied.
+    /// The bytes added since it was emptied.
     var bytes: RawSpan {
         @_lifetime(borrow self)
         get {
@@ -24,7 +24,7 @@ public struct HPACKScratch: ~Copyable {
     /// Forgets what it holds; the memory stays.
     mutating func removeAll() { used = 0 }
 
-    /// Takes a copy of a piece.
+    /// Appends a copy of a piece.
     mutating func append(_ piece: RawSpan) -> ByteRange {
         makeRoom(piece.byteCount)
         let range = ByteRange(offset: used, count: piece.byteCount)
@@ -36,7 +36,7 @@ public struct HPACKScratch: ~Copyable {
         return range
     }
 
-    /// Takes the octets of a Huffman string.
+    /// Appends the octets of a Huffman string.
     mutating func append(huffman coded: RawSpan, maxBytes: Int) throws(HuffmanError) -> ByteRange {
         // The shortest code has five bits.
         let most = min(coded.byteCount * 8 / 5, maxBytes)

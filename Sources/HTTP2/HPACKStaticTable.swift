@@ -1,13 +1,13 @@
 public import Wire
 
-/// The static table in the form in which the decoder and the encoder read it.
+/// The static table in the form that the decoder and the encoder read.
 struct HPACKStaticTable: Sendable {
     /// The largest static index.
     static let count = 61
     /// The table, made on first use.
     static let shared = HPACKStaticTable()
 
-    /// The entries by index; nothing stands at 0.
+    /// The entries by index; index 0 has none.
     let entries: [HPACKEntry]
     /// The names and values that the entries point into.
     let bytes: [UInt8]
@@ -46,7 +46,7 @@ public struct HPACKNames: Sendable {
     let table: NameTable
     /// The static entries, each with its name's number here.
     let entries: [HPACKEntry]
-    /// What the static entries point into.
+    /// The bytes that the static entries point into.
     let bytes: [UInt8]
 
     /// The same, as a view.

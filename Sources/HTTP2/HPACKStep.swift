@@ -1,6 +1,6 @@
 internal import Wire
 
-/// How a field is written (RFC 7541 §6).
+/// The representation of a field (RFC 7541 §6).
 @usableFromInline
 enum HPACKForm: UInt8, BitwiseCopyable {
     case indexed
@@ -10,7 +10,7 @@ enum HPACKForm: UInt8, BitwiseCopyable {
     case neverIndexed
 }
 
-/// Where a name or value lies.
+/// The place of a name or value.
 struct HPACKPiece: BitwiseCopyable {
     enum Place: UInt8, BitwiseCopyable {
         case block
@@ -33,12 +33,12 @@ struct HPACKPiece: BitwiseCopyable {
     }
 }
 
-/// How far a block has been read, and the field that was read last.
+/// The progress in a block, and the last field.
 @usableFromInline
 struct HPACKStep: BitwiseCopyable {
     /// The next byte of the block.
     @usableFromInline var at = 0
-    /// What the fields came to so far, as MAX_HEADER_LIST_SIZE counts.
+    /// The size of the fields so far, by the rules of MAX_HEADER_LIST_SIZE.
     private var listBytes: UInt32 = 0
     @usableFromInline var form = HPACKForm.indexed
     @usableFromInline var nameID: UInt8 = 0
@@ -47,10 +47,10 @@ struct HPACKStep: BitwiseCopyable {
     var name = HPACKPiece()
     var value = HPACKPiece()
 
-    /// Whether the value stands behind the name.
+    /// True if the value follows the name.
     @inlinable var isLiteral: Bool { form != .indexed }
 
-    /// Whether the field becomes an entry.
+    /// True if the field becomes an entry.
     @inlinable var isInserted: Bool { form == .inserted }
 
     /// Counts bytes of the list.
@@ -86,10 +86,10 @@ struct HPACKStep: BitwiseCopyable {
     ///
     /// - Parameters:
     ///   - block: The block.
-    ///   - scratch: Takes what a Huffman string says.
-    ///   - limits: What is left of the list bounds what it may say.
-    ///   - isNeeded: Whether a Huffman string is decoded; otherwise the piece is the coded one.
-    /// - Returns: Where the string lies.
+    ///   - scratch: The buffer for a decoded Huffman string.
+    ///   - limits: The limits; the rest of the list's bound limits the string.
+    ///   - isNeeded: True if a Huffman string is decoded; otherwise the piece is the coded one.
+    /// - Returns: The place of the string.
     /// - Throws: ``HPACKError``.
     mutating func string(
         _ block: RawSpan,

@@ -1,40 +1,40 @@
 internal import Wire
 
-/// One entry of a table: where its name and value lie, one behind the other.
+/// One entry of a table: the places of its name and value, one after the other.
 struct HPACKEntry: BitwiseCopyable, Sendable {
     /// The name's first byte, counted as the entry's table counts.
     var offset: UInt32
     var nameBytes: UInt16
     var valueBytes: UInt16
     var nameID: UInt8
-    /// Whether the name was said before the decoder joined the connection; none is kept then.
+    /// True if the name was sent before the decoder joined the connection; none is kept then.
     var isUnknown: Bool
 
     var name: ByteRange { ByteRange(offset: Int(offset), count: Int(nameBytes)) }
 
     var value: ByteRange { ByteRange(offset: Int(offset) &+ Int(nameBytes), count: Int(valueBytes)) }
 
-    /// What it counts in its table.
+    /// The size that it counts in its table.
     var tableBytes: Int { Int(nameBytes) &+ Int(valueBytes) &+ Int(HPACKTable.entryOverhead) }
 }
 
-/// The dynamic table: entries in the order they came, oldest first, over bytes in the same order.
+/// The dynamic table: entries in order of arrival, oldest first, over bytes in the same order.
 ///
 /// Both rows are used like rings, but unwrapped, so that every name and value is one piece: new ones are appended,
-/// evicted ones stay in front until the row is full, and then the live part moves to the front, or to a larger row.
-/// A row is never larger than one and a half times its largest live part, and moves at most three bytes for one
-/// appended.
+/// evicted ones stay at the front until the row is full, and then the live part moves to the front, or to a larger row.
+/// A row is never larger than one and a half times its largest live part, and moves at most three bytes for each
+/// appended one.
 struct HPACKTable: ~Copyable {
-    /// What an entry counts beside its name and value (RFC 7541 §4.1).
+    /// The size that an entry counts besides its name and value (RFC 7541 §4.1).
     static let entryOverhead: UInt32 = 32
 
     private var store: [UInt8] = []
     private var entries: [HPACKEntry] = []
     /// The oldest entry that is not evicted.
     private var first = 0
-    /// What the table holds, as RFC 7541 §4.1 counts.
+    /// The size of the table by RFC 7541 §4.1.
     private(set) var tableBytes = 0
-    /// What it may hold.
+    /// The largest size allowed.
     private(set) var maxBytes: Int
     /// The offset that the store's first byte has in entries; it wraps around.
     private var base: UInt32 = 0
@@ -42,7 +42,7 @@ struct HPACKTable: ~Copyable {
     /// An empty table; at most ``HPACKLimits/maxTableBytes``, so that lengths fit into 16 bits.
     init(maxBytes: Int) { self.maxBytes = min(maxBytes, Int(HPACKLimits.maxTableBytes)) }
 
-    /// How many entries there are.
+    /// The number of entries.
     var count: Int { entries.count &- first }
 
     /// The heap memory it owns, in bytes.
@@ -97,7 +97,7 @@ struct HPACKTable: ~Copyable {
         if store.capacity > max(2 * maxBytes, 64) { trim() }
     }
 
-    /// Gives back what the live entries do not need.
+    /// Releases the memory that the live entries do not need.
     mutating func trim() {
         moveStore(capacity: liveBytes)
         moveEntries(capacity: count)

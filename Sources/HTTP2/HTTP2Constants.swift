@@ -1,4 +1,4 @@
-/// What a client sends before its first frame (RFC 9113 §3.4).
+/// The bytes that a client sends before its first frame (RFC 9113 §3.4).
 public enum HTTP2Preface {
     /// The preface's length.
     public static let byteCount = 24
@@ -6,7 +6,7 @@ public enum HTTP2Preface {
     public static let text: StaticString = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 }
 
-/// What a frame is (RFC 9113 §6); other types are stepped over.
+/// The types of frames (RFC 9113 §6); other types are skipped.
 public enum HTTP2FrameType {
     /// A piece of a message's body.
     public static let data: UInt8 = 0
@@ -40,11 +40,11 @@ public enum HTTP2Flag {
     public static let endHeaders: UInt8 = 0x4
     /// DATA, HEADERS, PUSH_PROMISE: a pad length comes first, padding last.
     public static let padded: UInt8 = 0x8
-    /// HEADERS: five bytes of priority stand before the header block.
+    /// HEADERS: five bytes of priority come before the header block.
     public static let priority: UInt8 = 0x20
 }
 
-/// Why a stream or a connection ended (RFC 9113 §7).
+/// The reasons for the end of a stream or a connection (RFC 9113 §7).
 public enum HTTP2ErrorCode {
     /// No error.
     public static let noError: UInt32 = 0x0
@@ -72,7 +72,7 @@ public enum HTTP2ErrorCode {
     public static let enhanceYourCalm: UInt32 = 0xb
     /// The transport is not safe enough.
     public static let inadequateSecurity: UInt32 = 0xc
-    /// HTTP/1.1 is to be used.
+    /// The peer has to use HTTP/1.1.
     public static let http11Required: UInt32 = 0xd
 }
 
@@ -80,7 +80,7 @@ public enum HTTP2ErrorCode {
 public enum HTTP2SettingID {
     /// The largest HPACK table, in bytes; 4096 unless said.
     public static let headerTableSize: UInt16 = 0x1
-    /// Whether the server may push; 1 unless said.
+    /// True if the server may push; 1 by default.
     public static let enablePush: UInt16 = 0x2
     /// The most open streams; unbounded unless said.
     public static let maxConcurrentStreams: UInt16 = 0x3
@@ -92,7 +92,7 @@ public enum HTTP2SettingID {
     public static let maxHeaderListSize: UInt16 = 0x6
 }
 
-/// What holds while no SETTINGS have said otherwise (RFC 9113 §6.5.2, §6.9.2).
+/// The values before any SETTINGS (RFC 9113 §6.5.2, §6.9.2).
 public enum HTTP2Default {
     /// HEADER_TABLE_SIZE, in bytes.
     public static let headerTableBytes: UInt32 = 4096

@@ -18,14 +18,14 @@ public struct HTTP2FrameHeader: BitwiseCopyable, Equatable, Sendable {
 
     /// The length of the payload, in bytes.
     public var payloadBytes: UInt32
-    /// What the frame is; see ``HTTP2FrameType``.
+    /// The type; see ``HTTP2FrameType``.
     public var type: UInt8
-    /// Bits that mean what the type says; see ``HTTP2Flag``.
+    /// Flags whose meaning depends on the type; see ``HTTP2Flag``.
     public var flags: UInt8
     /// The stream, 31 bits; 0 is the connection.
     public var streamID: UInt32
 
-    /// A header of those fields.
+    /// A header with these fields.
     public init(payloadBytes: UInt32, type: UInt8, flags: UInt8 = 0, streamID: UInt32) {
         self.payloadBytes = payloadBytes
         self.type = type
@@ -56,10 +56,10 @@ public struct HTTP2FrameHeader: BitwiseCopyable, Equatable, Sendable {
         streamID = (UInt32(truncatingIfNeeded: first) << 8 | UInt32(last)) & 0x7fff_ffff
     }
 
-    /// Whether all bits of `flag` are set.
+    /// True if all bits of `flag` are set.
     ///
     /// - Parameter flag: One of ``HTTP2Flag``.
-    /// - Returns: Whether they are.
+    /// - Returns: True if all are set.
     @inlinable @inline(__always)
     public func has(_ flag: UInt8) -> Bool { flags & flag == flag }
 

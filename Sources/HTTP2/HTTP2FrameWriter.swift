@@ -1,6 +1,6 @@
 internal import Wire
 
-/// The frames that Weir writes itself, appended to bytes.
+/// A writer of the frames that Weir adds.
 ///
 /// Stream ids and last-stream ids are 31 bits; a higher bit is dropped. Source: RFC 9113 §6.
 public enum HTTP2FrameWriter {
@@ -8,7 +8,7 @@ public enum HTTP2FrameWriter {
     ///
     /// - Parameters:
     ///   - header: Its payload length is at most 24 bits, or the call traps.
-    ///   - out: Takes nine bytes.
+    ///   - out: The buffer; nine bytes are appended.
     public static func header(_ header: HTTP2FrameHeader, into out: inout [UInt8]) {
         precondition(header.payloadBytes <= HTTP2FrameHeader.maxPayloadBytes, "a payload's length has 24 bits")
         out.appendBigEndian(header.payloadBytes << 8 | UInt32(header.type))
@@ -21,9 +21,9 @@ public enum HTTP2FrameWriter {
     /// - Parameters:
     ///   - block: The whole encoded block.
     ///   - streamID: The stream.
-    ///   - endsStream: Whether the sender's half of the stream ends with it.
+    ///   - endsStream: True if the sender's half of the stream ends with it.
     ///   - maxFrameBytes: The receiver's MAX_FRAME_SIZE, 1 to 2²⁴ − 1; values outside are taken for the nearest.
-    ///   - out: Takes the frames.
+    ///   - out: The buffer that the frames is appended to.
     public static func headers(
         _ block: RawSpan,
         streamID: UInt32,
@@ -55,9 +55,9 @@ public enum HTTP2FrameWriter {
     /// - Parameters:
     ///   - body: The bytes; none make one empty frame.
     ///   - streamID: The stream.
-    ///   - endsStream: Whether the last of the frames ends the sender's half of the stream.
-    ///   - maxFrameBytes: As for ``headers(_:streamID:endsStream:maxFrameBytes:into:)``.
-    ///   - out: Takes the frames.
+    ///   - endsStream: True if the last of the frames ends the sender's half of the stream.
+    ///   - maxFrameBytes: The largest frame, as for ``headers(_:streamID:endsStream:maxFrameBytes:into:)``.
+    ///   - out: The buffer that the frames is appended to.
     public static func data(
         _ body: RawSpan,
         streamID: UInt32,
@@ -87,7 +87,7 @@ public enum HTTP2FrameWriter {
     /// - Parameters:
     ///   - streamID: The stream.
     ///   - errorCode: One of ``HTTP2ErrorCode``.
-    ///   - out: Takes the frame.
+    ///   - out: The buffer that the frame is appended to.
     public static func resetStream(_ streamID: UInt32, errorCode: UInt32, into out: inout [UInt8]) {
         header(
             HTTP2FrameHeader(payloadBytes: 4, type: HTTP2FrameType.resetStream, streamID: streamID),
@@ -99,9 +99,9 @@ public enum HTTP2FrameWriter {
     /// Appends a WINDOW_UPDATE, or nothing when there is nothing to give: an increment of 0 is an error on the wire.
     ///
     /// - Parameters:
-    ///   - increment: In bytes, 31 bits.
+    ///   - increment: The increment in bytes, 31 bits.
     ///   - streamID: The stream; 0 for the connection.
-    ///   - out: Takes the frame.
+    ///   - out: The buffer that the frame is appended to.
     public static func windowUpdate(_ increment: UInt32, streamID: UInt32, into out: inout [UInt8]) {
         guard increment & 0x7fff_ffff > 0 else { return }
         header(
@@ -117,7 +117,7 @@ public enum HTTP2FrameWriter {
     ///   - lastStreamID: The last stream that will be looked at; 2³¹ − 1 in the first of two steps.
     ///   - errorCode: One of ``HTTP2ErrorCode``.
     ///   - debug: Text for the peer's log; what passes 16,376 bytes is left out so that any receiver takes the frame.
-    ///   - out: Takes the frame.
+    ///   - out: The buffer that the frame is appended to.
     public static func goAway(
         lastStreamID: UInt32,
         errorCode: UInt32,
@@ -140,8 +140,8 @@ public enum HTTP2FrameWriter {
     ///
     /// - Parameters:
     ///   - opaque: The eight bytes, the first of them in the highest place.
-    ///   - isAck: Whether it is an answer.
-    ///   - out: Takes the frame.
+    ///   - isAck: True if it is an acknowledgement.
+    ///   - out: The buffer that the frame is appended to.
     public static func ping(_ opaque: UInt64, isAck: Bool, into out: inout [UInt8]) {
         let header = HTTP2FrameHeader(
             payloadBytes: 8,
@@ -157,7 +157,7 @@ public enum HTTP2FrameWriter {
     ///
     /// - Parameters:
     ///   - settings: At most some thousands; in order.
-    ///   - out: Takes the frame.
+    ///   - out: The buffer that the frame is appended to.
     public static func settings(_ settings: [HTTP2Setting], into out: inout [UInt8]) {
         let header = HTTP2FrameHeader(
             payloadBytes: UInt32(settings.count * HTTP2Setting.byteCount),
@@ -173,7 +173,7 @@ public enum HTTP2FrameWriter {
 
     /// Appends the acknowledgement of SETTINGS.
     ///
-    /// - Parameter out: Takes the frame.
+    /// - Parameter out: The buffer that the frame is appended to.
     public static func settingsAck(into out: inout [UInt8]) {
         let header = HTTP2FrameHeader(
             payloadBytes: 0,

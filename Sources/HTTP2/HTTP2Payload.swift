@@ -1,6 +1,6 @@
 public import Wire
 
-/// Why a frame's payload cannot be what its header says.
+/// The reasons for which a frame's payload contradicts its header.
 public enum HTTP2FrameError: Error, Equatable, Sendable {
     /// Too short or not of the length that the type has.
     case badLength(type: UInt8, payloadBytes: UInt32)
@@ -17,7 +17,7 @@ public enum HTTP2FrameError: Error, Equatable, Sendable {
 }
 
 extension HTTP2FrameHeader {
-    /// Where the content of a DATA, HEADERS or PUSH_PROMISE payload lies, without what may stand around it.
+    /// The place of the content of a DATA, HEADERS or PUSH_PROMISE payload, without padding and priority.
     ///
     /// - Parameter firstByte: The payload's first byte: its pad length, looked at only if the frame is padded.
     /// - Returns: The body's bytes or the header block fragment, counted from the payload's first byte.
@@ -60,7 +60,7 @@ extension HTTP2FrameHeader {
         return (payload.uint32(at: 0) & 0x7fff_ffff, payload.uint32(at: 4))
     }
 
-    /// How many settings a SETTINGS frame holds.
+    /// The number of settings in a SETTINGS frame.
     ///
     /// - Throws: ``HTTP2FrameError/badLength(type:payloadBytes:)`` when the payload is no row of six-byte settings,
     ///   or when an acknowledgement holds any.
@@ -77,11 +77,11 @@ public struct HTTP2Setting: BitwiseCopyable, Equatable, Sendable {
     /// A setting's length on the wire.
     public static let byteCount = 6
 
-    /// Which; see ``HTTP2SettingID``.
+    /// The setting's number; see ``HTTP2SettingID``.
     ///
-    /// Others are to be ignored (RFC 9113 §6.5.2).
+    /// Unknown numbers are ignored (RFC 9113 §6.5.2).
     public var id: UInt16
-    /// What it is set to.
+    /// The setting's value.
     public var value: UInt32
 
     /// A setting.

@@ -1,19 +1,19 @@
-/// A header field as it is handed to a ``HeaderSink``; it points into the decoder's memory and ends with the call.
+/// A header field as a ``HeaderSink`` receives it; it points into the decoder's memory and is valid during the call.
 public struct HeaderField: ~Escapable {
     /// The name's number in the decoder's names, or `NameTable.unwanted`.
     public let nameID: UInt8
-    /// Whether an intermediary must never index it (RFC 7541 §6.2.3).
+    /// True if an intermediary must never index it (RFC 7541 §6.2.3).
     public let isNeverIndexed: Bool
-    /// Whether its name was said before the decoder joined the connection; the name is empty then.
+    /// True if its name was sent before the decoder joined the connection; the name is empty then.
     public let isUnknown: Bool
-    /// Whether its value was, too; the value is empty then.
+    /// True if its value was, too; the value is empty then.
     public let isValueUnknown: Bool
     /// The name; lower-case in HTTP/2, though nothing here checks it.
     public let name: RawSpan
     /// The value: any bytes.
     public let value: RawSpan
 
-    /// A field of those parts.
+    /// A field of these parts.
     @inlinable
     @_lifetime(copy name, copy value)
     public init(
@@ -33,18 +33,18 @@ public struct HeaderField: ~Escapable {
     }
 }
 
-/// Takes the fields of header blocks, in order.
+/// The receiver of the fields of header blocks, in order.
 ///
-/// A field comes before an error behind it in the same block is found: whoever collects fields decides at the block's
+/// A field arrives before an error after it in the same block is found, so a collector of fields decides at the block's
 /// end. A sink is used through generics, so that its two functions are inlined into the decoder's loop.
 public protocol HeaderSink: ~Copyable {
-    /// Whether fields of that name are to be handed over; the value of one that is not may stay undecoded.
+    /// True if fields of that name are wanted; the value of an unwanted field may stay undecoded.
     ///
     /// - Parameter nameID: The name's number, or `NameTable.unwanted` for all names that have none.
-    /// - Returns: Whether ``field(_:)`` is to be called.
+    /// - Returns: True if ``field(_:)`` is to be called.
     func wants(nameID: UInt8) -> Bool
 
-    /// Takes a field.
+    /// Receives a field.
     ///
     /// - Parameter field: Valid during the call.
     mutating func field(_ field: borrowing HeaderField)

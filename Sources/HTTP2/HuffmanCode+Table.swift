@@ -1,8 +1,8 @@
 extension HuffmanCode {
-    /// How many bits the code of each octet has, and last that of EOS.
+    /// The code lengths of all octets in bits, the last one that of EOS.
     ///
     /// The code is canonical: codes of equal length are consecutive numbers in the order of their octets, so the
-    /// lengths say it all. Source: RFC 7541 appendix B.
+    /// lengths define it. Source: RFC 7541 appendix B.
     static let lengths: [UInt8] = [
         13, 23, 28, 28, 28, 28, 28, 28, 28, 24, 30, 28, 28, 30, 28, 28,
         28, 28, 28, 28, 28, 28, 30, 28, 28, 28, 28, 28, 28, 28, 28, 28,

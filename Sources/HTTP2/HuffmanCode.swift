@@ -1,6 +1,6 @@
 internal import Wire
 
-/// What is wrong with a Huffman string.
+/// The reasons for which a Huffman string is not valid.
 enum HuffmanError: Error {
     /// EOS, an incomplete code or wrong padding.
     case badCode
@@ -8,16 +8,16 @@ enum HuffmanError: Error {
     case tooLong
 }
 
-/// HPACK's Huffman code (RFC 7541 §5.2, appendix B) as decoding needs it.
+/// HPACK's Huffman code (RFC 7541 §5.2, appendix B) in a form for decoding.
 ///
-/// Ten bits look up any code of up to ten bits, which are those of nearly all characters of header fields; longer
-/// codes are found by comparing with the first code of each length, as in any canonical code.
+/// Ten bits look up any code of up to ten bits, which covers nearly all characters of header fields. Longer codes are
+/// found by comparing with the first code of each length, as in any canonical code.
 struct HuffmanCode: Sendable {
     /// The code, its tables made on first use.
     static let shared = HuffmanCode()
 
     private static let eos: UInt16 = 256
-    /// What ``longSymbol(_:)`` says of EOS: 30 bits, and the bit in front of its low byte makes them 31.
+    /// The length that ``longSymbol(_:)`` returns for EOS: 30 bits, and the bit before its low byte makes them 31.
     private static let eosLength = 31
     private static let quickBits = 10
 
@@ -30,7 +30,8 @@ struct HuffmanCode: Sendable {
         var firstPlace: Int
     }
 
-    /// By the next ten bits: the code's length in the high byte, the octet in the low one; 0 for a longer code.
+    /// The lookup table by the next ten bits: the code's length in the high byte, the octet in the low one; 0 for a
+    /// longer code.
     private let quick: [UInt16]
     private let long: [LongCodes]
     /// The octets and EOS, ordered as their codes are.
@@ -65,10 +66,10 @@ struct HuffmanCode: Sendable {
     ///
     /// - Parameters:
     ///   - coded: The whole string.
-    ///   - out: Takes the octets.
-    ///   - start: Where in `out` they begin.
-    ///   - end: Where in `out` they must end at the latest.
-    /// - Returns: How many octets there are.
+    ///   - out: The buffer for the octets.
+    ///   - start: The position in `out` of the first octet.
+    ///   - end: The position in `out` that they must not pass.
+    /// - Returns: The number of octets.
     /// - Throws: ``HuffmanError``.
     func decode(
         _ coded: RawSpan,
@@ -102,7 +103,7 @@ struct HuffmanCode: Sendable {
         }
     }
 
-    /// Length and octet of the code of more than ten bits that stands in the highest of 32 bits.
+    /// The length and octet of the code of more than ten bits in the highest of 32 bits.
     private func longSymbol(_ window: UInt32) -> UInt16 {
         var row = 0
         // The last row ends with all ones.

@@ -1,6 +1,6 @@
 internal import Wire
 
-/// Reads server-sent events that arrive in any pieces and says where the data of each lies, without keeping it.
+/// A reader of server-sent events in any pieces; it reports the place of each event's data without keeping it.
 ///
 ///     event: message           a field: name, colon, perhaps a space, value
 ///     : still here             a comment, ended as every line by LF, CR LF or CR
@@ -8,12 +8,12 @@ internal import Wire
 ///     data: "result":2}        the data of an event: its lines with an LF between them
 ///                              an empty line ends the event
 ///
-/// It looks at every byte once, stops anywhere and keeps 40 bytes: of names and types only whether they are among the
-/// few that count. A byte order mark at the beginning is passed over. What the bytes end in the middle of is no event.
+/// It looks at every byte once, can stop anywhere and keeps 40 bytes: for names and types only if they are among the
+/// few that count. A byte order mark at the beginning is skipped. An event that the bytes end inside of is no event.
 ///
 /// Cost: no allocation; lines are searched in words. Source: WHATWG HTML, 9.2.5 and 9.2.6 ("event stream").
 public struct EventStreamReader: BitwiseCopyable, Sendable {
-    /// Why ``read(_:_:)`` came back.
+    /// The reasons for which ``read(_:_:)`` returns.
     public enum Progress: UInt8, BitwiseCopyable, Equatable, Sendable {
         /// All bytes are used up.
         case needsMore
@@ -25,11 +25,11 @@ public struct EventStreamReader: BitwiseCopyable, Sendable {
         case event
     }
 
-    /// The type of an event, as far as it means anything here.
+    /// The type of an event, as far as it matters here.
     public enum Kind: UInt8, BitwiseCopyable, Equatable, Sendable {
-        /// None was named, or `message`.
+        /// No type, or `message`.
         case message
-        /// `endpoint`, by which MCP's HTTP+SSE transport of 2024 says where messages are to be posted.
+        /// `endpoint`: the address for messages in MCP's HTTP+SSE transport of 2024.
         case endpoint
         /// Any other.
         case other
@@ -43,20 +43,20 @@ public struct EventStreamReader: BitwiseCopyable, Sendable {
         case other, data, event, id, retry
     }
 
-    /// Where the data of ``Progress/data`` begin.
+    /// The position of the first byte of ``Progress/data``.
     public private(set) var dataStart = 0
-    /// The type of the event that has ended, or of the one going on as far as it was named yet.
+    /// The type of the event that has ended, or of the current one as far as it is known.
     public var kind: Kind { type.eventKind }
-    /// Whether any event had an id, so that the stream may be taken up again (`Last-Event-ID`).
+    /// True if any event had an id, so that the stream may be resumed (`Last-Event-ID`).
     public private(set) var hasEventID = false
-    /// Whether the server said when to connect again (`retry`), as it does before it closes.
+    /// True if the server sent a reconnection time (`retry`), as it does before it closes.
     public private(set) var hasRetry = false
 
     private var state = State.lineStart
     private var field = FieldName.other
     private var name = PackedName()
     private var type = PackedName()
-    /// How many bytes of a byte order mark have come; 3 once it is known whether there is one.
+    /// The number of bytes of a byte order mark so far; 3 once its presence is known.
     private var markBytes: UInt8 = 0
     private var skipsLF = false
     private var hasData = false
@@ -67,12 +67,12 @@ public struct EventStreamReader: BitwiseCopyable, Sendable {
 
     /// Reads on, up to data, an event's end, or the end of the bytes.
     ///
-    /// Call it until it says ``Progress/needsMore``.
+    /// Call it until it returns ``Progress/needsMore``.
     ///
     /// - Parameters:
-    ///   - bytes: What has arrived.
-    ///   - at: Where to read; moved past what was read.
-    /// - Returns: Why it came back.
+    ///   - bytes: The bytes that have arrived.
+    ///   - at: The position to read at; moved past the bytes read.
+    /// - Returns: The reason for returning.
     public mutating func read(_ bytes: RawSpan, _ at: inout Int) -> Progress {
         if hasEnded {
             hasEnded = false
@@ -102,7 +102,7 @@ public struct EventStreamReader: BitwiseCopyable, Sendable {
         return .needsMore
     }
 
-    /// Steps over the next byte of a byte order mark; whether it was one.
+    /// Steps over the next byte of a byte order mark; true if it was one.
     private mutating func isMark(_ bytes: RawSpan, _ at: inout Int) -> Bool {
         let wanted: UInt8 = markBytes == 0 ? 0xef : markBytes == 1 ? 0xbb : 0xbf
         guard bytes.byte(at: at) == wanted else {
@@ -206,7 +206,7 @@ extension RawSpan {
         return at
     }
 
-    /// The high bit of each LF and CR; only the lowest one set is to be trusted.
+    /// The high bit of each LF and CR; only the lowest one set is reliable.
     @inline(__always)
     private static func lineEnds(_ word: UInt64) -> UInt64 {
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -230,10 +230,10 @@ extension RawSpan {
 }
 
 extension EventStreamReader {
-    /// Whether an `accept` names event streams.
+    /// True if an `accept` names event streams.
     ///
     /// - Parameter value: The header's value: types with parameters, commas between them.
-    /// - Returns: Whether `text/event-stream` is one of them; `*/*` is not enough.
+    /// - Returns: True if `text/event-stream` is one of them; `*/*` is not enough.
     public static func isAccepted(_ value: RawSpan) -> Bool {
         var start = 0
         while start < value.byteCount {
@@ -245,10 +245,10 @@ extension EventStreamReader {
         return false
     }
 
-    /// Whether a `content-type` is an event stream's; parameters and the case of letters mean nothing.
+    /// True if a `content-type` is that of an event stream; parameters and case do not matter.
     ///
     /// - Parameter value: The header's value.
-    /// - Returns: Whether it is `text/event-stream`.
+    /// - Returns: True for `text/event-stream`.
     public static func isContentType(_ value: RawSpan) -> Bool {
         let literal: StaticString = "text/event-stream"
         let count = literal.utf8CodeUnitCount

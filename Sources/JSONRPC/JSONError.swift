@@ -1,8 +1,9 @@
-/// Why bytes are not JSON, or not JSON within Weir's bounds; most of it is read past (``JSONScanner/leniency``).
+/// The reasons for which bytes are not JSON, or not JSON within Weir's bounds; most are read past
+/// (``JSONScanner/leniency``).
 ///
 /// Source: RFC 8259.
 public enum JSONError: Error, Equatable, Sendable, CaseIterable {
-    /// A byte that cannot stand where it stands.
+    /// A byte that is not allowed at its place.
     case unexpectedByte
     /// Something other than white space follows the value of a body.
     case trailingBytes
@@ -37,9 +38,9 @@ public enum JSONError: Error, Equatable, Sendable, CaseIterable {
     }
 }
 
-/// The bounds of what is read and kept of JSON.
+/// The bounds for reading and keeping JSON.
 public enum JSONLimits {
-    /// The most arrays and objects inside each other that are told apart; deeper ones are counted only.
+    /// The most nested arrays and objects that are told apart; deeper ones are only counted.
     public static let maxDepth = 512
     /// The longest method that is kept, in bytes of UTF-8; a longer one counts as too long.
     public static let maxMethodBytes = 512

@@ -1,9 +1,9 @@
-/// What escapes in strings stand for (RFC 8259 §7).
+/// The characters that escapes in strings stand for (RFC 8259 §7).
 enum JSONEscape {
-    /// What stands for half a surrogate pair.
+    /// The replacement for half a surrogate pair.
     static let replacement: UInt32 = 0xfffd
 
-    /// The character that the byte behind a backslash stands for; `nil` for `u` and for what is no escape.
+    /// The character of the byte after a backslash; `nil` for `u` and for bytes that make no escape.
     static func character(_ byte: UInt8) -> UInt8? {
         switch byte {
         case 0x22, 0x5c, 0x2f: byte

@@ -1,48 +1,48 @@
 public import Calls
 public import Wire
 
-/// What is remembered of one batch: its members one by one, as far as the bounds go, and how many of each kind.
+/// The memory of one batch: its members in order, as far as the bounds go, and their number by kind.
 ///
-/// Once a member does not fit (``JSONLimits/maxBatchMembers``, ``JSONLimits/maxBatchTextBytes``) this and all further
-/// ones are counted only. It takes memory on the first member and keeps little of it when it is emptied.
+/// Once a member does not fit (``JSONLimits/maxBatchMembers``, ``JSONLimits/maxBatchTextBytes``), it and all further
+/// ones are only counted. It allocates memory at the first member and keeps little of it when emptied.
 public struct JSONRPCBatch: ~Copyable {
     /// A member.
     public struct Member: BitwiseCopyable, Equatable, Sendable {
-        /// What it means.
+        /// Its role.
         public var role: JSONRPCRole
-        /// What its `method` is.
+        /// The form of its `method`.
         public var methodForm: JSONRPCFacts.Method
-        /// What its `id` is.
+        /// The kind of its `id`.
         public var idKind: JSONKind
-        /// For a response: what became of its call.
+        /// For a response: the outcome of its call.
         public var outcome: Outcome
         /// For a response: its code for ``FinishedCall/code``.
         public var resultCode: Int32
-        /// Where its method is in the texts; empty when it has none that was kept.
+        /// The place of its method in the texts; empty if none was kept.
         public var method: ByteRange
-        /// Where its id is in the texts, as on the wire; empty when it has none that was kept.
+        /// The place of its id in the texts, as on the wire; empty if none was kept.
         public var id: ByteRange
-        /// Where the tool that it calls is in the texts (`params.name` of `tools/call`); empty for none.
+        /// The place in the texts of the tool that it calls (`params.name` of `tools/call`); empty if there is none.
         public var tool: ByteRange
         /// Its id's key; see ``JSONRPCID/key(of:kind:)``.
         public var idKey: UInt64?
-        /// How many bytes it has.
+        /// Its size.
         public var byteCount: UInt64
     }
 
     /// The members remembered, in order.
     public private(set) var members: [Member] = []
-    /// How many of the members that are remembered are calls.
+    /// The number of remembered members that are calls.
     public private(set) var rememberedCallCount = 0
-    /// Where the methods are in the texts that members have besides the last one.
+    /// The places in the texts of the methods that members have besides the last one.
     public private(set) var otherMethods: [ByteRange] = []
-    /// How many members there are, remembered or not.
+    /// The number of members, remembered or not.
     public private(set) var count = 0
-    /// How many of them are requests.
+    /// The number of requests.
     public private(set) var requestCount = 0
-    /// How many of them are notifications.
+    /// The number of notifications.
     public private(set) var notificationCount = 0
-    /// How many of them are responses.
+    /// The number of responses.
     public private(set) var responseCount = 0
     @usableFromInline
     var texts = PrefixBuffer(limitBytes: JSONLimits.maxBatchTextBytes)
@@ -50,10 +50,10 @@ public struct JSONRPCBatch: ~Copyable {
     /// An empty batch.
     public init() {}
 
-    /// Whether every member is remembered.
+    /// True if every member is remembered.
     public var isComplete: Bool { members.count == count }
 
-    /// How many of the members are neither requests nor notifications nor responses.
+    /// The number of members that are neither requests nor notifications nor responses.
     public var neitherCount: Int { count - requestCount - notificationCount - responseCount }
 
     /// The bytes that the members' ranges point into.
@@ -62,10 +62,10 @@ public struct JSONRPCBatch: ~Copyable {
         get { texts.bytes }
     }
 
-    /// Gives ``text`` to `body`: for batches that are a class's property.
+    /// Passes ``text`` to `body`: for batches in a class's property.
     ///
     /// - Parameter body: Must not change the batch meanwhile.
-    /// - Returns: What `body` returns.
+    /// - Returns: The result of `body`.
     @inlinable
     public func withText<Result>(_ body: (RawSpan) -> Result) -> Result { body(texts.bytes) }
 
@@ -85,7 +85,7 @@ public struct JSONRPCBatch: ~Copyable {
         responseCount = 0
     }
 
-    /// Takes a member.
+    /// Adds a member.
     ///
     /// - Parameter scanner: After ``JSONScanner/Progress/batchMember``.
     public mutating func append(_ scanner: borrowing JSONScanner) {

@@ -1,7 +1,7 @@
 internal import Calls
 internal import Wire
 
-/// Writes the error objects that Weir answers calls with.
+/// A writer for the error objects that Weir answers calls with.
 ///
 /// The text is escaped once, when the reply is made; writing copies bytes.
 public struct JSONRPCErrorReply: Sendable {
@@ -13,7 +13,7 @@ public struct JSONRPCErrorReply: Sendable {
     /// A reply with that code and text.
     ///
     /// - Parameters:
-    ///   - code: For an error of Weir's own −32000 to −32099.
+    ///   - code: The error code; −32000 to −32099 for errors of Weir's own.
     ///   - message: Any text.
     public init(code: Int32, message: String) {
         self.code = code
@@ -58,7 +58,7 @@ public struct JSONRPCErrorReply: Sendable {
     /// - Parameters:
     ///   - batch: The batch that is refused.
     ///   - bytes: Grows by the array, without a line's end.
-    /// - Returns: Whether anything was written.
+    /// - Returns: True if anything was written.
     @discardableResult
     public func write(batch: borrowing JSONRPCBatch, to bytes: inout [UInt8]) -> Bool {
         guard batch.isComplete else {

@@ -1,6 +1,6 @@
 public import Calls
 
-/// What a value means to JSON-RPC.
+/// The role of a value in JSON-RPC.
 public enum JSONRPCRole: UInt8, BitwiseCopyable, Sendable {
     /// A call that a reply is owed to.
     case request
@@ -12,15 +12,15 @@ public enum JSONRPCRole: UInt8, BitwiseCopyable, Sendable {
     case neither
 }
 
-/// What a message means (JSON-RPC 2.0 §4, §5; JSON-RPC 1.0).
+/// The meaning of a message (JSON-RPC 2.0 §4, §5; JSON-RPC 1.0).
 ///
-/// This asks what was meant and not whether it is valid: a call with odd `params` or another version is still a call,
-/// and its reply will say what the service thinks of it.
+/// It is about the intention and not about validity: a call with odd `params` or another version is still a call, and
+/// its reply tells the service's opinion.
 extension JSONRPCFacts {
-    /// What the message is.
+    /// The role of the message.
     ///
-    /// A string `method` makes it a call if it ``saysSo``, or stands where nothing but JSON-RPC does. It is a
-    /// notification when `id` is absent or, in version 1.0 (no `jsonrpc`), null. Without `method`, `result` or `error`
+    /// A string `method` makes it a call if it ``saysSo``, or comes from a place where everything is JSON-RPC. It is a
+    /// notification if `id` is absent or, in version 1.0 (no `jsonrpc`), null. Without `method`, `result` or `error`
     /// makes it a response, under the same condition.
     public var role: JSONRPCRole {
         guard form == .object else { return .neither }
@@ -39,23 +39,23 @@ extension JSONRPCFacts {
         }
     }
 
-    /// Whether the message says itself that it is JSON-RPC: by a member `jsonrpc` of any value, since servers ask no
+    /// True if the message itself says that it is JSON-RPC: by a member `jsonrpc` of any value, since servers ask no
     /// more, or by the whole shape of version 1.0.
     ///
-    /// Many a REST body, log line or batch of another protocol has a `method`, and those are none of it. Version 1.0
-    /// has `method`, `params` (an array) and `id`; its responses `result`, `error` and `id`.
+    /// Many REST bodies, log lines and batches of other protocols have a `method` and are not JSON-RPC. Version 1.0 has
+    /// `method`, `params` (an array) and `id`; its responses have `result`, `error` and `id`.
     public var saysSo: Bool {
         if version != .absent { return true }
         if method != .absent { return params == .array && id != .absent && !hasFoldedName }
         return result != .absent && error != .absent && id != .absent
     }
 
-    /// Whether a response reports an error: its `error` is there and not null, whatever `result` says.
+    /// True if a response reports an error: its `error` is present and not null, whatever `result` is.
     ///
     /// dubbo-go writes an empty `result` beside `error`, and version 1.0 writes `"error":null` beside a result.
     public var isError: Bool { error != .absent && error != .null }
 
-    /// What became of the call that a response answers.
+    /// The outcome of the call that a response answers.
     public var outcome: Outcome {
         guard isError else { return .ok }
         guard let errorCode else { return .businessError }
@@ -64,7 +64,7 @@ extension JSONRPCFacts {
 
     /// The response's code for ``FinishedCall/code``: 0 for a result, ``ResultCode/none`` for an error without one.
     ///
-    /// An error that says 0, which means a result here, has none either.
+    /// An error with code 0, which means a result here, has no code either.
     public var resultCode: Int32 {
         guard isError else { return 0 }
         return errorCode == 0 ? ResultCode.none : errorCode ?? ResultCode.none
@@ -73,7 +73,8 @@ extension JSONRPCFacts {
     /// The outcome that an error code means.
     ///
     /// - Parameter code: The `code` of an `error` object.
-    /// - Returns: By the ranges of JSON-RPC 2.0 §5.1; codes outside the reserved range are the application's own.
+    /// - Returns: The outcome by the ranges of JSON-RPC 2.0 §5.1; codes outside the reserved range are the
+    ///   application's own.
     public static func outcome(ofCode code: Int32) -> Outcome {
         switch code {
         case -32700, -32602 ... -32600: .clientError

@@ -1,6 +1,6 @@
-/// What stands in the place of a JSON value.
+/// The kind of a JSON value.
 public enum JSONKind: UInt8, BitwiseCopyable, Sendable {
-    /// Nothing: the member is not there.
+    /// No value: the member is absent.
     case absent
     /// `null`.
     case null
@@ -16,15 +16,15 @@ public enum JSONKind: UInt8, BitwiseCopyable, Sendable {
     case array
 }
 
-/// What was found of one value: a message of its own or a member of a batch.
+/// The facts of one value: a message of its own or a member of a batch.
 ///
-/// Only the members of the message itself count, never those of objects inside it. Names differ by case, as
-/// JSON-RPC 2.0 §3 says, but see ``hasFoldedName``, and may be written with escapes. Of a name that comes twice the
-/// last one counts.
+/// Only the members of the message itself count, never those of objects inside it. Names are case-sensitive, as
+/// JSON-RPC 2.0 §3 says, but see ``hasFoldedName``, and may be written with escapes. The last one of equal names
+/// counts.
 public struct JSONRPCFacts: BitwiseCopyable, Equatable, Sendable {
-    /// What `jsonrpc` says.
+    /// The value of `jsonrpc`.
     public enum Version: UInt8, BitwiseCopyable, Sendable {
-        /// Nothing: JSON-RPC 1.0, or no JSON-RPC at all.
+        /// No value: JSON-RPC 1.0, or no JSON-RPC at all.
         case absent
         /// `"2.0"`.
         case two
@@ -32,7 +32,7 @@ public struct JSONRPCFacts: BitwiseCopyable, Equatable, Sendable {
         case other
     }
 
-    /// What `method` is.
+    /// The form of `method`.
     public enum Method: UInt8, BitwiseCopyable, Sendable {
         /// Not there.
         case absent
@@ -44,45 +44,45 @@ public struct JSONRPCFacts: BitwiseCopyable, Equatable, Sendable {
         case notText
     }
 
-    /// What is known of the place that a value comes from.
+    /// The knowledge about the place that a value comes from.
     public enum Place: UInt8, BitwiseCopyable, Sendable {
-        /// Nothing: only a value that says itself that it is JSON-RPC is a message.
+        /// None: only a value that itself says that it is JSON-RPC is a message.
         case anywhere
         /// Responses to JSON-RPC calls: what has a result or an error is one.
         case responses
-        /// Nothing but JSON-RPC stands there: what has a method is a call, whatever else it has.
+        /// Everything there is JSON-RPC: a value with a method is a call, whatever else it has.
         case messages
     }
 
-    /// What is known of the place that it comes from.
+    /// The knowledge about the place it comes from.
     public var place = Place.anywhere
-    /// What the value itself is; only an object can be a message.
+    /// The kind of the value itself; only an object can be a message.
     public var form = JSONKind.absent
-    /// What `jsonrpc` says.
+    /// The value of `jsonrpc`.
     public var version = Version.absent
-    /// What `method` is.
+    /// The form of `method`.
     public var method = Method.absent
-    /// How many methods came before the last one.
+    /// The number of methods before the last one.
     public var otherMethodCount = 0
-    /// Whether a name that counts is spelled in another case.
+    /// True if a name that counts has another case.
     public var hasFoldedName = false
-    /// What `id` is.
+    /// The kind of `id`.
     public var id = JSONKind.absent
-    /// Whether `id` is longer than ``JSONLimits/maxIDBytes``, so that its text is not kept.
+    /// True if `id` is longer than ``JSONLimits/maxIDBytes``, so that its text is not kept.
     public var isIDTooLong = false
-    /// What `params` is.
+    /// The kind of `params`.
     public var params = JSONKind.absent
-    /// What `result` is.
+    /// The kind of `result`.
     public var result = JSONKind.absent
-    /// What `error` is.
+    /// The kind of `error`.
     public var error = JSONKind.absent
     /// The `code` at the top of an `error` object when it is a whole number, brought into ±(2³¹ − 1); else `nil`.
     public var errorCode: Int32?
-    /// Where the value's first byte is, counted from the first byte the scanner was given since it began.
+    /// The offset of the value's first byte, counted from the first byte the scanner was given since it began.
     public var startOffset: UInt64 = 0
-    /// Where the byte behind the value's last one is, counted likewise; 0 while it is going on.
+    /// The offset of the byte after the value, counted likewise; 0 while it is incomplete.
     public var endOffset: UInt64 = 0
 
-    /// Nothing is known.
+    /// Empty facts.
     public init() {}
 }

@@ -1,6 +1,6 @@
 internal import Wire
 
-/// Compares ids, which a peer may spell in another way than it was given them.
+/// A comparison of ids, which a peer may return in another spelling.
 public enum JSONRPCID {
     /// A key that is equal for equal ids: strings by their characters, numbers by their value, to the last digit.
     ///
@@ -9,7 +9,7 @@ public enum JSONRPCID {
     ///
     /// - Parameters:
     ///   - text: The id as on the wire: ``JSONScanner/idText``.
-    ///   - kind: What it is: ``JSONRPCFacts/id``.
+    ///   - kind: The kind of the id: ``JSONRPCFacts/id``.
     /// - Returns: The key, or `nil` when there is no id, it is an object or array, or its text was not kept.
     public static func key(of text: RawSpan, kind: JSONKind) -> UInt64? {
         guard text.byteCount > 0, text.byteCount <= JSONLimits.maxIDBytes else { return nil }
@@ -35,7 +35,7 @@ public enum JSONRPCID {
     /// The key of what the scanner read last.
     ///
     /// - Parameter scanner: After a message or a member of a batch ended.
-    /// - Returns: As ``key(of:kind:)``.
+    /// - Returns: The same key as ``key(of:kind:)``.
     public static func key(of scanner: borrowing JSONScanner) -> UInt64? {
         key(of: scanner.idText, kind: scanner.facts.id)
     }
@@ -62,7 +62,7 @@ public enum JSONRPCID {
         hash.combine(plain.byteSpan.extracting(first: count))
     }
 
-    /// The character that the escape at `at` stands for, with its second half if it is a surrogate pair.
+    /// The character of the escape at `at`, with its second half if it is a surrogate pair.
     private static func escaped(_ content: RawSpan, _ at: inout Int) -> UInt32 {
         let letter = content.byte(at: at &+ 1)
         guard letter == 0x75 else {

@@ -1,8 +1,8 @@
 internal import Wire
 
-/// Which tokens are wanted, and what is kept of them.
+/// The choice of wanted tokens, and the parts of them that are kept.
 extension JSONScanner {
-    /// Whether the name of the member that begins may be one that counts.
+    /// True if the name of the current member may be one that counts.
     @inline(__always)
     var isNameWanted: Bool {
         guard messageDepth > 0 else { return false }
@@ -10,7 +10,7 @@ extension JSONScanner {
         return field == .params ? isParameterWanted : depth == messageDepth &+ 1 && field == .error
     }
 
-    /// Takes note of a value that begins at `at`, at most one level inside the message.
+    /// Records a value that begins at `at`, at most one level inside the message.
     mutating func note(_ kind: JSONKind, _ at: Int) {
         if messageDepth > 0 {
             if depth == messageDepth {
@@ -58,7 +58,7 @@ extension JSONScanner {
         idBuffer.removeAll(keepBytes: JSONLimits.maxIDBytes)
     }
 
-    /// Takes note of the value of one of the message's own members.
+    /// Records the value of one of the message's own members.
     private mutating func noteMember(_ kind: JSONKind, _ at: Int) {
         switch field {
         case .other: return
@@ -93,7 +93,7 @@ extension JSONScanner {
         }
     }
 
-    /// Takes the token's characters since the last time.
+    /// Adds the token's characters since the last call.
     mutating func flush(_ bytes: RawSpan, to end: Int) {
         guard captureFrom < end else { return }
         let piece = bytes.extracting(captureFrom..<end)
@@ -114,7 +114,7 @@ extension JSONScanner {
         }
     }
 
-    /// Takes note that the wanted token is complete.
+    /// Records that the wanted token is complete.
     mutating func endCapture() {
         settleSurrogate()
         switch capture {
@@ -135,7 +135,7 @@ extension JSONScanner {
 
     /// Finds which member the name is that has ended.
     ///
-    /// Go and System.Text.Json take names in any case, so that one in another case counts where no exact one has come.
+    /// Go and System.Text.Json take names in any case, so a name in another case counts if there was no exact one.
     private mutating func nameField() {
         field = packed.field
         guard field == .other else {

@@ -1,13 +1,13 @@
 internal import Wire
 
-/// What is no JSON and is accepted by one peer or another all the same.
+/// Forms that are not JSON and that one peer or another accepts all the same.
 ///
-/// A call that its service understands is a call, and one that Weir could not read would pass every limit. So the
-/// scanner reads on past what Jackson, Gson, fastjson, Go, Python and System.Text.Json let pass, with their settings
-/// that do: NaN and other words, numbers of any form, comments, quotes of the other kind or none, commas too many,
-/// control characters and bytes that are no UTF-8 in strings, unknown escapes, any depth, anything behind the value.
-/// ``JSONScanner/leniency`` tells that it had to. A bracket that closes another kind and a value that does not end are
-/// accepted by nobody.
+/// A call that its service understands is a call, and a call that Weir could not read would pass every limit. So the
+/// scanner reads past everything that Jackson, Gson, fastjson, Go, Python and System.Text.Json accept, with their
+/// lenient settings: NaN and other words, numbers of any form, comments, quotes of the other kind or none, too many
+/// commas, control characters and invalid UTF-8 in strings, unknown escapes, any depth, anything after the value.
+/// ``JSONScanner/leniency`` reports that it had to. No peer accepts a bracket that closes another kind, or a value that
+/// does not end.
 extension JSONScanner {
     /// Notes that the value is no JSON.
     @inline(never)
@@ -15,7 +15,7 @@ extension JSONScanner {
         if leniency == nil { leniency = error }
     }
 
-    /// A byte that cannot stand where it stands.
+    /// Processes a byte that is not allowed at its place.
     ///
     /// - Throws: ``JSONError/unexpectedByte`` if no peer takes it.
     @inline(never)
@@ -42,7 +42,7 @@ extension JSONScanner {
 
     /// A byte inside a value that is no comment's.
     ///
-    /// - Returns: Whether it closes the array or object; otherwise the byte, or nothing, was taken in by a new state.
+    /// - Returns: True if it closes the array or object; otherwise the byte, or nothing, was taken into a new state.
     private mutating func looseToken(_ byte: UInt8, _ at: inout Int) throws(JSONError) -> Bool {
         let isSeparator = byte == 0x2c || byte == 0x3b
         switch state {
@@ -97,7 +97,7 @@ extension JSONScanner {
         if !isLoose { at &-= 1 }
     }
 
-    /// Whether a word may begin with the byte, or go on with it.
+    /// True if a word may begin with the byte, or continue with it.
     static func isWord(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x00...0x20, 0x22, 0x23, 0x27, 0x2c, 0x2f, 0x3a, 0x3b, 0x3d, 0x5b, 0x5d, 0x7b, 0x7d, 0x7f: false
@@ -118,7 +118,7 @@ extension JSONScanner {
         state = .word
     }
 
-    /// Bytes of whatever is read loosely.
+    /// Reads bytes of any lenient form.
     @inline(never)
     mutating func loose(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
         switch state {

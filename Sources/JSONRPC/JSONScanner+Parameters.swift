@@ -1,22 +1,22 @@
 internal import Wire
 
-/// What is looked at inside `params`: a `name`, by which MCP says which tool is called, and the trace context that MCP
-/// puts into `_meta`.
+/// The parameters that are looked at: a `name`, by which MCP names the tool that is called, and the trace context that
+/// MCP puts into `_meta`.
 ///
-/// Of `params` that come twice, and of members that do, the last ones count. Source: MCP 2026-07-28, SEP-414.
+/// The last one of repeated `params`, and of repeated members, counts. Source: MCP 2026-07-28, SEP-414.
 extension JSONScanner {
-    /// Whether the name that begins, inside `params`, may be one that counts.
+    /// True if the current name inside `params` may be one that counts.
     @inline(__always)
     var isParameterWanted: Bool { depth == messageDepth &+ 1 || isInMeta }
 
-    /// Whether the innermost value is `_meta`'s object.
+    /// True if the innermost value is the object of `_meta`.
     @inline(__always)
     var isInMeta: Bool {
         depth == messageDepth &+ 2 && parameter.rawValue >= Parameter.meta.rawValue && field == .params
             && messageDepth > 0
     }
 
-    /// Takes note of the value of a parameter that counts, or of a member of `_meta` that does.
+    /// Records the value of a parameter that counts, or of a member of `_meta` that does.
     mutating func noteParameter(_ kind: JSONKind, _ at: Int) {
         switch parameter {
         case .other: return
@@ -34,7 +34,7 @@ extension JSONScanner {
         captureFrom = at &+ 1
     }
 
-    /// Takes characters of a parameter; one that does not fit is not kept.
+    /// Adds characters of a parameter; one that does not fit is not kept.
     mutating func appendParameter(_ piece: RawSpan) {
         switch parameter {
         case .name: if !nameText.append(piece) { dropParameter() }

@@ -2,7 +2,7 @@ internal import Wire
 
 /// Numbers and literals.
 extension JSONScanner {
-    /// Bytes of a number up to the one behind it, which is left for ``structure(_:_:)``.
+    /// Reads bytes of a number up to the byte after it, which is left for ``structure(_:_:)``.
     @inline(__always)
     mutating func number(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
         while at < bytes.byteCount {
@@ -42,7 +42,7 @@ extension JSONScanner {
         return .needsMore
     }
 
-    /// Takes a byte that is no digit: whether the number ended in front of it.
+    /// Processes a byte that is not a digit; true if the number ended before it.
     @inline(__always)
     private mutating func leaveDigits(_ byte: UInt8) throws(JSONError) -> Bool {
         switch byte {
@@ -104,7 +104,7 @@ extension JSONScanner {
         return .needsMore
     }
 
-    /// In a stream nothing but white space shows where a number or a literal ends.
+    /// In a stream only white space shows the end of a number or a literal.
     @inline(__always)
     private mutating func endScalar(_ at: Int) -> Progress {
         if depth == 0, framing == .stream { needsSpace = true }

@@ -2,7 +2,7 @@ internal import Wire
 
 /// Strings: their characters in bulk, escapes and split characters a byte at a time.
 extension JSONScanner {
-    /// Whether the token in progress is wanted without its escapes.
+    /// True if the current token is wanted without its escapes.
     @inline(__always)
     var isUnescaping: Bool {
         capture == .key || capture == .method || capture == .version || capture == .parameter
@@ -71,7 +71,7 @@ extension JSONScanner {
 
     // MARK: UTF-8
 
-    /// Takes the first byte of a character of two to four (RFC 3629 §4: no overlong forms, no surrogates).
+    /// Processes the first byte of a character of two to four bytes (RFC 3629 §4: no overlong forms, no surrogates).
     private mutating func beginMultibyte(_ lead: UInt8) {
         multibyteLow = 0x80
         multibyteHigh = 0xbf
@@ -112,7 +112,7 @@ extension JSONScanner {
 
     // MARK: Escapes
 
-    /// The byte behind a backslash; one that makes no escape stands for itself.
+    /// Processes the byte after a backslash; one that makes no escape stands for itself.
     mutating func escape(_ bytes: RawSpan, _ at: inout Int) {
         let byte = bytes.byte(at: at)
         if byte == 0x75 {

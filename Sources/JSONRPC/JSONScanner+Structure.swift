@@ -1,6 +1,6 @@
 internal import Wire
 
-/// What stands between tokens, and nesting.
+/// The bytes between tokens, and nesting.
 extension JSONScanner {
     /// White space, or one byte that is structure or begins a token.
     @inline(__always)

@@ -1,20 +1,20 @@
 public import Wire
 
-/// Finds the JSON-RPC messages in JSON that arrives in any pieces, and checks that it is JSON.
+/// A scanner that finds the JSON-RPC messages in JSON that arrives in any pieces, and checks the JSON.
 ///
-/// A machine with an explicit stack of one bit a level: it looks at every byte once, keeps only the method and the id
-/// (bounded by ``JSONLimits``), and can stop anywhere. What it accepts is RFC 8259, strings in UTF-8, a byte order mark
-/// in front of a value; `\u` escapes of half a surrogate pair are accepted, as the grammar does, and read as U+FFFD.
-/// What is no JSON but is accepted by some peer is read all the same, and ``leniency`` says so.
+/// It is a machine with an explicit stack of one bit a level: it looks at every byte once, keeps only the method and
+/// the id (bounded by ``JSONLimits``), and can stop anywhere. It accepts RFC 8259, strings in UTF-8, and a byte order
+/// mark before a value; `\u` escapes of half a surrogate pair are accepted, as by the grammar, and read as U+FFFD.
+/// Forms that are not JSON but that some peer accepts are read all the same and reported by ``leniency``.
 ///
-/// One value a body: ``begin(_:)`` with ``Framing/single``, ``read(_:_:)`` for each piece, ``finish()``. Raw TCP:
-/// ``Framing/stream``, where values follow each other with or without white space between them. Facts of a message
-/// hold from the return that tells of its end until the next call.
+/// For one value a body: ``begin(_:)`` with ``Framing/single``, ``read(_:_:)`` for each piece, ``finish()``. For raw
+/// TCP: ``Framing/stream``, where values follow each other with or without white space between them. The facts of a
+/// message are valid from the return that reports its end until the next call.
 ///
 /// Cost: some 230 ns for a call of 90 bytes, 2.8 (Chinese) to 9 GB/s (ASCII) inside long strings; no allocation in the
 /// steady state. Source: RFC 8259.
 public struct JSONScanner: ~Copyable {
-    /// What the bytes hold.
+    /// The content of the bytes.
     public enum Framing: UInt8, BitwiseCopyable, Sendable {
         /// One value, white space around it: the body of an HTTP message.
         case single
@@ -22,7 +22,7 @@ public struct JSONScanner: ~Copyable {
         case stream
     }
 
-    /// Why ``read(_:_:)`` came back.
+    /// The reasons for which ``read(_:_:)`` returns.
     public enum Progress: UInt8, BitwiseCopyable, Equatable, Sendable {
         /// All bytes are used up.
         case needsMore
@@ -32,7 +32,7 @@ public struct JSONScanner: ~Copyable {
         case batchMember
         /// A batch ended, an empty one perhaps; ``memberCount`` tells how many members it had.
         case batchEnd
-        /// In a stream: the LF behind a value was read.
+        /// In a stream: the LF after a value was read.
         case lineEnd
     }
 
@@ -68,11 +68,12 @@ public struct JSONScanner: ~Copyable {
     public internal(set) var facts = JSONRPCFacts()
     /// How many members the batch in progress, or the last one, has.
     public internal(set) var memberCount = 0
-    /// Whether a batch is going on or was the last value.
+    /// True if a batch is going on or was the last value.
     public internal(set) var isBatch = false
-    /// Whether an LF stood between the last two values, or behind the last one.
+    /// True if an LF stood between the last two values, or behind the last one.
     public internal(set) var isLineDelimited = false
-    /// Where the value's first byte is that is going on or was the last one, batches as a whole, from the beginning.
+    /// The place of the value's first byte that is going on or was the last one, batches as a whole, from the
+    /// beginning.
     public internal(set) var valueStartOffset: UInt64 = 0
 
     /// What is known of the place that the values come from; of a stream it may be learnt between two values.
@@ -121,7 +122,7 @@ public struct JSONScanner: ~Copyable {
     var packed = PackedName()
     var code = CodeReader()
     var parameter = Parameter.other
-    /// Whether any of the following texts was kept.
+    /// True if any of the following texts was kept.
     var hasParameters = false
     @usableFromInline
     var nameText = PrefixBuffer(limitBytes: JSONLimits.maxParameterNameBytes)
@@ -231,13 +232,13 @@ public struct JSONScanner: ~Copyable {
         body(methodText.bytes, idBuffer.bytes, nameText.bytes)
     }
 
-    /// Whether no value is half read.
+    /// True if no value is half read.
     public var isBetweenValues: Bool { state == .outside || state == .finished }
 
-    /// Whether no method is half read.
+    /// True if no method is half read.
     public var isMethodWhole: Bool { capture != .method }
 
-    /// How many bytes were read since the beginning.
+    /// The number of bytes read since the beginning.
     public var offset: UInt64 { consumed }
 
     /// Reads on, up to the end of a message or of the bytes.
@@ -245,9 +246,9 @@ public struct JSONScanner: ~Copyable {
     /// Call it until `at` reaches the end of the bytes: every call moves `at` or tells of an end.
     ///
     /// - Parameters:
-    ///   - bytes: What has arrived.
-    ///   - at: Where to read; moved past what was read. After an error it stands at the byte that is wrong.
-    /// - Returns: Why it came back.
+    ///   - bytes: The bytes that have arrived.
+    ///   - at: The position to read at; moved past the bytes read. After an error it stands at the byte that is wrong.
+    /// - Returns: The reason for returning.
     /// - Throws: ``JSONError``; thrown again by every later call until ``begin(_:)``.
     public mutating func read(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
         if let failure { throw failure }
@@ -264,9 +265,9 @@ public struct JSONScanner: ~Copyable {
         }
     }
 
-    /// Takes note that the bytes have ended.
+    /// Records that the bytes have ended.
     ///
-    /// - Returns: Whether a message ended only now: a number alone, whose end the bytes did not show.
+    /// - Returns: True if a message ended only now: a number alone, whose end the bytes did not show.
     /// - Throws: ``JSONError/truncated`` inside a value, or when a body has none.
     public mutating func finish() throws(JSONError) -> Bool {
         if let failure { throw failure }

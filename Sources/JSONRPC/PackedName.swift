@@ -48,7 +48,7 @@ struct PackedName: BitwiseCopyable {
         return name
     }
 
-    /// Whether there is nothing.
+    /// True if there is nothing.
     var isEmpty: Bool { count == 0 }
 
     /// What an event stream's field of that name is.
@@ -103,10 +103,10 @@ struct PackedName: BitwiseCopyable {
         }
     }
 
-    /// Whether it is `code`.
+    /// True if it is `code`.
     var isCode: Bool { count == 4 && word == 0x6564_6f63 }
 
-    /// Whether it is `2.0`.
+    /// True if it is `2.0`.
     var isTwoZero: Bool { count == 3 && word == 0x30_2e32 }
 }
 

@@ -6,14 +6,14 @@ public struct GRPCMessagePart: BitwiseCopyable, Equatable, Sendable {
     public var payload: ByteRange
     /// How many bytes the whole payload has.
     public var lengthBytes: UInt32
-    /// Whether the payload is compressed (bit 0 of the flag).
+    /// True if the payload is compressed (bit 0 of the flag).
     public var isCompressed: Bool
-    /// Whether the message begins with this part.
+    /// True if the message begins with this part.
     public var isStart: Bool
-    /// Whether the message ends with this part.
+    /// True if the message ends with this part.
     public var isEnd: Bool
 
-    /// Whether the part is the whole message.
+    /// True if the part is the whole message.
     @inlinable @inline(__always)
     public var isWhole: Bool { isStart && isEnd }
 }
@@ -45,19 +45,19 @@ public struct GRPCMessageReader: BitwiseCopyable, Sendable {
     private var length: UInt32 = 0
     /// The payload bytes still to come.
     private var remaining: UInt32 = 0
-    /// How many messages are complete.
+    /// The number of messages complete.
     public private(set) var messageCount: UInt32 = 0
-    /// How many bytes of the prefix were read; 5 in front of the payload's end.
+    /// The number of bytes of the prefix read; 5 in front of the payload's end.
     private var prefixRead: UInt8 = 0
     private var flag: UInt8 = 0
-    /// Whether a prefix was no message's: nothing is found from there on.
+    /// True if a prefix was no message's: nothing is found from there on.
     public private(set) var isDamaged = false
 
     /// A reader in front of the first message.
     @inlinable @inline(__always)
     public init() {}
 
-    /// Whether bytes of a message were read and its end was not.
+    /// True if bytes of a message were read and its end was not.
     public var isMidway: Bool { prefixRead > 0 }
 
     /// The next part of a message in a piece.
@@ -98,7 +98,7 @@ public struct GRPCMessageReader: BitwiseCopyable, Sendable {
 
     /// Reads what there is of a prefix.
     ///
-    /// - Returns: Whether it is complete and a message's.
+    /// - Returns: True if it is complete and belongs to a message.
     private mutating func readPrefix(_ piece: RawSpan, _ at: inout Int) -> Bool {
         if prefixRead == 0, piece.byteCount &- at >= Self.prefixBytes {
             flag = piece.byte(at: at)

@@ -1,6 +1,6 @@
 internal import Wire
 
-/// The text of `grpc-message`: UTF-8 with percent signs for what a header cannot carry.
+/// The text of `grpc-message`: UTF-8 with percent signs for bytes that a header cannot carry.
 ///
 /// Source: gRPC `PROTOCOL-HTTP2.md` (Status-Message).
 public enum GRPCMessageText {
@@ -9,8 +9,8 @@ public enum GRPCMessageText {
 
     /// The text of a header's value.
     ///
-    /// A percent sign without two hex digits behind it stands for itself; so do bytes that should have been encoded
-    /// (dubbo-python sends raw UTF-8). What is no UTF-8 becomes U+FFFD.
+    /// A percent sign without two hex digits after it stands for itself; so do bytes that should have been encoded
+    /// (dubbo-python sends raw UTF-8). Invalid UTF-8 becomes U+FFFD.
     ///
     /// - Parameters:
     ///   - value: The value of `grpc-message`.

@@ -1,6 +1,6 @@
 public import Wire
 
-/// What a call of `grpc.health.v1.Health` asks for: field 1, the name of a service.
+/// The request of a call of `grpc.health.v1.Health`: field 1, the name of a service.
 ///
 /// Ranges point into the message. Source: gRPC `health.proto`; dubbo-go asks with the service key,
 /// Java's servers know that and the interface.
@@ -24,7 +24,7 @@ public struct HealthRequest: BitwiseCopyable, Equatable, Sendable {
     /// The interface in a service's name: `group/interface:version`, where either may be missing.
     ///
     /// - Parameter message: The bytes that the request was read from.
-    /// - Returns: Where it lies in the bytes; empty for the server as a whole.
+    /// - Returns: The place in the bytes; empty for the server as a whole.
     public func interface(in message: RawSpan) -> ByteRange {
         let name = message.slice(service)
         var start = 0
@@ -34,7 +34,8 @@ public struct HealthRequest: BitwiseCopyable, Equatable, Sendable {
     }
 }
 
-/// The messages by which `grpc.health.v1.Health` says how a service is, with gRPC's prefix: field 1, an enumeration.
+/// The messages by which `grpc.health.v1.Health` reports the state of a service, with gRPC's prefix: field 1, an
+/// enumeration.
 public enum HealthStatus {
     /// It takes requests (1).
     public static let serving: [UInt8] = [0, 0, 0, 0, 2, 0x08, 0x01]

@@ -1,6 +1,6 @@
 internal import Wire
 
-/// Steps over the fields of a protobuf message whose bytes may end too early.
+/// A cursor over the fields of a protobuf message whose bytes may end too early.
 ///
 /// Source: protobuf `encoding.md`.
 struct ProtobufCursor: ~Escapable {
@@ -9,7 +9,7 @@ struct ProtobufCursor: ~Escapable {
         var number: UInt32
         /// The bytes of it that are there.
         var range: ByteRange
-        /// Whether those are all.
+        /// True if the bytes are complete.
         var isWhole: Bool
     }
 
@@ -19,7 +19,7 @@ struct ProtobufCursor: ~Escapable {
     private let bytes: RawSpan
     private var at = 0
     private var fieldsRead = 0
-    /// Whether what was read so far is a protobuf message.
+    /// True if the bytes read so far are a protobuf message.
     private(set) var isWellFormed = true
 
     @_lifetime(copy bytes)

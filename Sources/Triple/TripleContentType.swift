@@ -1,8 +1,8 @@
 internal import Wire
 
-/// What a `content-type` says about the form of a message.
+/// The form of a message by its `content-type`.
 public enum TripleContentType: UInt8, BitwiseCopyable, Sendable {
-    /// There is none.
+    /// No content type.
     case none
     /// `application/grpc`, alone or with any suffix such as `+proto`: messages with gRPC's five-byte prefix.
     case grpc
@@ -59,7 +59,7 @@ public enum TripleContentType: UInt8, BitwiseCopyable, Sendable {
     }
 }
 
-/// In which of its two forms a Triple call was made.
+/// The two forms of a Triple call.
 public enum TripleForm: UInt8, BitwiseCopyable, Sendable {
     /// gRPC: messages with a prefix, the result in trailers.
     case grpc

@@ -1,15 +1,15 @@
 internal import Wire
 
 extension TripleHeaderName {
-    /// Whether a request header of that name is an attachment: one that neither HTTP nor gRPC nor Dubbo itself uses.
+    /// True if a request header of that name is an attachment: one that neither HTTP nor gRPC nor Dubbo itself uses.
     ///
-    /// Java's server hands `content-type` and `te` to the application too; they say nothing that the caller set.
+    /// Java's server passes `content-type` and `te` to the application too; they carry nothing that the caller set.
     public var isAttachment: Bool { rawValue >= Self.dubboAttachments.rawValue && self != .httpStatus }
 
-    /// Whether a request header is an attachment.
+    /// True if a request header is an attachment.
     ///
     /// - Parameters:
-    ///   - id: What ``table`` gives for the name; `NameTable.unwanted` for most attachments.
+    ///   - id: The number that ``table`` gives the name; `NameTable.unwanted` for most attachments.
     ///   - name: The name's bytes, lower-case; looked at only if `id` is no name's.
     /// - Returns: `false` for names that HTTP, gRPC (all of `grpc-`) or Dubbo use, for pseudo-headers and for no name.
     ///
@@ -23,10 +23,10 @@ extension TripleHeaderName {
 
 /// The values of attachments as text.
 public enum TripleAttachment {
-    /// Whether the name is one of a binary value: it ends in `-bin`.
+    /// True if the name is that of a binary value: it ends in `-bin`.
     ///
     /// - Parameter name: The name's bytes, lower-case.
-    /// - Returns: Whether the value is base64 on the wire, or raw bytes behind a zero byte.
+    /// - Returns: True if the value is base64 on the wire, or raw bytes after a zero byte.
     public static func isBinary(_ name: RawSpan) -> Bool {
         let count = name.byteCount
         return count > 4 && name.extracting(count - 4..<count).equals("-bin")
@@ -39,7 +39,7 @@ public enum TripleAttachment {
     ///
     /// - Parameters:
     ///   - value: The value's bytes.
-    ///   - isBinary: What ``isBinary(_:)`` says of its name.
+    ///   - isBinary: The result of ``isBinary(_:)`` for its name.
     ///   - maxBytes: The most bytes of the value that are shown.
     /// - Returns: The text.
     public static func text(_ value: RawSpan, isBinary: Bool, maxBytes: Int) -> String {

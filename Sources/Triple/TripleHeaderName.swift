@@ -1,8 +1,8 @@
 public import Wire
 
-/// The header and trailer names that Triple, gRPC, HTTP and tracing give a meaning, as small numbers.
+/// The header and trailer names that have a meaning in Triple, gRPC, HTTP and tracing, as small numbers.
 ///
-/// One table serves HTTP/2 and HTTP/1.1: a decoder looks a name up once and hands on the number. Names are lower-case,
+/// One table serves HTTP/2 and HTTP/1.1: a decoder looks a name up once and passes the number on. Names are lower-case,
 /// as HTTP/2 sends them; HTTP/1.1 looks them up without regard to case.
 ///
 /// Source: RFC 9113 §8.3, gRPC `PROTOCOL-HTTP2.md`, `TripleHeaderEnum.java`, dubbo-go `triple_protocol`.
@@ -32,7 +32,7 @@ public enum TripleHeaderName: UInt8, BitwiseCopyable, CaseIterable, Sendable {
 
     /// The name with that number.
     ///
-    /// - Parameter id: What ``table`` gave; `nil` for `NameTable.unwanted` and any other number that is no name's.
+    /// - Parameter id: The number from ``table``; `nil` for `NameTable.unwanted` and any other number without a name.
     @inlinable @inline(__always)
     public init?(id: UInt8) { self.init(rawValue: id) }
 

@@ -15,14 +15,14 @@ public struct TripleField: Equatable, Sendable {
     }
 }
 
-/// What Weir answers instead of the application, in each of Triple's forms.
+/// The local reply to a call, in each of Triple's forms.
 ///
-/// Made once for each rule; giving it out allocates nothing unless a request's content type has a suffix.
-/// Source: PROTOCOL-HTTP2.md (Trailers-Only), A6 (`grpc-retry-pushback-ms`), dubbo-go `triple_protocol` (error JSON).
+/// It is made once for each rule; a use allocates nothing unless a request's content type has a suffix. Source:
+/// PROTOCOL-HTTP2.md (Trailers-Only), A6 (`grpc-retry-pushback-ms`), dubbo-go `triple_protocol` (error JSON).
 public struct TripleLocalReply: Sendable {
-    /// Why a call is refused.
+    /// The reason for a local reply.
     public enum Reason: UInt8, BitwiseCopyable, Sendable {
-        /// It is over a limit: RESOURCE_EXHAUSTED, HTTP 429.
+        /// The call is over a limit: RESOURCE_EXHAUSTED, HTTP 429.
         case limited
         /// The service is drained: UNAVAILABLE, HTTP 503.
         case drained
@@ -31,7 +31,7 @@ public struct TripleLocalReply: Sendable {
         public var grpcStatus: Int16 { self == .limited ? 8 : 14 }
         /// The HTTP status.
         public var httpStatus: UInt16 { self == .limited ? 429 : 503 }
-        /// What the call is counted as.
+        /// The outcome that the call is counted under.
         public var outcome: Outcome { self == .limited ? .limited : .drained }
         /// The code's name in dubbo-go's JSON.
         var jsonCode: StaticString { self == .limited ? "resource_exhausted" : "unavailable" }
@@ -40,7 +40,7 @@ public struct TripleLocalReply: Sendable {
     /// A longer content type is not repeated.
     public static let maxContentTypeBytes = 64
 
-    /// Why the call is refused.
+    /// The reason for the reply.
     public let reason: Reason
     /// The fields of the plain HTTP form, besides the status (``Reason/httpStatus``) and `content-length`.
     public let httpFields: [TripleField]
@@ -51,10 +51,10 @@ public struct TripleLocalReply: Sendable {
     /// A refusal with that text.
     ///
     /// - Parameters:
-    ///   - reason: Why.
-    ///   - message: What the caller is told; cut to `GRPCMessageText.maxWrittenBytes`.
-    ///   - retryAfterNanoseconds: When a retry may succeed; `nil` to give no hint. gRPC is told milliseconds, HTTP
-    ///     seconds, both rounded up.
+    ///   - reason: The reason for the reply.
+    ///   - message: The message for the caller; cut to `GRPCMessageText.maxWrittenBytes`.
+    ///   - retryAfterNanoseconds: The time until a retry may succeed; `nil` for no hint. gRPC is given milliseconds,
+    ///     HTTP seconds, both rounded up.
     public init(_ reason: Reason, message: String, retryAfterNanoseconds: UInt64? = nil) {
         self.reason = reason
         var grpc = [
@@ -93,7 +93,7 @@ public struct TripleLocalReply: Sendable {
         return fields
     }
 
-    /// So many units, rounded up, at least one.
+    /// The time in the unit, rounded up, at least one.
     private static func count(_ nanoseconds: UInt64, of unit: UInt64) -> [UInt8] {
         let whole = nanoseconds / unit
         let count = nanoseconds % unit == 0 ? whole : whole + 1

@@ -1,10 +1,10 @@
 internal import Wire
 
-/// Finds the method that a generic call names, in the first message of its request as that comes.
+/// A reader that finds the method that a generic call names, in the first message of its request as it arrives.
 ///
-/// The message is a ``TripleRequestWrapper``. What it says is settled with the byte at which its serialization and its
-/// first argument are both whole; nothing behind that matters, so the result does not depend on the pieces. Everything
-/// else is stepped over, however long it is: only those two fields are kept, ``maxKeptBytes`` at most.
+/// The message is a ``TripleRequestWrapper``. The result is final with the byte at which its serialization and its
+/// first argument are both complete; later bytes do not matter, so it does not depend on the pieces. Everything else is
+/// skipped, however long it is: only those two fields are kept, ``maxKeptBytes`` at most.
 ///
 /// Give it the message's payload piece by piece, without gRPC's prefix and not compressed, until ``isOver``.
 public struct TripleMethodReader: Sendable {
@@ -28,14 +28,14 @@ public struct TripleMethodReader: Sendable {
     private var shift: UInt64 = 0
     /// The tag of the field being read.
     private var tag: UInt64 = 0
-    /// How many of its bytes are to come.
+    /// The number of its bytes still to come.
     private var left: UInt64 = 0
     private var fieldCount = 0
     /// The fields wanted, as they came.
     private var kept: [UInt8] = []
     private var hasSerialization = false
     private var hasArgument = false
-    /// Whether nothing that follows says more.
+    /// True if no later byte changes the result.
     public private(set) var isOver = false
     /// The method; `nil` while it is not known, or if it cannot be told.
     public private(set) var method: [UInt8]?
@@ -43,9 +43,9 @@ public struct TripleMethodReader: Sendable {
     /// A reader in front of a message.
     public init() {}
 
-    /// Takes the next bytes of the message.
+    /// Reads the next bytes of the message.
     ///
-    /// - Parameter piece: Any number of bytes; those behind the end of what is wanted are passed over.
+    /// - Parameter piece: Any number of bytes; those after the wanted fields are skipped.
     public mutating func take(_ piece: RawSpan) {
         var at = 0
         while at < piece.byteCount, !isOver {
@@ -62,7 +62,7 @@ public struct TripleMethodReader: Sendable {
         }
     }
 
-    /// Whether the field being read is the serialization, or the first argument.
+    /// True if the current field is the serialization, or the first argument.
     private var isWanted: Bool { tag == 0x0a || (tag == 0x12 && !hasArgument) }
 
     private mutating func keep(_ piece: RawSpan) {

@@ -1,6 +1,6 @@
 public import Wire
 
-/// What a request's path names.
+/// The names in a request's path.
 ///
 ///     /{interface}/{method}
 ///     /{context}/{interface}/{method}        the context may have slashes of its own
@@ -8,14 +8,14 @@ public import Wire
 /// Ranges point into the path. A query is left out. Cost: two searches from the path's end, no allocation.
 /// Source: `RequestPath.java`, gRPC `PROTOCOL-HTTP2.md` (Path).
 public struct TriplePath: BitwiseCopyable, Equatable, Sendable {
-    /// The interface's full name: what stands in front of the last slash.
+    /// The interface's full name: the part before the last slash.
     public var interface: ByteRange
-    /// The method: what stands behind the last slash.
+    /// The method: the part after the last slash.
     public var method: ByteRange
-    /// What stands in front of the interface, without the slashes around it; empty for most.
+    /// The part before the interface, without the slashes around it; usually empty.
     public var context: ByteRange
 
-    /// Takes a path apart; fails when it does not begin with a slash, or names no interface or no method.
+    /// Parses a path; fails if it does not begin with a slash, or names no interface or no method.
     ///
     /// - Parameter path: The value of `:path`, or HTTP/1.1's request target.
     public init?(_ path: RawSpan) {
@@ -38,7 +38,7 @@ public struct TriplePath: BitwiseCopyable, Equatable, Sendable {
         return nil
     }
 
-    /// What kind of service the path names.
+    /// The kind of the path's service.
     ///
     /// - Parameter path: The path that the ranges point into.
     /// - Returns: `business` unless it is one of gRPC's own services.
@@ -53,10 +53,10 @@ public struct TriplePath: BitwiseCopyable, Equatable, Sendable {
         return .reflection
     }
 
-    /// Whether the method is one that names the real method in its first argument.
+    /// True if the method names the real method in its first argument.
     ///
     /// - Parameter path: The path that the ranges point into.
-    /// - Returns: Whether it is `$invoke` or `$invokeAsync`.
+    /// - Returns: True for `$invoke` and `$invokeAsync`.
     public func isGeneric(in path: RawSpan) -> Bool {
         guard method.count >= 7, path.byte(at: Int(method.offset)) == 0x24 else { return false }
         let name = path.slice(method)
@@ -64,7 +64,7 @@ public struct TriplePath: BitwiseCopyable, Equatable, Sendable {
     }
 }
 
-/// Whether calls of a service are the application's business.
+/// The kinds of services: the application's business, or not.
 public enum TripleServiceKind: UInt8, BitwiseCopyable, Sendable {
     /// A service of the application.
     case business
@@ -75,7 +75,7 @@ public enum TripleServiceKind: UInt8, BitwiseCopyable, Sendable {
     /// `grpc.reflection.*`: a tool asks what services there are.
     case reflection
 
-    /// Whether a call's duration says something about the application.
+    /// True if a call's duration tells about the application.
     @inlinable
     public var isBusiness: Bool { self == .business }
 }

@@ -1,9 +1,9 @@
 public import Wire
 
-/// What a request's headers say, as far as counting, judging and tracing a call need it.
+/// The facts in a request's headers that counting, limiting and tracing a call need.
 ///
-/// Fields are given one by one, as a decoder finds them; what is wanted of their values is copied to one buffer, into
-/// which all ranges point. Of a name that comes twice the last one counts, of deadlines the shortest.
+/// Fields are given one by one, as a decoder finds them; the wanted values are copied to one buffer, into which all
+/// ranges point. The last one of equal names counts, and the shortest of several deadlines.
 public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
     /// A set of facts.
     public struct Marks: OptionSet, BitwiseCopyable, Sendable {
@@ -52,20 +52,20 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
     public var b3Flags = ByteRange.empty
     /// SkyWalking's trace context.
     public var sw8 = ByteRange.empty
-    /// How long the caller waits, in nanoseconds; 0 when it does not say.
+    /// The time the caller waits, in nanoseconds; 0 if it names none.
     public var timeoutNanoseconds: UInt64 = 0
     /// `grpc-previous-rpc-attempts`: how often the client has tried before.
     public var previousAttempts: UInt16 = 0
-    /// What `content-type` says.
+    /// The meaning of `content-type`.
     public var contentType = TripleContentType.none
-    /// What else is known.
+    /// Further facts.
     public var marks: Marks = []
 
-    /// Nothing is known.
+    /// An empty head.
     @inlinable @inline(__always)
     public init() {}
 
-    /// In which form the call was made.
+    /// The form of the call.
     ///
     /// `nil` for HTTP that nothing marks as Triple: it may still be, if its path was configured to be.
     public var form: TripleForm? {
@@ -73,10 +73,10 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
         return marks.contains(.isTriple) ? .http : nil
     }
 
-    /// Whether ``take(_:_:into:)`` does anything with a field of that name.
+    /// True if ``take(_:_:into:)`` uses a field of that name.
     ///
-    /// - Parameter id: What ``TripleHeaderName/table`` gives for the name.
-    /// - Returns: `false` for attachments, other than those that say a deadline or carry trace context.
+    /// - Parameter id: The number that ``TripleHeaderName/table`` gives the name.
+    /// - Returns: `false` for attachments, except those that carry a deadline or trace context.
     public static func wants(_ id: UInt8) -> Bool {
         switch TripleHeaderName(id: id) {
         case .path, .method, .contentType, .grpcEncoding, .grpcTimeout, .tripleTimeout, .connectTimeout,
@@ -88,12 +88,12 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
         }
     }
 
-    /// Takes what is wanted of one header field.
+    /// Records the wanted facts of one header field.
     ///
     /// - Parameters:
-    ///   - id: What ``TripleHeaderName/table`` gives for its name.
+    ///   - id: The number that ``TripleHeaderName/table`` gives its name.
     ///   - value: Its value.
-    ///   - texts: Where texts are kept; the same for all fields of a request.
+    ///   - texts: The buffer for texts; the same for all fields of a request.
     public mutating func take(_ id: UInt8, _ value: RawSpan, into texts: inout PrefixBuffer) {
         guard let name = TripleHeaderName(id: id) else { return }
         switch name {

@@ -1,30 +1,29 @@
 public import Wire
 
-/// What stands at the beginning of a `TripleRequestWrapper`: the message Triple puts around arguments that are not
-/// protobuf.
+/// The first fields of a `TripleRequestWrapper`: the message that Triple puts around arguments that are not protobuf.
 ///
 ///     1 serializeType string     `hessian4` means Hessian 2
 ///     2 args          bytes      once an argument
 ///     3 argTypes      string     once an argument: Java class names
 ///
-/// It is read from the message's first bytes, whole or cut off anywhere; fields may come in any order, unknown ones are
-/// stepped over. Ranges point into those bytes. A call whose method is protobuf has no wrapper, and its bytes may by
-/// chance look like one: only ask where a wrapper must be, as for ``TriplePath/isGeneric(in:)``.
+/// It is read from the message's first bytes, complete or cut off anywhere; fields may come in any order, unknown ones
+/// are skipped. Ranges point into those bytes. A call whose method is protobuf has no wrapper, and its bytes may by
+/// chance look like one: read it only where a wrapper must be, as for ``TriplePath/isGeneric(in:)``.
 ///
 /// Cost: no allocation. Source: `triple_wrapper.proto`, `ReflectionPackableMethod.java`.
 public struct TripleRequestWrapper: BitwiseCopyable, Equatable, Sendable {
-    /// How many of a message's first bytes are enough to find a generic call's method: names are short.
+    /// The number of first bytes of a message that are enough to find a generic call's method: names are short.
     public static let captureBytes = 512
 
     /// The serialization of the arguments, by name.
     public private(set) var serialization = ByteRange.empty
     /// The first argument's bytes.
     public private(set) var firstArgument = ByteRange.empty
-    /// Whether the first argument is all there.
+    /// True if the first argument is complete.
     public private(set) var isFirstArgumentWhole = false
-    /// How many arguments were seen; more may follow where the bytes were cut off.
+    /// The number of arguments seen; more may follow if the bytes were cut off.
     public private(set) var argumentCount: UInt16 = 0
-    /// How many argument types were seen whole.
+    /// The number of complete argument types seen.
     public private(set) var argumentTypeCount: UInt16 = 0
 
     /// Reads what is there of a wrapper; fails when it is no protobuf message, or no serialization is named in it.
@@ -50,12 +49,26 @@ public struct TripleRequestWrapper: BitwiseCopyable, Equatable, Sendable {
         guard cursor.isWellFormed, !serialization.isEmpty else { return nil }
     }
 
+    /// The types of the arguments: Java class names.
+    ///
+    /// - Parameter message: The bytes that the wrapper was read from.
+    /// - Returns: The places in the bytes, in order; those that were cut off are left out.
+    public func argumentTypes(in message: RawSpan) -> [ByteRange] {
+        var types: [ByteRange] = []
+        types.reserveCapacity(Int(argumentTypeCount))
+        var cursor = ProtobufCursor(message)
+        while let field = cursor.next() {
+            if field.number == 3, field.isWhole { types.append(field.range) }
+        }
+        return types
+    }
+
     /// The method that a generic call names: its first argument, if that is a string.
     ///
     /// Known serializations: Hessian 2, fastjson2, MessagePack, and those that write JSON.
     ///
     /// - Parameter message: The bytes that the wrapper was read from.
-    /// - Returns: Where the name lies in the bytes; `nil` when it cannot be told.
+    /// - Returns: The place of the name in the bytes; `nil` if it cannot be found.
     public func genericMethod(in message: RawSpan) -> ByteRange? {
         guard isFirstArgumentWhole, argumentCount > 0 else { return nil }
         let value = message.slice(firstArgument)

@@ -1,38 +1,38 @@
 public import Wire
 
-/// What a reply's headers and trailers say of its result.
+/// The facts in a reply's headers and trailers about its result.
 ///
-/// The fields of both are given to the same value, in order; see ``TripleResult`` for what follows from them.
+/// The fields of both are given to the same value, in order; ``TripleResult`` draws the conclusion.
 public struct TripleResponseHead: BitwiseCopyable, Equatable, Sendable {
-    /// What stands for a status that was not seen.
+    /// The value for a status that was not seen.
     public static let noStatus: Int16 = -1
-    /// What `grpc-status` is taken for when it is no number of at most two digits.
+    /// The value of a `grpc-status` that is no number of at most two digits.
     public static let unknownStatus: Int16 = 2
 
     /// `:status`, or HTTP/1.1's (which has no header: set it); 0 when it was not seen or is no number from 100 to 999.
     public var httpStatus: UInt16 = 0
     /// `grpc-status`; ``noStatus`` when it was not seen.
     public var grpcStatus = Self.noStatus
-    /// Whether `tri-exception-code` was seen: the message is an exception of the application.
+    /// True if `tri-exception-code` was seen: the message is an exception of the application.
     public var hasExceptionCode = false
-    /// Whether a field could not be told: its name or value was in a header table's entry that was not seen.
+    /// True if a field could not be decoded: its name or value was in a header table's entry that was not seen.
     public var hasUnknown = false
-    /// What `content-type` says.
+    /// The meaning of `content-type`.
     public var contentType = TripleContentType.none
-    /// Where the last `grpc-message` lies, encoded, in the texts it was kept in; see ``GRPCMessageText``.
+    /// The place of the last `grpc-message`, encoded, in the texts it was kept in; see ``GRPCMessageText``.
     public var grpcMessage = ByteRange.empty
 
-    /// Nothing is known.
+    /// An empty head.
     @inlinable @inline(__always)
     public init() {}
 
-    /// Whether this is an interim reply (100 to 199): the real one follows, and a new value must be begun for it.
+    /// True if this is an interim reply (100 to 199): the real one follows and needs a new value.
     public var isInterim: Bool { httpStatus >= 100 && httpStatus < 200 }
 
-    /// Whether ``take(_:_:into:)`` does anything with a field of that name.
+    /// True if ``take(_:_:into:)`` uses a field of that name.
     ///
-    /// - Parameter id: What ``TripleHeaderName/table`` gives for the name.
-    /// - Returns: Whether it is one of five names.
+    /// - Parameter id: The number that ``TripleHeaderName/table`` gives the name.
+    /// - Returns: True for five names.
     public static func wants(_ id: UInt8) -> Bool {
         switch TripleHeaderName(id: id) {
         case .status, .grpcStatus, .grpcMessage, .exceptionCode, .contentType: true
@@ -40,12 +40,12 @@ public struct TripleResponseHead: BitwiseCopyable, Equatable, Sendable {
         }
     }
 
-    /// Takes what is wanted of one header or trailer field.
+    /// Records the wanted facts of one header or trailer field.
     ///
     /// - Parameters:
-    ///   - id: What ``TripleHeaderName/table`` gives for its name.
+    ///   - id: The number that ``TripleHeaderName/table`` gives its name.
     ///   - value: Its value.
-    ///   - texts: Where `grpc-message` is kept, if it fits.
+    ///   - texts: The buffer for `grpc-message`, if it fits.
     public mutating func take(_ id: UInt8, _ value: RawSpan, into texts: inout PrefixBuffer) {
         switch TripleHeaderName(id: id) {
         case .status: httpStatus = Self.httpStatus(value)

@@ -1,6 +1,6 @@
 public import Wire
 
-/// What stands at the beginning of a reply's message when it carries an exception.
+/// The first fields of a reply's message that carries an exception.
 ///
 ///     TripleResponseWrapper               TripleExceptionWrapper
 ///     1 serializeType string              1 language      string
@@ -8,13 +8,13 @@ public import Wire
 ///     3 type          string              3 className     string
 ///                                         4 data          bytes
 ///
-/// Dubbo 3.3 sends the first, and its `type` is the method's declared result, not the exception's class: that is
-/// the first class the Hessian bytes define. The two are told apart by field 1: a language names no serialization.
+/// Dubbo 3.3 sends the first, and its `type` is the method's declared result, not the exception's class: the class is
+/// the first one that the Hessian bytes define. Field 1 tells the two apart: a language names no serialization.
 ///
-/// Only ask when `tri-exception-code` was seen: other replies are results.
-/// Cost: no allocation. Source: `triple_wrapper.proto`, captures of Dubbo Java 3.3.1.
+/// Read it only if `tri-exception-code` was seen: other replies are results. Cost: no allocation. Source:
+/// `triple_wrapper.proto`, captures of Dubbo Java 3.3.1.
 public struct TripleResponseWrapper: BitwiseCopyable, Equatable, Sendable {
-    /// How many of a message's first bytes are enough to find the class.
+    /// The number of first bytes of a message that are enough to find the class.
     public static let captureBytes = 512
 
     /// The class of the exception; empty when it cannot be told.

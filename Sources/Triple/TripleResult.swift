@@ -1,6 +1,6 @@
 public import Calls
 
-/// Who ended a stream with RST_STREAM.
+/// The sender of RST_STREAM.
 public enum TripleResetter: UInt8, BitwiseCopyable, Sendable {
     /// The side that made the call.
     case caller
@@ -8,18 +8,18 @@ public enum TripleResetter: UInt8, BitwiseCopyable, Sendable {
     case callee
 }
 
-/// What became of an answered, reset or refused call, and under which code it is counted.
+/// The outcome and code of an answered, reset or refused call.
 ///
 /// The code is the gRPC status, or for plain HTTP the HTTP status: three digits, which no gRPC status has.
 ///
 /// Source: gRPC `statuscodes.md`, `http-grpc-status-mapping.md`, `PROTOCOL-HTTP2.md` (HTTP2 Transport Mapping).
 public struct TripleResult: BitwiseCopyable, Equatable, Sendable {
-    /// What became of the call.
+    /// The outcome of the call.
     public var outcome: Outcome
     /// A gRPC status, or an HTTP status from 100 on; see `ResultCode`.
     public var code: Int32
 
-    /// A result of those facts.
+    /// A result with these facts.
     public init(outcome: Outcome, code: Int32) {
         self.outcome = outcome
         self.code = code
@@ -28,11 +28,11 @@ public struct TripleResult: BitwiseCopyable, Equatable, Sendable {
     /// The result that a complete reply gives.
     ///
     /// `grpc-status` wins over the HTTP status wherever it was seen. A gRPC reply that ends without one counts as
-    /// `UNKNOWN`, as its caller's library takes it; with another HTTP status than 2xx as that one. If what may have
-    /// been its status could not be told, its outcome is `unknown`.
+    /// `UNKNOWN`, as in its caller's library; with another HTTP status than 2xx it counts as that one. If a field that
+    /// could not be decoded may have been its status, its outcome is `unknown`.
     ///
     /// - Parameters:
-    ///   - head: What the headers and trailers said.
+    ///   - head: The headers and trailers.
     ///   - form: The form of the request.
     public init(reply head: TripleResponseHead, form: TripleForm) {
         if head.grpcStatus != TripleResponseHead.noStatus {
@@ -69,16 +69,16 @@ public struct TripleResult: BitwiseCopyable, Equatable, Sendable {
 
     /// The result that RST_STREAM gives.
     ///
-    /// A reset behind a complete reply changes nothing: a server that needs no more of the request may end it so
-    /// (RFC 9113 §8.1), and callers do so to free the stream. A caller's reset means that the caller gave up, whatever
-    /// the code; a callee's is what its code means in gRPC.
+    /// A reset after a complete reply changes nothing: a server that needs no more of the request may end it so (RFC
+    /// 9113 §8.1), and callers do so to free the stream. A caller's reset means that the caller gave up, whatever the
+    /// code; a callee's reset has the meaning of its code in gRPC.
     ///
     /// - Parameters:
     ///   - errorCode: The frame's error code.
-    ///   - resetter: Who sent it.
-    ///   - head: What was seen of the reply.
+    ///   - resetter: The sender of the reset.
+    ///   - head: The part of the reply that was seen.
     ///   - form: The form of the request.
-    ///   - isReplyComplete: Whether the reply had ended before.
+    ///   - isReplyComplete: True if the reply had ended before.
     public init(
         reset errorCode: UInt32,
         by resetter: TripleResetter,

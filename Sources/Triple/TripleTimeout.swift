@@ -1,14 +1,14 @@
 internal import Wire
 
-/// Why a header does not say how long the caller waits.
+/// The reasons for which a header names no deadline.
 public enum TripleTimeoutError: Error, Equatable, Sendable {
     /// No value, or no digits.
     case empty
     /// More digits than the grammar allows.
     case tooManyDigits(count: Int)
-    /// Something other than a digit stands where only digits may.
+    /// A byte other than a digit where only digits are allowed.
     case notANumber
-    /// Behind the digits stands no unit, or none of `n u m S M H`.
+    /// No unit after the digits, or none of `n u m S M H`.
     case unknownUnit
     /// Zero: the grammar asks for a positive number.
     case zero
@@ -25,7 +25,7 @@ public enum TripleTimeoutError: Error, Equatable, Sendable {
     }
 }
 
-/// How long a caller waits, read from the headers that say so; all results are nanoseconds.
+/// The caller's deadline, read from the headers that carry it; all results are nanoseconds.
 public enum TripleTimeout {
     /// The most digits of `grpc-timeout`.
     public static let maxDigits = 8
@@ -38,7 +38,7 @@ public enum TripleTimeout {
     ///
     /// - Parameter value: The header's value.
     /// - Returns: Nanoseconds, at most ``maxNanoseconds``.
-    /// - Throws: What is wrong with it; the caller is then taken to wait without an end of his own.
+    /// - Throws: The reason, if it is not valid; the caller is then taken to wait without an end.
     ///
     /// Source: gRPC `PROTOCOL-HTTP2.md` (Timeout).
     public static func grpc(_ value: RawSpan) throws(TripleTimeoutError) -> UInt64 {
@@ -62,20 +62,21 @@ public enum TripleTimeout {
     ///
     /// - Parameter value: The header's value.
     /// - Returns: Nanoseconds.
-    /// - Throws: What is wrong with it.
+    /// - Throws: The reason, if it is not valid.
     public static func milliseconds(_ value: RawSpan) throws(TripleTimeoutError) -> UInt64 {
         product(try number(value, maxDigits: maxMillisecondDigits), 1_000_000)
     }
 
-    /// Whether a caller that gave a call up did so because its time was over.
+    /// True if a caller that gave a call up did so because its deadline had passed.
     ///
     /// grpcio rounds what it writes into `grpc-timeout` up by as much as 1 %, and gives up at its own, true deadline.
     /// The header may also have been under way for some milliseconds when the call is first seen.
     ///
     /// - Parameters:
-    ///   - elapsed: How long after the call was first seen it was given up, in nanoseconds.
-    ///   - timeout: How long its caller said that it waits.
-    /// - Returns: Whether the deadline was reached or less than 1 % and 10 ms away; of short times a quarter at most.
+    ///   - elapsed: The time from the first sight of the call to its end by the caller, in nanoseconds.
+    ///   - timeout: The deadline that its caller sent.
+    /// - Returns: True if the deadline was reached or less than 1 % and 10 ms away; for short deadlines a quarter at
+    ///   most.
     ///
     /// Source: gRPC C-core `timeout_encoding.cc`, seen with grpcio 1.85.3.
     public static func isOver(after elapsed: UInt64, of timeout: UInt64) -> Bool {

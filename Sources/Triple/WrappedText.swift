@@ -1,8 +1,8 @@
 internal import Wire
 
-/// Finds the text of a wrapped value that is a string, in the serializations that peers use.
+/// A reader for the text of a wrapped string, in the serializations that peers use.
 ///
-/// The text must lie in one piece, as every name does; its bytes are given as they are (CESU-8 for Hessian, the inside
+/// The text must be in one piece, as every name is; its bytes are returned as they are (CESU-8 for Hessian, the inside
 /// of the quotes for JSON without escapes). Anything else is unknown, not an error.
 enum WrappedText {
     /// The string that a value is.
@@ -10,7 +10,7 @@ enum WrappedText {
     /// - Parameters:
     ///   - value: The value's whole bytes.
     ///   - serialization: The wrapper's `serializeType`.
-    /// - Returns: Where the text lies in `value`; `nil` for another value, or a serialization that is not known.
+    /// - Returns: The place of the text in `value`; `nil` for another value, or an unknown serialization.
     static func range(in value: RawSpan, serialization: RawSpan) -> ByteRange? {
         if serialization.equals("hessian4") || serialization.equals("hessian2") {
             return hessian(value, from: 0, isAlone: true)
@@ -25,7 +25,7 @@ enum WrappedText {
     /// - Parameters:
     ///   - value: The value's bytes, perhaps cut off behind the name.
     ///   - serialization: The wrapper's `serializeType`.
-    /// - Returns: Where the name lies in `value`; `nil` for another value, or a serialization that is not known.
+    /// - Returns: The place of the name in `value`; `nil` for another value, or an unknown serialization.
     static func className(in value: RawSpan, serialization: RawSpan) -> ByteRange? {
         if serialization.equals("hessian4") || serialization.equals("hessian2") {
             // The first class that is defined, or the type of a map that stands for an object.
