@@ -12,7 +12,7 @@ public struct ControlMetric<Labels: MetricLabels>: Sendable {
     ///
     /// - Parameters:
     ///   - kind: Not a histogram.
-    ///   - name: Of a counter without `_total`.
+    ///   - name: The metric's name; a counter's without `_total`.
     ///   - help: One line without backslashes and quotes.
     init(_ kind: MetricFamily.Kind, _ name: StaticString, help: StaticString) {
         self.kind = kind
@@ -22,7 +22,7 @@ public struct ControlMetric<Labels: MetricLabels>: Sendable {
 }
 
 extension Metric {
-    /// What the control plane sets.
+    /// A metric that the control plane sets.
     init<Labels>(_ metric: ControlMetric<Labels>) {
         let family = MetricFamily(
             name: metric.name.description,
@@ -51,7 +51,7 @@ extension MetricsAdditions {
         numbers[metric.name.description]?[labels.index]
     }
 
-    /// Takes a metric off the page.
+    /// Removes a metric from the page.
     public mutating func remove(_ metric: ControlMetric<some MetricLabels>) {
         numbers[metric.name.description] = nil
     }

@@ -2,7 +2,7 @@ internal import Calls
 
 /// A family of samples: one metric name.
 public struct MetricFamily: Equatable, Sendable {
-    /// What kind of numbers it has.
+    /// The kind of its numbers.
     public enum Kind: String, Sendable {
         /// A number that only grows.
         case counter
@@ -14,34 +14,34 @@ public struct MetricFamily: Equatable, Sendable {
 
     /// The name, of a counter without `_total`.
     public let name: String
-    /// What kind of numbers it has.
+    /// The kind of its numbers.
     public let kind: Kind
     /// The unit the name ends in, or empty.
     public let unit: String
     /// One line without backslashes and quotes.
     public let help: String
 
-    /// The name under which its samples stand on the page; those of a histogram have a suffix more.
+    /// The name of its samples on the page; samples of a histogram have one more suffix.
     public var sampleName: String { kind == .counter ? name + "_total" : name }
 }
 
-/// One metric: what it is called and means, its labels, and where its samples come from.
+/// One metric: its name and meaning, its labels, and the source of its samples.
 ///
-/// Everything that is said of a metric elsewhere (the page, reports to other processes, the tests of README, dashboards
-/// and rules) is taken from here. ``MetricCatalog`` has them all.
+/// All other descriptions of a metric (the page, reports to other processes, the tests of README, dashboards and rules)
+/// derive from this one. ``MetricCatalog`` has them all.
 public struct Metric: Sendable {
     /// The name, the kind and the meaning.
     public let family: MetricFamily
     /// The labels in the order in which the page has them; further ones may be switched on, or missing.
     public let labels: [MetricLabelDescription]
-    /// What of it is counted, if it is a number or a histogram of the catalogue's own kinds.
+    /// The numbers that are counted for it, if it is a number or a histogram of the catalogue's own kinds.
     let storage: Storage
     /// The samples; `nil` when the metric is not on this page.
     ///
-    /// A metric that tells operations apart has its own writer and says `nil` always.
+    /// A metric that tells operations apart has its own writer and always returns `nil`.
     let samples: @Sendable (MetricSource) -> [MetricSample]?
 
-    /// What is kept of a metric.
+    /// The storage of a metric.
     enum Storage: Sendable {
         /// Numbers of workers; see ``WorkerMetric``.
         case numbers(WorkerSlots)
@@ -53,7 +53,7 @@ public struct Metric: Sendable {
         case other
     }
 
-    /// A metric whose samples are made from anything.
+    /// A metric whose samples are computed.
     init(
         _ kind: MetricFamily.Kind,
         _ name: StaticString,
@@ -86,11 +86,11 @@ public struct Metric: Sendable {
     }
 }
 
-/// What the samples of a page are made from.
+/// The inputs for the samples of a page.
 struct MetricSource {
     let snapshot: MetricsSnapshot
     let context: MetricsPage.Context
-    /// How evenly consumers use their connections; `nil` when that is not told.
+    /// The balance of consumers' connections; `nil` if it is not computed.
     let balances: [ConsumerBalance]?
 
     init(_ snapshot: MetricsSnapshot, _ context: MetricsPage.Context) {
@@ -104,7 +104,7 @@ struct MetricSource {
 
 /// One sample, or one histogram.
 struct MetricSample: Sendable {
-    /// What a sample says.
+    /// The value of a sample.
     enum Value: Sendable {
         case count(UInt64)
         case signed(Int64)

@@ -1,6 +1,6 @@
 public import Calls
 
-/// What became of spans: the label `result` of `weir_spans_total`.
+/// The result of a span: the label `result` of `weir_spans_total`.
 public enum SpanResult: UInt8, CaseIterable, MetricLabel {
     /// The collector took them.
     case exported
@@ -22,11 +22,11 @@ public enum SpanResult: UInt8, CaseIterable, MetricLabel {
     }
 }
 
-/// What came of reading the files again: the label `result` of `weir_reloads_total`.
+/// The result of reading the files again: the label `result` of `weir_reloads_total`.
 public enum ReloadResult: UInt8, CaseIterable, MetricLabel {
     /// They were put in force.
     case ok
-    /// There were mistakes in them.
+    /// The files had mistakes.
     case failed
 
     /// `result`.
@@ -36,7 +36,7 @@ public enum ReloadResult: UInt8, CaseIterable, MetricLabel {
     public var label: StaticString { self == .ok ? "ok" : "failed" }
 }
 
-/// Whether a process that was taken over from is heard of: the label `state` of `weir_takeover_predecessors`.
+/// The state of a process that was taken over from: the label `state` of `weir_takeover_predecessors`.
 public enum PredecessorState: UInt8, CaseIterable, MetricLabel {
     /// It answers.
     case answering
@@ -64,7 +64,7 @@ extension MetricCatalog {
         "weir_takeover_predecessors",
         help: "Processes that were taken over from and still run, by whether they answer this one."
     )
-    /// How often files were read again.
+    /// The number of times that files were read again.
     public static let reloads = ControlMetric<ReloadResult>(
         .counter,
         "weir_reloads",
@@ -76,7 +76,7 @@ extension MetricCatalog {
         "weir_log_lines_dropped",
         help: "Log lines, those of calls among them, that were not written because nobody took them."
     )
-    /// What became of spans.
+    /// The results of spans.
     public static let spans = ControlMetric<SpanResult>(
         .counter,
         "weir_spans",
@@ -94,14 +94,14 @@ extension MetricCatalog {
         "weir_context_injections",
         help: "Requests that were to carry a trace context of Weir's own, by what became of that."
     )
-    /// What viewers of calls missed.
+    /// The lines that subscribers to calls missed.
     public static let tapLinesDropped = ControlMetric<NoLabels>(
         .counter,
         "weir_tap_lines_dropped",
         help: "Calls not shown to a viewer because it was too slow."
     )
 
-    /// In the order of the page.
+    /// All of them, in the order of the page.
     static let control: [Metric] = [
         staleWorkers,
         buildInfo,

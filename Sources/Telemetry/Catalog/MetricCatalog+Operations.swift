@@ -103,7 +103,7 @@ extension MetricCatalog {
         labels: operationLabels + [MetricLabelDescription(OperationLabel.direction, directions)]
     )
 
-    /// In the order of the page.
+    /// All of them, in the order of the page.
     static let operations = [
         calls, callsInFlight, requestBytes, responseBytes, exceptions, lateReplies, callDuration, streamDuration,
         streamMessages,

@@ -1,6 +1,6 @@
 internal import Calls
 
-/// The metrics of the whole process that are made from what workers and connections say, and those of the system.
+/// The metrics of the whole process that are computed from workers and connections, and those of the system.
 extension MetricCatalog {
     static let heartbeats = Metric(
         .counter,

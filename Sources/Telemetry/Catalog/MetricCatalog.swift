@@ -76,14 +76,14 @@ public enum MetricCatalog {
         help: "Calls in the call tables, those given up and still remembered counted.",
         after: partialVerdicts.end
     )
-    /// How late turns of the event loop began.
+    /// The delay of event loop turns.
     public static let loopLag = WorkerHistogram<NoLabels>(
         "weir_loop_lag_seconds",
         help: "How much later than it could an event loop turn began.",
         after: callTableEntries.end
     )
 
-    /// What does not tell operations apart and is on every page with Weir's names, in the order of the page.
+    /// The metrics that do not tell operations apart and are on every page with Weir's names, in the order of the page.
     static let workers: [Metric] = [
         Metric(openConnections),
         Metric(connections),
@@ -105,7 +105,7 @@ public enum MetricCatalog {
 
     // MARK: Where workers count
 
-    /// Where the last declaration ends.
+    /// The end of the last declaration.
     static let end: SlotMark = workers.reduce(.start) { end, metric in
         switch metric.storage {
         case .numbers(let slots), .histograms(let slots):

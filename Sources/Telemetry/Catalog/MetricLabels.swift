@@ -1,11 +1,11 @@
 public import Calls
 
-/// The labels of a metric whose values are all known beforehand, as one value: each has a place of its own in a row of
+/// The labels of a metric whose values are all known beforehand, as one value: each has its own place in a row of
 /// numbers.
 public protocol MetricLabels: Sendable {
     /// The labels' names and values.
     static var descriptions: [MetricLabelDescription] { get }
-    /// How many values there are.
+    /// The number of values.
     static var count: Int { get }
     /// All values, in the order of their indexes.
     static var allLabels: [Self] { get }
@@ -15,7 +15,7 @@ public protocol MetricLabels: Sendable {
     var texts: [(name: StaticString, value: StaticString)] { get }
 }
 
-/// What is known of a metric's label.
+/// The description of a metric's label.
 public struct MetricLabelDescription: Equatable, Sendable {
     /// The label's name.
     public let name: String
@@ -29,7 +29,7 @@ public struct MetricLabelDescription: Equatable, Sendable {
     }
 }
 
-/// One label; its cases are its values, and are numbered from 0 without a gap.
+/// One label; its cases are its values, numbered from 0 without a gap.
 public protocol MetricLabel: MetricLabels, ReportWord {
     /// The label's name.
     static var labelName: StaticString { get }
@@ -41,7 +41,7 @@ extension MetricLabel {
         [MetricLabelDescription(labelName, allCases.map(\.label.description))]
     }
 
-    /// How many cases there are; a constant to the compiler for an enumeration of this module.
+    /// The number of cases; a constant to the compiler for an enumeration of this module.
     public static var count: Int { allCases.count }
 
     /// All cases.
@@ -58,7 +58,7 @@ extension MetricLabel where Self: RawRepresentable, RawValue == UInt8 {
 
 /// No labels: the metric is one number.
 public struct NoLabels: MetricLabels {
-    /// There are none.
+    /// Always empty.
     public static var descriptions: [MetricLabelDescription] { [] }
     /// One number.
     public static var count: Int { 1 }
@@ -66,7 +66,7 @@ public struct NoLabels: MetricLabels {
     public static var allLabels: [NoLabels] { [NoLabels()] }
     /// The only place.
     @inlinable public var index: Int { 0 }
-    /// There are none.
+    /// Always empty.
     public var texts: [(name: StaticString, value: StaticString)] { [] }
 
     /// The only value.
@@ -81,7 +81,7 @@ public struct LabelPair<First: MetricLabel, Second: MetricLabel>: MetricLabels {
     /// The other one.
     public let second: Second
 
-    /// A pair of those values.
+    /// A pair with these values.
     @inlinable
     public init(_ first: First, _ second: Second) {
         self.first = first
@@ -90,7 +90,7 @@ public struct LabelPair<First: MetricLabel, Second: MetricLabel>: MetricLabels {
 
     /// The names and values of both.
     public static var descriptions: [MetricLabelDescription] { First.descriptions + Second.descriptions }
-    /// Every value of the one with every value of the other.
+    /// The number of pairs: every value of the one with every value of the other.
     public static var count: Int { First.count * Second.count }
     /// All pairs; the second one changes faster.
     public static var allLabels: [LabelPair] {
@@ -110,14 +110,14 @@ public struct LabelPair<First: MetricLabel, Second: MetricLabel>: MetricLabels {
 extension Side: MetricLabel {
     /// `side`.
     public static var labelName: StaticString { "side" }
-    /// How many sides there are.
+    /// The number of sides.
     public static var count: Int { 2 }
 }
 
 extension ConnectionProtocol: MetricLabel {
     /// `protocol`.
     public static var labelName: StaticString { "protocol" }
-    /// How many protocols there are.
+    /// The number of protocols.
     public static var count: Int { 7 }
 }
 
@@ -129,7 +129,7 @@ extension TraceFormat: MetricLabel {
 extension PeerEvent: MetricLabel {
     /// `event`.
     public static var labelName: StaticString { "event" }
-    /// How many events there are.
+    /// The number of events.
     public static var count: Int { 4 }
 }
 

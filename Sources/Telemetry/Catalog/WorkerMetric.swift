@@ -1,14 +1,14 @@
-/// How much of the beginning of a ``Recorder``'s array is taken by the declarations so far.
+/// The part of a ``Recorder``'s array that the declarations so far take.
 ///
-/// Each declaration takes what it needs behind the one before. The compiler makes constants of all places, as long as
-/// they are made of literals and counts of cases only.
+/// Each declaration takes the places after the one before. The compiler makes constants of all places, as long as they
+/// consist of literals and counts of cases only.
 struct SlotMark: BitwiseCopyable, Sendable {
     /// The first number that is free.
     var word: Int
-    /// How many histograms there are.
+    /// The number of histograms.
     var histogram: Int
 
-    /// Position 0 is nobody's, so that 0 can mean "none".
+    /// Position 0 is unused, so that 0 can mean "none".
     static let start = SlotMark(word: 1, histogram: 0)
 }
 
@@ -22,14 +22,14 @@ public struct WorkerMetric<Labels: MetricLabels>: Sendable {
     let unit: StaticString
     let help: StaticString
     private let start: SlotMark
-    /// Where the number of the first value of the labels is.
+    /// The position of the number of the first value of the labels.
     @usableFromInline let first: Int
 
     /// A counter or gauge.
     ///
     /// - Parameters:
     ///   - kind: Not a histogram.
-    ///   - name: Of a counter without `_total`.
+    ///   - name: The metric's name; a counter's without `_total`.
     ///   - unit: The unit the name ends in.
     ///   - help: One line without backslashes and quotes.
     ///   - mark: The ``end`` of the declaration before.
@@ -50,7 +50,7 @@ public struct WorkerMetric<Labels: MetricLabels>: Sendable {
 
     var end: SlotMark { SlotMark(word: start.word + Labels.count, histogram: start.histogram) }
 
-    /// Where a number is in a recorder's array.
+    /// The position of a number in a recorder's array.
     @inlinable
     func position(_ labels: Labels) -> Int { first &+ labels.index }
 }
@@ -80,7 +80,7 @@ public struct WorkerHistogram<Labels: MetricLabels>: Sendable {
         )
     }
 
-    /// Where a histogram is in a recorder.
+    /// The histogram's id in a recorder.
     func id(_ labels: Labels) -> HistogramID {
         HistogramID(
             words: start.word &+ labels.index &* RecorderIndex.HistogramSlot.total,
@@ -88,27 +88,27 @@ public struct WorkerHistogram<Labels: MetricLabels>: Sendable {
         )
     }
 
-    /// Which one it is of all histograms of the catalogue.
+    /// Its number among all histograms of the catalogue.
     func number(_ labels: Labels) -> Int { start.histogram &+ labels.index }
 }
 
-/// Where the numbers or histograms of one metric are, whatever its labels.
+/// The places of the numbers or histograms of one metric, whatever its labels.
 struct WorkerSlots: Sendable {
     /// The numbers in a recorder's array.
     let words: Range<Int>
-    /// Which of the catalogue's histograms they are; empty for numbers.
+    /// Their numbers among the catalogue's histograms; empty for plain numbers.
     let histograms: Range<Int>
-    /// By index: the values of the labels.
+    /// The values of the labels by index.
     let labels: [[String]]
 }
 
 extension MetricLabels {
-    /// By index: the values of the labels.
+    /// The values of the labels by index.
     static var values: [[String]] { allLabels.map { $0.texts.map(\.value.description) } }
 }
 
 extension Metric {
-    /// What workers count.
+    /// A metric that workers count.
     init<Labels>(_ metric: WorkerMetric<Labels>) {
         let family = MetricFamily(
             name: metric.name.description,

@@ -2,16 +2,16 @@ internal import Calls
 
 /// One of Dubbo's own names.
 ///
-/// Left out because Weir cannot know them: the time of the last call (`rt_milliseconds_last`; workers keep none), what
-/// a provider would call a failure of the network, and calls of a consumer that found no connection. A kind of failure
-/// appears with its first one, as Dubbo's own do; `requests_failed_total` is always there, for ratios.
+/// Left out because Weir cannot know them: the time of the last call (`rt_milliseconds_last`; workers keep none), a
+/// provider's failures of the network, and calls of a consumer that found no connection. A kind of failure appears with
+/// its first one, as Dubbo's own do; `requests_failed_total` is always there, for ratios.
 struct DubboFamily: Sendable {
-    /// What a sample may be made of; a class, for dozens of families look at each.
+    /// The inputs of a sample; a class, because dozens of families look at each.
     final class Source: Sendable {
         let total: DubboTotals
         /// Calls begun a second.
         let rate: Double?
-        /// What came in the last two minutes.
+        /// The numbers of the last two minutes.
         let recent: DubboTotals?
 
         init(total: DubboTotals, rate: Double?, recent: DubboTotals?) {
@@ -23,13 +23,13 @@ struct DubboFamily: Sendable {
 
     typealias Value = MetricSample.Value
 
-    /// What follows `dubbo_provider_`; of a counter without `_total`.
+    /// The part of the name after `dubbo_provider_`; a counter's without `_total`.
     var stem: String
     var kind: MetricFamily.Kind
     var help: String
     /// The only side that has it, or `nil`.
     var side: Side?
-    /// `nil` when there is nothing to say.
+    /// `nil` if there is no value.
     var value: @Sendable (Source) -> Value?
 
     /// All of them.

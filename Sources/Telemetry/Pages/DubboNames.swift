@@ -2,11 +2,11 @@ internal import Calls
 
 /// The numbers under Dubbo's own names.
 struct DubboNumbers {
-    /// What they are of.
+    /// The services they belong to.
     var keys: [DubboServices.Key]
     /// All of them; see ``DubboServices/totals(_:)`` for the order.
     var totals: [DubboTotals?]
-    /// Those of the last seconds and minutes, where they are known.
+    /// The numbers of the last seconds and minutes, where they are known.
     var changes: CallWindows.Changes?
 }
 

@@ -1,9 +1,9 @@
 internal import Calls
 
-/// What became of a call, in the words of Dubbo's own metrics.
+/// The outcome of a call in the categories of Dubbo's own metrics.
 ///
-/// Java tells them by the code of an `RpcException`, dubbo-go by the error's; here they follow from what is on the
-/// wire. How `lost` and `unknown` calls ended is not known, and the service did not end `cancelled` ones: they are
+/// Java distinguishes them by the code of an `RpcException`, dubbo-go by that of the error; here they follow from the
+/// wire. The end of `lost` and `unknown` calls is not known, and the service did not end `cancelled` ones: they are
 /// neither.
 enum DubboResult: Int, CaseIterable {
     case succeeded
@@ -16,13 +16,13 @@ enum DubboResult: Int, CaseIterable {
     case unknownFailed
     case neither
 
-    /// What a call's result is.
+    /// The category of a call.
     ///
     /// - Parameters:
-    ///   - outcome: What became of the call.
+    ///   - outcome: The call's outcome.
     ///   - code: The protocol's own code.
-    ///   - callProtocol: Whose code it is.
-    ///   - side: Where Weir stands.
+    ///   - callProtocol: The protocol of the code.
+    ///   - side: The side that Weir is on.
     init(_ outcome: Outcome, code: Int32, _ callProtocol: CallProtocol, _ side: Side) {
         self =
             switch outcome {
@@ -51,15 +51,15 @@ enum DubboResult: Int, CaseIterable {
     }
 }
 
-/// The sums over the operations that Dubbo's own metrics do not tell apart: those that differ in the protocol only.
+/// The sums over operations that Dubbo's own metrics do not tell apart: those that differ in the protocol only.
 struct DubboTotals {
-    /// By ``DubboResult``: ended calls.
+    /// Ended calls by ``DubboResult``.
     var results = [UInt64](repeating: 0, count: DubboResult.allCases.count)
     var inFlight: Int64 = 0
     /// The durations of answered calls, without classic buckets and exemplars.
     var duration: HistogramSnapshot
 
-    /// Nothing.
+    /// Zero totals.
     init() {
         duration = HistogramSnapshot()
         duration.classic = []
@@ -67,12 +67,12 @@ struct DubboTotals {
 
     /// Ended calls.
     var ended: UInt64 { results.reduce(0, &+) }
-    /// Ended calls and those in flight; never goes backwards.
+    /// Ended calls and those in flight; never decreases.
     var begun: UInt64 { ended &+ UInt64(bitPattern: inFlight) }
     /// Ended calls that failed.
     var failed: UInt64 { ended &- results[.succeeded] &- results[.neither] }
 
-    /// Whether nothing happened between this and another moment.
+    /// True if nothing happened between the two moments.
     func isEqual(_ other: DubboTotals) -> Bool { results == other.results && inFlight == other.inFlight }
 
     mutating func add(_ report: OperationReport) {
@@ -90,7 +90,7 @@ struct DubboTotals {
         duration.exemplars = []
     }
 
-    /// What came after an earlier moment.
+    /// The difference to an earlier moment.
     func since(_ earlier: DubboTotals?) -> DubboTotals {
         guard let earlier else { return self }
         var rest = self
@@ -106,9 +106,9 @@ extension [UInt64] {
     subscript(result: DubboResult) -> UInt64 { self[result.rawValue] }
 }
 
-/// Which operations Dubbo's own metrics count together.
+/// The operations that Dubbo's own metrics count together.
 struct DubboServices {
-    /// The names on its labels.
+    /// The names in its labels.
     struct Key: Hashable {
         var interface: String
         var method: String
@@ -119,7 +119,7 @@ struct DubboServices {
     /// The names by number; numbers stay what they are.
     private(set) var keys: [Key] = []
     private var numbers: [Key: Int] = [:]
-    /// By operation index: its number and one, 0 where it is not known yet.
+    /// Its number plus one, by operation index; 0 if it is not known yet.
     private var numberOf: [Int] = []
 
     /// The sums by number and side; twice the number and the side's raw value.

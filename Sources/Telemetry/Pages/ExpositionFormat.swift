@@ -18,18 +18,18 @@ public enum ExpositionFormat: CaseIterable, Sendable {
     }
 }
 
-/// Builds a page of metrics: families one after the other, each with all its samples.
+/// A builder of a page of metrics: families one after the other, each with all its samples.
 protocol ExpositionWriter {
-    /// How this page spells labels; what is handed to it must be made for that.
+    /// The form of labels on this page; all labels passed to it must have that form.
     static var labelForm: LabelForm { get }
 
     /// Writes a family's head; its samples must follow.
     mutating func begin(_ family: MetricFamily)
     /// Writes one sample under `labels` and then `more`.
     mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: UInt64)
-    /// As above for a number that may be negative.
+    /// Writes a sample as above with a number that may be negative.
     mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Int64)
-    /// As above for a number with a fraction; it must be finite.
+    /// Writes a sample as above with a fraction; it must be finite.
     mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Double)
     /// Writes the samples of one histogram.
     mutating func histogram(_ labels: [UInt8], _ histogram: HistogramSnapshot)

@@ -1,9 +1,9 @@
 internal import Calls
 
-/// Builds a page of metrics as `io.prometheus.client.MetricFamily` messages, each with its length before it.
+/// A builder of a page of metrics as `io.prometheus.client.MetricFamily` messages, each after its length.
 ///
 /// Histograms carry their classic buckets and, in the same message, the native ones of schema 3. A family without
-/// samples is left out: some readers look at the first one unasked.
+/// samples is left out: some readers look at the first one unconditionally.
 ///
 /// Source: prometheus/client_model, `io/prometheus/client/metrics.proto`.
 struct ExpositionProtobuf: ExpositionWriter {
@@ -50,8 +50,8 @@ struct ExpositionProtobuf: ExpositionWriter {
     /// An empty page.
     ///
     /// - Parameters:
-    ///   - wallClockOffset: What makes a time on the workers' clock one since 1970, in nanoseconds.
-    ///   - sink: Gets the page's next bytes, a family's at once: its length stands before it.
+    ///   - wallClockOffset: The difference between the workers' clock and the time since 1970, in nanoseconds.
+    ///   - sink: The receiver of the page's next bytes, a whole family at a time because its length comes first.
     init(wallClockOffset: Int64?, sink: @escaping ([UInt8]) -> Void) {
         self.wallClockOffset = wallClockOffset
         self.sink = sink

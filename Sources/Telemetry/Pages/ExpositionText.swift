@@ -1,10 +1,10 @@
 internal import Calls
 
-/// Builds a page of metrics in one of the text forms, byte by byte.
+/// A builder of a page of metrics in one of the text forms, byte by byte.
 struct ExpositionText: ExpositionWriter {
     static let labelForm = LabelForm.text
 
-    /// As many bytes are gathered before they are given out, and a line or histogram more.
+    /// The number of bytes gathered before they are passed on; a line or histogram may exceed it.
     private static let pieceBytes = 64 << 10
 
     private var bytes: [UInt8] = []
@@ -17,8 +17,8 @@ struct ExpositionText: ExpositionWriter {
     /// An empty page.
     ///
     /// - Parameters:
-    ///   - isOpenMetrics: Whether the form is OpenMetrics.
-    ///   - wallClockOffset: What makes a time on the workers' clock one since 1970, in nanoseconds.
+    ///   - isOpenMetrics: True for OpenMetrics.
+    ///   - wallClockOffset: The difference between the workers' clock and the time since 1970, in nanoseconds.
     ///   - sink: Gets the page's next bytes.
     init(isOpenMetrics: Bool, wallClockOffset: Int64?, sink: @escaping ([UInt8]) -> Void) {
         self.isOpenMetrics = isOpenMetrics

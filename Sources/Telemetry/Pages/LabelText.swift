@@ -1,4 +1,4 @@
-/// How labels are spelled.
+/// The spelling of labels.
 enum LabelForm {
     /// `name="value"`, with commas between them.
     case text
@@ -6,7 +6,7 @@ enum LabelForm {
     case protobuf
 }
 
-/// Labels in the form a page wants them.
+/// Labels in the form of a page.
 struct LabelText {
     /// The field of labels in `Metric`, and in `Exemplar`.
     private static let labelField = 1
@@ -24,8 +24,8 @@ struct LabelText {
 
     /// Appends a label.
     ///
-    /// Control characters other than a line feed, which names from the wire may hold and a NUL of which would end a
-    /// scrape, are spelled `\xNN`. In text a backslash, a quote and a line feed are escaped as the formats ask.
+    /// Control characters other than a line feed are spelled `\xNN`: names from the wire may hold them, and a NUL would
+    /// end a scrape. In text a backslash, a quote and a line feed are escaped as the formats ask.
     mutating func add(_ name: StaticString, _ value: String) {
         switch form {
         case .text:

@@ -31,7 +31,7 @@ extension ExpositionWriter {
         for at in reports.indices where reports[at].lateReplies > 0 { sample(labels[at], reports[at].lateReplies) }
     }
 
-    /// A sample an outcome and code and, when they are told apart, a caller.
+    /// Writes a sample for each outcome and code and, if callers are told apart, each caller.
     private mutating func writeResults(
         _ results: [OperationReport.Result],
         _ callProtocol: CallProtocol,
@@ -55,13 +55,13 @@ extension ExpositionWriter {
         }
     }
 
-    /// How long calls took.
+    /// Writes the durations of calls.
     mutating func writeDurations(_ reports: [OperationReport], _ kept: inout OperationLabels) {
         begin(MetricCatalog.callDuration.family)
         writeHistograms(reports, { $0.duration }, &kept)
     }
 
-    /// What is known of streams.
+    /// Writes the numbers of streams.
     mutating func writeStreams(_ reports: [OperationReport], _ kept: inout OperationLabels) {
         begin(MetricCatalog.streamDuration.family)
         writeHistograms(reports, { $0.streams }, &kept)

@@ -1,34 +1,34 @@
 internal import Calls
 
-/// Renders the metrics page; README lists what is on it.
+/// The renderer of the metrics page; README lists its content.
 ///
 /// The label texts of an operation never change, so they are kept between scrapes by its id: a page of 2,000
 /// operations is then mostly copying. One page serves one registry.
 public struct MetricsPage: Sendable {
-    /// Everything on the page that workers do not count.
+    /// The content of the page that workers do not count.
     public struct Context: Sendable {
-        /// Which Weir this is.
+        /// The build of this Weir.
         public var build: BuildInfo
-        /// What the operating system says, `nil` where it says nothing.
+        /// The readings of the operating system, `nil` where it gives none.
         public var process: ProcessReadings?
-        /// How often a worker was represented by an old snapshot, since the start.
+        /// The number of times that a worker was represented by an old snapshot, since the start.
         public var staleWorkers: UInt64
         /// The time on the workers' clock; numbers of the last seconds and minutes are left out when it is not known.
         public var nowNanoseconds: UInt64?
-        /// What makes a time on the workers' clock one since 1970; exemplars have no time when it is not known.
+        /// The difference between the workers' clock and the time since 1970; without it exemplars have no time.
         public var wallClockOffsetNanoseconds: Int64?
-        /// What else there is.
+        /// Further metrics.
         public var additions: MetricsAdditions
 
-        /// A context of those values.
+        /// A context with these values.
         ///
         /// - Parameters:
-        ///   - build: Which Weir this is.
-        ///   - process: What the operating system says.
-        ///   - staleWorkers: How often a worker was represented by an old snapshot.
+        ///   - build: The build of this Weir.
+        ///   - process: The readings of the operating system.
+        ///   - staleWorkers: The number of times that a worker was represented by an old snapshot.
         ///   - nowNanoseconds: The time on the workers' clock.
-        ///   - wallClockOffsetNanoseconds: What makes a time on the workers' clock one since 1970.
-        ///   - additions: What else there is.
+        ///   - wallClockOffsetNanoseconds: The difference between the workers' clock and the time since 1970.
+        ///   - additions: Further metrics.
         public init(
             build: BuildInfo,
             process: ProcessReadings?,
@@ -46,7 +46,7 @@ public struct MetricsPage: Sendable {
         }
     }
 
-    /// What is kept for pages of one form.
+    /// The texts kept for pages of one form.
     private struct Kept {
         var labels: OperationLabels
         var dubbo: DubboLabels
@@ -64,8 +64,8 @@ public struct MetricsPage: Sendable {
 
     /// A page that has kept nothing yet.
     ///
-    /// - Parameter startNanoseconds: When counting began, on the workers' clock; without it the numbers of the last
-    ///   two minutes are known only when the page was rendered as long ago.
+    /// - Parameter startNanoseconds: The start of counting on the workers' clock; without it the numbers of the last
+    ///   two minutes are known only if the page was rendered that long ago.
     public init(startNanoseconds: UInt64? = nil) { windows = CallWindows(start: startNanoseconds) }
 
     /// Renders the page as a whole.
@@ -87,7 +87,8 @@ public struct MetricsPage: Sendable {
     ///   - snapshot: The numbers.
     ///   - context: The rest.
     ///   - format: The form wanted.
-    ///   - sink: Gets UTF-8 text, or protobuf messages, in pieces: of text some 64 KiB, of protobuf a family's.
+    ///   - sink: The receiver of UTF-8 text, or protobuf messages, in pieces: about 64 KiB of text, or one family of
+    ///     protobuf.
     public mutating func render(
         _ snapshot: MetricsSnapshot,
         _ context: Context,

@@ -1,6 +1,6 @@
 internal import Calls
 
-/// The label texts of operations in one form, kept between pages: they never change.
+/// The label texts of operations in one form, kept between pages because they never change.
 ///
 /// Bounded by the ``OperationRegistry`` and, for results, by ``maxResults``.
 struct OperationLabels {
@@ -10,11 +10,11 @@ struct OperationLabels {
     private struct Entry {
         /// All six labels.
         var full: [UInt8]
-        /// What its durations are counted under; see ``durations(_:)``.
+        /// The key of its durations; see ``durations(_:)``.
         var durations: Int
     }
 
-    /// What durations are told apart by: an operation without version and group, on a side.
+    /// The key of durations: an operation without version and group, on a side.
     private struct DurationKey: Hashable {
         var side: Side
         var callProtocol: CallProtocol
@@ -34,10 +34,10 @@ struct OperationLabels {
     private typealias Label = MetricCatalog.OperationLabel
 
     private let form: LabelForm
-    /// By twice the operation's index and the side.
+    /// By twice the operation's index plus the side.
     private var entries: [Entry?] = []
     private var durationKeys: [DurationKey: Int] = [:]
-    /// By what ``durations(_:)`` says: the four labels.
+    /// The four labels by the number that ``durations(_:)`` returns.
     private var durationLabels: [[UInt8]] = []
     private var results: [ResultKey: [UInt8]] = [:]
 

@@ -3,9 +3,9 @@ public import Calls
 extension MetricsSnapshot {
     /// Appends the answer of `/v1/operations`: an array with one object an operation and side.
     ///
-    /// Times are seconds, `null` while no call was answered. `errors` counts the ended calls whose outcome is one.
+    /// Times are seconds, `null` while no call was answered. `errors` counts the ended calls with an error outcome.
     ///
-    /// - Parameter json: Where the array goes.
+    /// - Parameter json: The text that the array is appended to.
     public func writeOperations(to json: inout JSONText) {
         json.beginArray()
         for report in operations { report.write(to: &json) }
@@ -16,7 +16,7 @@ extension MetricsSnapshot {
 extension OperationReport {
     /// Appends the report as an object.
     ///
-    /// - Parameter json: Where the object goes.
+    /// - Parameter json: The text that the object is appended to.
     public func write(to json: inout JSONText) {
         json.beginObject()
         writeNames(to: &json)

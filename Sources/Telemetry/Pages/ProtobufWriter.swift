@@ -1,4 +1,4 @@
-/// Appends protobuf fields to a byte buffer.
+/// A writer that appends protobuf fields to a byte buffer.
 ///
 /// Source: Protocol Buffers, "Encoding".
 struct ProtobufWriter {
@@ -33,7 +33,7 @@ struct ProtobufWriter {
         bytes.append(contentsOf: value)
     }
 
-    /// The head of a field whose `count` bytes follow.
+    /// Writes the head of a field whose `count` bytes follow.
     mutating func begin(field: Int, count: Int) {
         tag(field, 2)
         append(UInt64(count))
@@ -42,7 +42,7 @@ struct ProtobufWriter {
     /// The 16 lower-case hex digits of an id, without a field.
     mutating func append(hex id: UInt64) { bytes.append(hex: id) }
 
-    /// How long a varint is.
+    /// The length of a varint.
     static func byteCount(_ value: UInt64) -> Int { max(1, (64 - value.leadingZeroBitCount + 6) / 7) }
 
     /// Bytes that are fields already.

@@ -1,21 +1,22 @@
-/// What happened in the last seconds and minutes: differences between what was seen now and what was seen before.
+/// The numbers of the last seconds and minutes: differences between current and earlier totals.
 ///
-/// Nobody is asked for it: every page that needs it leaves what it saw, and what a window is compared with is the
-/// nearest of those. Dubbo counts calls a second over 3 s and everything else over 120 s; here the first is over the
-/// time since the last page that is at least 3 s old, the second over about 120 s, from 60 to 180 as scrapes allow.
-/// What no page is old enough for, or too old, is not known.
+/// Every page that needs them leaves its totals, and a window starts at the nearest earlier totals. Dubbo counts calls
+/// a second over 3 s and everything else over 120 s. Here the first covers the time since the last page that is at
+/// least 3 s old, the second about 120 s, from 60 to 180 as scrapes allow. A window without a page of the right age is
+/// not known.
 ///
-/// Bounded: ``maxTotals`` pages' sums, at least 12 s apart, and two pages' counts. What did not change is shared.
+/// Bounded: the sums of ``maxTotals`` pages, at least 12 s apart, and the counts of two pages. Unchanged parts are
+/// shared.
 struct CallWindows {
-    /// What is known of the last seconds and minutes; see ``DubboServices`` for the order.
+    /// The changes of the last seconds and minutes; see ``DubboServices`` for the order.
     struct Changes {
         /// Calls begun a second.
         var rates: [Double]?
-        /// What came in the last two minutes, where there is anything.
+        /// The changes of the last two minutes, where there are any.
         var totals: [DubboTotals?]?
     }
 
-    /// How many sums are kept.
+    /// The number of sums that are kept.
     static let maxTotals = 16
     private static let rateNanoseconds: UInt64 = 3_000_000_000
     private static let spacingNanoseconds: UInt64 = 12_000_000_000
@@ -36,7 +37,7 @@ struct CallWindows {
 
     /// Windows that have seen nothing.
     ///
-    /// - Parameter start: When everything was 0.
+    /// - Parameter start: The time at which everything was 0.
     init(start: UInt64?) {
         self.start = start
         if let start {
@@ -45,12 +46,12 @@ struct CallWindows {
         }
     }
 
-    /// Takes what is seen now and says what changed.
+    /// Adds the current totals and returns the changes.
     ///
     /// - Parameters:
     ///   - totals: The sums.
     ///   - now: The time; never before that of an earlier call.
-    /// - Returns: What is known of the last seconds and minutes.
+    /// - Returns: The changes of the last seconds and minutes.
     mutating func observe(_ totals: [DubboTotals?], at now: UInt64) -> Changes {
         let begun = totals.map { $0?.begun ?? 0 }
         let changes = Changes(rates: rates(begun, now), totals: changes(totals, now))

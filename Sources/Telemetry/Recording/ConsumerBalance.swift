@@ -1,15 +1,15 @@
 internal import Calls
 
-/// How evenly one consumer uses its connections.
+/// The balance of one consumer's connections.
 struct ConsumerBalance: Equatable {
-    /// How many consumers are told apart; the rest are `_other` of their side.
+    /// The number of consumers that are told apart; the rest are `_other` of their side.
     static let maxConsumers = 100
 
     var side: Side
     var consumer: String
     var connections: Int
-    /// The calls of the busiest connection over the mean, 1 without calls; `nil` for `_other`, whose connections have
-    /// nothing to do with each other.
+    /// The calls of the busiest connection over the mean, 1 without calls; `nil` for `_other`, whose connections are
+    /// unrelated.
     var imbalance: Double?
 
     /// The balances of the consumers with the most connections first, then the rest together.

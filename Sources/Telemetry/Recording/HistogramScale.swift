@@ -1,21 +1,21 @@
-/// The buckets of every duration histogram: Prometheus native ones of schema 3, and the classic ones beside them.
+/// The buckets of every duration histogram: Prometheus native ones of schema 3, and classic ones beside them.
 ///
-/// Native bucket `i` (1 … ``nativeCount``) holds the durations in (2^((i−161)/8), 2^((i−160)/8)] seconds: eight
-/// buckets a doubling, each 9 % wide, from 0.95 µs to 12 days. Bucket 0 is the zero bucket: nothing above 2⁻²⁰ s.
-/// What lasts longer than 2²⁰ s counts in the last one.
+/// Native bucket `i` (1 … ``nativeCount``) holds the durations in (2^((i−161)/8), 2^((i−160)/8)] seconds: eight buckets
+/// a doubling, each 9 % wide, from 0.95 µs to 12 days. Bucket 0 is the zero bucket: durations of at most 2⁻²⁰ s.
+/// Durations above 2²⁰ s count in the last one.
 ///
-/// A bucket is found with integers only. The five leading bits of a duration name one of 656 slots; a slot is
-/// narrower than a bucket (2^0.0875 against 2^0.125), so it meets at most one bound, which one comparison settles.
+/// A bucket is found with integers only. The five leading bits of a duration select one of 656 slots; a slot is
+/// narrower than a bucket (2^0.0875 against 2^0.125), so it contains at most one bound, and one comparison decides.
 ///
 /// Source: Prometheus, "Native Histograms", standard schemas.
 public struct HistogramScale: Sendable {
     /// The Prometheus schema.
     public static let schema = 3
-    /// How many doublings the native buckets span.
+    /// The number of doublings that the native buckets span.
     public static let octaveCount = 40
-    /// How many buckets one doubling has.
+    /// The number of buckets in one doubling.
     public static let bucketsPerOctave = 8
-    /// How many native buckets there are, the zero bucket not counted.
+    /// The number of native buckets without the zero bucket.
     public static let nativeCount = octaveCount * bucketsPerOctave
     /// The exponent of the zero bucket's upper bound: 2⁻²⁰ s.
     public static let zeroExponent = -20
@@ -25,7 +25,7 @@ public struct HistogramScale: Sendable {
         1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 100_000_000, 250_000_000, 500_000_000,
         1_000_000_000, 2_500_000_000, 5_000_000_000, 10_000_000_000,
     ]
-    /// How many classic buckets there are, +Inf counted.
+    /// The number of classic buckets with +Inf.
     public static let classicCount = 17
     /// The scale; there is one.
     public static let shared = HistogramScale()
@@ -71,7 +71,7 @@ public struct HistogramScale: Sendable {
     /// Bounds are inclusive above. Cost: about 2 ns.
     ///
     /// - Parameter nanoseconds: Any duration.
-    /// - Returns: From 0, the zero bucket, to ``nativeCount``.
+    /// - Returns: A bucket from 0, the zero bucket, to ``nativeCount``.
     @inline(__always)
     public func nativeBucket(of nanoseconds: UInt64) -> Int {
         if nanoseconds <= upperBounds[0] { return 0 }
@@ -86,8 +86,8 @@ public struct HistogramScale: Sendable {
     ///
     /// - Parameters:
     ///   - nanoseconds: Any duration.
-    ///   - nativeBucket: What ``nativeBucket(of:)`` said of it.
-    /// - Returns: From 0 to 16, which is +Inf.
+    ///   - nativeBucket: The result of ``nativeBucket(of:)`` for it.
+    /// - Returns: A bucket from 0 to 16, which is +Inf.
     @inline(__always)
     public func classicBucket(of nanoseconds: UInt64, nativeBucket: Int) -> Int {
         let bucket = Int(classicAtLower[nativeBucket])

@@ -6,7 +6,7 @@ public struct HistogramSnapshot: Equatable, Sendable {
     public struct Bucket: BitwiseCopyable, Equatable, Sendable {
         /// The bucket of ``HistogramScale``, from 1; its index in Prometheus' schema 3 is 160 less.
         public let bucket: Int
-        /// How many durations fell there.
+        /// The number of durations in it.
         public let count: UInt64
 
         /// The index of the bucket in a Prometheus native histogram of schema 3.
@@ -17,23 +17,23 @@ public struct HistogramSnapshot: Equatable, Sendable {
     public struct Exemplar: BitwiseCopyable, Equatable, Sendable {
         /// The classic bucket.
         public let bucket: Int
-        /// How long the call took.
+        /// The duration of the call.
         public let nanoseconds: UInt64
         /// The trace it belongs to.
         public let traceID: TraceID
         /// Its span.
         public let spanID: UInt64
-        /// When it ended, on the workers' clock.
+        /// The end of the call on the workers' clock.
         public let endNanoseconds: UInt64
     }
 
-    /// How many durations were counted.
+    /// The number of durations.
     public internal(set) var count: UInt64 = 0
     /// Their sum.
     public internal(set) var sumNanoseconds: UInt64 = 0
     /// The longest of them.
     public internal(set) var maxNanoseconds: UInt64 = 0
-    /// How many were at most 2⁻²⁰ s long.
+    /// The number of durations of at most 2⁻²⁰ s.
     public internal(set) var zeroCount: UInt64 = 0
     /// The classic buckets, each for itself (not added up); the last is +Inf.
     public internal(set) var classic = [UInt64](repeating: 0, count: HistogramScale.classicCount)
@@ -45,12 +45,11 @@ public struct HistogramSnapshot: Equatable, Sendable {
     /// An empty histogram.
     public init() {}
 
-    /// The duration below which a share of all durations lies.
+    /// The duration below which a share of all durations is.
     ///
-    /// The native bucket it lies in is 9 % wide; inside, the durations are taken to lie evenly. Never above the
-    /// maximum.
+    /// Its native bucket is 9 % wide, and durations are assumed to be spread evenly inside it. Never above the maximum.
     ///
-    /// - Parameter share: From 0 to 1: 0.99 for the 99th percentile.
+    /// - Parameter share: The share from 0 to 1: 0.99 for the 99th percentile.
     /// - Returns: Seconds, or `nil` when nothing was counted.
     public func quantile(_ share: Double) -> Double? {
         guard count > 0 else { return nil }
@@ -74,7 +73,7 @@ public struct HistogramSnapshot: Equatable, Sendable {
 
     /// Adds another histogram to this one.
     ///
-    /// - Parameter other: Of the same scale, as all are.
+    /// - Parameter other: A histogram of the same scale, as all are.
     public mutating func merge(_ other: HistogramSnapshot) {
         guard other.count > 0 else { return }
         count &+= other.count

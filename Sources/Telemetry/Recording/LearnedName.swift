@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A name that turns up in the traffic, and is kept from then on.
+/// A name that is learnt from the traffic and then kept.
 public final class LearnedName: Sendable {
     private let known = Atomic<Bool>(false)
     private let name = Mutex<String?>(nil)
@@ -8,13 +8,13 @@ public final class LearnedName: Sendable {
     /// A name that is not known yet.
     public init() {}
 
-    /// Whether ``learn(_:)`` is of no use any more.
+    /// True if ``learn(_:)`` has no more effect.
     public var isKnown: Bool { known.load(ordering: .relaxed) }
 
     /// The name, once it is known.
     public var text: String? { name.withLock { $0 } }
 
-    /// Takes the name, unless one is known.
+    /// Keeps the name, unless one is known.
     ///
     /// - Parameter text: The name; an empty one is none.
     public func learn(_ text: String) {

@@ -1,4 +1,4 @@
-/// What the operating system says of this process; the `process_*` metrics.
+/// The operating system's readings of this process; the `process_*` metrics.
 public struct ProcessReadings: Equatable, Sendable {
     /// Processor time used, user and system, in seconds.
     public var cpuSeconds: Double
@@ -10,7 +10,7 @@ public struct ProcessReadings: Equatable, Sendable {
     public var openFileDescriptors: UInt64
     /// The most file descriptors that may be open (the soft limit).
     public var maxFileDescriptors: UInt64
-    /// When the process was started, in seconds since 1970.
+    /// The start of the process, in seconds since 1970.
     public var startTimeSeconds: Double
 
     /// Readings of those values.
@@ -31,14 +31,14 @@ public struct ProcessReadings: Equatable, Sendable {
     }
 }
 
-/// Which Weir this is; the labels of `weir_build_info`.
+/// The build of this Weir; the labels of `weir_build_info`.
 public struct BuildInfo: Equatable, Sendable {
     /// The release.
     public var version: String
     /// The source's revision; empty when it was not known at build time.
     public var revision: String
 
-    /// A build of those names.
+    /// A build with these names.
     public init(version: String, revision: String) {
         self.version = version
         self.revision = revision

@@ -1,4 +1,4 @@
-/// Why bytes were passed without being understood: the label `reason` of `weir_uninspected_bytes_total`.
+/// The reason for passing bytes without understanding them: the label `reason` of `weir_uninspected_bytes_total`.
 public enum UninspectedReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// The connection speaks nothing that Weir knows.
     case opaque
@@ -29,14 +29,14 @@ public enum UninspectedReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
-/// Why a verdict was given on a part of the request, or not at all: the label `reason` of
+/// The reason for a decision on a part of the request, or for none: the label `reason` of
 /// `weir_verdicts_partial_total`.
 public enum PartialVerdictReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// The request is larger than what is held back.
     case tooLarge
     /// The request's content encoding cannot be undone within the bounds.
     case encoding
-    /// A batch could not be judged as a whole.
+    /// A batch could not be decided as a whole.
     case batch
     /// The client waits for `100 Continue` before it sends the body.
     case expect
@@ -58,19 +58,19 @@ public enum PartialVerdictReason: UInt8, BitwiseCopyable, CaseIterable, Sendable
     }
 }
 
-/// Why a connection was not relayed: the label `reason` of `weir_connections_refused_total`.
+/// The reason for not relaying a connection: the label `reason` of `weir_connections_refused_total`.
 public enum ConnectionRejectReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Its destination is Weir itself.
     case loop
     /// Its destination is not known.
     case noDestination
-    /// There were as many connections as the settings allow.
+    /// The number of connections had reached the settings' bound.
     case limit
     /// Upstream refused or could not be reached.
     case connectFailed
     /// Upstream did not answer within the connect timeout.
     case connectTimeout
-    /// There was no descriptor for the connection to upstream, though there had been when it was accepted.
+    /// No descriptor was left for the connection to upstream, though there had been one when it was accepted.
     case descriptors
 
     /// The value of the metric label `reason`.

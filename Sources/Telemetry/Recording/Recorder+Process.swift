@@ -8,9 +8,9 @@ extension Recorder {
     /// Inside this module this is one increment at a constant place; elsewhere it is a call more.
     ///
     /// - Parameters:
-    ///   - metric: Which one.
-    ///   - labels: Which of its numbers.
-    ///   - amount: How much to add; numbers wrap, so `.max` takes one off a gauge.
+    ///   - metric: The metric.
+    ///   - labels: The labels of the number.
+    ///   - amount: The amount to add; numbers wrap, so `.max` takes one off a gauge.
     @inlinable @inline(__always)
     public func count<Labels>(_ metric: WorkerMetric<Labels>, _ labels: Labels, by amount: UInt64 = 1) {
         add(amount, at: metric.position(labels))
@@ -19,9 +19,9 @@ extension Recorder {
     /// Makes one number of a gauge another.
     ///
     /// - Parameters:
-    ///   - metric: Which one.
-    ///   - labels: Which of its numbers.
-    ///   - value: What it is now.
+    ///   - metric: The metric.
+    ///   - labels: The labels of the number.
+    ///   - value: The current value.
     @inlinable @inline(__always)
     public func set<Labels>(_ metric: WorkerMetric<Labels>, _ labels: Labels, to value: UInt64) {
         set(value, at: metric.position(labels))
@@ -31,8 +31,8 @@ extension Recorder {
     ///
     /// - Parameters:
     ///   - nanoseconds: The duration.
-    ///   - histogram: Where.
-    ///   - labels: Which of its histograms.
+    ///   - histogram: The histogram.
+    ///   - labels: The labels of the histogram.
     public func record<Labels>(_ nanoseconds: UInt64, in histogram: WorkerHistogram<Labels>, _ labels: Labels) {
         record(nanoseconds, in: histogram.id(labels))
     }
@@ -41,15 +41,15 @@ extension Recorder {
 
     /// A connection was accepted; its protocol is not known yet.
     ///
-    /// - Parameter side: Where Weir stands.
+    /// - Parameter side: The side that Weir is on.
     public func connectionOpened(side: Side) { count(MetricCatalog.openConnections, LabelPair(side, .silent)) }
 
     /// A connection's protocol became known, or changed; it is counted once under each protocol it was seen to speak.
     ///
     /// - Parameters:
-    ///   - side: Where Weir stands.
-    ///   - old: What it was taken for.
-    ///   - new: What it is.
+    ///   - side: The side that Weir is on.
+    ///   - old: The protocol it was counted under.
+    ///   - new: The protocol it turned out to speak.
     public func connectionIdentified(side: Side, from old: ConnectionProtocol, to new: ConnectionProtocol) {
         guard old != new else { return }
         // Numbers wrap: adding the largest one takes one off.
@@ -61,8 +61,8 @@ extension Recorder {
     /// A connection ended; one that never spoke is counted as `silent` now.
     ///
     /// - Parameters:
-    ///   - side: Where Weir stands.
-    ///   - connectionProtocol: What it spoke.
+    ///   - side: The side that Weir is on.
+    ///   - connectionProtocol: The protocol it spoke.
     public func connectionClosed(side: Side, connectionProtocol: ConnectionProtocol) {
         count(MetricCatalog.openConnections, LabelPair(side, connectionProtocol), by: .max)
         if connectionProtocol == .silent { count(MetricCatalog.connections, LabelPair(side, .silent)) }
@@ -70,12 +70,12 @@ extension Recorder {
 
     /// A connection came that was redirected to Weir.
     ///
-    /// - Parameter side: Where Weir stands.
+    /// - Parameter side: The side that Weir is on.
     public func connectionIntercepted(side: Side) { count(MetricCatalog.interceptedConnections, side) }
 
     /// A connection was not relayed.
     ///
-    /// - Parameter reason: Why not.
+    /// - Parameter reason: The reason.
     public func connectionRefused(reason: ConnectionRejectReason) { count(MetricCatalog.refusedConnections, reason) }
 
     // MARK: Protocol events and troubles
@@ -83,19 +83,19 @@ extension Recorder {
     /// An event request was seen; heartbeats are events too.
     ///
     /// - Parameters:
-    ///   - event: Which one.
-    ///   - side: Where Weir stands.
+    ///   - event: The event.
+    ///   - side: The side that Weir is on.
     public func event(_ event: PeerEvent, side: Side) { count(MetricCatalog.events, LabelPair(side, event)) }
 
     /// A heartbeat request was seen.
     ///
-    /// - Parameter side: Where Weir stands.
+    /// - Parameter side: The side that Weir is on.
     public func heartbeat(side: Side) { event(.heartbeat, side: side) }
 
     /// A heartbeat was answered.
     ///
     /// - Parameters:
-    ///   - side: Where Weir stands.
+    ///   - side: The side that Weir is on.
     ///   - nanoseconds: First byte of the request seen to last byte of the answer seen.
     public func heartbeatRoundTrip(side: Side, nanoseconds: UInt64) {
         record(nanoseconds, in: MetricCatalog.heartbeatRoundTrips, side)
@@ -106,7 +106,7 @@ extension Recorder {
     /// May allocate; it happens about once a connection.
     ///
     /// - Parameters:
-    ///   - connectionProtocol: Whose decoder it was.
+    ///   - connectionProtocol: The protocol of the decoder.
     ///   - reason: The error's label.
     public func decodeError(_ connectionProtocol: ConnectionProtocol, reason: StaticString) {
         let key = RecorderIndex.DecodeReason(connectionProtocol: connectionProtocol, reason: reason.description)
@@ -117,25 +117,25 @@ extension Recorder {
     /// Bytes were passed without being understood.
     ///
     /// - Parameters:
-    ///   - count: How many.
-    ///   - reason: Why.
+    ///   - count: The number of bytes.
+    ///   - reason: The reason.
     public func uninspectedBytes(_ count: UInt64, reason: UninspectedReason) {
         self.count(MetricCatalog.uninspectedBytes, reason, by: count)
     }
 
-    /// A verdict had to be given before the whole of what a rule asks for had arrived.
+    /// Counts a decision that was made before everything a rule asks for had arrived.
     ///
-    /// - Parameter reason: Why.
+    /// - Parameter reason: The reason.
     public func verdictPartial(_ reason: PartialVerdictReason) { count(MetricCatalog.partialVerdicts, reason) }
 
     // MARK: The worker itself
 
     /// An event loop turn began later than it could have.
     ///
-    /// - Parameter nanoseconds: How much later.
+    /// - Parameter nanoseconds: The delay.
     public func loopLag(nanoseconds: UInt64) { record(nanoseconds, in: MetricCatalog.loopLag, NoLabels()) }
 
-    /// How many calls the worker's call tables hold now, tombstones counted.
+    /// Sets the number of calls in the worker's call tables, tombstones included.
     ///
     /// - Parameter count: Not negative.
     public func setCallTableEntries(_ count: Int) {

@@ -1,11 +1,11 @@
 public import Calls
 internal import Wire
 
-/// The numbers of one worker: it counts what the worker's sessions report, and only on the worker's thread.
+/// The numbers of one worker: it counts the reports of the worker's sessions, only on the worker's thread.
 ///
-/// Nothing is allocated for a call whose operation, outcome, code and duration bucket have been seen before. A new
-/// series takes memory once; their number is bounded by the ``OperationRegistry``, by ``SeriesLabels`` and by the
-/// buckets of ``HistogramScale``. Other threads see the numbers through ``snapshot()`` only.
+/// Nothing is allocated for a call whose operation, outcome, code and duration bucket were seen before. A new series
+/// takes memory once; their number is bounded by the ``OperationRegistry``, by ``SeriesLabels`` and by the buckets of
+/// ``HistogramScale``. Other threads see the numbers through ``snapshot()`` only.
 public final class Recorder {
     /// The most reasons of decode errors told apart before the rest count as `other` of their protocol.
     public static let maxDecodeReasons = 64
@@ -16,14 +16,14 @@ public final class Recorder {
     // instant ones: what is to be changed is swapped out to a local variable, changed there and swapped back.
     private var words: [UInt64]
     private var index: RecorderIndex
-    /// The numbers as last handed out; their memory is used again when nobody looks at them any more.
+    /// The last snapshot's numbers; their memory is reused once no reader holds them.
     private var handedOut: [UInt64] = []
     private let labels: SeriesLabels
     private let scale = HistogramScale.shared
-    /// Whether a decoder has met bytes that it could not follow since ``takeTrouble()`` was called last.
+    /// True if a decoder has met bytes that it could not follow since the last call of ``takeTrouble()``.
     public private(set) var hasTrouble = false
     private var trouble: DecodeTrouble?
-    /// What operations stand for, so that each protocol's own codes are all told apart; `nil` if that is not known.
+    /// The operations behind the ids, so that each protocol's own codes are all told apart; `nil` if not known.
     public var operations: OperationRegistry?
 
     /// A recorder that has counted nothing.
@@ -41,7 +41,7 @@ public final class Recorder {
         hasTrouble = true
     }
 
-    /// What a decoder could not follow last; `nil` after that was asked once.
+    /// The last bytes that a decoder could not follow; `nil` after it was returned once.
     public func takeTrouble() -> DecodeTrouble? {
         hasTrouble = false
         defer { trouble = nil }
@@ -50,8 +50,8 @@ public final class Recorder {
 
     /// A copy of all numbers that may go to another thread.
     ///
-    /// Costs the worker 0.1 ns a byte: 0.3 ms for 4,000 busy series. Copying now, into memory that is there already,
-    /// is cheaper than a copy on the next write, most of whose cost is fresh pages.
+    /// It costs the worker 0.1 ns a byte: 0.3 ms for 4,000 busy series. Copying now, into existing memory, is cheaper
+    /// than a copy on the next write, which costs mostly fresh pages.
     public func snapshot() -> RecorderSnapshot {
         var copy: [UInt64] = []
         swap(&copy, &handedOut)
@@ -71,8 +71,8 @@ public final class Recorder {
     /// A request was seen: one more call is in flight.
     ///
     /// - Parameters:
-    ///   - operation: What is called.
-    ///   - side: Where Weir stands.
+    ///   - operation: The operation.
+    ///   - side: The side that Weir is on.
     public func callStarted(_ operation: OperationID, side: Side) {
         add(1, at: row(operation, side).row.words &+ RecorderIndex.CounterSlot.inFlight)
     }
@@ -80,9 +80,9 @@ public final class Recorder {
     /// A call ended: counts its outcome, code and bytes, and its duration when the application answered.
     ///
     /// - Parameters:
-    ///   - call: What is known of it.
-    ///   - wasInFlight: Whether ``callStarted(_:side:)`` was told of it.
-    ///   - isStream: Whether it was a stream, whose duration says nothing about the service.
+    ///   - call: The facts of the call.
+    ///   - wasInFlight: True if ``callStarted(_:side:)`` was called for it.
+    ///   - isStream: True if it was a stream, whose duration does not tell about the service.
     public func callFinished(_ call: FinishedCall, wasInFlight: Bool, isStream: Bool = false) {
         let (at, row) = row(call.operation, call.side)
         let result = result(call, at: at, row)
@@ -101,13 +101,13 @@ public final class Recorder {
 
     /// A call that was counted has a span: it becomes the example of its duration's classic bucket.
     ///
-    /// Takes 680 bytes at the first exemplar of an operation on a side, and nothing afterwards.
+    /// It takes 680 bytes at the first exemplar of an operation on a side, and nothing afterwards.
     ///
     /// - Parameters:
-    ///   - call: What ``callFinished(_:wasInFlight:isStream:)`` was told of just before.
+    ///   - call: The call that was just passed to ``callFinished(_:wasInFlight:isStream:)``.
     ///   - traceID: The trace it belongs to.
     ///   - spanID: Its span, not 0.
-    ///   - isStream: Whether it was a stream; such a call has no duration to be an example of.
+    ///   - isStream: True if it was a stream; such a call has no duration to be an example of.
     public func exemplar(_ call: FinishedCall, traceID: TraceID, spanID: UInt64, isStream: Bool = false) {
         typealias Word = RecorderIndex.ExemplarSlot
         guard call.outcome.isAnswered, !isStream else { return }
@@ -130,7 +130,7 @@ public final class Recorder {
     /// A call that was a stream ended, which ``callFinished(_:wasInFlight:isStream:)`` was told of.
     ///
     /// - Parameters:
-    ///   - call: What is known of it.
+    ///   - call: The facts of the call.
     ///   - requests: The messages it carried to the service.
     ///   - responses: The messages it carried back.
     public func streamFinished(_ call: FinishedCall, requests: UInt64, responses: UInt64) {
@@ -145,10 +145,10 @@ public final class Recorder {
         if let streams = index.rows[at].streams { record(call.durationNanoseconds, in: streams) }
     }
 
-    /// A call carried more than one message one way, whether it counts as a stream or not.
+    /// Counts the messages of a call with more than one message in a direction, whether it counts as a stream or not.
     ///
     /// - Parameters:
-    ///   - call: What is known of it.
+    ///   - call: The facts of the call.
     ///   - requests: The messages it carried to the service.
     ///   - responses: The messages it carried back.
     public func messages(_ call: FinishedCall, requests: UInt64, responses: UInt64) {
@@ -160,8 +160,8 @@ public final class Recorder {
     /// A call's caller waits no longer for it, though it has not ended yet: it is in flight no more.
     ///
     /// - Parameters:
-    ///   - operation: What is called.
-    ///   - side: Where Weir stands.
+    ///   - operation: The operation.
+    ///   - side: The side that Weir is on.
     public func callGivenUp(_ operation: OperationID, side: Side) {
         add(.max, at: row(operation, side).row.words &+ RecorderIndex.CounterSlot.inFlight)
     }
@@ -169,8 +169,8 @@ public final class Recorder {
     /// A reply came to a call that had been given up.
     ///
     /// - Parameters:
-    ///   - operation: What had been called.
-    ///   - side: Where Weir stands.
+    ///   - operation: The operation.
+    ///   - side: The side that Weir is on.
     public func lateReply(_ operation: OperationID, side: Side) {
         add(1, at: row(operation, side).row.words &+ RecorderIndex.CounterSlot.lateReplies)
     }
@@ -178,8 +178,8 @@ public final class Recorder {
     /// A reply carried an exception.
     ///
     /// - Parameters:
-    ///   - operation: What was called.
-    ///   - side: Where Weir stands.
+    ///   - operation: The operation.
+    ///   - side: The side that Weir is on.
     ///   - className: The exception's class, cut to ``SeriesLabels/maxClassNameBytes``, told apart by a seeded hash.
     public func exception(_ operation: OperationID, side: Side, className: RawSpan) {
         let (at, row) = row(operation, side)
@@ -191,7 +191,7 @@ public final class Recorder {
 
     // MARK: Numbers
 
-    /// Where a duration is counted besides the histogram's fixed numbers.
+    /// The place of a duration besides the histogram's fixed numbers.
     private struct DurationPlace {
         /// The position of the native bucket.
         var native: Int
@@ -249,7 +249,7 @@ public final class Recorder {
         return DurationPlace(native: chunk &+ (bucket &- 1) & 7, classic: classic)
     }
 
-    /// Lets something that is seen for the first time find its place.
+    /// Adds a place for a value that is seen for the first time.
     @inline(never)
     func grow(_ body: (inout RecorderIndex, inout [UInt64]) -> Int) -> Int {
         var (index, words) = (RecorderIndex(), [UInt64]())
@@ -270,14 +270,15 @@ public final class Recorder {
         return (at, index.rows[at])
     }
 
-    /// Where a call's outcome and code are counted.
+    /// The place of a call's outcome and code.
     @inline(__always)
     private func result(_ call: FinishedCall, at row: Int, _ known: RecorderIndex.Row) -> Int {
         if call.caller != 0 { return callerResult(call, row: row) }
         return words(of: RecorderIndex.Result.key(call), from: known.firstResult) ?? newResult(call, row: row)
     }
 
-    /// As above for a call whose caller is told apart: apart, so that it costs nothing where none is.
+    /// The place for a call whose caller is told apart; a function of its own, so that it costs nothing without
+    /// callers.
     @inline(never)
     private func callerResult(_ call: FinishedCall, row: Int) -> Int {
         let callers = Int(index.rows[row].callers)
@@ -298,7 +299,7 @@ public final class Recorder {
         return nil
     }
 
-    /// As above for what is new, or whose code or caller fell among the others.
+    /// The place of a new result, or of one whose code or caller is counted among the others.
     @inline(never)
     private func newResult(_ call: FinishedCall, row: Int) -> Int {
         let all = index.allCodes[row]
@@ -340,7 +341,7 @@ public final class Recorder {
         return callProtocol
     }
 
-    /// Where an exception class is counted, or `nil` when this row has not seen it and others may still be told apart.
+    /// The place of an exception class, or `nil` if this row has not seen it and others may still be told apart.
     private func known(_ hash: UInt64, _ row: RecorderIndex.Row) -> Int? {
         var next = Int(row.firstException)
         var other: Int?
@@ -381,7 +382,7 @@ public final class Recorder {
 
 /// Bytes that a decoder could not follow.
 public struct DecodeTrouble: Equatable, Sendable {
-    /// Whose decoder it was.
+    /// The protocol of the decoder.
     public let connectionProtocol: ConnectionProtocol
     /// The error's label, as the metric has it.
     public let reason: String

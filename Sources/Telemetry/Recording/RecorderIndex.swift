@@ -1,17 +1,17 @@
 internal import Calls
 
-/// Which histogram is meant.
+/// The id of a histogram.
 struct HistogramID: BitwiseCopyable, Sendable {
-    /// Where its fixed numbers begin; see ``RecorderIndex/HistogramSlot``.
+    /// The start of its fixed numbers; see ``RecorderIndex/HistogramSlot``.
     var words: Int
-    /// Where its table of octaves begins in ``RecorderIndex/octaves``.
+    /// The start of its table of octaves in ``RecorderIndex/octaves``.
     var octaves: Int
 }
 
-/// Where the numbers of a ``Recorder`` are: everything but the numbers themselves.
+/// The places of a ``Recorder``'s numbers: everything but the numbers themselves.
 ///
 /// The numbers are one flat array, so that recording writes to one piece of memory and a snapshot hands over one
-/// reference; this only says which of them means what. It changes when something is seen for the first time.
+/// reference; the index only gives them meaning. It changes when a value is seen for the first time.
 struct RecorderIndex: Sendable {
     /// The numbers at the start of a histogram.
     enum HistogramSlot {
@@ -34,7 +34,7 @@ struct RecorderIndex: Sendable {
         static let total = 6
     }
 
-    /// The numbers of an exemplar; a row's exemplars are one for each classic bucket.
+    /// The numbers of an exemplar; a row has one exemplar for each classic bucket.
     enum ExemplarSlot {
         static let nanoseconds = 0
         static let traceHigh = 1
@@ -47,21 +47,21 @@ struct RecorderIndex: Sendable {
 
     /// One operation on one side.
     struct Row: BitwiseCopyable, Sendable {
-        /// Where its numbers begin; see ``CounterSlot``.
+        /// The start of its numbers; see ``CounterSlot``.
         var words: Int
         /// The durations of its answered calls.
         var duration: HistogramID
-        /// How long its streams were open; `nil` before the first one ended.
+        /// The durations of its streams; `nil` before the first one ended.
         var streams: HistogramID?
-        /// Where its exemplars begin; 0 before the first one.
+        /// The start of its exemplars; 0 before the first one.
         var exemplars = 0
         /// The first of its results without a caller, −1 for none.
         var firstResult: Int32 = -1
-        /// Where its callers' first results begin in ``callerResults``, −1 before the first call with a caller.
+        /// The start of its callers' first results in ``callerResults``, −1 before the first call with a caller.
         var callers: Int32 = -1
         /// The first of its exceptions, −1 for none.
         var firstException: Int32 = -1
-        /// Whether all exception classes that the operation may have are in the list.
+        /// True if all exception classes that the operation may have are in the list.
         var hasAllExceptions = false
     }
 
@@ -75,12 +75,12 @@ struct RecorderIndex: Sendable {
         var caller: UInt8
         /// The next result of the row and the caller, −1 for none.
         var next: Int32 = -1
-        /// Where it is counted.
+        /// The place of its count.
         var words: Int
 
         var outcomeValue: UInt8 { UInt8(truncatingIfNeeded: key &>> 32) }
 
-        /// What a caller's calls that are counted together have in common.
+        /// The common key of a caller's calls that are counted together.
         @inline(__always)
         static func key(_ call: FinishedCall) -> UInt64 {
             UInt64(UInt32(bitPattern: call.code)) | UInt64(call.outcome.rawValue) &<< 32
@@ -95,7 +95,7 @@ struct RecorderIndex: Sendable {
         var place: UInt8
         /// The next exception of the row, −1 for none.
         var next: Int32
-        /// Where it is counted.
+        /// The place of its count.
         var words: Int
     }
 
@@ -105,7 +105,7 @@ struct RecorderIndex: Sendable {
         var reason: String
     }
 
-    /// By operation index and side: the row's index and one, 0 for none.
+    /// By operation index and side: the row's index plus one, 0 for none.
     var rowOf: [UInt32] = []
     var rows: [Row] = []
     /// Per histogram ``HistogramScale/octaveCount`` positions of chunks of eight buckets, 0 for none.
@@ -113,17 +113,17 @@ struct RecorderIndex: Sendable {
     var results: [Result] = []
     /// By row with callers, and by caller from 1: the first of the caller's results, −1 for none.
     var callerResults: [Int32] = []
-    /// How many results have a caller.
+    /// The number of results with a caller.
     var callerResultCount = 0
     var exceptions: [Exception] = []
     /// By row: all codes of the operation, once no further one is told apart but its protocol's own; empty before.
     var allCodes: [[Int32]] = []
-    /// By row: the operation's protocol; `nil` before it was asked for.
+    /// By row: the operation's protocol; `nil` before its first use.
     var protocols: [CallProtocol?] = []
-    /// Where decode errors are counted.
+    /// The places of decode errors.
     var decodeErrors: [DecodeReason: Int] = [:]
 
-    /// An index in which nothing but histograms has a place yet: the first ones, those of ``MetricCatalog``.
+    /// An index with places for the histograms of ``MetricCatalog`` only.
     init(histograms: Int = 0) {
         octaves = [UInt32](repeating: 0, count: histograms * HistogramScale.octaveCount)
     }
@@ -176,7 +176,7 @@ struct RecorderIndex: Sendable {
         return rows[row].exemplars
     }
 
-    /// Where an outcome of a caller is counted with the code of a place; makes the number if there is none.
+    /// The place of a caller's outcome with a code; added if there is none.
     ///
     /// Past ``Recorder/maxCallerResults`` the caller is `_other`.
     mutating func position(_ result: Result, row: Int, _ words: inout [UInt64]) -> Int {
@@ -215,7 +215,7 @@ struct RecorderIndex: Sendable {
         callerResults[Int(rows[row].callers) + Int(caller) - 1] = index
     }
 
-    /// Where the exception class of a place is counted; makes the number if there is none.
+    /// The place of an exception class; added if there is none.
     @discardableResult
     mutating func position(ofException hash: UInt64, place: Int, row: Int, _ words: inout [UInt64]) -> Int {
         var at = rows[row].firstException
@@ -230,7 +230,7 @@ struct RecorderIndex: Sendable {
         return new.words
     }
 
-    /// Where a decoder's reason is counted; past ``Recorder/maxDecodeReasons`` it is `other`.
+    /// The place of a decoder's reason; past ``Recorder/maxDecodeReasons`` it is `other`.
     mutating func position(_ reason: DecodeReason, _ words: inout [UInt64]) -> Int {
         if let known = decodeErrors[reason] { return known }
         var reason = reason
@@ -245,7 +245,7 @@ struct RecorderIndex: Sendable {
 }
 
 extension [UInt64] {
-    /// Makes room for `count` numbers, all 0, and says where the first one is.
+    /// Adds `count` numbers, all 0, and returns the place of the first one.
     fileprivate mutating func allocate(_ count: Int) -> Int {
         let first = self.count
         append(contentsOf: repeatElement(0, count: count))

@@ -2,11 +2,11 @@ internal import Calls
 
 /// All numbers of one worker at one moment: a value that may go to another thread.
 ///
-/// It holds the worker's arrays by reference until the worker writes again, so let it go once it is merged.
+/// It holds the worker's arrays by reference until the worker writes again, so release it once it is merged.
 public struct RecorderSnapshot: Sendable {
     /// The numbers.
     let words: [UInt64]
-    /// Where they are.
+    /// The places of the numbers.
     let index: RecorderIndex
 
     /// A histogram's numbers.
@@ -35,7 +35,7 @@ public struct RecorderSnapshot: Sendable {
     /// A histogram of a metric of the catalogue.
     ///
     /// - Parameters:
-    ///   - number: Which one of the catalogue's.
+    ///   - number: The number of the catalogue's histogram.
     ///   - slots: The metric's.
     /// - Returns: Its numbers.
     func histogram(numbered number: Int, of slots: WorkerSlots) -> HistogramSnapshot {

@@ -3,20 +3,20 @@ internal import Synchronization
 
 /// The codes and exception classes that are told apart per operation: one table for the process, shared by all workers.
 ///
-/// It is what keeps the number of series bounded: the codes that an operation's protocol has itself, a few others (see
+/// It bounds the number of series: the codes that an operation's protocol has itself, a few others (see
 /// ``maxOtherCodes(in:)``) and ``limit`` exception classes an operation, the rest together as `other`. Places are given
 /// in order of first sight and never taken back, so all workers agree and no series changes its meaning. Workers ask
 /// only at the first sight of a value.
 public final class SeriesLabels: Sendable {
-    /// How many exception classes an operation may have, and how many codes that are not its protocol's own; also the
-    /// place of `other` among the classes.
+    /// The most exception classes of an operation, and the most codes that are not its protocol's own; also the place
+    /// of `other` among the classes.
     public static let limit = 16
     /// The place of `other` among codes.
     public static let otherCode = 255
     /// The longest exception class that is kept, in bytes; what is longer is cut.
     public static let maxClassNameBytes = 256
 
-    /// What is known of one operation.
+    /// The labels of one operation.
     public struct Entry: Sendable {
         /// Codes by place.
         public internal(set) var codes: [Int32] = []
@@ -32,8 +32,8 @@ public final class SeriesLabels: Sendable {
     /// Everything known, by operation index; operations without an entry at the end may be missing.
     public var contents: [Entry] { entries.withLock { $0 } }
 
-    /// How many codes are told apart that are not the protocol's own: those of Triple's plain form are HTTP's, of which
-    /// 63 are registered.
+    /// The most codes that are told apart and are not the protocol's own: those of Triple's plain form are HTTP's, of
+    /// which 63 are registered.
     ///
     /// - Parameter callProtocol: The protocol; `nil` if it is not known.
     /// - Returns: ``limit``, or 64 for Triple.
@@ -43,7 +43,7 @@ public final class SeriesLabels: Sendable {
     ///
     /// - Parameters:
     ///   - code: The code.
-    ///   - operation: Whose code it is.
+    ///   - operation: The operation of the code.
     ///   - callProtocol: Its protocol; `nil` if it is not known, and then no code is its own.
     /// - Returns: The place, ``otherCode`` for `other`, and all codes of the operation once no place is left but for
     ///   the protocol's own.
@@ -69,7 +69,7 @@ public final class SeriesLabels: Sendable {
     ///
     /// - Parameters:
     ///   - name: The class's name, cut to ``maxClassNameBytes``.
-    ///   - operation: Which operation it came from.
+    ///   - operation: The operation that it came from.
     /// - Returns: The place, ``limit`` for `other`, and all classes of the operation once no place is left.
     func place(ofException name: String, of operation: OperationID) -> (place: Int, all: [String]?) {
         entries.withLock { entries in

@@ -1,15 +1,15 @@
 internal import Calls
 
-/// What of the additions is reported to another process, in the order of the first release that reported it.
+/// The part of the additions that is reported to another process, in the order of the first release that reported it.
 ///
-/// The order may not change, for processes of older releases read it. Later metrics are in `MetricsReport+Further`.
+/// The order may not change, because processes of older releases read it. Later metrics are in `MetricsReport+Further`.
 extension MetricsAdditions {
     /// The metrics whose numbers are written one after the other.
     private static let plain = [
         name(MetricCatalog.tapLinesDropped), name(MetricCatalog.reloads), name(MetricCatalog.logLinesDropped),
         name(MetricCatalog.spans),
     ]
-    /// The metrics whose numbers have their count before them.
+    /// The metrics whose numbers are preceded by their count.
     private static let counted = [name(MetricCatalog.malformedContexts), name(MetricCatalog.contextInjections)]
     /// The metrics that are laid out here.
     static let firstMetrics = Set(plain + counted)
@@ -24,14 +24,14 @@ extension MetricsAdditions {
     /// The numbers of a counter, 0 where it is not on the page.
     private func numbers(_ name: String) -> [UInt64] { numbers[name] ?? Self.zeros(name) }
 
-    /// Puts every counter of the catalogue on the page, those that are not there at 0.
+    /// Adds every missing counter of the catalogue to the page with the value 0.
     mutating func addCounters() {
         for (name, labels) in MetricCatalog.controlCounters where numbers[name] == nil {
             numbers[name] = [UInt64](repeating: 0, count: labels.count)
         }
     }
 
-    /// Takes the gauges off, which are a process's own.
+    /// Removes the gauges, which belong to one process.
     mutating func removeGauges() {
         consumers = nil
         let counters = Set(MetricCatalog.controlCounters.map(\.name))
@@ -87,7 +87,7 @@ extension MetricsAdditions {
         }
     }
 
-    /// Adds another process's counters to those that this one shows.
+    /// Adds another process's counters to this one's.
     mutating func merge(_ other: MetricsAdditions) {
         for limit in other.limits ?? [] { add(limit) }
         for signal in other.drains?.signals ?? [] {

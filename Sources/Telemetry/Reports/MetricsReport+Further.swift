@@ -1,9 +1,9 @@
 internal import Calls
 
-/// The metrics of ``MetricCatalog`` that the first reports did not have: behind everything else, each with its name and
-/// its labels' values, so that a process that does not know one reads on behind it.
+/// The metrics of ``MetricCatalog`` that the first reports did not have. They come last, each with its name and its
+/// labels' values, so that a process that does not know one can read past it.
 ///
-/// Nothing is written while all of them are 0, and then every release can read the report.
+/// Nothing is written while all of them are 0; every release can read such a report.
 extension MetricsReport {
     /// The metrics that are laid out elsewhere.
     static let laidOut = MetricsSnapshot.firstMetrics.union(MetricsAdditions.firstMetrics)
@@ -19,7 +19,7 @@ extension MetricsReport {
     /// Appends what is not 0 of the metrics that are not laid out elsewhere.
     ///
     /// - Parameters:
-    ///   - writer: Where the rest of the report is.
+    ///   - writer: The writer with the rest of the report.
     ///   - laidOut: The names of the metrics that are.
     func writeFurther(to writer: inout ReportWriter, laidOut: Set<String> = Self.laidOut) {
         let metrics = (MetricCatalog.workers + MetricCatalog.control).compactMap { metric in
@@ -35,7 +35,7 @@ extension MetricsReport {
         }
     }
 
-    /// What is not 0 of a metric; `nil` when there is nothing, or other processes are told nothing of it.
+    /// The series of a metric that are not 0; `nil` if there are none, or if the metric is not reported.
     private func series(_ metric: Metric) -> [Series]? {
         var all: [Series] = []
         func add(_ labels: [String], _ number: UInt64) {

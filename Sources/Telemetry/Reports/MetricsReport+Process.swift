@@ -1,8 +1,8 @@
 internal import Calls
 
-/// What belongs to no operation, in the order of the first release that reported it.
+/// The numbers that belong to no operation, in the order of the first release that reported them.
 ///
-/// Neither order nor words may change, for processes of older releases read it. Later metrics are in
+/// Neither order nor words may change, because processes of older releases read them. Later metrics are in
 /// `MetricsReport+Further`.
 extension MetricsSnapshot {
     func writeProcess(to writer: inout ReportWriter) {

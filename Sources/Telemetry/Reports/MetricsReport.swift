@@ -1,15 +1,15 @@
 public import Calls
 
-/// What a process has counted, for another process that shows its numbers with its own.
+/// The counts of a process, for another process that adds them to its own.
 ///
-/// Not in it: exemplars, and what the operating system says of the process but for its processor time. Its bytes are
-/// laid out in `MetricsReport+Process`, `MetricsAdditions+Report` and, for later metrics, `MetricsReport+Further`.
+/// Not in it: exemplars, and the operating system's readings except processor time. `MetricsReport+Process`,
+/// `MetricsAdditions+Report` and, for later metrics, `MetricsReport+Further` define the layout of its bytes.
 public struct MetricsReport: Sendable {
-    /// The workers' numbers; operations and places are those of whoever made or read the report.
+    /// The workers' numbers; operations and places are those of the process that made or read the report.
     public var snapshot: MetricsSnapshot
     /// Counters of the metrics page that belong to no worker.
     public var additions: MetricsAdditions
-    /// How often a worker was represented by an old snapshot.
+    /// The number of times that a worker was represented by an old snapshot.
     public var staleWorkers: UInt64
     /// Processor time used, in nanoseconds.
     public var cpuNanoseconds: UInt64
@@ -20,7 +20,7 @@ public struct MetricsReport: Sendable {
     ///   - snapshot: The workers' numbers, merged.
     ///   - additions: Counters that belong to no worker; the callers' names, limits, drain signals, spans, lines that
     ///     were dropped, reloads, connections of the admin API that were cut, and consumers are reported.
-    ///   - staleWorkers: How often a worker was represented by an old snapshot.
+    ///   - staleWorkers: The number of times that a worker was represented by an old snapshot.
     ///   - cpuNanoseconds: Processor time used.
     public init(
         snapshot: MetricsSnapshot,
@@ -63,7 +63,7 @@ public struct MetricsReport: Sendable {
     ///
     /// - Parameters:
     ///   - bytes: Anything.
-    ///   - registry: This process's operations; those of the report become known to it, as far as it has room.
+    ///   - registry: This process's operations; those of the report are added as far as there is room.
     ///   - labels: This process's codes and exception classes, to which the report's are added in the same way.
     /// - Throws: ``ReportError``.
     public init(

@@ -1,11 +1,11 @@
 internal import Calls
 
-/// Appends numbers (LEB128) and texts (length, UTF-8) for another process of Weir to read.
+/// A writer of numbers (LEB128) and texts (length, UTF-8) for another process of Weir.
 public struct ReportWriter: Sendable {
-    /// What was written.
+    /// The bytes written.
     public private(set) var bytes: [UInt8] = []
 
-    /// Nothing is written yet.
+    /// An empty writer.
     public init() {}
 
     /// Appends a number.
@@ -55,15 +55,15 @@ public struct ReportWriter: Sendable {
     }
 }
 
-/// Why a report of another process cannot be read.
+/// The reasons for which a report of another process cannot be read.
 public enum ReportError: Error, Equatable, Sendable {
     /// It ends too early, is too long, was changed on its way, or is of another version.
     case malformed
 }
 
-/// Reads what a ``ReportWriter`` wrote.
+/// A reader of the bytes of a ``ReportWriter``.
 ///
-/// The bytes may be anything. Nothing is allocated for a number of elements before they are there.
+/// The bytes may be anything. Nothing is allocated for a number of elements before the elements are there.
 public struct ReportReader: Sendable {
     /// The longest text, in bytes.
     public static let maxTextBytes = 4096
@@ -71,13 +71,13 @@ public struct ReportReader: Sendable {
     private let bytes: ArraySlice<UInt8>
     private var at: Int
 
-    /// Reads those bytes from their beginning.
+    /// A reader at the start of these bytes.
     public init(_ bytes: ArraySlice<UInt8>) {
         self.bytes = bytes
         at = bytes.startIndex
     }
 
-    /// Whether everything has been read.
+    /// True if everything has been read.
     public var isAtEnd: Bool { at == bytes.endIndex }
 
     /// Reads a number.
@@ -100,7 +100,7 @@ public struct ReportReader: Sendable {
         return Int64(bitPattern: number &>> 1) ^ (0 &- Int64(bitPattern: number & 1))
     }
 
-    /// Reads a number of elements or bytes, each of which takes a byte at least.
+    /// Reads a number of elements or bytes, each of which takes at least one byte.
     private mutating func count() throws(ReportError) -> Int {
         let number = try number()
         guard number <= UInt64(bytes.endIndex - at) else { throw .malformed }

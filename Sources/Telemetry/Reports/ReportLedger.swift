@@ -1,29 +1,29 @@
 public import Calls
 
-/// What each of the processes that came one after the other has counted, as it said last.
+/// The last reported counts of each of the processes that followed each other.
 ///
-/// Each process's numbers are kept by themselves, so that whatever order reports come in, and through however many
-/// processes, nothing is counted twice and nothing gets lost. Of processes that have gone the ``maxGone`` latest are
-/// kept so; older ones are one entry, which remembers whose numbers it holds.
+/// Each process's numbers are kept separately, so that nothing is counted twice and nothing is lost, in whatever order
+/// reports arrive and through however many processes. The ``maxGone`` latest processes that have gone keep their
+/// entries; older ones are merged into one entry, which remembers the processes in it.
 public struct ReportLedger: Sendable {
-    /// The most processes that have gone whose numbers are kept apart.
+    /// The most processes that have gone and are kept apart.
     public static let maxGone = 8
     /// The most entries that one ledger takes from another.
     public static let maxEntries = 128
-    /// The most entries of processes that may still report: of further ones the one whose numbers are oldest has gone.
+    /// The most entries of processes that may still report; beyond it, the process with the oldest numbers counts as
+    /// gone.
     public static let maxKept = 80
-    /// The most processes whose numbers an entry holds; the numbers of the oldest stay when it is forgotten whose they
-    /// are.
+    /// The most processes in an entry; the numbers of the oldest stay when its name is dropped.
     public static let maxProcesses = 4096
     private static let magic = "weir-ledger-1"
 
     /// The numbers of a process, or of several that have gone.
     public struct Entry: Equatable, Sendable {
-        /// Whose numbers they are, the oldest first.
+        /// The processes they belong to, the oldest first.
         public var processes: [UInt64]
-        /// When they were taken, in monotonic nanoseconds.
+        /// The time they were taken, in monotonic nanoseconds.
         public var time: UInt64
-        /// Whether the process has gone: then nothing newer will come.
+        /// True if the process has gone: no newer numbers will come.
         public var isGone: Bool
         /// The bytes of a ``MetricsReport``.
         public var report: [UInt8]
@@ -31,8 +31,8 @@ public struct ReportLedger: Sendable {
         /// The numbers of a process that runs.
         ///
         /// - Parameters:
-        ///   - process: Whose they are.
-        ///   - time: When they were taken, in monotonic nanoseconds.
+        ///   - process: The process they belong to.
+        ///   - time: The time they were taken, in monotonic nanoseconds.
         ///   - report: The bytes of a ``MetricsReport``.
         public init(process: UInt64, time: UInt64, report: [UInt8]) {
             processes = [process]
@@ -45,12 +45,12 @@ public struct ReportLedger: Sendable {
     /// The entries, in no order.
     public private(set) var entries: [Entry] = []
 
-    /// Nobody has said anything.
+    /// An empty ledger.
     public init() {}
 
     // MARK: What is known
 
-    /// Takes an entry in; of two of the same process the later one stays.
+    /// Adds an entry; the later of two of the same process stays.
     public mutating func take(_ entry: Entry) {
         let theirs = Set(entry.processes)
         let places = entries.indices.filter { !theirs.isDisjoint(with: entries[$0].processes) }
@@ -76,7 +76,7 @@ public struct ReportLedger: Sendable {
         for at in entries.indices where entries[at].processes == [process] { entries[at].isGone = isGone }
     }
 
-    /// Makes one entry of those of processes that have gone, but for the latest.
+    /// Merges the entries of processes that have gone, except the latest.
     ///
     /// - Parameters:
     ///   - running: The processes that report now.
@@ -114,7 +114,7 @@ public struct ReportLedger: Sendable {
         entries.append(entry)
     }
 
-    /// The reports; of processes that do not run the counters only.
+    /// The reports; only the counters for processes that do not run.
     ///
     /// - Parameters:
     ///   - running: The processes that run.
@@ -153,7 +153,7 @@ public struct ReportLedger: Sendable {
     ///   - bytes: Anything.
     ///   - registry: This process's operations, to which those of the reports are added.
     ///   - labels: This process's codes and exception classes.
-    /// - Returns: The entries, the first of which is the process's own.
+    /// - Returns: The entries; the first is the process's own.
     /// - Throws: ``ReportError`` when any of it cannot be read.
     public static func entries(
         of bytes: [UInt8],
@@ -198,9 +198,10 @@ extension MetricsAdditions {
     }
 }
 
-/// Eight bytes at the end of reports by which it is seen that something was changed or is missing.
+/// Eight bytes at the end of reports that reveal a change or a missing part.
 ///
-/// Source: FNV-1a of 64 bits. It guards against mistakes, not against malice: who reports is checked by its user.
+/// Source: FNV-1a of 64 bits. It guards against mistakes, not against malice: the reporting process is checked by its
+/// user.
 public enum ReportSeal {
     private static func hash(_ bytes: ArraySlice<UInt8>) -> UInt64 {
         bytes.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
@@ -212,7 +213,7 @@ public enum ReportSeal {
         return bytes + stride(from: UInt64(0), to: 64, by: 8).map { UInt8(truncatingIfNeeded: hash &>> $0) }
     }
 
-    /// Takes them off.
+    /// Checks and removes the seal.
     ///
     /// - Throws: ``ReportError`` when they are others.
     public static func opened(_ bytes: [UInt8]) throws(ReportError) -> ArraySlice<UInt8> {

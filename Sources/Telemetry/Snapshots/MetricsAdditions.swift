@@ -1,10 +1,10 @@
 public import Calls
 
-/// Which names the numbers of calls are exported under.
+/// The name families under which the numbers of calls are exported.
 public struct MetricNameFamilies: OptionSet, Hashable, Sendable {
     /// One bit a family of names.
     public let rawValue: UInt8
-    /// Those families.
+    /// A set with these bits.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Weir's own names, `weir_*`.
@@ -13,7 +13,7 @@ public struct MetricNameFamilies: OptionSet, Hashable, Sendable {
     public static let dubbo = MetricNameFamilies(rawValue: 2)
 }
 
-/// Whose metrics these are: labels of the Dubbo names that no call tells.
+/// The application's identity: labels of the Dubbo names that no call carries.
 public struct DubboIdentity: Equatable, Sendable {
     /// The label `application_name`.
     public var applicationName: String
@@ -35,21 +35,21 @@ public struct DubboIdentity: Equatable, Sendable {
     }
 }
 
-/// What happened to a process besides traffic.
+/// The events of a process besides traffic.
 public struct ProcessOperation: Equatable, Sendable {
-    /// How often its files were read again and put in force.
+    /// The number of times that its files were read again and put in force.
     public var reloads: UInt64
-    /// How often nothing was put in force because of mistakes in them.
+    /// The number of times that nothing was put in force because of mistakes in them.
     public var failedReloads: UInt64
-    /// Log lines, those of calls among them, that were not written, mostly because nobody took them.
+    /// The number of log lines, those of calls included, that were not written, mostly because nobody read them.
     public var logLinesDropped: UInt64
 
-    /// Those numbers.
+    /// An operation with these numbers.
     ///
     /// - Parameters:
-    ///   - reloads: How often its files were read again and put in force.
-    ///   - failedReloads: How often nothing was put in force because of mistakes in them.
-    ///   - logLinesDropped: Log lines, those of calls among them, that were not written.
+    ///   - reloads: The number of times that its files were read again and put in force.
+    ///   - failedReloads: The number of times that nothing was put in force because of mistakes in them.
+    ///   - logLinesDropped: The number of log lines, those of calls included, that were not written.
     public init(reloads: UInt64, failedReloads: UInt64, logLinesDropped: UInt64) {
         self.reloads = reloads
         self.failedReloads = failedReloads
@@ -59,19 +59,19 @@ public struct ProcessOperation: Equatable, Sendable {
 
 /// One open connection as the balance of a consumer's connections sees it.
 public struct ConsumerConnection: Equatable, Sendable {
-    /// Where Weir stands.
+    /// The side that Weir is on.
     public var side: Side
-    /// Who opened it.
+    /// The peer that opened it.
     public var consumer: String
-    /// How many calls it has carried.
+    /// The number of calls it has carried.
     public var calls: UInt64
 
     /// A connection of a consumer.
     ///
     /// - Parameters:
-    ///   - side: Where Weir stands.
-    ///   - consumer: Who opened it.
-    ///   - calls: How many calls it has carried.
+    ///   - side: The side that Weir is on.
+    ///   - consumer: The peer that opened it.
+    ///   - calls: The number of calls it has carried.
     public init(side: Side, consumer: String, calls: UInt64) {
         self.side = side
         self.consumer = consumer
@@ -79,9 +79,9 @@ public struct ConsumerConnection: Equatable, Sendable {
     }
 }
 
-/// How a limit has decided, in calls.
+/// The decisions of a limit, in calls.
 public struct LimitReadings: Equatable, Sendable {
-    /// What the limit is called.
+    /// The limit's name.
     public var name: String
     /// Calls that passed within it.
     public var allowed: UInt64
@@ -93,7 +93,7 @@ public struct LimitReadings: Equatable, Sendable {
     /// Readings of those values.
     ///
     /// - Parameters:
-    ///   - name: What the limit is called.
+    ///   - name: The limit's name.
     ///   - allowed: Calls that passed within it.
     ///   - rejected: Calls that it refused.
     ///   - wouldReject: Calls that passed only because it is observed.
@@ -105,21 +105,21 @@ public struct LimitReadings: Equatable, Sendable {
     }
 }
 
-/// How far drains have come.
+/// The progress of drains.
 public struct DrainReadings: Sendable {
-    /// How far one has come.
+    /// The progress of one drain.
     public struct State: Equatable, Sendable {
-        /// What is drained; empty for the whole service.
+        /// The drained interface; empty for the whole service.
         public var interface: String
         /// The method; empty for all of the interface.
         public var method: String
         /// 0 not at all, 1 grace, 2 requests are refused, 3 the deadline has passed.
         public var value: UInt8
 
-        /// A state of those values.
+        /// A state with these values.
         ///
         /// - Parameters:
-        ///   - interface: What is drained; empty for the whole service.
+        ///   - interface: The drained interface; empty for the whole service.
         ///   - method: The method; empty for all of the interface.
         ///   - value: 0 to 3.
         public init(interface: String, method: String, value: UInt8) {
@@ -129,23 +129,23 @@ public struct DrainReadings: Sendable {
         }
     }
 
-    /// Of the whole service, and of everything that is drained by itself.
+    /// The states of the whole service and of everything that is drained by itself.
     public var states: [State]
-    /// How often each signal was given to consumers.
+    /// The number of times that each signal was given to consumers.
     public var signals: [(signal: String, count: UInt64)]
 
     /// Readings of those values.
     ///
     /// - Parameters:
-    ///   - states: Of the whole service, and of everything that is drained by itself.
-    ///   - signals: How often each signal was given.
+    ///   - states: The states of the whole service and of everything that is drained by itself.
+    ///   - signals: The number of times that each signal was given.
     public init(states: [State], signals: [(signal: String, count: UInt64)]) {
         self.states = states
         self.signals = signals
     }
 }
 
-/// What may be on the metrics page besides what every Weir has; all of it is off unless it is set.
+/// The optional content of the metrics page, besides that of every Weir; all of it is off unless it is set.
 public struct MetricsAdditions: Sendable {
     /// The names to export the numbers of calls under; without ``MetricNameFamilies/weir`` no `weir_*` name is there.
     public var names: MetricNameFamilies = .weir
@@ -153,22 +153,23 @@ public struct MetricsAdditions: Sendable {
     public var dubbo = DubboIdentity()
     /// The callers' names by place, which puts the label `caller` on `weir_calls_total`; `nil` leaves it out.
     ///
-    /// To be read after the workers' snapshots, so that everyone they name is in it.
+    /// Read it after the workers' snapshots, so that it has everyone they name.
     public var callers: [String]?
-    /// By the name of a ``ControlMetric``: its numbers by their labels' indexes; without one it is not on the page.
+    /// The numbers by the name of a ``ControlMetric`` and by their labels' indexes; a metric without them is not on the
+    /// page.
     var numbers: [String: [UInt64]] = [:]
     /// Connections of the admin API that were closed before their clients wanted it; `nil` leaves them out.
     public var adminCuts: [(reason: String, count: UInt64)]?
     /// The open connections whose consumers are known; `nil` leaves their balance out.
     public var consumers: [ConsumerConnection]?
-    /// How the limits in force have decided; `nil` when calls cannot be limited.
+    /// The decisions of the limits in force; `nil` if calls cannot be limited.
     public var limits: [LimitReadings]?
-    /// How far drains have come; `nil` when nothing can be drained.
+    /// The progress of drains; `nil` if nothing can be drained.
     public var drains: DrainReadings?
-    /// By port of the application's: established connections that are not Weir's; `nil` when that is not known.
+    /// The established connections that are not Weir's, by port of the application; `nil` if not known.
     public var directConnections: [(port: UInt16, count: Int)]?
 
-    /// Nothing in addition.
+    /// No additions.
     public init() {}
 }
 
@@ -206,19 +207,19 @@ extension MetricsAdditions {
         }
     }
 
-    /// Lines that viewers of calls were too slow for; `nil` when nobody can view.
+    /// The lines that subscribers were too slow for; `nil` if nobody can subscribe.
     public var tapLinesDropped: UInt64? {
         get { self[MetricCatalog.tapLinesDropped, NoLabels()] }
         set { set(MetricCatalog.tapLinesDropped, newValue) }
     }
 
-    /// How many workers have had events waiting and taken no turn for 30 s; `nil` when nobody looks.
+    /// The number of workers that have had events waiting and taken no turn for 30 s; `nil` if nobody checks.
     public var stuckWorkers: Int? {
         get { self[MetricCatalog.stuckWorkers, NoLabels()].map { Int(clamping: $0) } }
         set { set(MetricCatalog.stuckWorkers, newValue.map { UInt64(clamping: $0) }) }
     }
 
-    /// How many processes that this one follows answer it, and how many do not; `nil` leaves them out.
+    /// The numbers of predecessors that answer and that do not; `nil` leaves them out.
     public var predecessors: (answering: Int, silent: Int)? {
         get {
             guard let answering = self[MetricCatalog.predecessors, .answering] else { return nil }
@@ -231,7 +232,7 @@ extension MetricsAdditions {
         }
     }
 
-    /// What happened to the process besides traffic; `nil` leaves it out.
+    /// The events of the process besides traffic; `nil` leaves them out.
     public var operation: ProcessOperation? {
         get {
             guard let reloads = self[MetricCatalog.reloads, .ok] else { return nil }

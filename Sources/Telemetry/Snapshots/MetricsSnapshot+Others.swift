@@ -6,8 +6,8 @@ extension MetricsReport {
     ///
     /// - Parameters:
     ///   - other: Its report, read with the same registry and labels.
-    ///   - registry: This process's callers; those of the report become known to it, as far as it has room. Without it
-    ///     callers are not told apart.
+    ///   - registry: This process's callers; those of the report are added as far as there is room. Without it callers
+    ///     are not told apart.
     public mutating func merge(_ other: MetricsReport, callers registry: CallerRegistry?) {
         let places = (other.additions.callers ?? []).map { name -> UInt8 in
             guard let registry else { return CallerRegistry.unknown }

@@ -1,6 +1,6 @@
 public import Calls
 
-/// Some of the numbers as rows, every value of their labels in it.
+/// Some of the numbers as rows, with every value of their labels.
 extension MetricsSnapshot {
     /// Every side and protocol, seen or not.
     public var connections: [Connections] {
@@ -14,12 +14,12 @@ extension MetricsSnapshot {
         }
     }
 
-    /// By side and event: how many.
+    /// The number of events by side and event.
     public var events: [(side: Side, event: PeerEvent, count: UInt64)] {
         LabelPair<Side, PeerEvent>.allLabels.map { ($0.first, $0.second, self[MetricCatalog.events, $0]) }
     }
 
-    /// By side: the time heartbeats took.
+    /// The round trips of heartbeats by side.
     public var heartbeatRoundTrips: [(side: Side, duration: HistogramSnapshot)] {
         Side.allCases.map { ($0, self[MetricCatalog.heartbeatRoundTrips, $0]) }
     }
@@ -29,7 +29,7 @@ extension MetricsSnapshot {
         UninspectedReason.allCases.map { ($0, self[MetricCatalog.uninspectedBytes, $0]) }
     }
 
-    /// By side: connections that were redirected to Weir.
+    /// The connections redirected to Weir by side.
     public var intercepted: [(side: Side, count: UInt64)] {
         Side.allCases.map { ($0, self[MetricCatalog.interceptedConnections, $0]) }
     }
@@ -44,12 +44,12 @@ extension MetricsSnapshot {
         PartialVerdictReason.allCases.map { ($0, self[MetricCatalog.partialVerdicts, $0]) }
     }
 
-    /// Verdicts given on a part of the request, whatever the reason.
+    /// The decisions on a part of the request, for any reason.
     public var verdictsPartial: UInt64 { partialVerdicts.reduce(0) { $0 &+ $1.count } }
 
     /// Entries of all call tables.
     public var callTableEntries: UInt64 { self[MetricCatalog.callTableEntries, NoLabels()] }
 
-    /// How late event loop turns began.
+    /// The delay of event loop turns.
     public var loopLag: HistogramSnapshot { self[MetricCatalog.loopLag, NoLabels()] }
 }

@@ -1,14 +1,14 @@
 public import Calls
 
-/// What is known of one operation on one side.
+/// The numbers of one operation on one side.
 public struct OperationReport: Sendable {
-    /// How many calls of one caller ended with one outcome and code.
+    /// The calls of one caller that ended with one outcome and code.
     public struct Result: Sendable {
-        /// What became of them.
+        /// The outcome.
         public let outcome: Outcome
-        /// The protocol's name of the code, empty for none, `other` for those not told apart; see ``SeriesLabels``.
+        /// The protocol's name of the code, empty for none, `other` for codes not told apart; see ``SeriesLabels``.
         public let code: String
-        /// How many.
+        /// The number of calls.
         public let count: UInt64
         /// The caller's place in the process's ``CallerRegistry``, 0 when it is not told apart.
         public let caller: UInt8
@@ -18,11 +18,11 @@ public struct OperationReport: Sendable {
         let value: Int32
     }
 
-    /// How many replies carried one exception class.
+    /// The replies that carried one exception class.
     public struct Exception: Sendable {
         /// The class, `other` past ``SeriesLabels/limit``.
         public let className: String
-        /// How many.
+        /// The number of replies.
         public let count: UInt64
         /// The class's place in ``SeriesLabels``.
         let place: Int
@@ -32,11 +32,11 @@ public struct OperationReport: Sendable {
     public let id: OperationID
     /// Its names.
     public let operation: Operation
-    /// Where Weir stands.
+    /// The side that Weir is on.
     public let side: Side
     /// Calls begun and not ended.
     public internal(set) var inFlight: Int64 = 0
-    /// Bytes of requests whose calls have ended.
+    /// The bytes of requests whose calls have ended.
     public internal(set) var requestBytes: UInt64 = 0
     /// Bytes of their replies.
     public internal(set) var responseBytes: UInt64 = 0
@@ -49,41 +49,41 @@ public struct OperationReport: Sendable {
     /// The durations of answered calls.
     public internal(set) var duration = HistogramSnapshot()
 
-    /// How long its streams were open, however they ended.
+    /// The durations of its streams, however they ended.
     public internal(set) var streams = HistogramSnapshot()
     /// Messages that streams carried to the service.
     public internal(set) var streamedRequests: UInt64 = 0
     /// Messages that streams carried back.
     public internal(set) var streamedResponses: UInt64 = 0
 
-    /// How many calls have ended.
+    /// The number of ended calls.
     public var calls: UInt64 { results.reduce(0) { $0 &+ $1.count } }
 
-    /// How many of them ended with an outcome that is an error.
+    /// The number of them with an error outcome.
     public var errors: UInt64 { results.reduce(0) { $0 &+ ($1.outcome.isError ? $1.count : 0) } }
 }
 
 /// The numbers of the whole process: those of all workers together.
 public struct MetricsSnapshot: Sendable {
-    /// How many connections of one side and protocol.
+    /// The connections of one side and protocol.
     public struct Connections: Sendable {
-        /// Where Weir stands.
+        /// The side that Weir is on.
         public let side: Side
-        /// What they speak.
+        /// The protocol they speak.
         public let connectionProtocol: ConnectionProtocol
-        /// How many are open now.
+        /// The number of open connections.
         public let open: Int64
-        /// How many there have been; a silent one counts when it ends.
+        /// The number of connections so far; a silent one counts when it ends.
         public let total: UInt64
     }
 
-    /// How often a decoder gave up for one reason.
+    /// The decode errors of one reason.
     public struct DecodeErrors: Sendable {
-        /// Whose decoder.
+        /// The protocol of the decoder.
         public let connectionProtocol: ConnectionProtocol
         /// The error's label.
         public let reason: String
-        /// How often.
+        /// The number of errors.
         public let count: UInt64
     }
 
@@ -91,16 +91,16 @@ public struct MetricsSnapshot: Sendable {
     public internal(set) var operations: [OperationReport] = []
     /// Decode errors, in order of protocol and reason.
     public internal(set) var decodeErrors: [DecodeErrors] = []
-    /// How many operations are told apart.
+    /// The number of operations that are told apart.
     public internal(set) var operationCount = 0
-    /// How often a call's operation did not fit.
+    /// The number of calls whose operation did not fit.
     public internal(set) var operationsOverflowed: UInt64 = 0
     /// The numbers of ``MetricCatalog/workers``, each at its place in a recorder.
     var numbers = [UInt64](repeating: 0, count: MetricCatalog.end.word)
     /// Its histograms.
     var histograms = [HistogramSnapshot](repeating: HistogramSnapshot(), count: MetricCatalog.end.histogram)
 
-    /// Nothing.
+    /// An empty snapshot.
     public init() {}
 
     /// One number of a metric.

@@ -1,43 +1,43 @@
 public import Calls
 internal import Synchronization
 
-/// Which calls become spans when they begin, and which for how they ended.
+/// The choice of calls that become spans, at their begin or for their end.
 public struct SamplingOptions: Equatable, Sendable {
-    /// Whether a decision that came with the request is followed.
+    /// True if a decision that came with the request is followed.
     public var isParentBased = true
-    /// Of calls without a decision, the share that is traced: 0…1.
+    /// The share of calls without a decision that is traced: 0…1.
     public var ratio = 1.0
-    /// Of those, at most so many a second and operation; `nil` for no bound.
+    /// The most of those a second and operation; `nil` for no bound.
     public var ratePerOperation: Double?
-    /// Whether calls that ended in an error are kept though nobody chose them.
+    /// True if calls that ended in an error are kept though they were not chosen.
     public var keepsErrors = false
-    /// Calls that took longer are kept though nobody chose them; `nil` for none.
+    /// The duration above which calls are kept though they were not chosen; `nil` for none.
     public var keepSlowerNanoseconds: UInt64?
-    /// At most so many are kept a second, all operations together.
-    public var keepRate = Double(Defaults.keptSpansPerSecond)
+    /// The most calls kept a second, all operations together.
+    public var keepRate: Double = 100
 
     /// Follows the caller's decision and traces everything that came without one.
     public init() {}
 
-    /// Whether a call that was not chosen may still become a span.
+    /// True if a call that was not chosen may still become a span.
     public var keepsAny: Bool { keepsErrors || keepSlowerNanoseconds != nil }
 }
 
-/// How a Jaeger collector wants traces sampled that begin here, in place of the options' ratio and rate.
+/// A Jaeger collector's sampling of the traces that begin here, in place of the options' ratio and rate.
 public struct SamplingStrategies: Equatable, Sendable {
-    /// What counts where no operation of its own is named.
+    /// The rule for operations that are not named.
     public enum Fallback: Equatable, Sendable {
         /// This share of the traces, 0 to 1.
         case ratio(Double)
-        /// So many traces a second, all operations together.
+        /// The number of traces a second, all operations together.
         case perSecond(Double)
     }
 
-    /// What counts for operations without a ratio of their own.
+    /// The rule for operations without a ratio of their own.
     public var fallback: Fallback
-    /// So many traces a second of each operation are taken in any case; 0 for none.
+    /// The number of traces a second of each operation that are taken in any case; 0 for none.
     public var lowerBoundPerSecond: Double
-    /// By operation, as spans are named, `interface/method`: the share of its traces, 0 to 1.
+    /// The share of traces, 0 to 1, by operation as spans are named: `interface/method`.
     public var ratios: [String: Double]
 
     /// Strategies of those values.
@@ -48,16 +48,16 @@ public struct SamplingStrategies: Equatable, Sendable {
     }
 }
 
-/// Decides which calls are traced; one for the process, asked by all workers.
+/// The decision which calls are traced; one for the process, used by all workers.
 ///
 /// A decision that came with the request, and a plain ratio, are followed without a lock; rates and remote strategies
 /// take one.
 public final class Sampler: Sendable {
     private struct State {
         var strategies: SamplingStrategies?
-        /// What all operations without a ratio of their own share.
+        /// The window shared by all operations without a ratio of their own.
         var shared: RateWindow?
-        /// By operation: the share as a threshold, and what has been let through.
+        /// By operation: the share as a threshold, and the calls let through.
         var operations: [PerOperation] = []
         var kept: RateWindow
     }
@@ -69,7 +69,7 @@ public final class Sampler: Sendable {
         var floor: RateWindow?
     }
 
-    /// What was decided.
+    /// The options.
     public let options: SamplingOptions
     private let registry: OperationRegistry
     private let threshold: UInt64
@@ -79,7 +79,7 @@ public final class Sampler: Sendable {
     /// A sampler of those options.
     ///
     /// - Parameters:
-    ///   - options: What to trace.
+    ///   - options: The options.
     ///   - registry: The operations of the process, for strategies that name them.
     public init(options: SamplingOptions, registry: OperationRegistry) {
         self.options = options
@@ -89,9 +89,9 @@ public final class Sampler: Sendable {
         state = Mutex(State(kept: RateWindow(perSecond: options.keepRate)))
     }
 
-    /// Takes what a collector wants from now on.
+    /// Takes a collector's strategies from now on.
     ///
-    /// - Parameter strategies: In place of the ratio and rate of the options; `nil` goes back to those.
+    /// - Parameter strategies: The strategies in place of the options' ratio and rate; `nil` returns to those.
     public func adopt(_ strategies: SamplingStrategies?) {
         state.withLock { state in
             guard state.strategies != strategies else { return }
@@ -103,14 +103,14 @@ public final class Sampler: Sendable {
         isPlain.store(strategies == nil && options.ratePerOperation == nil, ordering: .relaxed)
     }
 
-    /// Whether a call that begins is traced.
+    /// True if a call that begins is traced.
     ///
     /// - Parameters:
-    ///   - decision: What came with the request.
-    ///   - operation: What is called.
+    ///   - decision: The decision that came with the request.
+    ///   - operation: The operation.
     ///   - random: Random bits; the trace id's low half, so that all who look at the trace decide alike.
     ///   - now: Monotonic nanoseconds.
-    /// - Returns: Whether it is.
+    /// - Returns: True if it is traced.
     public func samples(
         _ decision: TraceContext.Decision,
         operation: OperationID,
@@ -135,12 +135,12 @@ public final class Sampler: Sendable {
         }
     }
 
-    /// Whether a call that was not chosen is kept for how it ended.
+    /// True if a call that was not chosen is kept for its end.
     ///
     /// - Parameters:
     ///   - call: The call.
     ///   - now: Monotonic nanoseconds.
-    /// - Returns: Whether it is, and still may be in this second.
+    /// - Returns: True if it is, and the bound of this second is not reached.
     public func keeps(_ call: FinishedCall, now: UInt64) -> Bool {
         let isWanted =
             options.keepsErrors && call.outcome.isFailure
@@ -148,10 +148,10 @@ public final class Sampler: Sendable {
         return isWanted && state.withLock { $0.kept.take(now) }
     }
 
-    /// Whether the collector wants a share of its own of an operation's traces.
+    /// True if the collector names a share of its own for an operation.
     ///
     /// - Parameter operation: The operation.
-    /// - Returns: Whether the strategies in force name it.
+    /// - Returns: True if the strategies in force name it.
     public func names(_ operation: Operation) -> Bool {
         state.withLock { $0.strategies?.ratios["\(operation.interface)/\(operation.method)"] != nil }
     }
@@ -176,14 +176,14 @@ public final class Sampler: Sendable {
         }
     }
 
-    /// Of 63 random bits, those below this are within the ratio.
+    /// The bound of 63 random bits below which a trace is within the ratio.
     private static func threshold(of ratio: Double) -> UInt64 {
         ratio >= 1 ? 1 << 63 : ratio > 0 ? UInt64(ratio * 0x1p63) : 0
     }
 }
 
 extension Outcome {
-    /// Whether the service, or Weir in its place, failed the caller; a business error is an answer, and so is a reply
+    /// True if the service, or Weir in its place, failed the caller; a business error is an answer, and so is a reply
     /// that cannot be read.
     public var isFailure: Bool {
         switch self {
@@ -193,7 +193,7 @@ extension Outcome {
     }
 }
 
-/// At most so many a second, counted by whole seconds; below one a second, by as many seconds as one takes.
+/// A rate a second, counted by whole seconds; below one a second, by the seconds that one takes.
 struct RateWindow: Sendable {
     private let limit: UInt64
     private let windowNanoseconds: UInt64

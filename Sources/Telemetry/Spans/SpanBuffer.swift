@@ -5,7 +5,7 @@ internal import Wire
 public struct SpanBatch: Sendable {
     /// The spans.
     public var spans: [SpanFacts] = []
-    /// The texts of all of them; each span's ``SpanFacts/texts`` says where its own lie.
+    /// The texts of all of them; each span's ``SpanFacts/texts`` gives the place of its own.
     public var texts: [UInt8] = []
 
     /// An empty batch.
@@ -18,10 +18,10 @@ public struct SpanBatch: Sendable {
     }
 }
 
-/// Where one worker leaves its spans and the exporter finds them.
+/// The buffer between one worker and the exporter of its spans.
 ///
-/// The worker never waits: the exporter holds the lock only while it exchanges one batch for another. When nobody
-/// takes them, at most ``maxSpans`` are kept and the rest are counted as dropped.
+/// The worker never waits: the exporter holds the lock only while it exchanges one batch for another. At most
+/// ``maxSpans`` wait for it; further ones are counted as dropped.
 public final class SpanBuffer: Sendable {
     /// The most texts that are kept, in bytes a span on average.
     private static let textBytesPerSpan = 512
@@ -35,16 +35,16 @@ public final class SpanBuffer: Sendable {
     ///
     /// - Parameters:
     ///   - maxSpans: The most spans that wait.
-    ///   - counters: Where drops are counted.
+    ///   - counters: The counters of drops.
     public init(maxSpans: Int, counters: TracingCounters) {
         self.maxSpans = maxSpans
         self.counters = counters
     }
 
-    /// Leaves a span; drops and counts it when too many wait.
+    /// Adds a span; drops and counts it if too many wait.
     ///
     /// - Parameters:
-    ///   - span: The span; where its texts lie is filled in here.
+    ///   - span: The span; the place of its texts is filled in here.
     ///   - texts: Its texts, made by ``SpanTexts``.
     public func record(_ span: SpanFacts, texts: [UInt8]) {
         let isKept = batch.withLock { batch in
@@ -61,7 +61,7 @@ public final class SpanBuffer: Sendable {
 
     /// Takes all spans that wait.
     ///
-    /// - Parameter empty: An emptied batch whose memory is to be used next; holds the spans afterwards.
+    /// - Parameter empty: An emptied batch whose memory is used next; holds the spans afterwards.
     public func exchange(_ empty: inout SpanBatch) {
         batch.withLock { swap(&$0, &empty) }
     }

@@ -1,9 +1,9 @@
 public import Calls
 public import Wire
 
-/// What is known of a call that becomes a span, apart from its texts: plain values, so that recording one is a copy.
+/// The facts of a call that becomes a span, without its texts: plain values, so that recording one is a copy.
 ///
-/// Times are nanoseconds on the workers' monotonic clock, 0 where they are not known.
+/// Times are nanoseconds on the workers' monotonic clock, 0 if not known.
 public struct SpanFacts: BitwiseCopyable, Sendable {
     /// A set of facts.
     public struct Marks: OptionSet, BitwiseCopyable, Sendable {
@@ -24,7 +24,7 @@ public struct SpanFacts: BitwiseCopyable, Sendable {
         public static let isStream = Marks(rawValue: 16)
         /// ``SpanFacts/requestID`` means nothing: the id, if there is one, is a text.
         public static let hasTextID = Marks(rawValue: 32)
-        /// Nobody chose the call for tracing when it began; it is kept for its end (an error, or slow).
+        /// The call was not chosen for tracing when it began; it is kept for its end (an error, or slow).
         public static let isKept = Marks(rawValue: 64)
         /// The request was passed on with Weir's own context.
         public static let isInjected = Marks(rawValue: 128)
@@ -34,7 +34,7 @@ public struct SpanFacts: BitwiseCopyable, Sendable {
         public static let hasZeroVersion = Marks(rawValue: 512)
     }
 
-    /// What ``serialization`` is where the protocol has none.
+    /// The value of ``serialization`` for protocols without one.
     public static let noSerialization: UInt8 = 0xff
 
     /// The call itself: operation, side, outcome, code, start, duration, sizes.
@@ -45,11 +45,11 @@ public struct SpanFacts: BitwiseCopyable, Sendable {
     public var spanID: UInt64
     /// The caller's span; 0 for the root of a trace.
     public var parentSpanID: UInt64
-    /// When the request's last byte was seen.
+    /// The time of the request's last byte.
     public var requestEnd: UInt64 = 0
-    /// When the reply's first byte was seen.
+    /// The time of the reply's first byte.
     public var replyStart: UInt64 = 0
-    /// When the reply came of a call that had been given up.
+    /// The time of a reply that came after the call had been given up.
     public var lateReply: UInt64 = 0
     /// Bytes of other replies that passed on the connection between the request's last and the reply's first byte.
     public var behindBytes: UInt64 = 0
@@ -59,17 +59,17 @@ public struct SpanFacts: BitwiseCopyable, Sendable {
     public var streamedRequests: UInt32 = 0
     /// The messages of a stream back.
     public var streamedResponses: UInt32 = 0
-    /// How often the caller's span called before.
+    /// The number of earlier attempts of the caller's span.
     public var previousAttempts: UInt16 = 0
-    /// What else is known.
+    /// Further facts.
     public var marks: Marks = []
     /// Dubbo's serialization id, or ``noSerialization``.
     public var serialization = SpanFacts.noSerialization
-    /// Who made the connection.
+    /// The peer that opened the connection.
     public var client = Endpoint(ipv4: 0, port: 0)
     /// The other end of it.
     public var server = Endpoint(ipv4: 0, port: 0)
-    /// Where the span's texts lie in ``SpanBatch/texts``.
+    /// The place of the span's texts in ``SpanBatch/texts``.
     public var texts = ByteRange.empty
 
     /// The facts of a call in a trace.
@@ -87,7 +87,7 @@ public struct SpanFacts: BitwiseCopyable, Sendable {
     }
 }
 
-/// What a text of a span says.
+/// The meaning of a text of a span.
 public enum SpanText: UInt8, Sendable {
     /// The calling application.
     case caller = 1
@@ -117,10 +117,10 @@ public enum SpanTexts {
     /// Appends a text.
     ///
     /// - Parameters:
-    ///   - kind: What it says.
+    ///   - kind: The text's meaning.
     ///   - bytes: The text, cut to ``maxBytes``.
-    ///   - number: Of an attachment its number in the settings' list.
-    ///   - texts: Where the texts are kept.
+    ///   - number: An attachment's number in the settings' list.
+    ///   - texts: The texts that it is appended to.
     public static func append(_ kind: SpanText, _ bytes: RawSpan, number: UInt8 = 0, to texts: inout [UInt8]) {
         let room = kind == .attachment ? maxBytes - 1 : maxBytes
         let count = min(bytes.byteCount, room)
@@ -134,7 +134,7 @@ public enum SpanTexts {
     /// Calls `body` with every text, in order.
     ///
     /// - Parameters:
-    ///   - texts: What ``append(_:_:number:to:)`` made.
+    ///   - texts: The texts that ``append(_:_:number:to:)`` made.
     ///   - body: Is given the kind, an attachment's number, and the text.
     public static func forEach(_ texts: ArraySlice<UInt8>, _ body: (SpanText, UInt8, ArraySlice<UInt8>) -> Void) {
         var rest = texts

@@ -3,13 +3,13 @@ internal import Synchronization
 
 /// The numbers of tracing, counted by workers and exporter alike.
 public final class TracingCounters: Sendable {
-    /// What became of a request that was to carry Weir's own context.
+    /// The result of injecting Weir's own context into a request.
     public enum Injection: Int, CaseIterable, Sendable {
         /// It carries it.
         case injected
         /// Its serialization is not one Weir can write.
         case serialization
-        /// It is larger than what is held back.
+        /// It is larger than the hold limit.
         case tooLarge
         /// It has no map of attachments, or one that cannot be added to.
         case noMap
@@ -33,12 +33,12 @@ public final class TracingCounters: Sendable {
         public var dropped: UInt64 = 0
         /// Spans that the collector did not take.
         public var failed: UInt64 = 0
-        /// By format: trace contexts that could not be read.
+        /// The trace contexts that could not be read, by format.
         public var malformed = [UInt64](repeating: 0, count: TraceFormat.allCases.count)
-        /// By result: requests that were to carry Weir's context.
+        /// The requests that Weir's context was meant for, by result.
         public var injections = [UInt64](repeating: 0, count: Injection.allCases.count)
 
-        /// Nothing counted.
+        /// Zero readings.
         public init() {}
     }
 
@@ -52,26 +52,26 @@ public final class TracingCounters: Sendable {
 
     /// The collector took spans.
     ///
-    /// - Parameter count: How many.
+    /// - Parameter count: The number of spans.
     public func exported(_ count: Int) { state.withLock { $0.exported += UInt64(count) } }
 
     /// Spans were given up because too many waited.
     ///
-    /// - Parameter count: How many.
+    /// - Parameter count: The number of spans.
     public func dropped(_ count: Int) { state.withLock { $0.dropped += UInt64(count) } }
 
     /// The collector did not take spans.
     ///
-    /// - Parameter count: How many.
+    /// - Parameter count: The number of spans.
     public func failed(_ count: Int) { state.withLock { $0.failed += UInt64(count) } }
 
     /// A trace context could not be read.
     ///
-    /// - Parameter format: Whose form it should have.
+    /// - Parameter format: The format it should have.
     public func malformed(_ format: TraceFormat) { state.withLock { $0.malformed[Int(format.rawValue)] += 1 } }
 
     /// A request was to carry Weir's own context.
     ///
-    /// - Parameter result: What became of it.
+    /// - Parameter result: The result.
     public func injection(_ result: Injection) { state.withLock { $0.injections[result.rawValue] += 1 } }
 }
