@@ -2,7 +2,7 @@ internal import CLinux
 internal import Glibc
 internal import Settings
 
-/// Connections to the application that go past Weir.
+/// The connections to the application that bypass Weir.
 public enum DirectConnections {
     /// Counts established connections to local ports that are not Weir's.
     ///
@@ -36,7 +36,7 @@ private final class SocketList {
         let peer: UInt128
         let peerPort: UInt16
 
-        /// As its other end has it.
+        /// The socket as its other end has it.
         var turned: Socket { Socket(local: peer, localPort: peerPort, peer: local, peerPort: localPort) }
     }
 

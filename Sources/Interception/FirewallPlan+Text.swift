@@ -83,7 +83,7 @@ extension FirewallPlan {
         return lines
     }
 
-    /// What of the plan is not as in an earlier one, and what is: lines that begin with `+`, `-` or a space.
+    /// The differences from an earlier plan, with the unchanged lines: lines that begin with `+`, `-` or a space.
     ///
     /// - Parameter old: The earlier plan, if there was one.
     /// - Returns: Lines for a reader.

@@ -1,10 +1,10 @@
 internal import Settings
 
-/// Why connections cannot be intercepted as asked.
+/// The reasons for which connections cannot be intercepted as requested.
 public enum InterceptProblem: Error, Equatable, Sendable, CustomStringConvertible {
     /// A list of ports cannot be read.
     case ports(String)
-    /// Neither side is to be intercepted, or a side has no ports.
+    /// No side is to be intercepted, or a side has no ports.
     case nothing
     /// The user database has no such user.
     case unknownUser(String)
@@ -28,9 +28,9 @@ public enum InterceptProblem: Error, Equatable, Sendable, CustomStringConvertibl
     }
 }
 
-/// Which connections are sent to Weir.
+/// The connections that are redirected to Weir.
 ///
-/// Only a connection's first segment, a SYN, is redirected, so connections that are open stay as they are.
+/// Only a connection's first segment, a SYN, is redirected, so open connections stay as they are.
 public struct FirewallPlan: Equatable, Sendable {
     /// Connections to the application.
     public struct Provider: Equatable, Sendable {
@@ -38,7 +38,7 @@ public struct FirewallPlan: Equatable, Sendable {
         public let ports: PortSet
         /// The port of Weir's provider side; it must listen on all addresses.
         public let listenPort: UInt16
-        /// Whether connections from this machine (other containers of a pod) are taken too.
+        /// True if connections from this machine (other containers of a pod) are redirected too.
         public let includesLocal: Bool
 
         /// Makes the provider side.
@@ -46,7 +46,7 @@ public struct FirewallPlan: Equatable, Sendable {
         /// - Parameters:
         ///   - ports: The application's ports.
         ///   - listenPort: The port of Weir's provider side.
-        ///   - includesLocal: Whether connections from this machine are taken too; needs the plan's user.
+        ///   - includesLocal: True if connections from this machine are redirected too; needs the plan's user.
         public init(ports: PortSet, listenPort: UInt16 = 16006, includesLocal: Bool = false) {
             self.ports = ports
             self.listenPort = listenPort
@@ -58,11 +58,11 @@ public struct FirewallPlan: Equatable, Sendable {
     public struct Consumer: Equatable, Sendable {
         /// The ports that are taken; `nil` for every port but ``excluded``.
         public let ports: PortSet?
-        /// Ports that are left alone whatever ``ports`` says.
+        /// Ports that are excluded even if ``ports`` has them.
         public let excluded: PortSet
         /// The port of Weir's consumer side; it must listen on loopback of both families.
         public let listenPort: UInt16
-        /// Whether connections to 127.0.0.0/8 and ::1 are taken too.
+        /// True if connections to 127.0.0.0/8 and ::1 are redirected too.
         public let includesLoopback: Bool
 
         /// Makes the consumer side.
@@ -71,7 +71,7 @@ public struct FirewallPlan: Equatable, Sendable {
         ///   - ports: The ports that are taken, or `nil` for all.
         ///   - excluded: Ports that are left alone.
         ///   - listenPort: The port of Weir's consumer side.
-        ///   - includesLoopback: Whether connections to loopback addresses are taken too.
+        ///   - includesLoopback: True if connections to loopback addresses are redirected too.
         public init(
             ports: PortSet?,
             excluded: PortSet = PortSet([]),

@@ -1,35 +1,35 @@
 internal import Settings
 
-/// Where rules are kept.
+/// The firewall that holds the rules.
 public enum InterceptBackend: String, CaseIterable, Sendable {
-    /// Where there are rules of Weir's already, or else in the first that works of the others.
+    /// The one that already has rules of Weir's, or else the first of the others that works.
     case auto
-    /// In nftables: in a table for both families, or where the kernel has no NAT there, in one for each.
+    /// nftables: a table for both families, or, if the kernel has no NAT there, one for each.
     case nftables
-    /// In iptables and ip6tables.
+    /// iptables and ip6tables.
     case iptables
 }
 
-/// Installs, removes and reads the rules that bring connections to Weir.
+/// An installer, remover and reader of the rules that redirect connections to Weir.
 public struct Interceptor: Sendable {
-    /// What an installation changed.
+    /// The change that an installation made.
     public struct Change: Sendable {
-        /// Where the rules are now.
+        /// The place of the rules.
         public let place: String
-        /// What was installed before; `nil` for nothing.
+        /// The rules installed before; `nil` for none.
         public let previous: InstalledRules?
     }
 
-    /// Where rules may be put, in order.
+    /// The stores for new rules, in order of preference.
     private let stores: [any RuleStore]
-    /// Where there may be rules already.
+    /// The stores that may already have rules.
     private let known: [any RuleStore]
 
     /// Chooses where rules are kept.
     ///
     /// - Parameters:
-    ///   - backend: Where.
-    ///   - separateTables: Whether nftables gets a table for each family in any case.
+    ///   - backend: The firewall.
+    ///   - separateTables: True if nftables always gets a table for each family.
     public init(backend: InterceptBackend = .auto, separateTables: Bool = false) {
         let layouts: [NftStore.Layout] = separateTables ? [.separate] : [.inet, .separate]
         let nftables: [any RuleStore] = layouts.map { NftStore(layout: $0) }
@@ -45,7 +45,7 @@ public struct Interceptor: Sendable {
     ///
     /// - Parameters:
     ///   - plan: The plan.
-    ///   - separateTables: Whether each family has a table of its own.
+    ///   - separateTables: True if each family has a table of its own.
     ///   - backend: The backend.
     /// - Returns: Text for `nft -f -`, or for `iptables-restore --noflush` and after an empty line for
     ///   `ip6tables-restore --noflush`.
@@ -63,10 +63,10 @@ public struct Interceptor: Sendable {
         return NftStore.removal(families) + tables.joined()
     }
 
-    /// Puts a plan in force in place of any earlier one, at once or not at all.
+    /// Puts a plan in force in place of any earlier one, atomically.
     ///
     /// - Parameter plan: The plan.
-    /// - Returns: What was there before, and where the rules are now.
+    /// - Returns: The earlier rules, and the place of the new ones.
     /// - Throws: ``InterceptFailure`` with what each backend that was tried said.
     public func install(_ plan: FirewallPlan) throws(InterceptFailure) -> Change {
         let present = (try? present()) ?? []
@@ -102,7 +102,7 @@ public struct Interceptor: Sendable {
         )
     }
 
-    /// What is installed: rules that are in force before inert ones; empty for nothing.
+    /// The installed rules: those in force before inert ones; empty for none.
     ///
     /// - Returns: The rules of each backend that has any.
     /// - Throws: ``InterceptFailure`` when no backend can be read.
@@ -113,7 +113,7 @@ public struct Interceptor: Sendable {
     /// - Throws: ``InterceptFailure``.
     public func remove() throws(InterceptFailure) { for (store, _) in try present() { try store.makeInert() } }
 
-    /// Takes everything away; connections that are redirected do not outlive it where nothing else uses NAT.
+    /// Removes everything; redirected connections end with it if nothing else uses NAT.
     ///
     /// - Throws: ``InterceptFailure``.
     public func purge() throws(InterceptFailure) { for (store, _) in try present() { try store.purge() } }
@@ -133,7 +133,7 @@ public struct Interceptor: Sendable {
         return NatChain.ordered(chains + IptablesStore.olderNat)
     }
 
-    /// The backends that have rules, those that are in force first.
+    /// The stores that have rules, those in force first.
     private func present() throws(InterceptFailure) -> [(store: any RuleStore, rules: InstalledRules)] {
         var found: [(store: any RuleStore, rules: InstalledRules)] = []
         var failures: [InterceptFailure] = []

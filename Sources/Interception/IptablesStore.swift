@@ -3,7 +3,7 @@ internal import Settings
 
 /// Rules in iptables and ip6tables, for kernels without NAT in nftables.
 ///
-/// A table of a family changes at once; the four of them change one after another.
+/// A table of a family changes atomically; the four of them change one after another.
 struct IptablesStore: RuleStore {
     /// The programs of one family.
     struct Family: Sendable {
@@ -75,7 +75,7 @@ struct IptablesStore: RuleStore {
 
     /// NAT tables of the older iptables, which nft does not list.
     ///
-    /// What rules they have is not read: reading them hooks NAT in.
+    /// Their rules are not read: reading them hooks NAT in.
     static var olderNat: [NatChain] {
         [false, true].flatMap { isIPv6 in
             guard hasOlderNat(isIPv6: isIPv6) else { return [NatChain]() }
@@ -123,7 +123,7 @@ struct IptablesStore: RuleStore {
     }
 }
 
-/// What `iptables-save -c` prints of Weir's chains.
+/// The output of `iptables-save -c` about Weir's chains.
 struct IptablesListing: Equatable {
     /// One rule of a chain of Weir's.
     struct Rule: Equatable {
@@ -154,7 +154,7 @@ struct IptablesListing: Equatable {
         }
     }
 
-    /// Whether there is nothing of Weir's.
+    /// True if there is nothing of Weir's.
     var isEmpty: Bool { names.isEmpty }
 
     /// The plan that is kept beside the rules.
@@ -162,15 +162,15 @@ struct IptablesListing: Equatable {
         FirewallPlan(text: rules.filter { $0.chain == "WEIR_PLAN" }.map(\.comment).joined())
     }
 
-    /// Whether nothing is redirected.
+    /// True if nothing is redirected.
     var isInert: Bool { rules.contains { $0.comment == "inert" } }
 
-    /// Whether a rule of that role counts what a reader wants to know.
+    /// True if the counter of a rule of that role is of interest to a reader.
     static func counts(_ role: String) -> Bool {
         role.hasPrefix("provider") || role == "consumer" || (role.hasPrefix("stray") && role != "stray-reset-excluded")
     }
 
-    /// In what it is not as Weir writes it, a line each.
+    /// The differences from the rules that Weir writes, a line each.
     func differences(from table: IptablesTable) -> [String] {
         var found: [String] = []
         for chain in table.chains {

@@ -1,7 +1,7 @@
-/// Weir's own chains in iptables, as they are written: the rules of ``NftTable`` in another language.
+/// Weir's own chains in iptables: the rules of ``NftTable`` in another language.
 ///
-/// The redirects stand in `nat`, what drops stray segments in `mangle`, whose places among the hooks are those that
-/// ``NftTable`` takes for the two. A rule is known again by its comment.
+/// The redirects are in `nat`, the rules that drop stray segments in `mangle`, at the places among the hooks that
+/// ``NftTable`` uses for the two. A rule is recognised by its comment.
 struct IptablesTable {
     /// A chain of Weir's own.
     struct Chain: Equatable {
@@ -13,14 +13,14 @@ struct IptablesTable {
     }
 
     let isIPv6: Bool
-    /// What is installed, or was; `nil` when it is not known.
+    /// The plan that is installed, or was; `nil` if not known.
     let plan: FirewallPlan?
-    /// Whether nothing is redirected.
+    /// True if nothing is redirected.
     let isInert: Bool
 
     private static let syn = "--tcp-flags FIN,SYN,RST,ACK SYN"
     private static let bareReset = "--tcp-flags FIN,SYN,RST,ACK RST"
-    /// The most ports that one rule may name; a range is two.
+    /// The most ports in one rule; a range counts as two.
     private static let maxPorts = 15
 
     /// Every chain, with or without rules.
@@ -36,7 +36,7 @@ struct IptablesTable {
         }
     }
 
-    /// Where the chains stand, those that keep connections alive first.
+    /// The places of the chains, those that keep connections alive first.
     static let places: [(table: String, name: String, parent: String?)] = [
         ("mangle", "WEIR_INVALID_IN", "PREROUTING"), ("mangle", "WEIR_INVALID_OUT", "OUTPUT"),
         ("nat", "WEIR_PLAN", nil), ("nat", "WEIR_PREROUTING", "PREROUTING"), ("nat", "WEIR_OUTPUT", "OUTPUT"),
@@ -74,7 +74,7 @@ struct IptablesTable {
         }.joined()
     }
 
-    /// The comment stands before the target, where `iptables-save` prints it too.
+    /// The comment comes before the target, as `iptables-save` prints it.
     private static func line(_ rule: NftTable.Rule) -> String {
         guard let target = rule.text.ranges(of: "-j ").last else { return rule.text }
         let comment = "-m comment --comment \"\(rule.role)\" "

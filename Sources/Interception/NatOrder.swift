@@ -1,14 +1,14 @@
 internal import Settings
 
-/// A chain of the kernel's that may translate connections, where Weir's rules do.
+/// A chain of the kernel's that may translate connections, at the hooks of Weir's rules.
 public struct NatChain: Equatable, Sendable {
     /// `prerouting` or `output`.
     public let hook: String
-    /// Its place among those of the hook: lower comes first.
+    /// Its priority at the hook: lower comes first.
     public let priority: Int
     /// `table ip nat, chain PREROUTING`.
     public let name: String
-    /// Whether it is Weir's own.
+    /// True if it is Weir's own.
     public let isWeirs: Bool
 }
 
@@ -16,8 +16,8 @@ extension NatChain {
     /// Reads what `nft list chains` prints.
     ///
     /// - Parameter text: The listing; what is no NAT chain at one of the two hooks is left out.
-    /// - Returns: The chains in the order in which the kernel asks them: of two with the same priority the younger one
-    ///   first (tried with Linux 6.18), which is the later one in the listing.
+    /// - Returns: The chains in the kernel's order: of two with the same priority the younger one first (tried with
+    ///   Linux 6.18), which is the later one in the listing.
     static func read(_ text: String) -> [NatChain] {
         var chains: [NatChain] = []
         var table = ""

@@ -1,12 +1,12 @@
 /// A table as `nft list table` prints it.
 ///
-/// Read are names, comments and counters only: how a match is printed differs from version to version.
+/// Only names, comments and counters are read: the form of a match differs from version to version.
 struct NftListing: Equatable {
     struct Rule: Equatable {
         let text: String
         /// The comment; empty when there is none.
         let comment: String
-        /// What its counter says; `nil` when it has none.
+        /// The value of its counter; `nil` if it has none.
         let packets: UInt64?
     }
 
@@ -66,7 +66,7 @@ struct NftListing: Equatable {
         }
     }
 
-    /// What stands between the braces of `elements = { 20880, 30000-30100 }`.
+    /// The ports between the braces of `elements = { 20880, 30000-30100 }`.
     private static func ports(_ text: String) -> PortSet? {
         guard let start = text.firstRange(of: "elements = {"), let end = text.lastIndex(of: "}"),
             start.upperBound <= end
@@ -80,10 +80,10 @@ struct NftListing: Equatable {
         return FirewallPlan(text: pieces.joined())
     }
 
-    /// Whether it redirects nothing.
+    /// True if it redirects nothing.
     var isInert: Bool { chains.contains { $0.rules.contains { $0.comment == "inert" } } }
 
-    /// In what it is not as Weir writes it, a line each.
+    /// The differences from the rules that Weir writes, a line each.
     func differences(from table: NftTable) -> [String] {
         var found: [String] = []
         for expected in table.chains {

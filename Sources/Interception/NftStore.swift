@@ -1,6 +1,6 @@
 /// Rules in nftables, in a table `weir`.
 struct NftStore: RuleStore {
-    /// What the rules are kept in.
+    /// The tables that hold the rules.
     enum Layout: Sendable {
         /// One table for both families; NAT in it needs Linux 5.2.
         case inet
@@ -73,7 +73,7 @@ struct NftStore: RuleStore {
         _ = try tool.demand(["-f", "-"], input: Self.removal(present))
     }
 
-    /// Text that removes tables, whether they are there or not.
+    /// The text that removes tables, existing or not.
     static func removal(_ families: [String]) -> String {
         // `delete` fails without a table and `add` does not fail with one: together they always succeed.
         Self.families.filter { families.contains($0) }

@@ -1,23 +1,24 @@
-/// The chains and rules of Weir's own nftables tables, as they are written.
+/// The chains and rules of Weir's own nftables tables.
 ///
-/// A table is in force or inert. It is inert after a removal: nothing is redirected any more, but NAT and connection
-/// tracking stay hooked in, or every connection that is redirected would be reset by its next packet: the kernel takes
-/// both out with their last user, and packets are then translated no longer.
+/// A table is in force or inert. It becomes inert by a removal: nothing is redirected any more, but NAT and connection
+/// tracking stay hooked in, or every redirected connection would be reset by its next packet: the kernel removes both
+/// with their last user, and packets are then no longer translated.
 ///
-/// Connection tracking does not translate a segment outside of a connection's window. Left to itself, such a segment of
-/// a redirected connection would come to a port where no such connection is known, and the answer is a reset: the
-/// chains `invalid_in` and `invalid_out` drop it, or the reset. They drop neither a FIN nor a reset of a peer's own
-/// (which has ACK; the kernel's answer to a segment has none): what tracking has not seen the beginning of is as
-/// invalid, and connections from before the rules must be able to end. The setting nf_conntrack_tcp_be_liberal would
-/// spare the chains, but holds for everything on the machine and cannot be changed from within a container.
+/// Connection tracking does not translate a segment outside of a connection's window. Without further rules such a
+/// segment of a redirected connection would reach a port without such a connection, and the answer is a reset: the
+/// chains `invalid_in` and `invalid_out` drop the segment, or the reset. They drop neither a FIN nor a peer's own reset
+/// (which has ACK; the kernel's answer to a segment has none): connections whose beginning tracking has not seen are
+/// invalid as well, and connections from before the rules must be able to end. The setting nf_conntrack_tcp_be_liberal
+/// would make the chains unnecessary, but holds for everything on the machine and cannot be changed from within a
+/// container.
 struct NftTable {
-    /// One rule; its role is kept as the rule's comment, by which it is known again.
+    /// One rule; its role is kept as the rule's comment, by which it is recognised.
     struct Rule: Equatable {
         let role: String
         let text: String
     }
 
-    /// One chain; `hook` is `nil` for one that no packet comes to.
+    /// One chain; `hook` is `nil` for one that no packet reaches.
     struct Chain: Equatable {
         let name: String
         let hook: String?
@@ -26,9 +27,9 @@ struct NftTable {
 
     /// The address family of the table: `inet`, `ip` or `ip6`.
     let family: String
-    /// What is installed, or was; `nil` when it is not known.
+    /// The plan that is installed, or was; `nil` if not known.
     let plan: FirewallPlan?
-    /// Whether nothing is redirected.
+    /// True if nothing is redirected.
     let isInert: Bool
 
     private static let syn = "tcp flags & (fin|syn|rst|ack) == syn"
@@ -128,7 +129,7 @@ struct NftTable {
 
     /// Data of a redirected connection that is not translated does not come to the application's port.
     ///
-    /// What comes over loopback has passed `output`, and Weir's own connections to the application are among it.
+    /// Packets over loopback have passed `output`, and Weir's own connections to the application are among them.
     private var straySegments: [Rule] {
         guard plan?.provider != nil else { return [] }
         let match = "iif != lo tcp dport @provider_ports tcp flags & (fin|syn|rst) == 0x0"

@@ -2,9 +2,9 @@ internal import CLinux
 internal import Glibc
 internal import Settings
 
-/// A second network namespace beside this one, for a connection that enters as from another machine.
+/// A second network namespace, for a connection that enters this one as from another machine.
 ///
-/// It has a pair of devices with link-local addresses, and is gone with this value, or when this process is killed.
+/// It has a pair of devices with link-local addresses, and ends with this value or this process.
 @safe public struct PathProbe: ~Copyable {
     /// The longest line that is read of a connection.
     public static let maxLineBytes = 128
@@ -30,10 +30,10 @@ internal import Settings
 
     deinit { unsafe weir_probe_end(probe) }
 
-    /// Whom a connection comes from, as Weir's admin API writes addresses.
+    /// The source of a connection, in the form of addresses in Weir's admin API.
     ///
     /// - Parameters:
-    ///   - enters: Whether the connection enters this namespace; else it leaves it.
+    ///   - enters: True if the connection enters this namespace; else it leaves it.
     ///   - isIPv6: The family.
     ///   - port: The port.
     /// - Returns: `169.254.200.14:40001` or `[fe80::57:2]:40001`.
@@ -47,7 +47,7 @@ internal import Settings
     /// Connects to a port of the other end and reads the first line that is said.
     ///
     /// - Parameters:
-    ///   - enters: Whether the connection enters this namespace; else it leaves it.
+    ///   - enters: True if the connection enters this namespace; else it leaves it.
     ///   - isIPv6: The family.
     ///   - source: The port it comes from.
     ///   - port: The port it goes to.

@@ -2,7 +2,7 @@ internal import Settings
 
 /// TCP ports as sorted ranges that neither touch nor overlap.
 public struct PortSet: Equatable, Sendable, CustomStringConvertible {
-    /// How many ports and ranges a text may list.
+    /// The most ports and ranges in a text.
     public static let maxItems = 256
 
     /// The ranges, ascending.
@@ -47,13 +47,13 @@ public struct PortSet: Equatable, Sendable, CustomStringConvertible {
         self.ranges = merged
     }
 
-    /// Whether no port is in it.
+    /// True if it has no port.
     public var isEmpty: Bool { ranges.isEmpty }
 
-    /// Whether a port is in it.
+    /// True if it has the port.
     ///
     /// - Parameter port: The port.
-    /// - Returns: Whether it is.
+    /// - Returns: True if it has it.
     public func contains(_ port: UInt16) -> Bool { ranges.contains { $0 ~= port } }
 
     /// The ports of both.

@@ -2,15 +2,15 @@ internal import CLinux
 internal import Glibc
 internal import Settings
 
-/// Connections that live by being redirected.
+/// The connections that depend on being redirected.
 public enum RedirectedConnections {
-    /// How many are known at all; more are not counted.
+    /// The most connections that are counted.
     public static let maxCount = 1_000_000
 
     /// Counts the connections that live by rules, as ``count(to:)`` does.
     ///
-    /// - Parameter rules: What is installed.
-    /// - Returns: How many come to the ports of its plans; to any port where a plan is not known.
+    /// - Parameter rules: The installed rules.
+    /// - Returns: The number of connections to the ports of its plans; to any port if a plan is not known.
     /// - Throws: ``InterceptFailure`` when the kernel does not tell.
     public static func count(of rules: [InstalledRules]) throws(InterceptFailure) -> Int {
         var ports = PortSet([])
@@ -23,11 +23,11 @@ public enum RedirectedConnections {
 
     /// Counts the connections that come to Weir redirected and are open.
     ///
-    /// A connection counts when connection tracking translates its destination to one of `ports` and there is a socket
-    /// for it: tracking remembers a connection for days whose ends have vanished.
+    /// A connection counts if connection tracking translates its destination to one of `ports` and it has a socket:
+    /// tracking remembers a connection for days after its ends have vanished.
     ///
     /// - Parameter ports: The ports that Weir listens on; `nil` for any.
-    /// - Returns: How many.
+    /// - Returns: The number of connections.
     /// - Throws: ``InterceptFailure`` when the kernel does not tell.
     public static func count(to ports: PortSet?) throws(InterceptFailure) -> Int {
         let search = Search(ports: ports)

@@ -1,33 +1,33 @@
-/// What is installed in one of the kernel's firewalls.
+/// The rules that are installed in one of the kernel's firewalls.
 public struct InstalledRules: Sendable {
-    /// Where: `nftables, table inet weir`.
+    /// The place: `nftables, table inet weir`.
     public let place: String
-    /// What was installed; `nil` when the rules do not tell, as those of another version.
+    /// The plan that was installed; `nil` if the rules do not tell, as those of another version.
     public let plan: FirewallPlan?
-    /// Whether nothing is redirected any more: what ``RuleStore/makeInert()`` left behind.
+    /// True if nothing is redirected any more: the rest that ``RuleStore/makeInert()`` leaves.
     public let isInert: Bool
-    /// In what the rules are not as Weir writes them, a line each.
+    /// The differences from the rules that Weir writes, a line each.
     public let differences: [String]
-    /// How many packets each rule that counts has met, by the rule's role.
+    /// The number of packets that each counting rule has met, by the rule's role.
     public let counters: [(role: String, packets: UInt64)]
 }
 
-/// One way to keep rules in the kernel.
+/// A way to keep rules in the kernel.
 protocol RuleStore: Sendable {
     /// Its name, as in `--backend`.
     var name: String { get }
 
-    /// What is installed; `nil` for nothing.
+    /// The installed rules; `nil` for none.
     func read() throws(InterceptFailure) -> InstalledRules?
 
-    /// Puts a plan in force in place of anything that was there, at once or not at all.
+    /// Puts a plan in force in place of any earlier one, atomically.
     ///
-    /// - Returns: Where it is now.
+    /// - Returns: The place of the rules.
     func install(_ plan: FirewallPlan) throws(InterceptFailure) -> String
 
     /// Redirects nothing any more, but goes on translating what is redirected already.
     func makeInert() throws(InterceptFailure)
 
-    /// Takes everything away.
+    /// Removes everything.
     func purge() throws(InterceptFailure)
 }

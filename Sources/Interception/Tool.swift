@@ -1,9 +1,9 @@
 internal import Glibc
 internal import Settings
 
-/// Why rules could not be read or written.
+/// The reason for which rules could not be read or written.
 public struct InterceptFailure: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What kind of failure it is.
+    /// The kind of failure.
     public enum Kind: Sendable {
         /// There is no such program.
         case missing
@@ -13,33 +13,33 @@ public struct InterceptFailure: Error, Equatable, Sendable, CustomStringConverti
         case failed
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     public let kind: Kind
-    /// In one line why it failed and what helps.
+    /// The failure and its remedy, in one line.
     public let description: String
 
     /// A failure of that kind.
     ///
     /// - Parameters:
-    ///   - kind: What kind of failure it is.
-    ///   - description: In one line why it failed and what helps.
+    ///   - kind: The kind of failure.
+    ///   - description: The failure and its remedy, in one line.
     public init(kind: Kind, description: String) {
         self.kind = kind
         self.description = description
     }
 }
 
-/// What a program said.
+/// The result of a program.
 public struct ToolOutcome: Equatable, Sendable {
     /// Its exit status, or 128 and the signal that ended it.
     public let exitStatus: Int32
-    /// What it wrote to its standard output, at most 1 MiB.
+    /// Its standard output, at most 1 MiB.
     public let output: String
-    /// What it wrote to its standard error, at most 16 KiB.
+    /// Its standard error, at most 16 KiB.
     public let errorText: String
 }
 
-/// Runs a firewall program with text on its standard input.
+/// A runner for a firewall program with text on its standard input.
 public struct Tool: Sendable {
     /// The longest input, in bytes: less than a pipe holds (64 KiB), for it is written before the program starts.
     static let maxInputBytes = 48 << 10
@@ -55,7 +55,7 @@ public struct Tool: Sendable {
     ///
     /// - Parameters:
     ///   - binary: A path, or a name that is looked for in PATH, `/usr/sbin` and `/sbin`.
-    ///   - timeout: How long it may run before it is killed.
+    ///   - timeout: The time after which it is killed.
     public init(_ binary: String, timeout: Duration = .seconds(10)) {
         name = binary.split(separator: "/").last.map(String.init) ?? binary
         candidates = binary.contains("/") ? [binary] : [binary, "/usr/sbin/\(binary)", "/sbin/\(binary)"]
@@ -65,9 +65,9 @@ public struct Tool: Sendable {
     /// Runs it to its end.
     ///
     /// - Parameters:
-    ///   - arguments: What follows its name.
+    ///   - arguments: The arguments after its name.
     ///   - input: Its standard input, at most 48 KiB.
-    /// - Returns: What it said, with whatever status.
+    /// - Returns: The result, whatever its status.
     /// - Throws: ``InterceptFailure`` when it cannot be started or does not end.
     public func run(_ arguments: [String], input: String = "") throws(InterceptFailure) -> ToolOutcome {
         let bytes = Array(input.utf8)
@@ -94,9 +94,9 @@ public struct Tool: Sendable {
     /// Runs it and takes any status but 0 for a failure.
     ///
     /// - Parameters:
-    ///   - arguments: What follows its name.
+    ///   - arguments: The arguments after its name.
     ///   - input: Its standard input, at most 48 KiB.
-    /// - Returns: What it wrote to its standard output.
+    /// - Returns: Its standard output.
     /// - Throws: ``InterceptFailure``.
     public func demand(_ arguments: [String], input: String = "") throws(InterceptFailure) -> String {
         let outcome = try run(arguments, input: input)
@@ -185,7 +185,7 @@ extension InterceptFailure {
     }
 }
 
-/// What was read of a stream, and whether there is more.
+/// The bytes read from a stream, and if there are more.
 private struct Capture {
     let limitBytes: Int
     var bytes: [UInt8] = []
@@ -236,7 +236,7 @@ private struct Pipe: ~Copyable {
         }
     }
 
-    /// Waits for either of two pipes and reads what is there; whether it came before the deadline.
+    /// Waits for either of two pipes and reads the available bytes; true if some came before the deadline.
     static func read(
         _ first: borrowing Pipe,
         _ firstText: inout Capture,
@@ -257,7 +257,7 @@ private struct Pipe: ~Copyable {
         return true
     }
 
-    /// Reads what is there, of which no more is kept than the limit.
+    /// Reads the available bytes and keeps them up to the limit.
     private borrowing func readOnce(_ text: inout Capture) {
         var chunk = [UInt8](repeating: 0, count: 4096)
         // SAFETY: `read` gets the size of `chunk`.

@@ -1,12 +1,12 @@
 public import Calls
 internal import Wire
 
-/// Says of operations whether they are drained: one a worker, not for use by two threads at a time.
+/// The test if operations are drained: one a worker, not for use by two threads at a time.
 public final class DrainGate {
     private static let unknown: Int32 = -2
     private static let none: Int32 = -1
 
-    /// Where signals are counted.
+    /// The registry, which counts signals.
     public let registry: DrainRegistry
     private let operations: OperationRegistry
     private var version: UInt64 = 0
@@ -21,13 +21,13 @@ public final class DrainGate {
     ///
     /// - Parameters:
     ///   - registry: The drains of the process.
-    ///   - operations: What the ids of operations stand for.
+    ///   - operations: The operations behind the ids.
     public init(registry: DrainRegistry, operations: OperationRegistry) {
         self.registry = registry
         self.operations = operations
     }
 
-    /// Looks at the drains anew, if they have changed.
+    /// Reads the drains again, if they have changed.
     public func refresh() {
         guard registry.version != version else { return }
         version = registry.version
@@ -37,26 +37,26 @@ public final class DrainGate {
         leavingPlaces = FlatTable(repeating: Self.unknown, count: 0)
     }
 
-    /// The drain that an operation is a part of: of several the one that refuses first.
+    /// The drain that covers an operation; of several the one that refuses first.
     ///
-    /// - Parameter operation: What is called.
+    /// - Parameter operation: The operation.
     /// - Returns: The drain; `nil` for none.
     public func order(of operation: OperationID) -> DrainOrder? {
         order(of: operation, in: &places) { _ in true }
     }
 
-    /// The drain for whose sake the reply to a call may say that its interface leaves.
+    /// The drain that lets the reply to a call announce that its interface leaves.
     ///
-    /// - Parameter operation: What is called.
+    /// - Parameter operation: The operation.
     /// - Returns: The drain; `nil` for none.
     public func leavingOrder(of operation: OperationID) -> DrainOrder? {
         order(of: operation, in: &leavingPlaces, where: \.isLeaving)
     }
 
-    /// Whether consumers are to be told that a whole interface is drained.
+    /// True if consumers are to be told that a whole interface is drained.
     ///
     /// - Parameter interface: The interface's full name; empty for the whole service.
-    /// - Returns: Whether it is, by itself or with its service.
+    /// - Returns: True if it is, by itself or with its service.
     public func isSignalled(interface: String) -> Bool {
         orders.contains { order in
             let target = order.target
@@ -65,7 +65,7 @@ public final class DrainGate {
         }
     }
 
-    /// Of the drains that fit and that an operation is a part of the one that refuses first.
+    /// The first refusing drain among those that match and cover an operation.
     private func order(
         of operation: OperationID,
         in places: inout FlatTable<Int32>,

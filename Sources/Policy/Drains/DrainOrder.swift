@@ -1,7 +1,7 @@
 public import Calls
 internal import Synchronization
 
-/// What is drained: the whole service, an interface of it, or a method of an interface.
+/// The target of a drain: the whole service, an interface of it, or a method of an interface.
 public struct DrainTarget: Hashable, Sendable {
     /// The interface's full name; empty for the whole service.
     public let interface: String
@@ -21,36 +21,36 @@ public struct DrainTarget: Hashable, Sendable {
         self.method = interface.isEmpty ? "" : method
     }
 
-    /// Whether it is everything.
+    /// True if it is the whole service.
     public var isService: Bool { interface.isEmpty }
 
-    /// Whether a call is a part of it.
+    /// True if it covers a call.
     ///
     /// - Parameters:
     ///   - interface: The interface called.
     ///   - method: The method called.
-    /// - Returns: Whether it is drained.
+    /// - Returns: True if the call is drained.
     public func covers(interface: String, method: String) -> Bool {
         isService || (interface == self.interface && (self.method.isEmpty || method == self.method))
     }
 
-    /// Whether calls of an operation are a part of it: a tool's are a part of `tools/call`.
+    /// True if it covers the calls of an operation; a tool's belong to `tools/call`.
     ///
-    /// - Parameter operation: What is called.
-    /// - Returns: Whether it is drained.
+    /// - Parameter operation: The operation.
+    /// - Returns: True if the operation is drained.
     public func covers(_ operation: Operation) -> Bool {
         covers(interface: operation.interface, method: operation.method)
             || covers(interface: operation.interface, method: operation.methodWithoutTool)
     }
 }
 
-/// How far a drain has come.
+/// The stage of a drain.
 public enum DrainStage: UInt8, Comparable, Sendable {
     /// Nothing is drained.
     case none
-    /// Consumers are told; what they still send passes.
+    /// Consumers are told; their calls still pass.
     case grace
-    /// What they still send is refused where its protocol lets them try elsewhere.
+    /// Calls are refused where their protocol lets the consumer try elsewhere.
     case reject
     /// The deadline has passed: what was left open has been closed.
     case ended
@@ -69,30 +69,30 @@ public enum DrainStage: UInt8, Comparable, Sendable {
     public static func < (left: DrainStage, right: DrainStage) -> Bool { left.rawValue < right.rawValue }
 }
 
-/// Whether consumers are told of a drain before they are refused.
+/// The rule for telling consumers of a drain before they are refused.
 public enum DrainSignalling: String, CaseIterable, Sendable {
-    /// They are told at once, in their protocol's own way, and new connections too.
+    /// They are told at once, in their protocol's own way, on new connections too.
     case auto
-    /// They are told nothing before the refusing stage: where there is no other provider READONLY is an outage for
-    /// Dubbo Java 3.3, and `closing` for dubbo-go.
+    /// They are told nothing before the refusing stage: without another provider READONLY is an outage for Dubbo Java
+    /// 3.3, and `closing` for dubbo-go.
     case none
 }
 
-/// A drain that was asked for and has not been undone.
+/// A drain that was requested and has not been undone.
 public final class DrainOrder: Sendable {
-    /// What is drained.
+    /// The target.
     public let target: DrainTarget
-    /// Why, in the words of whoever asked.
+    /// The reason, in the words of the requester.
     public let reason: String
-    /// When it began, in monotonic nanoseconds.
+    /// The start, in monotonic nanoseconds.
     public let start: UInt64
-    /// When refusing begins.
+    /// The start of refusing.
     public let rejectTime: UInt64
-    /// When what is left is closed; not before ``rejectTime``.
+    /// The time at which the remaining connections are closed; not before ``rejectTime``.
     public let deadline: UInt64
-    /// Whether consumers are told before they are refused.
+    /// The rule for telling consumers before they are refused.
     public let signalling: DrainSignalling
-    /// Whether dubbo-go is told by the attachment `closing` of a reply; see ``isLeaving``.
+    /// True if dubbo-go is told by the attachment `closing` of a reply; see ``isLeaving``.
     public let givesClosing: Bool
     private let rejected = Atomic<UInt64>(0)
     private let passed = Atomic<UInt64>(0)
@@ -101,13 +101,13 @@ public final class DrainOrder: Sendable {
     /// A drain that begins now.
     ///
     /// - Parameters:
-    ///   - target: What is drained.
-    ///   - reason: Why.
+    ///   - target: The target.
+    ///   - reason: The reason.
     ///   - now: The time, in monotonic nanoseconds.
-    ///   - grace: How long requests still pass, in nanoseconds.
+    ///   - grace: The time for which requests still pass, in nanoseconds.
     ///   - deadline: After how long what is left is closed, in nanoseconds; at least the grace.
-    ///   - signalling: Whether consumers are told before they are refused.
-    ///   - givesClosing: Whether dubbo-go is told by the attachment `closing`.
+    ///   - signalling: The rule for telling consumers before they are refused.
+    ///   - givesClosing: True if dubbo-go is told by the attachment `closing`.
     public init(
         target: DrainTarget,
         reason: String = "",
@@ -126,30 +126,29 @@ public final class DrainOrder: Sendable {
         self.deadline = max(rejectTime, now &+ min(deadline, .max &- now))
     }
 
-    /// Whether consumers are told at once.
+    /// True if consumers are told at once.
     public var isSignalled: Bool { signalling == .auto }
 
-    /// Whether replies may say `closing`.
+    /// True if replies may carry `closing`.
     ///
-    /// dubbo-go from 3.3.2 on takes that for the end of this instance for the whole interface, for 30 s: it is nothing
-    /// to say of a method.
+    /// dubbo-go from 3.3.2 on takes that for the end of this instance for the whole interface, for 30 s, so it is not
+    /// sent for a method.
     public var isLeaving: Bool { isSignalled && givesClosing && target.method.isEmpty }
 
-    /// Whether a connection of that age is told now that its service is drained, where the only word for it is that the
-    /// connection ends.
+    /// True if a connection of that age is now told of the drain by its end, the only signal that its protocol has.
     ///
-    /// In the grace one that came after the drain had begun is not: its consumer may have no other provider, and would
-    /// only open the next.
+    /// During the grace a connection that began after the drain is not closed: its consumer may have no other provider,
+    /// and would only open the next one.
     ///
     /// - Parameters:
-    ///   - began: When the connection began, in monotonic nanoseconds.
+    ///   - began: The start of the connection, in monotonic nanoseconds.
     ///   - now: The time, in monotonic nanoseconds.
-    /// - Returns: Whether it is told.
+    /// - Returns: True if it is told.
     public func endsConnections(begunAt began: UInt64, now: UInt64) -> Bool {
         stage(at: now) >= .reject || (isSignalled && began < start)
     }
 
-    /// How far it has come.
+    /// The stage at a time.
     ///
     /// - Parameter now: The time, in monotonic nanoseconds.
     /// - Returns: Any stage but ``DrainStage/none``.
@@ -175,13 +174,13 @@ public final class DrainOrder: Sendable {
     public func countPassed(_ calls: Int = 1) { passed.wrappingAdd(UInt64(calls), ordering: .relaxed) }
 }
 
-/// How consumers are told of a drain.
+/// The signals by which consumers are told of a drain.
 public enum DrainSignal: UInt8, CaseIterable, Sendable {
     /// Dubbo's event that a provider takes no more requests.
     case readonly
     /// Dubbo's event that it takes them again.
     case writeable
-    /// The attachment of replies by which dubbo-go leaves a provider.
+    /// The attachment of replies that makes dubbo-go leave a provider.
     case closing
     /// HTTP/2's frame that no more streams are taken.
     case goAway
@@ -206,7 +205,7 @@ public enum DrainSignal: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// Signals that were given.
+/// The signals that were given.
 public struct DrainSignals: OptionSet, Sendable {
     /// A bit for each signal.
     public let rawValue: UInt8

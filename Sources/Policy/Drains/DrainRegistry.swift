@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// The drains of the process: whoever starts and undoes them, and workers, which look at them cheaply.
+/// The drains of the process, for the requesters that start and undo them and for the workers that read them cheaply.
 public final class DrainRegistry: Sendable {
     /// The most drains at a time.
     public static let maxOrders = 1000
@@ -15,7 +15,7 @@ public final class DrainRegistry: Sendable {
         let count = Atomic<UInt64>(0)
     }
 
-    /// Nothing is drained.
+    /// A registry without drains.
     public init() {}
 
     /// A number that changes with the drains.
@@ -30,7 +30,7 @@ public final class DrainRegistry: Sendable {
     /// Starts a drain; one of the same target is replaced, and begins anew.
     ///
     /// - Parameter order: The drain.
-    /// - Returns: Whether there was room for it.
+    /// - Returns: True if there was room for it.
     @discardableResult
     public func begin(_ order: DrainOrder) -> Bool {
         let isTaken = orders.withLock { orders in
@@ -45,7 +45,7 @@ public final class DrainRegistry: Sendable {
 
     /// Undoes a drain.
     ///
-    /// - Parameter target: What is not to be drained any longer.
+    /// - Parameter target: The target that is no longer drained.
     /// - Returns: The drain; `nil` if there was none.
     @discardableResult
     public func end(_ target: DrainTarget) -> DrainOrder? {
@@ -60,7 +60,7 @@ public final class DrainRegistry: Sendable {
     /// Connections that were closed because their consumers had stayed away after a drain was undone.
     public var recalledConnections: UInt64 { recalled.load(ordering: .relaxed) }
 
-    /// Such a connection was closed.
+    /// Counts such a connection as closed.
     public func countRecalled() { recalled.wrappingAdd(1, ordering: .relaxed) }
 
     /// A signal was given on a connection.
@@ -68,7 +68,7 @@ public final class DrainRegistry: Sendable {
         signals[Int(signal.rawValue)].count.wrappingAdd(1, ordering: .relaxed)
     }
 
-    /// How often a signal was given.
+    /// The number of times that a signal was given.
     public func count(of signal: DrainSignal) -> UInt64 {
         signals[Int(signal.rawValue)].count.load(ordering: .relaxed)
     }

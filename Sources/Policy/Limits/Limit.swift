@@ -14,7 +14,7 @@ public final class Limit: Sendable {
     /// Its place in its set, from 0 in the order of the file.
     public let index: Int
     let match: CompiledMatch
-    /// What depends on the call in its key: the places of attachments among the set's names.
+    /// The part of its key that depends on the call: the places of attachments among the set's names.
     let keyAttachments: [Int]
     let keyHasCaller: Bool
     let keyHasPeer: Bool
@@ -41,7 +41,7 @@ public final class Limit: Sendable {
         }
     }
 
-    /// The key of a call; `nil` for the window that calls share whose key is too long to be told apart.
+    /// The key of a call; `nil` for the window shared by calls whose key is too long to be told apart.
     func digest(_ start: KeyHash, _ facts: borrowing LimitFacts) -> KeyDigest? {
         var hash = start
         if keyHasCaller {
@@ -56,28 +56,28 @@ public final class Limit: Sendable {
         return hash.digest
     }
 
-    /// How it has decided so far, since the process began or, with limits that were inherited, the first of those began
-    /// that have shared them; see ``LimitCounts``.
+    /// Its decisions since the process began or, for inherited limits, since the first of the processes that shared
+    /// them began; see ``LimitCounts``.
     public var counts: LimitCounts { counters.counts }
 
-    /// How many values of its key have a window of their own; takes its lock.
+    /// The number of key values that have a window of their own; takes its lock.
     public var keysInUse: Int { state.keysInUse }
 
-    /// How much memory its windows take, in bytes: the pages that have been touched.
+    /// The memory of its windows in bytes: the pages that have been touched.
     public var bytesInUse: Int { state.memory.bytesInUse }
 
-    /// Whether other processes can go on in its windows; where the kernel does not let memory be shared they cannot.
+    /// True if other processes can continue in its windows; they cannot if the kernel does not let memory be shared.
     public var isShareable: Bool { state.memory.isShareable }
 }
 
 extension LimitDefinition {
-    /// What a limit takes besides its windows, roughly, in bytes.
+    /// The approximate memory of a limit besides its windows, in bytes.
     private static let ownBytes = 2048
 
     /// The most memory that the limit can take, in bytes.
     ///
-    /// Its windows have addresses for that much from the beginning, and take pages of memory as they are used. Of a
-    /// definition with a ``problem`` nothing can be said.
+    /// Addresses are reserved from the beginning; pages of memory are taken as they are used. It is meaningless for a
+    /// definition with a ``problem``.
     public var worstCaseBytes: Int {
         guard problem == nil else { return Self.ownBytes }
         return Self.ownBytes + SharedMemory.roundedUp(stateBytes)

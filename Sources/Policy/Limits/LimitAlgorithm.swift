@@ -1,12 +1,12 @@
-/// How a limit counts.
+/// The algorithm by which a limit counts.
 public enum LimitAlgorithm: Equatable, Sendable {
     /// At most `limit` calls in any half-open window of that length.
     ///
     /// Exact up to ``LimitBounds/exactLimit``. Above, 1,025 sub-windows with the oldest counted whole: never more than
     /// `limit`, and a call may be refused by a 1,024th of the window too long.
     case slidingWindow(limit: Int, window: Duration)
-    /// At most `limit` calls in a window that begins with the first call after the one before has ended; twice as many
-    /// may pass around its border. What Dubbo's own limiters do.
+    /// At most `limit` calls in a window that begins with the first call after the previous one has ended; twice as
+    /// many may pass around its border. Dubbo's own limiters work like this.
     case fixedWindow(limit: Int, window: Duration)
     /// A bucket of `burst` tokens, full at first, into which `rate` tokens run in every `period`; a call takes one.
     case tokenBucket(rate: Int, period: Duration, burst: Int)
@@ -24,7 +24,7 @@ public enum LimitAlgorithm: Equatable, Sendable {
     }
 }
 
-/// What the values of a limit may be.
+/// The allowed values of a limit.
 public enum LimitBounds {
     /// The calls of a limit.
     public static let limit = 1...1_000_000_000
@@ -34,23 +34,23 @@ public enum LimitBounds {
     public static let exactLimit = 65_536
     /// The length of a window.
     public static let window = Duration.milliseconds(1)...Duration.seconds(86_400)
-    /// How many values of its keys a limit tells apart.
+    /// The number of key values that a limit may tell apart.
     public static let maxKeys = 1...10_000
-    /// How many parts a key may have.
+    /// The most parts of a key.
     public static let maxKeyParts = 4
-    /// How many attachments one limit may look at in its matcher.
+    /// The most attachments in the matcher of one limit.
     public static let maxAttachments = 8
-    /// How many different attachments all limits together may look at.
+    /// The most different attachments in all limits together.
     public static let maxAttachmentNames = 64
-    /// How many limits there may be.
+    /// The most limits.
     public static let maxLimits = 256
     /// The longest name of a limit, in bytes.
     public static let maxNameBytes = 64
     /// The longest text of a rejection, in bytes.
     public static let maxTextBytes = 256
-    /// How much memory the windows may take, in bytes.
+    /// The allowed memory for windows, in bytes.
     public static let budgetBytes = 64 << 10...1 << 30
-    /// How much memory the windows may take when nothing is said, in bytes.
+    /// The default memory for windows, in bytes.
     public static let defaultBudgetBytes = 16 << 20
 }
 

@@ -1,29 +1,32 @@
 internal import Calls
 internal import Wire
 
-/// What has to be known of a call of an operation before its limits can decide.
+/// The facts about a call that the limits of its operation need before they can decide.
 public struct LimitNeeds: BitwiseCopyable, Equatable, Sendable {
-    /// Whether any limit may apply; if not, every such call passes.
+    /// True if any limit may apply; if not, every such call passes.
     public var isLimited: Bool
-    /// Whether the calling application has to be known.
+    /// True if the calling application is needed.
     public var caller: Bool
-    /// Whether the downstream peer's address has to be known.
+    /// True if the downstream peer's address is needed.
     public var peer: Bool
-    /// Which attachments have to be known: bit n for the n-th of ``LimitSet/attachmentNames``.
+    /// The needed attachments: bit n for the n-th of ``LimitSet/attachmentNames``.
     public var attachments: UInt64
 
-    /// Nothing has to be known.
+    /// No needs.
     public init() {
         isLimited = false
         caller = false
         peer = false
         attachments = 0
     }
+
+    /// True if the operation is enough to decide.
+    public var isNothing: Bool { !caller && !peer && attachments == 0 }
 }
 
 /// The limits that may apply to the calls of an operation on a side: a range in ``LimitCandidateTable/candidates``.
 struct LimitCandidates: BitwiseCopyable {
-    /// A limit that may apply, and what its key has of the operation.
+    /// A limit that may apply, and the operation's part of its key.
     struct Candidate: BitwiseCopyable {
         /// The limit's place in its set.
         var limit = 0
@@ -59,8 +62,8 @@ struct LimitCandidates: BitwiseCopyable {
 
 /// The candidates of every operation and side that a gate has seen, for one set of limits.
 ///
-/// Rows of plain values: an array of structures with references in them would be retained and released with every call,
-/// which cost more than the decision.
+/// It consists of rows of plain values: an array of structures with references in them would be retained and released
+/// with every call, which cost more than the decision.
 @safe struct LimitCandidateTable: ~Copyable {
     /// The entries of an operation that was not seen yet, and of one without limits.
     static let unknown = 0
@@ -83,7 +86,7 @@ struct LimitCandidates: BitwiseCopyable {
     @inline(__always)
     func entry(at place: Int) -> Int { place < index.count ? Int(index[place]) : Self.unknown }
 
-    /// Puts a question to the state of a candidate.
+    /// Passes a question to the state of a candidate.
     @inline(__always)
     func decide(_ candidate: Int, _ position: Int, of gate: LimitGate) {
         // SAFETY: see `states`.

@@ -1,10 +1,10 @@
-/// How a limit has decided so far, in calls: a batch counts its members.
+/// The decisions of a limit, in calls: a batch counts its members.
 ///
-/// A call that passes counts once at each limit that applies to it: `allowed`, or `wouldReject` where an observed limit
-/// was reached. A call that is refused counts as `rejected` at the one limit that is named for it and nowhere else.
+/// A call that passes counts once at each limit that applies to it: as `allowed`, or as `wouldReject` if an observed
+/// limit was reached. A refused call counts as `rejected` at the one limit that is named for it and nowhere else.
 ///
-/// Processes that share limits share these: each of them shows what all have counted, and who puts the numbers of
-/// several such processes together takes these once, from any of them.
+/// Processes that share limits share these numbers: each of them shows the counts of all, so a sum over several such
+/// processes takes them once, from any of them.
 public struct LimitCounts: Equatable, Sendable {
     /// Calls that passed within the limit.
     public var allowed: UInt64 = 0
@@ -19,7 +19,7 @@ public struct LimitCounts: Equatable, Sendable {
     public init() {}
 }
 
-/// A limit's counters; they stay with its name over reloads and takeovers, so that they never go backwards.
+/// A limit's counters; they stay with its name over reloads and takeovers, so that they never decrease.
 final class LimitCounters: Sendable {
     private let memory: SharedMemory
     private let words: SharedWords
@@ -28,8 +28,8 @@ final class LimitCounters: Sendable {
     /// Counters in the memory that all limits share.
     ///
     /// - Parameters:
-    ///   - memory: That memory.
-    ///   - place: Where the four words of the name begin.
+    ///   - memory: The memory of the counters.
+    ///   - place: The place of the four words of the name.
     init(_ memory: SharedMemory, at place: Int) {
         self.memory = memory
         words = memory.words
@@ -38,7 +38,7 @@ final class LimitCounters: Sendable {
 
     /// Counters of this process alone.
     ///
-    /// It is `nil` when there is no memory.
+    /// It is `nil` if there is no memory.
     init?() {
         guard let memory = SharedMemory("weir-counters", byteCount: 1, isShareable: false) else { return nil }
         self.memory = memory

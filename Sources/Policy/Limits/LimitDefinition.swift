@@ -1,4 +1,4 @@
-/// A part of the key by which a limit keeps windows apart.
+/// A part of the key that separates a limit's windows.
 public enum LimitKey: Hashable, Sendable {
     /// The calling application.
     case caller
@@ -12,36 +12,36 @@ public enum LimitKey: Hashable, Sendable {
     case interface
 }
 
-/// What happens to a call that is over a limit.
+/// The treatment of a call that is over a limit.
 public enum LimitMode: String, CaseIterable, Sendable {
-    /// It is refused.
+    /// The call is refused.
     case enforce
     /// It passes and is counted; the limit is charged only for calls that are within it, as if the others were refused.
     case observe
 }
 
-/// A limit as it is written down.
+/// A limit as it is configured.
 public struct LimitDefinition: Equatable, Sendable {
-    /// What it is called: letters, digits, `.`, `_` and `-`.
+    /// The name: letters, digits, `.`, `_` and `-`.
     public var name: String
-    /// Which calls it applies to.
+    /// The calls it applies to.
     public var match = LimitMatch()
-    /// By what windows are kept apart; empty for one window.
+    /// The keys that separate its windows; empty for one window.
     public var keys: [LimitKey] = []
-    /// How many values of the keys have windows of their own; further ones share one.
+    /// The number of key values with windows of their own; further ones share one.
     public var maxKeys = LimitBounds.maxKeys.upperBound
-    /// How it counts.
+    /// The algorithm.
     public var algorithm: LimitAlgorithm
-    /// What happens to a call that is over it.
+    /// The treatment of a call that is over it.
     public var mode = LimitMode.enforce
-    /// What the caller is told.
+    /// The reply to refused callers.
     public var rejection = LocalReplyPolicy()
 
     /// A limit on all calls.
     ///
     /// - Parameters:
-    ///   - name: What it is called.
-    ///   - algorithm: How it counts.
+    ///   - name: The name.
+    ///   - algorithm: The algorithm.
     public init(name: String, algorithm: LimitAlgorithm) {
         self.name = name
         self.algorithm = algorithm
@@ -50,10 +50,10 @@ public struct LimitDefinition: Equatable, Sendable {
     /// The text of a rejection.
     public var rejectionText: String { rejection.text ?? "limit \(name) exceeded" }
 
-    /// Whether windows of the other definition go on counting for this one.
+    /// True if windows of the other definition continue for this one.
     ///
     /// - Parameter other: The limit of a set before.
-    /// - Returns: Whether name, matcher, keys and algorithm are the same; mode and rejection may differ.
+    /// - Returns: True if name, matcher, keys and algorithm are the same; mode and rejection may differ.
     public func continues(_ other: LimitDefinition) -> Bool {
         name == other.name && match == other.match && keys == other.keys && algorithm == other.algorithm
             && (keys.isEmpty || maxKeys == other.maxKeys)
@@ -69,7 +69,7 @@ public struct LimitDefinition: Equatable, Sendable {
 }
 
 extension LimitDefinition {
-    /// What is wrong with the values, in one line; `nil` when nothing is.
+    /// The first problem with the values, in one line; `nil` if they are valid.
     ///
     /// Patterns are not compiled here, see ``TextPattern/problem()``.
     public var problem: String? {
@@ -88,10 +88,10 @@ extension LimitDefinition {
         return rejection.problem ?? LocalReplyPolicy.problem(of: rejectionText)
     }
 
-    /// Whether a text can be the name of a limit.
+    /// True if a text can be the name of a limit.
     ///
     /// - Parameter text: The text.
-    /// - Returns: Whether it has 1 to 64 letters, digits, `.`, `_` and `-`.
+    /// - Returns: True if it has 1 to 64 letters, digits, `.`, `_` and `-`.
     public static func isName(_ text: String) -> Bool {
         1...LimitBounds.maxNameBytes ~= text.utf8.count
             && text.utf8.allSatisfy { byte in
@@ -106,7 +106,7 @@ extension LimitDefinition {
 }
 
 extension LimitAlgorithm {
-    /// What is wrong with the values, in one line; `nil` when nothing is.
+    /// The first problem with the values, in one line; `nil` if they are valid.
     public var problem: String? {
         switch self {
         case .slidingWindow(let limit, let window), .fixedWindow(let limit, let window):

@@ -1,14 +1,14 @@
 internal import Wire
 
-/// What is known of one call besides its operation; empty texts until something is noted.
+/// The known facts of one call besides its operation; texts are empty until they are noted.
 struct LimitFacts: ~Copyable {
     private struct Fact: BitwiseCopyable {
         var range = ByteRange.empty
-        /// Whether the text is longer than what was kept.
+        /// True if the text is longer than its kept part.
         var isCut = false
     }
 
-    /// How much of a text is kept.
+    /// The longest kept part of a text.
     static let maxTextBytes = 1024
     private static let maxBytes = 16 << 10
 
@@ -17,7 +17,7 @@ struct LimitFacts: ~Copyable {
     private var facts: [Fact]
     private var isNoted = false
 
-    /// Nothing known, of so many attachments.
+    /// Empty facts with room for the attachments.
     init(attachments: Int) { facts = Array(repeating: Fact(), count: attachments + 2) }
 
     /// Forgets everything.
@@ -64,9 +64,9 @@ struct LimitFacts: ~Copyable {
     @_lifetime(borrow self)
     func attachment(_ index: Int) -> RawSpan { bytes.bytes.slice(facts[index + 2].range) }
 
-    /// Whether the caller's name was too long to be kept.
+    /// True if the caller's name was too long to be kept.
     var isCallerCut: Bool { facts[0].isCut }
 
-    /// Whether the value was too long to be kept.
+    /// True if the value was too long to be kept.
     func isCut(attachment index: Int) -> Bool { facts[index + 2].isCut }
 }

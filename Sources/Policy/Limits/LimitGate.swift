@@ -1,15 +1,15 @@
 public import Calls
 internal import Wire
 
-/// Decides about calls by the limits in force: one a worker, not for use by two threads at a time.
+/// The decision about calls by the limits in force: one a worker, not for use by two threads at a time.
 ///
-/// For each call: ``begin(_:side:)``, then ``note(caller:)``, ``note(peer:)`` and ``note(attachment:value:)`` with what
-/// ``needs(of:side:)`` asked for, then ``decide(calls:isOneway:)``, all without anything else between. When a call that
-/// was admitted with a token ends, ``release(_:)``.
+/// The calls for each request: ``begin(_:side:)``, then ``note(caller:)``, ``note(peer:)`` and
+/// ``note(attachment:value:)`` with the facts that ``needs(of:side:)`` asked for, then ``decide(calls:isOneway:)``,
+/// without any other call between. ``release(_:)`` follows at the end of a call that was admitted with a token.
 ///
-/// A decision allocates nothing once the windows it needs are there.
+/// A decision allocates nothing once the windows it needs exist.
 public final class LimitGate {
-    /// A limit that a call has to pass, and in which window.
+    /// A limit that a call has to pass, and the window in it.
     struct Question: BitwiseCopyable {
         /// The place of its state.
         var candidate = 0
@@ -18,15 +18,15 @@ public final class LimitGate {
         var digest: KeyDigest?
     }
 
-    /// The limits by which the last call was decided.
+    /// The limits that decided about the last call.
     public private(set) var limits: LimitSet
-    /// What is held by calls that have not ended.
+    /// The holdings of calls that have not ended.
     private(set) var tokens = LimitTokens()
-    /// How many calls are asked about.
+    /// The number of calls that are asked about.
     private(set) var calls: UInt64 = 1
-    /// Whether nothing is charged or counted: it is only asked whether calls would pass.
+    /// True if nothing is charged or counted: the question is only if calls would pass.
     private(set) var isTrial = false
-    /// When the call that is decided about came.
+    /// The arrival time of the current call.
     var time: UInt64 = 0
     /// The first limit in the order of the file that refused; meaningful when ``isRefused``.
     private(set) var refusedBy = 0
@@ -47,8 +47,8 @@ public final class LimitGate {
     /// A gate of one worker.
     ///
     /// - Parameters:
-    ///   - registry: Where the limits in force are found.
-    ///   - operations: What the ids of operations stand for.
+    ///   - registry: The registry of the limits in force.
+    ///   - operations: The operations behind the ids.
     public init(registry: LimitRegistry, operations: OperationRegistry) {
         self.registry = registry
         self.operations = operations
@@ -56,23 +56,23 @@ public final class LimitGate {
         facts = LimitFacts(attachments: limits.attachmentNames.count)
     }
 
-    /// What has to be known of a call before it can be decided about.
+    /// The facts about a call that a decision needs.
     ///
     /// - Parameters:
-    ///   - operation: What is called.
-    ///   - side: Where Weir stands.
-    /// - Returns: What the limits in force look at.
+    ///   - operation: The operation.
+    ///   - side: The side that Weir is on.
+    /// - Returns: The facts that the limits in force look at.
     public func needs(of operation: OperationID, side: Side) -> LimitNeeds {
         refresh()
         return candidates(of: operation, side).needs
     }
 
-    /// Whether any limit in force could apply to a call of an operation if its method were another.
+    /// True if any limit in force could apply to a call of an operation with any method.
     ///
     /// - Parameters:
-    ///   - operation: What is called, its method aside.
-    ///   - side: Where Weir stands.
-    /// - Returns: Whether there is one.
+    ///   - operation: The operation; its method is ignored.
+    ///   - side: The side that Weir is on.
+    /// - Returns: True if there is one.
     public func mayLimit(_ operation: Operation, side: Side) -> Bool {
         refresh()
         return limits.limits.contains {
@@ -80,21 +80,21 @@ public final class LimitGate {
         }
     }
 
-    /// Whether any limit in force could apply to a call of a protocol.
+    /// True if any limit in force could apply to a call of a protocol.
     ///
     /// - Parameters:
     ///   - callProtocol: The protocol.
-    ///   - side: Where Weir stands.
-    /// - Returns: Whether there is one.
+    ///   - side: The side that Weir is on.
+    /// - Returns: True if there is one.
     public func mayLimit(_ callProtocol: CallProtocol, side: Side) -> Bool {
         refresh()
         return limits.limits.contains { $0.match.mayMatch(callProtocol, side) }
     }
 
-    /// Whether any limit has the very name of an operation's method, and may be for its interface.
+    /// True if any limit names exactly an operation's method, and may apply to its interface.
     ///
     /// - Parameter operation: The operation.
-    /// - Returns: Whether a limit in force names it.
+    /// - Returns: True if a limit in force names it.
     public func names(_ operation: Operation) -> Bool {
         refresh()
         return limits.limits.contains { limit in
@@ -103,12 +103,12 @@ public final class LimitGate {
         }
     }
 
-    /// Whether any limit is for one operation and not for the other.
+    /// True if any limit applies to one operation and not to the other.
     ///
     /// - Parameters:
     ///   - operation: The one.
     ///   - other: The other.
-    /// - Returns: Whether a limit in force tells them apart, on either side.
+    /// - Returns: True if a limit in force tells them apart, on either side.
     public func tells(_ operation: Operation, from other: Operation) -> Bool {
         refresh()
         return limits.limits.contains { limit in
@@ -119,12 +119,12 @@ public final class LimitGate {
         }
     }
 
-    /// Begins to ask about a call of which nothing further is known.
+    /// Begins the question about a call without further facts.
     ///
     /// - Parameters:
-    ///   - operation: What is called; of a batch its first member.
-    ///   - side: Where Weir stands.
-    /// - Returns: What the limits in force look at.
+    ///   - operation: The operation; for a batch that of its first member.
+    ///   - side: The side that Weir is on.
+    /// - Returns: The facts that the limits in force look at.
     @discardableResult
     public func begin(_ operation: OperationID, side: Side) -> LimitNeeds {
         refresh()
@@ -161,9 +161,9 @@ public final class LimitGate {
     /// Decides about the call that was begun.
     ///
     /// - Parameters:
-    ///   - calls: How many calls it makes: a batch passes or is refused as a whole.
-    ///   - isOneway: Whether no reply will come; then limits on calls in flight do not apply.
-    /// - Returns: What becomes of it.
+    ///   - calls: The number of calls: a batch passes or is refused as a whole.
+    ///   - isOneway: True if no reply will come; limits on calls in flight then do not apply.
+    /// - Returns: The decision.
     public func decide(calls: Int = 1, isOneway: Bool = false) -> LimitDecision {
         guard candidates.count > 0 else { return .admitted(.none) }
         ask(isOneway: isOneway)
@@ -177,12 +177,12 @@ public final class LimitGate {
         return .refused(LimitDenied(limit: refusedBy, retryAfter: wait == LimitWait.unknown ? nil : wait))
     }
 
-    /// Whether the call that was begun would pass now; nothing is charged or counted.
+    /// True if the current call would pass now; nothing is charged or counted.
     ///
     /// - Parameters:
-    ///   - calls: How many calls it makes.
-    ///   - isOneway: Whether no reply will come.
-    /// - Returns: Whether every limit would admit it.
+    ///   - calls: The number of calls.
+    ///   - isOneway: True if no reply will come.
+    /// - Returns: True if every limit would admit it.
     public func wouldAdmit(calls: Int = 1, isOneway: Bool = false) -> Bool {
         isTrial = true
         defer { isTrial = false }
@@ -190,14 +190,14 @@ public final class LimitGate {
         return true
     }
 
-    /// Whether the same limits apply to two operations and hold their calls in the same windows, whatever else is known
-    /// of the calls.
+    /// True if the same limits apply to two operations and hold their calls in the same windows, whatever other facts
+    /// the calls have.
     ///
     /// - Parameters:
-    ///   - one: What is called.
-    ///   - other: What else is called.
-    ///   - side: Where Weir stands.
-    /// - Returns: Whether calls of both can be decided about as calls of one.
+    ///   - one: An operation.
+    ///   - other: The other operation.
+    ///   - side: The side that Weir is on.
+    /// - Returns: True if calls of both can be decided as calls of one.
     public func areAlike(_ one: OperationID, _ other: OperationID, side: Side) -> Bool {
         refresh()
         let (first, second) = (candidates(of: one, side), candidates(of: other, side))
@@ -210,14 +210,14 @@ public final class LimitGate {
         return true
     }
 
-    /// Decides about a call of which no more is known than its operation.
+    /// Decides about a call by its operation alone.
     ///
     /// - Parameters:
-    ///   - operation: What is called.
-    ///   - side: Where Weir stands.
-    ///   - calls: How many calls it makes.
-    ///   - isOneway: Whether no reply will come.
-    /// - Returns: What becomes of it.
+    ///   - operation: The operation.
+    ///   - side: The side that Weir is on.
+    ///   - calls: The number of calls.
+    ///   - isOneway: True if no reply will come.
+    /// - Returns: The decision.
     public func decide(
         _ operation: OperationID,
         side: Side,
@@ -228,15 +228,15 @@ public final class LimitGate {
         return decide(calls: calls, isOneway: isOneway)
     }
 
-    /// Gives back what a call holds, when it has ended.
+    /// Releases a call's holdings at its end.
     ///
-    /// - Parameter token: From this gate; one that was given back already is passed over.
+    /// - Parameter token: A token of this gate; one that was already released is ignored.
     public func release(_ token: LimitToken) {
         guard !token.isNone else { return }
         tokens.release(token)
     }
 
-    /// How many limits on calls in flight are held by calls that have not ended.
+    /// The number of limits on calls in flight that are held by calls that have not ended.
     public var heldTokens: Int { tokens.count }
 }
 
@@ -244,13 +244,13 @@ public final class LimitGate {
 extension LimitGate {
     func question(_ position: Int) -> Question { questions[position] }
 
-    /// Puts the next question; after the last one everything is locked and has been asked.
+    /// Asks the next question; after the last one everything is locked and has been asked.
     func put(_ position: Int) {
         guard position < questionCount else { return }
         table.decide(questions[position].candidate, position, of: self)
     }
 
-    /// Takes note of a limit that is reached.
+    /// Records that a limit is reached.
     func refuse(by limit: Int, wait: UInt64) {
         refusedBy = isRefused ? min(refusedBy, limit) : limit
         self.wait = max(self.wait, wait)
@@ -264,7 +264,7 @@ extension LimitGate {
 }
 
 extension LimitGate {
-    /// Takes up the limits in force when they have changed.
+    /// Reads the limits in force if they have changed.
     private func refresh() {
         guard registry.version != version else { return }
         table = LimitCandidateTable()
@@ -281,7 +281,7 @@ extension LimitGate {
         return table.entries[number]
     }
 
-    /// Finds the questions that the call has to be asked.
+    /// Finds the questions to ask about the call.
     private func ask(isOneway: Bool) {
         questionCount = 0
         for index in Int(candidates.first)..<Int(candidates.first &+ candidates.count) {

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Where the limits in force are found, by workers cheaply and by whoever changes them.
+/// The place of the limits in force found, by workers cheaply and by whoever changes them.
 public final class LimitRegistry: Sendable {
     private struct Entry {
         var set: LimitSet
@@ -14,7 +14,7 @@ public final class LimitRegistry: Sendable {
     nonisolated(unsafe) private var entry: Entry
     private let latest = Atomic<UInt64>(1)
 
-    /// A registry with limits to begin with.
+    /// A registry with initial limits.
     ///
     /// - Parameter set: The limits in force.
     public init(_ set: LimitSet) { unsafe entry = Entry(set: set, version: 1) }
@@ -32,15 +32,15 @@ public final class LimitRegistry: Sendable {
         return unsafe (entry.set, entry.version)
     }
 
-    /// Puts other limits in force; workers take them up with their next call.
+    /// Puts other limits in force; workers use them from their next call on.
     ///
     /// - Parameters:
-    ///   - definitions: The limits that are to be.
-    ///   - budgetBytes: How much memory the windows may take.
+    ///   - definitions: The new limits.
+    ///   - budgetBytes: The memory that the windows may take.
     ///   - inherited: Limits of another process which has made the same change, see
     ///     ``LimitSet/init(replacing:definitions:budgetBytes:inheriting:)``.
     /// - Returns: The limits now in force.
-    /// - Throws: What is wrong with them; the old ones stay in force then.
+    /// - Throws: The problems with them; the old ones stay in force then.
     @discardableResult
     public func replace(
         definitions: [LimitDefinition],
@@ -64,17 +64,19 @@ public final class LimitRegistry: Sendable {
         }
     }
 
-    /// What another process has to be given so that its limits go on in these windows and with these counters.
+    /// Passes on the descriptors that let another process continue in these windows and with these counters.
     ///
     /// See ``InheritedLimits``. From then on both hold for both processes together.
     ///
-    /// One descriptor for what all limits share and one a limit, at most ``InheritedLimits/maxDescriptors``; none when
-    /// there never were limits, or the kernel does not let memory be shared (``LimitSet/isShareable``). They stay this
-    /// process's: they are to be sent or duplicated in `body`, and not closed.
+    /// There is one descriptor for the memory shared by all limits and one for each limit, at most
+    /// ``InheritedLimits/maxDescriptors``; none if there never were limits, or if the kernel does not let memory be
+    /// shared (``LimitSet/isShareable``). They stay this process's: `body` sends or duplicates them and does not close
+    /// them.
     ///
-    /// - Parameter body: Gets the descriptors, which are open until it returns, whatever is put in force meanwhile.
-    /// - Returns: What `body` returns.
-    /// - Throws: What `body` throws.
+    /// - Parameter body: Receives the descriptors, which are open until it returns, even if other limits are put in
+    ///   force meanwhile.
+    /// - Returns: The result of `body`.
+    /// - Throws: The error of `body`.
     public func withDescriptors<Result, Failure: Error>(
         _ body: ([Int32]) throws(Failure) -> Result
     ) throws(Failure) -> Result {

@@ -1,4 +1,4 @@
-/// Why limits cannot be put in force.
+/// The reasons for which limits cannot be put in force.
 public enum LimitSetError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A value is out of its range.
     case invalid(limit: String, reason: String)
@@ -30,14 +30,13 @@ public enum LimitSetError: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// Limits in force together, immutable but for what they count; shared by all workers.
+/// The limits in force together, immutable except for their counts; shared by all workers.
 ///
-/// A later set takes over the windows of the limits that have not changed, see
-/// ``init(replacing:definitions:budgetBytes:inheriting:)``. So does the set of another process that inherits them;
-/// then the limits are both processes' and hold for both together: each decides in the same windows, under the same
-/// locks.
+/// A later set takes over the windows of unchanged limits, see ``init(replacing:definitions:budgetBytes:inheriting:)``.
+/// So does the set of another process that inherits them; the limits then belong to both processes and hold for both
+/// together: each decides in the same windows, under the same locks.
 public final class LimitSet: Sendable {
-    /// How many names of limits that are gone keep their counters.
+    /// The most names of removed limits that keep their counters.
     private static let maxRetired = 256
 
     /// The limits in the order of the file.
@@ -46,14 +45,14 @@ public final class LimitSet: Sendable {
     public let attachmentNames: [String]
     /// The same as bytes.
     let attachmentBytes: [[UInt8]]
-    /// How much memory the windows may take, in bytes.
+    /// The memory that the windows may take, in bytes.
     public let budgetBytes: Int
     /// The most memory that the windows can take, in bytes; never more than the budget.
     public let worstCaseBytes: Int
     private let clock: LimitClock
     /// The counters of limits that are gone: should one come back, it counts on.
     private let retired: [String: LimitCounters]
-    /// What all limits share with other processes; `nil` as long as there never were any.
+    /// The part of all limits that is shared with other processes; `nil` as long as there never were any.
     private let sharing: LimitSharing?
 
     /// Limits that have counted nothing, or go on where another process's are.
@@ -64,7 +63,7 @@ public final class LimitSet: Sendable {
     ///
     /// - Parameters:
     ///   - definitions: The limits in the order of the file.
-    ///   - budgetBytes: How much memory the windows may take.
+    ///   - budgetBytes: The memory that the windows may take, in bytes.
     ///   - inherited: Limits of another process.
     ///   - clock: The clock for these limits and all that replace them, and the same in all processes that share them.
     /// - Throws: The first thing that is wrong.
@@ -87,10 +86,10 @@ public final class LimitSet: Sendable {
     ///
     /// - Parameters:
     ///   - old: The limits in force.
-    ///   - definitions: The limits that are to be.
-    ///   - budgetBytes: How much memory the windows may take; those of the old set may stay for a moment besides.
-    ///   - inherited: Limits of a process that is to be followed, which has made the same change: where they fit limits
-    ///     go on in its windows and with its counters, whichever they were shared with before.
+    ///   - definitions: The new limits.
+    ///   - budgetBytes: The memory that the windows may take; those of the old set may stay for a moment besides.
+    ///   - inherited: The limits of a process that is to be followed, which has made the same change: matching limits
+    ///     continue in its windows and with its counters, whatever they were shared with before.
     /// - Throws: The first thing that is wrong.
     public convenience init(
         replacing old: LimitSet,
@@ -111,7 +110,7 @@ public final class LimitSet: Sendable {
         try self.init(definitions, budgetBytes: budgetBytes, old, inherited)
     }
 
-    /// What limits were before.
+    /// The earlier limits.
     private struct Old {
         var sharing: LimitSharing?
         var clock: LimitClock
@@ -155,7 +154,7 @@ public final class LimitSet: Sendable {
         self.sharing = sharing
     }
 
-    /// Where a limit counts: in an inherited memory that fits, or the one it has, or a new one.
+    /// The state of a limit: in an inherited memory that fits, or its current one, or a new one.
     private static func state(
         of definition: LimitDefinition,
         _ old: Old,
@@ -186,26 +185,26 @@ public final class LimitSet: Sendable {
 
     /// The limit of a name.
     ///
-    /// - Parameter name: As in the file.
+    /// - Parameter name: The name in the file.
     public subscript(name: String) -> Limit? { limits.first { $0.definition.name == name } }
 
-    /// Whether the limits of another process are these: what both have in common is in one memory.
+    /// True if the limits of another process are these: the common part is in one memory.
     ///
-    /// - Parameter inherited: What the other process has handed over.
-    /// - Returns: Whether decisions of both are counted in the same place.
+    /// - Parameter inherited: The limits that the other process has handed over.
+    /// - Returns: True if decisions of both are counted in the same place.
     public func isShared(with inherited: InheritedLimits) -> Bool { sharing.map(inherited.isOf) ?? false }
 
-    /// Whether other processes can inherit all of these limits.
+    /// True if other processes can inherit all of these limits.
     public var isShareable: Bool { limits.allSatisfy { $0.isShareable && sharing?.isShareable == true } }
 
-    /// What another process has to be given to inherit the limits, see ``InheritedLimits``; they are open for as long
-    /// as this set is there.
+    /// The descriptors by which another process inherits the limits, see ``InheritedLimits``; open for the lifetime of
+    /// this set.
     var descriptors: [Int32] {
         guard let sharing, sharing.isShareable else { return [] }
         return [sharing.memory.descriptor] + limits.filter(\.isShareable).map { $0.state.memory.descriptor }
     }
 
-    /// Gives back what calls in flight took of processes that have ended.
+    /// Releases the holdings of calls in flight of processes that have ended.
     ///
     /// A limit on calls in flight does so itself before it refuses, ten times a second at most; this is for who has
     /// noticed the end of a process, or wants to show how much is in use.

@@ -1,14 +1,14 @@
-/// What a limit has counted; it outlives the set it was made for while later sets have the same limit.
+/// The counts of a limit; it outlives its set while later sets have the same limit.
 ///
-/// Its windows stand in memory of their own that other processes can map (``LimitLayout``), and decide there too.
+/// Its windows are in memory that other processes can map (``LimitLayout``), and in which they decide too.
 final class LimitState: Sendable {
-    /// How often it is looked for processes that have ended, in nanoseconds, while calls in flight are refused.
+    /// The interval of checks for processes that have ended, in nanoseconds, while calls in flight are refused.
     private static let lookInterval: UInt64 = 100_000_000
 
     let memory: SharedMemory
-    /// What tells this memory from any other, and the order in which locks are taken in all processes.
+    /// The identity of this memory, which also defines the order in which all processes take locks.
     let identity: UInt64
-    /// What hashes of keys begin with.
+    /// The initial value of key hashes.
     let keyStart: KeyHash
     let sharing: LimitSharing
     private let clock: LimitClock
@@ -18,16 +18,16 @@ final class LimitState: Sendable {
     private let index: KeyIndex
     /// The algorithm.
     ///
-    /// Not a generic class, whose methods would not be specialised: that was three quarters of a decision's time; and
-    /// no table of windows in its place, which each decision would copy.
+    /// It is not a generic class, whose methods would not be specialised: that was three quarters of a decision's time.
+    /// It is also no table of windows in its place, which each decision would copy.
     private let rule: AlgorithmRule
-    /// When it was looked for processes that have ended.
+    /// The time of the last check for processes that have ended.
     // SAFETY: touched only while the lock is held.
     nonisolated(unsafe) private var lastLook: UInt64
 
     /// A state that has counted nothing.
     ///
-    /// It is `nil` when there is no memory.
+    /// It is `nil` if there is no memory.
     convenience init?(
         _ definition: LimitDefinition,
         sharing: LimitSharing,
@@ -51,7 +51,7 @@ final class LimitState: Sendable {
 
     /// A state that goes on in the memory of another process.
     ///
-    /// It is `nil` when it is not the memory of such a limit, or laid out otherwise.
+    /// It is `nil` if it is not the memory of such a limit, or has another layout.
     convenience init?(
         adopting memory: SharedMemory,
         _ definition: LimitDefinition,
@@ -91,7 +91,7 @@ final class LimitState: Sendable {
 
     /// Decides about one question of a call, and about those after it.
     ///
-    /// The window is locked, asked, and stays locked while the questions after it are put; then it is charged if all
+    /// The window is locked, asked, and stays locked while the questions after it are asked; then it is charged if all
     /// have admitted the call. So nothing is charged before everything is locked and has been asked, and nobody sees a
     /// call counted in one limit and not in another. Questions come in one order for all processes that share limits,
     /// hence two calls never wait for one another.
@@ -115,7 +115,7 @@ final class LimitState: Sendable {
         }
     }
 
-    /// Gives back what calls of this process took.
+    /// Releases the holdings of this process's calls.
     func release(_ window: Int, calls: UInt64) {
         take()
         defer { giveBack() }
@@ -123,7 +123,7 @@ final class LimitState: Sendable {
         WindowTable<CallsInFlight>(index, rule).release(window, calls: calls, holder)
     }
 
-    /// How many values of its key have a window.
+    /// The number of key values that have a window.
     var keysInUse: Int {
         take()
         defer { giveBack() }
@@ -168,7 +168,7 @@ final class LimitState: Sendable {
 
 // Calls in flight of processes that have ended.
 extension LimitState {
-    /// Takes this process's place among those who hold calls, from one that has ended.
+    /// Takes over the place of a process that has ended among those who hold calls.
     private func join() {
         take()
         defer { giveBack() }
@@ -178,7 +178,7 @@ extension LimitState {
         memory.words[place] = sharing.processes.generation
     }
 
-    /// Gives back what calls of processes took that have ended; takes the lock.
+    /// Releases the holdings of processes that have ended; takes the lock.
     func releaseEnded() {
         take()
         defer { giveBack() }
@@ -187,7 +187,7 @@ extension LimitState {
 
     /// The same while the lock is held and calls are refused, now and then.
     ///
-    /// - Returns: Whether there was such a process.
+    /// - Returns: True if there was such a process.
     @inline(never)
     func findEnded(at now: UInt64) -> Bool {
         guard unsafe now &- lastLook >= Self.lookInterval else { return false }
@@ -257,7 +257,7 @@ extension WindowTable {
     }
 }
 
-/// What the windows of an algorithm have to know of it.
+/// The parameters of an algorithm's windows.
 enum AlgorithmRule: BitwiseCopyable, Sendable {
     case sliding(SlidingWindow.Rule)
     case parts(SubWindows.Rule)
@@ -265,7 +265,7 @@ enum AlgorithmRule: BitwiseCopyable, Sendable {
     case bucket(TokenBucket.Rule)
     case inFlight(CallsInFlight.Rule)
 
-    /// How many words the memory of its windows has.
+    /// The number of words in the memory of its windows.
     func wordCount(maxKeys: Int) -> Int {
         switch self {
         case .sliding(let rule): WindowTable<SlidingWindow>.wordCount(rule, maxKeys: maxKeys)
@@ -278,7 +278,7 @@ enum AlgorithmRule: BitwiseCopyable, Sendable {
 }
 
 extension LimitAlgorithm {
-    /// What the windows have to know; the values must be in their ranges.
+    /// The parameters of the windows; the values must be in their ranges.
     var rule: AlgorithmRule {
         switch self {
         case .slidingWindow(let limit, let window):
@@ -294,7 +294,7 @@ extension LimitAlgorithm {
         }
     }
 
-    /// Whether what a call takes has to be given back.
+    /// True if a call's share has to be released.
     var isHeld: Bool {
         if case .concurrency = self { true } else { false }
     }

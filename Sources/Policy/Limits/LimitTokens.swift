@@ -1,7 +1,7 @@
-/// What the calls of one worker hold.
+/// The holdings of one worker's calls.
 ///
-/// A token is the place of the first thing held and how often that place has been used; what else the call holds is
-/// linked behind it.
+/// A token is the place of the first holding and the number of uses of that place; the call's other holdings are linked
+/// behind it.
 struct LimitTokens: ~Copyable {
     private struct Holding {
         var state: LimitState?
@@ -18,19 +18,19 @@ struct LimitTokens: ~Copyable {
     /// Place 0 is never used.
     private var holdings = [Holding()]
     private var free: UInt32 = 0
-    /// How many things are held.
+    /// The number of holdings.
     private(set) var count = 0
 
-    /// Nothing held.
+    /// No holdings.
     init() {}
 
-    /// Whether nothing more can be held: after 16 million.
+    /// True if nothing more can be held: after 16 million.
     var isFull: Bool { free == 0 && holdings.count > Self.placeMask - LimitTokens.reserve }
 
-    /// What a single call may take after ``isFull`` was last false.
+    /// The most that a single call may take after ``isFull`` was last false.
     private static let reserve = UInt32(LimitBounds.maxLimits)
 
-    /// Holds something in front of what a token stands for.
+    /// Adds a holding in front of those of a token.
     mutating func add(_ state: LimitState, window: Int, calls: UInt64, to token: LimitToken) -> LimitToken {
         let place: UInt32
         if free == 0 {
@@ -48,7 +48,7 @@ struct LimitTokens: ~Copyable {
         return LimitToken(rawValue: place | UInt32(holdings[Int(place)].uses) << Self.placeBits)
     }
 
-    /// Gives back all that a token stands for; one that has been given back is passed over.
+    /// Releases all holdings of a token; one that was already released is ignored.
     mutating func release(_ token: LimitToken) {
         var place = Int(token.rawValue & Self.placeMask)
         guard place != 0, place < holdings.count, holdings[place].state != nil,

@@ -1,8 +1,8 @@
-/// What a caller is told whose call a limit refuses.
+/// The reply to a caller that a limit refuses.
 public struct LocalReplyPolicy: Equatable, Sendable {
-    /// What the caller may do next.
+    /// The caller's options after the reply.
     public enum Retry: String, CaseIterable, Sendable {
-        /// What it does of itself: Dubbo callers try another provider, twice.
+        /// The caller's own rule: Dubbo callers try another provider, twice.
         case standard = "default"
         /// A Dubbo caller is given an exception of the application's kind, which none retries.
         case never
@@ -14,36 +14,39 @@ public struct LocalReplyPolicy: Equatable, Sendable {
     public static let jsonrpcCodes = -32_099 ... -32_000
     /// The statuses that an HTTP response with a JSON-RPC error may have.
     public static let httpStatuses: Set<UInt16> = [200, 429]
-    /// What dubbo-go takes for a provider that goes offline, in whatever case.
+    /// The texts that dubbo-go takes for a provider going offline, in any case.
     public static let forbiddenTexts = ["transport is closing", "client connection is closing"]
 
     /// The message; `nil` for `limit NAME exceeded`.
     public var text: String?
-    /// What the caller may do next.
+    /// The caller's options after the reply.
     public var retry = Retry.standard
-    /// The status of a Dubbo reply; of no effect with ``Retry/never``, see ``isDubboException``.
+    /// The status of a Dubbo reply; without effect with ``Retry/never``, see ``isDubboException``.
     public var dubboStatus: UInt8 = 100
     /// The error code of a JSON-RPC reply.
     public var jsonrpcCode = -32_000
     /// The status of the HTTP response around a JSON-RPC error.
     public var httpStatus: UInt16 = 200
-    /// Whether the caller is told when a call can pass again.
+    /// True if the caller is told when a call can pass again.
     public var givesRetryAfter = false
 
     /// The usual rejection: Dubbo status 100, gRPC RESOURCE_EXHAUSTED, JSON-RPC −32000 with HTTP 200.
     public init() {}
 
-    /// Whether a Dubbo reply has status 20 and an exception.
+    /// The status of a Triple reply: RESOURCE_EXHAUSTED.
+    public var grpcStatus: UInt8 { 8 }
+
+    /// True if a Dubbo reply has status 20 and an exception.
     public var isDubboException: Bool { retry == .never }
 
-    /// What is wrong with the codes, in one line; `nil` when nothing is.
+    /// The problem with the codes, in one line; `nil` if they are valid.
     public var problem: String? {
         guard Self.dubboStatuses.contains(dubboStatus) else { return "dubbo_status is not 70 or 100" }
         guard Self.jsonrpcCodes ~= jsonrpcCode else { return "jsonrpc_code is not in -32099...-32000" }
         return Self.httpStatuses.contains(httpStatus) ? nil : "http_status is not 200 or 429"
     }
 
-    /// Why a text cannot be sent; `nil` when it can.
+    /// The reason for which a text cannot be sent; `nil` if it can.
     ///
     /// - Parameter text: The message.
     /// - Returns: The reason in one line.

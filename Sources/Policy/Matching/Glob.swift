@@ -6,7 +6,7 @@ struct Glob: Sendable {
 
     init(_ text: String) { pattern = Array(text.utf8) }
 
-    /// Whether all of `text` fits.
+    /// True if all of `text` matches.
     ///
     /// Only the last `*` is ever tried again, which is enough: a `*` before it has matched as little as it could, and
     /// what it left can be taken by the last one. Cost: at most the product of both lengths.

@@ -1,22 +1,22 @@
 public import Calls
 
-/// Which calls a limit applies to: all parts that are given must fit.
+/// The calls that a limit applies to: all given parts must match.
 ///
-/// A fact that is not known (no version, no such attachment) is the empty text, so that `version: ""` is for calls
-/// without one. So is any pattern that fits `0.0.0`, which is how Java spells that there is none.
+/// An unknown fact (no version, no such attachment) is the empty text, so that `version: ""` matches calls without one.
+/// So does any pattern that matches `0.0.0`, Java's spelling of no version.
 public struct LimitMatch: Equatable, Sendable {
-    /// An attachment or header and what its value has to look like.
+    /// An attachment or header and the pattern of its value.
     public struct Attachment: Equatable, Sendable {
         /// The name; upper and lower case are not told apart.
         public let name: String
-        /// What the value has to look like.
+        /// The pattern of the value.
         public let value: TextPattern
 
         /// An attachment with that value.
         ///
         /// - Parameters:
         ///   - name: The name in any case.
-        ///   - value: What the value has to look like.
+        ///   - value: The pattern of the value.
         public init(name: String, value: TextPattern) {
             self.name = name.lowercased()
             self.value = value
@@ -25,7 +25,7 @@ public struct LimitMatch: Equatable, Sendable {
 
     /// The interface's full name.
     public var interface: TextPattern?
-    /// The method; of a generic call the method it names.
+    /// The method; for a generic call the method it names.
     public var method: TextPattern?
     /// The service's version.
     public var version: TextPattern?
@@ -92,10 +92,10 @@ final class CompiledMatch: Sendable {
         return try TextMatcher(pattern)
     }
 
-    /// Whether nothing but the operation and the side decides.
+    /// True if only the operation and the side decide.
     var isStatic: Bool { caller == nil && peer == nil && attachments.isEmpty }
 
-    /// Whether what is known of every call of an operation fits, or would with another method.
+    /// True if the facts of every call of an operation match, or would with another method.
     func matches(
         _ operation: Operation,
         _ side: Side,
@@ -112,12 +112,12 @@ final class CompiledMatch: Sendable {
         return true
     }
 
-    /// Whether a call of a protocol could fit.
+    /// True if a call of a protocol could match.
     func mayMatch(_ callProtocol: CallProtocol, _ side: Side) -> Bool {
         (self.callProtocol ?? callProtocol) == callProtocol && (self.side ?? side) == side
     }
 
-    /// Whether a version fits; none does also when its other spelling would.
+    /// True if a version matches; a missing one also matches if its other spelling does.
     private static func fits(
         _ matcher: TextMatcher,
         _ version: String,
@@ -128,7 +128,7 @@ final class CompiledMatch: Sendable {
         return version.isEmpty && matcher.matches(Operation.zeroVersion.description, scratch, counters)
     }
 
-    /// Whether a method fits: that of a tool does too where all tools are meant.
+    /// True if a method matches; that of a tool also matches if all tools are meant.
     private static func matches(
         _ method: TextMatcher,
         _ operation: Operation,
@@ -140,7 +140,7 @@ final class CompiledMatch: Sendable {
         return tools != operation.method && method.matches(tools, scratch, counters)
     }
 
-    /// Whether what is known of this call only fits.
+    /// True if the facts of this call match.
     func matches(_ facts: borrowing LimitFacts, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
         if let caller, !caller.matches(facts.caller, scratch, counters) { return false }
         if let peer, !peer.matches(facts.peer, scratch, counters) { return false }

@@ -3,9 +3,9 @@ internal import Wire
 
 /// A compiled PCRE2 expression; the only place, with ``PCREScratch``, that touches the library.
 ///
-/// Texts are taken as UTF-8; bytes that are none match nothing and harm nothing. `$` means the very end.
+/// Texts are taken as UTF-8; other bytes match nothing and are harmless. `$` means the very end.
 @safe final class PCREPattern: Sendable {
-    /// How deep parentheses may be nested.
+    /// The deepest nesting of parentheses.
     private static let maxNesting: UInt32 = 50
 
     // SAFETY: the code is never changed once the initialiser is done, and PCRE2 lets threads share such code.
@@ -43,12 +43,12 @@ internal import Wire
         unsafe pcre2_code_free_8(code)
     }
 
-    /// Looks for the expression in a text.
+    /// Searches for the expression in a text.
     ///
     /// - Parameters:
     ///   - text: Any bytes.
     ///   - scratch: The caller's own; not used by another thread meanwhile.
-    /// - Returns: Whether it is there, or that the search was given up.
+    /// - Returns: The result: found, not found, or given up.
     func search(_ text: RawSpan, _ scratch: borrowing PCREScratch) -> PCREOutcome {
         unsafe text.withUnsafeBytes { bytes in
             guard let data = unsafe scratch.data, let context = unsafe scratch.context else { return .givenUp }
@@ -77,7 +77,7 @@ internal import Wire
     }
 }
 
-/// What came of a search.
+/// The result of a search.
 enum PCREOutcome {
     /// The expression matches.
     case found
@@ -87,13 +87,13 @@ enum PCREOutcome {
     case givenUp
 }
 
-/// What a search needs besides the expression: one a thread.
+/// The memory that a search needs besides the expression: one a thread.
 @safe struct PCREScratch: ~Copyable {
-    /// How many steps a search may take: a tenth of a millisecond or so.
+    /// The most steps of a search: a tenth of a millisecond or so.
     static let matchLimit: UInt32 = 10_000
-    /// How deep the interpreter may nest; compiled expressions have a stack of 32 KiB instead.
+    /// The deepest nesting of the interpreter; compiled expressions have a stack of 32 KiB instead.
     static let depthLimit: UInt32 = 1_000
-    /// How much memory the interpreter may take, in KiB.
+    /// The most memory of the interpreter, in KiB.
     private static let heapLimit: UInt32 = 256
 
     fileprivate let data: OpaquePointer?

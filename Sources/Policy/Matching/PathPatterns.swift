@@ -1,4 +1,4 @@
-/// Paths of HTTP requests as settings name them.
+/// The paths of HTTP requests that settings name.
 public struct PathPatterns: Sendable {
     /// The longest pattern, in bytes.
     public static let maxBytes = 1024
@@ -8,17 +8,17 @@ public struct PathPatterns: Sendable {
     /// Patterns that no path fits.
     public init() { globs = [] }
 
-    /// Those patterns.
+    /// Matches these patterns.
     ///
     /// - Parameter texts: `*` for any bytes, `?` for one character, anything else for itself.
     public init(_ texts: [String]) { globs = texts.map(Glob.init) }
 
-    /// Whether there are none.
+    /// True if there are none.
     public var isEmpty: Bool { globs.isEmpty }
 
-    /// Whether all of a path fits one of them.
+    /// True if all of a path matches one of them.
     ///
     /// - Parameter path: The path without its query.
-    /// - Returns: Whether it does.
+    /// - Returns: True if it does.
     public func matches(_ path: RawSpan) -> Bool { globs.contains { $0.matches(path) } }
 }

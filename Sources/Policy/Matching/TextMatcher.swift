@@ -1,6 +1,6 @@
 internal import Wire
 
-/// A pattern made ready to be compared with texts.
+/// A pattern that is prepared for comparison.
 enum TextMatcher: Sendable {
     case exact([UInt8])
     case glob(Glob)
@@ -19,7 +19,7 @@ enum TextMatcher: Sendable {
         }
     }
 
-    /// Whether a text fits; a search that was given up is counted and is no match.
+    /// True if a text matches; a search that was given up is counted and is no match.
     func matches(_ text: RawSpan, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
         switch self {
         case .exact(let bytes):

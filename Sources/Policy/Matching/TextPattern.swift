@@ -1,4 +1,4 @@
-/// What a text has to look like, as it is written in a limits file.
+/// A pattern for texts, as a limits file has it.
 public enum TextPattern: Equatable, Sendable {
     /// These bytes and no others.
     case exact(String)
@@ -10,9 +10,9 @@ public enum TextPattern: Equatable, Sendable {
     /// The longest pattern, in bytes.
     public static let maxBytes = 1024
 
-    /// The pattern that a plain text stands for: `/…/` an expression, a text with `*` or `?` a glob, else itself.
+    /// The pattern of a plain text: `/…/` is an expression, a text with `*` or `?` a glob, any other the text itself.
     ///
-    /// - Parameter shorthand: As in `method: place*`.
+    /// - Parameter shorthand: The text as in `method: place*`.
     public init(shorthand: String) {
         let bytes = Array(shorthand.utf8)
         let slash = UInt8(ascii: "/")
@@ -32,7 +32,7 @@ public enum TextPattern: Equatable, Sendable {
         }
     }
 
-    /// What is wrong with the pattern.
+    /// The problem with the pattern; `nil` if it is valid.
     ///
     /// - Returns: `nil` when it can be used.
     public func problem() -> PatternProblem? {
@@ -45,18 +45,18 @@ public enum TextPattern: Equatable, Sendable {
     }
 }
 
-/// Why a pattern cannot be used.
+/// The reason for which a pattern cannot be used.
 public struct PatternProblem: Error, Equatable, Sendable, CustomStringConvertible {
-    /// Where in the pattern, in bytes from its start; 0 when the whole is meant.
+    /// The position in the pattern, in bytes from its start; 0 for the whole.
     public let offset: Int
-    /// Why, in one line; of an expression in PCRE2's words.
+    /// The reason in one line; for an expression in PCRE2's words.
     public let reason: String
 
     /// Makes a problem.
     ///
     /// - Parameters:
-    ///   - offset: In bytes from the pattern's start.
-    ///   - reason: Why, in one line.
+    ///   - offset: The position in bytes from the pattern's start.
+    ///   - reason: The reason in one line.
     public init(offset: Int, reason: String) {
         self.offset = offset
         self.reason = reason

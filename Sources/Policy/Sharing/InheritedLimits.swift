@@ -1,18 +1,18 @@
-/// The memory of another process's limits, for limits of this one to go on in.
+/// The memory of another process's limits, in which limits of this process continue.
 ///
-/// The descriptors say themselves what they are of: which limits, of what definition, in which layout. What does not
-/// fit is left out, and limits that find nothing here begin with windows of their own.
+/// The descriptors describe themselves: the limits, their definition and their layout. Those that do not fit are left
+/// out, and limits that find nothing here begin with windows of their own.
 public final class InheritedLimits: Sendable {
-    /// How many descriptors are looked at: one for what all limits share and one a limit.
+    /// The most descriptors that are read: one for the memory shared by all limits and one for each limit.
     public static let maxDescriptors = 1 + LimitBounds.maxLimits
 
     let sharing: SharedMemory?
     private let limits: [String: SharedMemory]
 
-    /// Takes over what ``LimitRegistry/withDescriptors(_:)`` gave in another process.
+    /// Takes over the descriptors that ``LimitRegistry/withDescriptors(_:)`` gave in another process.
     ///
-    /// - Parameter descriptors: In any order; all of them belong to this object from now on and are closed when nothing
-    ///   needs them. Those beyond ``maxDescriptors`` are closed at once.
+    /// - Parameter descriptors: The descriptors in any order; all of them belong to this object from now on and are
+    ///   closed when they are no longer needed. Those beyond ``maxDescriptors`` are closed at once.
     public init(descriptors: [Int32]) {
         var sharing: SharedMemory?
         var limits: [String: SharedMemory] = [:]
@@ -35,7 +35,7 @@ public final class InheritedLimits: Sendable {
     /// The memory of the limit of a name.
     subscript(name: String) -> SharedMemory? { limits[name] }
 
-    /// Whether they are of processes with which limits are shared already.
+    /// True if limits are already shared with their processes.
     func isOf(_ other: LimitSharing) -> Bool {
         sharing.map { $0.words[LimitLayout.identity] == other.identity } ?? false
     }

@@ -1,7 +1,8 @@
 internal import Calls
 internal import Wire
 
-/// What ``LimitDefinition/continues(_:)`` compares, as 128 bits that are the same in every process and version.
+/// The facts that ``LimitDefinition/continues(_:)`` compares, as 128 bits that are the same in every process and
+/// version.
 struct LimitFingerprint: Equatable, Sendable {
     let high: UInt64
     let low: UInt64
@@ -28,7 +29,7 @@ struct LimitFingerprint: Equatable, Sendable {
         (high, low) = Self.hash(text.bytes.byteSpan)
     }
 
-    /// The fingerprint that stands in a limit's memory.
+    /// The fingerprint in a limit's memory.
     init(in words: SharedWords) {
         high = words[LimitLayout.fingerprintHigh]
         low = words[LimitLayout.fingerprintLow]
@@ -43,7 +44,7 @@ struct LimitFingerprint: Equatable, Sendable {
     }
 }
 
-/// Values one after the other, each told from the next by its length.
+/// Values in sequence, separated by their lengths.
 private struct FingerprintText {
     private(set) var bytes: [UInt8] = []
 

@@ -1,13 +1,13 @@
-/// Where things stand in the memory that processes share for their limits, in words of eight bytes.
+/// The layout of the memory that processes share for their limits, in words of eight bytes.
 ///
 ///     0 magic | 1 version | 2, 3 fingerprint | 4 bytes | 5 identity | 6, 7 seeds | 8 lock | 9 latest time | 10 keys
 ///     16 … 23 name | 24 its bytes | 32 … 47 generations of holders | 64 … the windows' tables
 ///
-/// The memory of all limits together (``LimitSharing``) begins in the same way, with neither time nor keys, and has
-/// rows of counters where windows would stand. Words 0 to 7 and the name are written before anybody else has the
-/// memory and never again; a reader takes them once.
+/// The memory of all limits together (``LimitSharing``) begins in the same way, without time and keys, and has rows of
+/// counters in place of windows. Words 0 to 7 and the name are written before any other process has the memory and
+/// never again; a reader takes them once.
 enum LimitLayout {
-    /// To be raised whenever a place, or what stands there, comes to mean something else.
+    /// The version of the layout, raised with every change of a place or its meaning.
     static let version: UInt64 = 1
     /// The first word of a limit's memory, and of that of all limits together.
     static let limitMagic: UInt64 = 0x5745_4952_4c49_4d31
@@ -21,7 +21,7 @@ enum LimitLayout {
     static let identity = 5
     static let seedHigh = 6
     static let seedLow = 7
-    /// Who holds the lock, see ``RobustLock``; time and number of keys change under it and share its cache line.
+    /// The holder of the lock, see ``RobustLock``; time and number of keys change under it and share its cache line.
     static let lock = 8
     static let latest = 9
     static let keys = 10
@@ -44,7 +44,7 @@ enum LimitLayout {
         words.commit(self.magic, magic)
     }
 
-    /// Whether memory from another process is laid out as here.
+    /// True if memory from another process has this layout.
     static func fits(_ memory: SharedMemory, magic: UInt64) -> Bool {
         let words = memory.words
         return words[self.magic] == magic && words[versionPlace] == version

@@ -1,10 +1,10 @@
 internal import Synchronization
 
-/// What processes share of all limits together: which of them live, and how the limits of each name have decided.
+/// The part of all limits that processes share: the living processes, and the decisions of the limits of each name.
 ///
-/// It stays the same over all sets of limits of a process and goes on in the process that takes over from it.
+/// It stays the same over all sets of limits of a process and continues in the process that takes over from it.
 final class LimitSharing: Sendable {
-    /// How many names' counters are shared; those of further names are this process's own.
+    /// The most names with shared counters; those of further names are this process's own.
     static let maxCounters = 1024
     /// A row of counters: a name and its length, then the counters.
     static let rowWords = 16
@@ -13,9 +13,9 @@ final class LimitSharing: Sendable {
     let processes: LimitProcesses
     private let lock: RobustLock
 
-    /// What nobody else has.
+    /// A new one, shared with no process.
     ///
-    /// It is `nil` when there is no memory at all; if it cannot be shared it is this process's own.
+    /// It is `nil` if there is no memory at all; memory that cannot be shared is this process's own.
     convenience init?() {
         let bytes = (LimitLayout.tables + Self.maxCounters * Self.rowWords) * 8
         if let memory = SharedMemory("weir-limits", byteCount: bytes), let made = Self.begin(memory) {
@@ -28,9 +28,9 @@ final class LimitSharing: Sendable {
         self.init(memory, made)
     }
 
-    /// What another process has.
+    /// The sharing of another process.
     ///
-    /// It is `nil` when it is laid out otherwise, or ``LimitProcesses/capacity`` processes share it.
+    /// It is `nil` if it has another layout, or if ``LimitProcesses/capacity`` processes share it.
     ///
     /// - Parameter memory: The memory of its ``LimitSharing``.
     convenience init?(adopting memory: SharedMemory) {
@@ -52,10 +52,10 @@ final class LimitSharing: Sendable {
         return LimitProcesses(memory)
     }
 
-    /// Whether another process can go on with it.
+    /// True if another process can continue with it.
     var isShareable: Bool { memory.isShareable }
 
-    /// What tells it from any other.
+    /// The identity of its memory.
     var identity: UInt64 { memory.words[LimitLayout.identity] }
 
     /// The counters of a name, which all processes add to; when there are too many names, this process alone.

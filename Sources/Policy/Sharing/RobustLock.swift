@@ -1,31 +1,31 @@
 internal import CLinux
 internal import Synchronization
 
-/// A lock in memory that processes share, for what takes some tens of nanoseconds; its holder may die.
+/// A lock in memory that processes share, for sections of some tens of nanoseconds; its holder may die.
 ///
-/// Its word is 0, or says which process holds it (``LimitSharing/id``). Taking it is one exchange and giving it back
-/// one store. Who finds it taken tries for a moment and then queues at an ordinary lock of its process, so that of the
-/// threads that wait here one tries on and the others sleep: the library's `Mutex` alone hands itself over from thread
-/// to thread through the kernel once anybody waits, and with four workers on two processors a decision then took
-/// twelve microseconds.
+/// Its word is 0, or names the process that holds it (``LimitSharing/id``). Taking it is one exchange and releasing it
+/// one store. A thread that finds it taken tries for a moment and then queues at an ordinary lock of its process, so
+/// that one of the waiting threads tries on and the others sleep. The library's `Mutex` alone passes itself on from
+/// thread to thread through the kernel once any thread waits, and with four workers on two processors a decision then
+/// took twelve microseconds.
 ///
-/// Who has tried for some microseconds more looks whether the holder lives, and takes the lock over if it does not. A
-/// holder that lives and does not come on for ``maxNaps`` looks, some seconds (stopped by a signal or a debugger),
-/// counts as dead: a process that stands still must not stop another. It finds out when it gives the lock back.
-/// Whoever has taken a lock over mends what it protects before anything else.
+/// After some microseconds more the thread checks if the holder lives, and takes the lock over if it does not. A holder
+/// that lives and makes no progress for ``maxNaps`` checks, some seconds (stopped by a signal or a debugger), counts as
+/// dead: a stopped process must not stop another. It learns of it when it releases the lock. A thread that has taken a
+/// lock over first repairs the data it protects.
 ///
-/// Not recursive; to be given back by the thread that took it.
+/// Not recursive; it must be released by the thread that took it.
 struct RobustLock: ~Copyable, Sendable {
-    /// How often it is tried before queueing: a microsecond or so.
+    /// The number of tries before queueing: a microsecond or so.
     private static let tries = 200
-    /// How often it is tried between two looks at the holder.
+    /// The number of tries between two checks of the holder.
     private static let spins = 5000
-    /// How long is slept after each look, in microseconds.
+    /// The sleep after each check, in microseconds.
     private static let napMicroseconds = 50
     /// After how many looks a holder is given up.
     ///
-    /// Looks are counted, not time: where all processes of a container wait for processor time, the holder gets some
-    /// before so many looks have been taken.
+    /// Checks are counted, not time: if all processes of a container wait for processor time, the holder gets some
+    /// before that many checks.
     static let maxNaps = 20_000
 
     private let words: SharedWords
@@ -36,7 +36,7 @@ struct RobustLock: ~Copyable, Sendable {
     ///
     /// - Parameters:
     ///   - words: The memory; the lock is its word ``LimitLayout/lock``.
-    ///   - me: What stands for this process; not 0.
+    ///   - me: The number of this process; not 0.
     init(_ words: SharedWords, me: UInt64) {
         self.words = words
         self.me = me
@@ -46,9 +46,9 @@ struct RobustLock: ~Copyable, Sendable {
     @inline(__always)
     borrowing func attempt() -> Bool { words.exchange(LimitLayout.lock, 0, for: me) }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     ///
-    /// - Returns: Whether it was still there to be given back; if not, others may have seen half a change.
+    /// - Returns: True if it was still held; if not, others may have seen half a change.
     @inline(__always)
     borrowing func giveBack() -> Bool {
         guard words[LimitLayout.lock] == me else { return false }
@@ -56,10 +56,10 @@ struct RobustLock: ~Copyable, Sendable {
         return true
     }
 
-    /// Takes the lock when it is free at last, or from a holder that is dead.
+    /// Waits for the lock, or takes it from a holder that is dead.
     ///
-    /// - Parameter sharing: Which processes there are.
-    /// - Returns: Whether it was taken over: what it protects has to be mended.
+    /// - Parameter sharing: The processes that share it.
+    /// - Returns: True if it was taken over: the data it protects must be repaired.
     @inline(never)
     borrowing func wait(_ sharing: borrowing LimitProcesses) -> Bool {
         for _ in 0..<Self.tries where words[LimitLayout.lock] == 0 {

@@ -1,9 +1,9 @@
 internal import CLinux
 
-/// Memory of zeros of which pages are taken when they are first touched, and which a second process can map.
+/// Zeroed memory whose pages are taken at the first touch, and which a second process can map.
 ///
-/// It is an anonymous file (memfd) sealed at its size, so that no other process can shrink it under this one. Where the
-/// kernel or its filters do not allow that it is memory of this process alone.
+/// It is an anonymous file (memfd) sealed at its size, so that no other process can shrink it. If the kernel or its
+/// filters do not allow that, it is memory of this process alone.
 // SAFETY: the mapping is made in the initialisers, given back by the only owner, and touched through `SharedWords`
 // only.
 @safe final class SharedMemory: @unchecked Sendable {
@@ -12,18 +12,18 @@ internal import CLinux
 
     /// All of it.
     let words: SharedWords
-    /// What another process maps; −1 for memory of this process alone.
+    /// The descriptor for another process to map; −1 for memory of this process alone.
     let descriptor: Int32
-    /// How large it is.
+    /// The size.
     let byteCount: Int
     private let base: UnsafeMutableRawPointer
 
     /// New memory; `nil` when there is none, or no room for its addresses.
     ///
     /// - Parameters:
-    ///   - name: What it is called in `/proc`, for whoever looks there.
-    ///   - byteCount: At least so many bytes, rounded up to pages.
-    ///   - isShareable: Whether other processes are to map it, if that is possible.
+    ///   - name: The name in `/proc`.
+    ///   - byteCount: The least size, rounded up to pages.
+    ///   - isShareable: True if other processes are to map it, if that is possible.
     init?(_ name: String, byteCount: Int, isShareable: Bool = true) {
         self.byteCount = Self.roundedUp(byteCount)
         // SAFETY: the C string lives as long as the call.
@@ -42,7 +42,7 @@ internal import CLinux
     ///
     /// - Parameters:
     ///   - descriptor: This memory's own from now on, and closed in any case.
-    ///   - maxBytes: What is larger is not mapped.
+    ///   - maxBytes: The largest size that is mapped.
     init?(adopting descriptor: Int32, maxBytes: Int) {
         let size = weir_memory_size(descriptor)
         guard size >= Self.pageBytes, size <= maxBytes, let start = unsafe weir_memory_map(descriptor, Int(size)) else {
@@ -61,10 +61,10 @@ internal import CLinux
         if descriptor >= 0 { _ = weir_close(descriptor) }
     }
 
-    /// Whether another process can map it.
+    /// True if another process can map it.
     var isShareable: Bool { descriptor >= 0 }
 
-    /// How much of it has been touched, in bytes, by whichever process.
+    /// The touched part in bytes, by any process.
     var bytesInUse: Int {
         // SAFETY: the call looks at which pages of the mapping are there.
         max(0, Int(unsafe weir_memory_in_use(descriptor, base, byteCount)))

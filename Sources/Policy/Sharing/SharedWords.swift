@@ -2,21 +2,21 @@ internal import Synchronization
 
 /// Memory that other processes may read and write at the same time, by words and halves of words.
 ///
-/// Every access is one relaxed atomic load or store, so that whatever another process writes meanwhile is a value and
-/// nothing worse. A place outside of the memory reads as 0 and takes nothing: a number that was read from here may be
-/// used to find the next one.
+/// Every access is one relaxed atomic load or store, so a concurrent write of another process can only give another
+/// value. A place outside of the memory reads as 0 and ignores stores, so that a number read from here may be used to
+/// find the next one.
 // SAFETY: `base` is the start of `count` words for as long as the memory is mapped, and whoever has the words holds the
 // `SharedMemory` they are of; every access is checked against `count`.
 @safe struct SharedWords: BitwiseCopyable, @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
-    /// How many words there are.
+    /// The number of words.
     let count: Int
 
     /// The words of a mapping.
     ///
     /// - Parameters:
     ///   - base: The start of the mapping.
-    ///   - count: How many words it has.
+    ///   - count: The number of words.
     @unsafe init(_ base: UnsafeMutableRawPointer, count: Int) {
         unsafe self.base = base
         self.count = count
@@ -54,9 +54,9 @@ internal import Synchronization
     @inline(__always)
     func commit(_ index: Int, _ value: UInt64) { unsafe word(index)?.pointee.store(value, ordering: .releasing) }
 
-    /// Puts one value in the place of another.
+    /// Replaces one value by another.
     ///
-    /// - Returns: Whether the other was there.
+    /// - Returns: True if the old value was there.
     @inline(__always)
     func exchange(_ index: Int, _ old: UInt64, for new: UInt64) -> Bool {
         unsafe word(index)?.pointee.compareExchange(expected: old, desired: new, ordering: .acquiring).exchanged

@@ -1,15 +1,15 @@
 internal import Synchronization
 
-/// A lock for what takes some tens of nanoseconds.
+/// A lock for sections of some tens of nanoseconds.
 ///
-/// Taking it is one exchange and giving it back one store. Who finds it taken tries for a moment and then queues at an
-/// ordinary lock, so that of those who wait one tries on and the others sleep. The library's `Mutex` alone hands itself
-/// over from thread to thread through the kernel once anybody waits: with four workers on two processors a decision
-/// then took twelve microseconds.
+/// Taking it is one exchange and releasing it one store. A thread that finds it taken tries for a moment and then
+/// queues at an ordinary lock, so that one of the waiting threads tries on and the others sleep. The library's `Mutex`
+/// alone passes itself on from thread to thread through the kernel once any thread waits: with four workers on two
+/// processors a decision then took twelve microseconds.
 ///
-/// Not recursive; to be given back by the thread that took it.
+/// Not recursive; it must be released by the thread that took it.
 struct ShortLock: ~Copyable, Sendable {
-    /// How often it is tried before queueing: a microsecond or so.
+    /// The number of tries before queueing: a microsecond or so.
     private static let tries = 200
 
     private let isHeld = Atomic<Bool>(false)
@@ -17,13 +17,13 @@ struct ShortLock: ~Copyable, Sendable {
 
     init() {}
 
-    /// Takes the lock, when it is free at last.
+    /// Waits for the lock and takes it.
     @inline(__always)
     borrowing func take() {
         if !attempt() { wait() }
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     @inline(__always)
     borrowing func giveBack() { isHeld.store(false, ordering: .releasing) }
 

@@ -1,4 +1,4 @@
-/// How many calls are under way, and how many of them are each process's.
+/// The number of calls in flight, in all and by process.
 struct CallsInFlight: LimitWindow {
     struct Rule: LimitRule {
         let capacity: UInt64

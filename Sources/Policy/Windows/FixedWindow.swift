@@ -1,4 +1,4 @@
-/// A window that begins with the first call after the one before has ended.
+/// A window that begins with the first call after the previous one has ended.
 struct FixedWindow: LimitWindow {
     struct Rule: LimitRule {
         let capacity: UInt64
@@ -7,7 +7,7 @@ struct FixedWindow: LimitWindow {
     }
 
     private let words: SharedWords
-    /// Where the start is; behind it how much is used.
+    /// The place of the start; the used amount follows.
     private let place: Int
 
     @inline(__always)

@@ -1,15 +1,15 @@
 internal import Wire
 
-/// What stands for the value of a limit's key: 128 bits of a seeded hash.
+/// The hash of a limit's key value: 128 bits, seeded.
 ///
 /// The values themselves are not kept. Two of 10,000 values share a window with a chance below 2⁻¹⁰⁰, and the seeds are
-/// drawn anew for every limit's memory, so that nobody can look for such a pair.
+/// drawn anew for every limit's memory, so that no peer can search for such a pair.
 struct KeyDigest: BitwiseCopyable, Equatable, Sendable {
     let high: UInt64
     let low: UInt64
 }
 
-/// A ``KeyDigest`` in the making.
+/// An unfinished ``KeyDigest``.
 struct KeyHash: BitwiseCopyable, Equatable, Sendable {
     private var first: UInt64
     private var second: UInt64
@@ -24,7 +24,7 @@ struct KeyHash: BitwiseCopyable, Equatable, Sendable {
         self.second = second
     }
 
-    /// Takes one part of the key; parts do not run together.
+    /// Adds one part of the key; parts do not run together.
     mutating func combine(_ part: RawSpan) {
         var hash = ByteHash(seed: first)
         hash.combine(part)
@@ -34,7 +34,7 @@ struct KeyHash: BitwiseCopyable, Equatable, Sendable {
         second = hash.value
     }
 
-    /// Takes one part of the key.
+    /// Adds one part of the key.
     mutating func combine(_ part: String) {
         let bytes = Array(part.utf8)
         combine(bytes.byteSpan)
@@ -43,22 +43,22 @@ struct KeyHash: BitwiseCopyable, Equatable, Sendable {
     var digest: KeyDigest { KeyDigest(high: first, low: second) }
 }
 
-/// Which window belongs to which key, and the order in which windows expire; in memory that other processes may have.
+/// The index from keys to windows, and the order in which windows expire; in memory that other processes may share.
 ///
 /// Windows are numbered from 1 in order of first use; a number is never given up but may change its key. A hash table
-/// of open addressing leads from a key to its number; a ring of links holds all that can expire, first to last.
-/// Every operation takes constant time. What stands in the memory may be wrong: numbers that can be none are found and
-/// said, upon which the owner has the table and the ring made anew (``rebuild(inOrder:)``), and nothing loops for ever.
+/// of open addressing leads from a key to its number; a ring of links holds all windows that can expire, first to last.
+/// Every operation takes constant time. The memory may hold wrong values: impossible numbers are detected and reported,
+/// upon which the owner rebuilds the table and the ring (``rebuild(inOrder:)``), and nothing loops for ever.
 struct KeyIndex: BitwiseCopyable, Sendable {
     /// The words of an entry: the digest, and the numbers before and after it in the ring, which the first one closes.
     private static let entryWords = 3
 
     let words: SharedWords
     let maxKeys: Int
-    /// Where the table begins, in half words: numbers of entries, 0 for none; a power of two, at most half full.
+    /// The start of the table, in half words: numbers of entries, 0 for none; a power of two, at most half full.
     private let places: Int
     private let mask: Int
-    /// Where the index ends, in words.
+    /// The end of the index, in words.
     let end: Int
 
     /// The index of a limit's memory.
@@ -70,7 +70,7 @@ struct KeyIndex: BitwiseCopyable, Sendable {
         end = LimitLayout.tables + Self.wordCount(maxKeys: maxKeys)
     }
 
-    /// How many words an index of so many keys takes.
+    /// The number of words of an index for that many keys.
     static func wordCount(maxKeys: Int) -> Int {
         maxKeys == 0 ? 0 : entryWords * (maxKeys + 1) + placeCount(maxKeys) / 2
     }
@@ -81,7 +81,7 @@ struct KeyIndex: BitwiseCopyable, Sendable {
         return count
     }
 
-    /// How many keys have a window.
+    /// The number of keys with a window.
     var count: Int { Int(min(words[LimitLayout.keys], UInt64(maxKeys))) }
 
     /// The window that expires first; 0 when none can.
@@ -102,7 +102,7 @@ struct KeyIndex: BitwiseCopyable, Sendable {
         return nil
     }
 
-    /// Gives a key the next number, of which there must be one.
+    /// Gives a key the next number; there must be one.
     func append(_ digest: KeyDigest) -> Int {
         let window = count &+ 1
         write(digest, window)
@@ -112,9 +112,9 @@ struct KeyIndex: BitwiseCopyable, Sendable {
         return window
     }
 
-    /// Gives the number of one key to another, which has none.
+    /// Gives the number of one key to another that has none.
     ///
-    /// - Returns: Whether it could be; if not, the index is damaged and to be made anew.
+    /// - Returns: True if it succeeded; if not, the index is damaged and must be rebuilt.
     func replace(_ window: Int, with digest: KeyDigest) -> Bool {
         let wasThere = remove(window)
         write(digest, window)
@@ -158,7 +158,7 @@ struct KeyIndex: BitwiseCopyable, Sendable {
         words[half: places &+ place] = UInt32(truncatingIfNeeded: window)
     }
 
-    /// Takes a window out of the table and moves those behind it up, so that no search stops short of them.
+    /// Removes a window from the table and moves up the entries after it, so that no search stops early.
     private func remove(_ window: Int) -> Bool {
         var hole = Int(truncatingIfNeeded: digest(window).low) & mask
         var left = mask

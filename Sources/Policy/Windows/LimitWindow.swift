@@ -1,10 +1,10 @@
-/// What a window has to know of its limit.
+/// The parameters that a window needs from its limit.
 protocol LimitRule: BitwiseCopyable, Sendable {
     /// The most calls that can ever pass at once.
     var capacity: UInt64 { get }
 }
 
-/// What a change means for a window's place in the order of expiry.
+/// The effect of a change on a window's place in the order of expiry.
 enum WindowTouch {
     /// It expires when it would have.
     case keep
@@ -16,31 +16,29 @@ enum WindowTouch {
 
 /// One window of a limit: asked first, charged when every limit has admitted the call.
 ///
-/// All of it stands in memory that other processes may have too, and any of them may end between two stores. Each
-/// change is therefore such that a call is charged as a whole or not at all, by a last store
-/// (``SharedWords/commit(_:_:)``), or that ``repair(_:endedHolders:)`` makes it so. Whatever stands there, nothing
-/// loops or traps.
+/// All of it is in memory that other processes may share, and any of them may end between two stores. Each change
+/// therefore charges a call as a whole or not at all, by a last store (``SharedWords/commit(_:_:)``) or by
+/// ``repair(_:endedHolders:)``. No content of the memory makes anything loop or trap.
 ///
-/// Memory of zeros is a window that has seen nothing. Times are nanoseconds of one clock and never go back; the owner
-/// sees to that.
+/// Zeroed memory is an unused window. Times are nanoseconds of one clock and never go back; the owner ensures that.
 protocol LimitWindow: BitwiseCopyable, Sendable {
     associatedtype Rule: LimitRule
 
-    /// Whether a call takes something that has to be given back.
+    /// True if a call's share has to be released.
     static var isHeld: Bool { get }
-    /// How many words a window takes.
+    /// The number of words of a window.
     static func wordCount(_ rule: Rule) -> Int
 
-    /// The window that stands at a word of the memory.
+    /// The window at a word of the memory.
     init(_ words: SharedWords, at place: Int)
 
-    /// How long until so many calls can pass, in nanoseconds: 0 for now, ``LimitWait/unknown`` for never or who knows.
+    /// The time until that many calls can pass, in nanoseconds: 0 for now, ``LimitWait/unknown`` for never or unknown.
     func wait(at now: UInt64, calls: UInt64, _ rule: Rule) -> UInt64
     /// Counts calls of the process at a place for which ``wait(at:calls:_:)`` has just been 0.
     func charge(at now: UInt64, calls: UInt64, of holder: Int, _ rule: Rule) -> WindowTouch
-    /// Gives back what calls of the process at a place took.
+    /// Releases the share of calls of the process at a place.
     func release(calls: UInt64, of holder: Int) -> WindowTouch
-    /// Whether the window decides as a new one would.
+    /// True if the window decides as a new one would.
     func isExpired(at now: UInt64, _ rule: Rule) -> Bool
     /// Makes the window a new one.
     func reset(_ rule: Rule)
@@ -62,7 +60,7 @@ extension LimitWindow {
     func repair(_ rule: Rule, endedHolders: UInt64) {}
 }
 
-/// Times that are none.
+/// Special values of times.
 enum LimitWait {
     /// It cannot be said when a call can pass.
     static let unknown = UInt64.max

@@ -1,6 +1,6 @@
 /// A sliding window that knows every admission that still counts.
 ///
-/// A ring of the last admission times, at most `capacity` of them. `calls` calls pass when the (capacity + 1 −
+/// It is a ring of the last admission times, at most `capacity` of them. `calls` calls pass if the (capacity + 1 −
 /// calls)-th last admission is at least `length` old: then at most `capacity − calls` are younger, and no half-open
 /// window of that length ever holds more than `capacity`. There is room for a ring of that size, which grows into it
 /// only while its oldest time still counts, so that a limit touches memory for the calls it sees, 8 bytes each.
@@ -11,12 +11,12 @@ struct SlidingWindow: LimitWindow {
         let length: UInt64
     }
 
-    /// The least calls that a ring has room for, if its limit has so many.
+    /// The least room of a ring in calls, if its limit has that many.
     private static let leastCalls: UInt64 = 8
 
-    /// How many slots the ring has, where the next time goes, and how many slots before that one hold a time.
+    /// The ring's size, the place of the next time, and the number of times before it.
     ///
-    /// One word, so that a change of it is whole or none; one slot is always free, so that a time is written before it
+    /// It is one word, so that a change of it is atomic; one slot is always free, so that a time is written before it
     /// counts.
     private struct Ring {
         private static let bits: UInt64 = 20
@@ -38,7 +38,7 @@ struct SlidingWindow: LimitWindow {
     }
 
     private let words: SharedWords
-    /// Where the ring is described; its slots are behind.
+    /// The place of the ring's description; its slots follow.
     private let place: Int
 
     @inline(__always)
@@ -96,16 +96,16 @@ struct SlidingWindow: LimitWindow {
     @inline(__always)
     private func slot(_ number: UInt64) -> Int { place &+ 1 &+ Int(truncatingIfNeeded: number) }
 
-    /// The `back`-th last admission; 1 is the last, and so many must be recorded.
+    /// The `back`-th last admission; 1 is the last, and that many must be recorded.
     @inline(__always)
     private func time(back: UInt64, _ ring: Ring) -> UInt64 {
         words[slot(ring.next >= back ? ring.next &- back : ring.next &+ ring.slots &- back)]
     }
 
-    /// Makes room in a full ring whose oldest time still counts, unless it is as large as it can be.
+    /// Makes room in a full ring whose oldest time still counts, unless it has its full size.
     ///
-    /// The older times, which stand behind the free slot, move to the new end. They never move onto one another,
-    /// because each size is half of the next or half a slot more: what the word still describes stays what it was.
+    /// The older times, which are after the free slot, move to the new end. They never overwrite one another, because
+    /// each size is half of the next or half a slot more; what the word still describes stays unchanged.
     private func grow(_ ring: inout Ring, at now: UInt64, _ rule: Rule) {
         guard ring.slots > 1 else {
             ring = Ring(Self.size(above: 0, rule.capacity) &+ 1)

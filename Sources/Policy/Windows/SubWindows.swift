@@ -1,8 +1,8 @@
 /// A sliding window for limits too large to keep every admission: 1,025 sub-windows of a 1,024th of the length each.
 ///
-/// Admissions are counted by sub-window, the oldest of which is always counted whole. The 1,024 before the present one
-/// reach back at least the whole length, so that no window ever holds more than `capacity`; a call may be refused by at
-/// most a 1,024th of the length too long.
+/// Admissions are counted by sub-window, the oldest of which always counts whole. The 1,024 before the present one
+/// reach back at least the whole length, so that no window ever holds more than `capacity`; a call may be refused for
+/// at most a 1,024th of the length too long.
 ///
 /// A time's sub-window is ⌊time · 1024 / length⌋, exactly: sub-windows need not be whole nanoseconds long.
 struct SubWindows: LimitWindow {
@@ -30,7 +30,7 @@ struct SubWindows: LimitWindow {
     private static let slots = 1025
 
     private let words: SharedWords
-    /// Five words, see below, then the counts in half a word each: that of sub-window i stands at i mod 1,025.
+    /// Five words, see below, then the counts in half a word each: that of sub-window i is at i mod 1,025.
     private let place: Int
 
     static func wordCount(_ rule: Rule) -> Int { 5 + (slots + 1) / 2 }
@@ -51,7 +51,7 @@ struct SubWindows: LimitWindow {
         get { words[place &+ 1] }
         nonmutating set { words.commit(place &+ 1, newValue) }
     }
-    /// When the next one begins.
+    /// The start of the next sub-window.
     private var boundary: UInt64 {
         get { words[place &+ 2] }
         nonmutating set { words.commit(place &+ 2, newValue) }
@@ -122,7 +122,7 @@ struct SubWindows: LimitWindow {
         total = 0
     }
 
-    /// Makes the sub-window of `now` the present one and forgets those that no longer count.
+    /// Moves to the sub-window of `now` and clears those that no longer count.
     private func advance(to now: UInt64, _ rule: Rule) {
         guard now >= boundary else { return }
         let index = rule.index(now)

@@ -1,6 +1,6 @@
 /// A bucket of tokens that fills evenly.
 ///
-/// What is missing from the full bucket is kept, in units of which one token has `period` and `rate` run in every
+/// It stores the amount missing from the full bucket, in units of which a token has `period` and `rate` run in every
 /// nanosecond: whole numbers throughout, so that nothing is lost by rounding.
 struct TokenBucket: LimitWindow {
     struct Rule: LimitRule {
@@ -11,7 +11,7 @@ struct TokenBucket: LimitWindow {
         let period: UInt64
         /// The units of a full bucket, below 2⁶².
         let full: UInt64
-        /// How long an empty bucket takes to fill, in nanoseconds.
+        /// The time that an empty bucket takes to fill, in nanoseconds.
         let fillTime: UInt64
 
         init(rate: UInt64, period: UInt64, burst: UInt64) {
@@ -23,7 +23,7 @@ struct TokenBucket: LimitWindow {
         }
     }
 
-    /// Where it says which of two states is in force, by its low bit.
+    /// The place of the word whose low bit selects the valid one of two states.
     ///
     /// Behind it are the states: what is missing, and since when. A change writes the other one first.
     private let place: Int
@@ -38,7 +38,7 @@ struct TokenBucket: LimitWindow {
         self.place = place
     }
 
-    /// Where the state in force is.
+    /// The place of the valid state.
     private var state: Int { place &+ 1 &+ Int(words[place] & 1) &* 2 }
 
     @inline(__always)

@@ -1,14 +1,14 @@
-/// The windows of one limit: one, or one a value of its key and one that further values share.
+/// The windows of one limit: one, or one for each key value and one that further values share.
 ///
-/// A view of the memory they stand in: first the index, then the windows, the shared one in front.
+/// It is a view of their memory: first the index, then the windows, the shared one in front.
 struct WindowTable<Window: LimitWindow>: BitwiseCopyable, Sendable {
     /// The window that a limit without keys has, and that values share which have none of their own.
     static var shared: Int { 0 }
-    /// By how much a time may be later than the clock of who asks, who may have waited for locks meanwhile, in
-    /// nanoseconds; what is later still was not written by a clock.
+    /// The most by which a stored time may be later than the caller's clock (the caller may have waited for locks), in
+    /// nanoseconds; a later one was not written by a clock.
     static var maxLead: UInt64 { 60_000_000_000 }
 
-    /// Where a call belongs.
+    /// The place of a call.
     enum Place {
         /// A window that is there.
         case known(Int)
@@ -24,14 +24,14 @@ struct WindowTable<Window: LimitWindow>: BitwiseCopyable, Sendable {
     private var words: SharedWords { index.words }
     private var maxKeys: Int { index.maxKeys }
 
-    /// The windows that stand behind an index.
+    /// The windows after an index.
     @inline(__always)
     init(_ index: KeyIndex, _ rule: Window.Rule) {
         self.rule = rule
         self.index = index
     }
 
-    /// How many words the memory has.
+    /// The number of words of the memory.
     static func wordCount(_ rule: Window.Rule, maxKeys: Int) -> Int {
         LimitLayout.tables + KeyIndex.wordCount(maxKeys: maxKeys) + Window.wordCount(rule) * (maxKeys + 1)
     }
@@ -50,7 +50,7 @@ struct WindowTable<Window: LimitWindow>: BitwiseCopyable, Sendable {
         return time
     }
 
-    /// Where a call belongs.
+    /// The place of a call.
     ///
     /// An expired window is used again before a new one is made, so that memory follows the values that are in use.
     @inline(__always)
@@ -70,7 +70,7 @@ struct WindowTable<Window: LimitWindow>: BitwiseCopyable, Sendable {
         return index.count < maxKeys ? .appended : .known(Self.shared)
     }
 
-    /// How long until the calls can pass, see ``LimitWindow/wait(at:calls:_:)``.
+    /// The time until the calls can pass, see ``LimitWindow/wait(at:calls:_:)``.
     @inline(__always)
     func wait(in place: Place, at now: UInt64, calls: UInt64) -> UInt64 {
         guard case .known(let number) = place else { return calls <= rule.capacity ? 0 : LimitWait.unknown }
@@ -105,16 +105,16 @@ struct WindowTable<Window: LimitWindow>: BitwiseCopyable, Sendable {
         return expired
     }
 
-    /// Gives back what calls of a process took of a window.
+    /// Releases the share of a process's calls in a window.
     func release(_ number: Int, calls: UInt64, _ holder: Int) {
         guard 0...maxKeys ~= number else { return }
         let touch = window(number).release(calls: calls, of: holder)
         if number != Self.shared { index.touch(number, touch) }
     }
 
-    /// Makes whole what a process has left that ended in the middle of a change, or what is found to be damaged.
+    /// Repairs a change that a process left unfinished when it ended, or other damage.
     ///
-    /// Takes some time for each key and memory for their order.
+    /// It takes some time for each key and memory for their order.
     func repair(endedHolders: UInt64) {
         var order: [(time: UInt64, number: Int)] = []
         for number in 0...index.count {
