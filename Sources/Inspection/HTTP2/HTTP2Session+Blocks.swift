@@ -48,8 +48,7 @@ extension HTTP2Session {
             isRequest: isClientUnknown || half.direction == requests,
             isReply: isClientUnknown || half.direction != requests,
             wantsFields: inspector.messageObserver != nil,
-            traceNames: inspector.tracker.wantsTraces ? inspector.tracker.traceNames : nil,
-            limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
+            selector: inspector.selector
         )
         let place = streams.place(of: half.blockFrame.streamID)
         if place >= 0, half.direction != requests, !streams[place].reply.isInterim {

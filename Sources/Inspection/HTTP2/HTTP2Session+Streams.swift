@@ -87,7 +87,7 @@ extension HTTP2Session {
                 guard let taken = decideCall(stream, request, headers, context) else { return }
                 permit = taken
             } else {
-                inspector.pipeline.pass(request, fields: headers, on: context.session)
+                inspector.pipeline.pass(request, fields: headers.requestFields, on: context.session)
             }
         }
         guard streams.add(stream) >= 0 else {
@@ -371,7 +371,7 @@ extension HTTP2Session {
         if call.draft >= 0 { context.tracker.tracer?.resume(call.draft) }
         var request = CallRequest(operation: operation, side: context.session.side(of: requests))
         request.drainHandling = .count
-        context.pipeline.pass(request, fields: NoFields(), on: context.session)
+        context.pipeline.pass(request, fields: RequestFields(), on: context.session)
         count(id, operation, call.caller, call.permit, context) { call.texts }
     }
 

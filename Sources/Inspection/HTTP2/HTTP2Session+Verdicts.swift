@@ -33,7 +33,13 @@ extension HTTP2Session {
         var request = request
         if hasUntracked || answers.count >= Self.maxAnswers { request.unanswerable = .tooLarge }
         let (pipeline, session) = (context.pipeline, context.session)
-        let decided = pipeline.decide(request, as: .triple, fields: headers, on: session, now: context.now)
+        let decided = pipeline.decide(
+            request,
+            as: .triple,
+            fields: headers.requestFields,
+            on: session,
+            now: context.now
+        )
         if let reply = decided.decision.reply {
             refuse(stream, request.operation, reply, headers, context)
             return nil
