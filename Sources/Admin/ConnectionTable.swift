@@ -4,13 +4,13 @@ internal import Synchronization
 
 /// The connections of the listeners that share one budget.
 ///
-/// When a further one comes and there is no room, another is shed: one on which nothing is asked, the longest idle
-/// first, then one whose client does not take its answer. Those that are being answered stay; the new one goes then.
+/// If a further one comes and there is no room, another is shed: an idle one first, the longest idle, then one whose
+/// client does not take its answer. Connections that are being answered stay; otherwise the new one is closed.
 final class ConnectionTable: Sendable {
-    /// How often deadlines are looked at.
+    /// The interval of checks of deadlines.
     private static let sweepInterval = TimeAmount.milliseconds(500)
 
-    /// So many times more connections than may be open may have tasks.
+    /// The factor by which connections with tasks may exceed the open ones.
     private static let handledFactor = 3
 
     private struct State {
@@ -34,9 +34,9 @@ final class ConnectionTable: Sendable {
 
     subscript(channel: any Channel) -> AdminConnection? { state.withLock { $0.open[ObjectIdentifier(channel)] } }
 
-    /// Takes a new connection in; `nil` if there is no room for it.
+    /// Adds a new connection; `nil` if there is no room for it.
     ///
-    /// To be called on the channel's event loop.
+    /// Call it on the channel's event loop.
     func admit(_ channel: any Channel) -> AdminConnection? {
         let now = SystemClock.now()
         let connection = AdminConnection(channel, counters: counters, now: now)
@@ -83,8 +83,8 @@ final class ConnectionTable: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// The first to be shed, if any may be: of the idle ones, else of those that let Weir wait, that which has done so
-    /// for longest.
+    /// The first connection to shed, if any may be: among the idle ones, else among those that keep Weir waiting, the
+    /// one that has done so for longest.
     private static func victim(of open: [ObjectIdentifier: AdminConnection]) -> AdminConnection? {
         var first: (connection: AdminConnection, rank: Int, since: UInt64)?
         for connection in open.values {
@@ -114,7 +114,7 @@ final class ConnectionTable: Sendable {
 
     // MARK: The end
 
-    /// Whether connections are to close once what was asked on them is answered.
+    /// True if connections are to close after their open requests are answered.
     var isQuiescing: Bool { state.withLock { $0.isQuiescing } }
 
     /// Closes each connection once what was asked on it is answered.
@@ -165,7 +165,7 @@ final class ConnectionTable: Sendable {
     }
 }
 
-/// How many connections were closed before their clients wanted it.
+/// The number of connections that were closed before their clients wanted it.
 final class AdminCounters: Sendable {
     private let counts = Mutex([UInt64](repeating: 0, count: AdminCut.allCases.count))
 

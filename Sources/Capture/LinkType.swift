@@ -1,4 +1,4 @@
-/// What a captured packet begins with: libpcap's `DLT_` number.
+/// The type of a captured packet's first bytes: libpcap's `DLT_` number.
 public struct LinkType: BitwiseCopyable, Hashable, RawRepresentable, Sendable {
     /// The `DLT_` number.
     public let rawValue: Int32
@@ -10,7 +10,7 @@ public struct LinkType: BitwiseCopyable, Hashable, RawRepresentable, Sendable {
 
     /// The link type that a file's `LINKTYPE_` number names: libpcap has other numbers for a few.
     ///
-    /// - Parameter number: As it stands in the file.
+    /// - Parameter number: The number in the file.
     init(inFile number: UInt16) {
         switch number {
         case 101: self = .raw
