@@ -89,7 +89,7 @@ final class AdminConnection: Sendable {
     static let exchangeNanoseconds: UInt64 = 30_000_000_000
     /// The longest time without a request on a connection.
     static let idleNanoseconds: UInt64 = 75_000_000_000
-    /// The longest head of a request, and all that may come behind one that is being answered, beside its body.
+    /// The longest head of a request, and all that may come after one that is being answered, beside its body.
     static let maxHeadBytes = 64 << 10
 
     let channel: any Channel

@@ -33,7 +33,7 @@ internal import NIOCore
     /// The next bytes of the text.
     ///
     /// - Parameter maxBytes: The most bytes to return.
-    /// - Returns: `nil` behind the last ones.
+    /// - Returns: `nil` after the last ones.
     func next(_ maxBytes: Int) -> ByteBuffer? {
         guard !isEnded else { return nil }
         var piece = ByteBuffer()

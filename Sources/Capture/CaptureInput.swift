@@ -210,7 +210,7 @@ internal import Glibc
     private func readDescriptor() -> Int {
         while true {
             guard waitForBytes() else { return 0 }
-            // SAFETY: the rest of the buffer behind `end` is free.
+            // SAFETY: the rest of the buffer after `end` is free.
             let count = unsafe read(descriptor, buffer + end, capacity - end)
             if count >= 0 { return count }
             if errno == EINTR || errno == EAGAIN { continue }

@@ -55,7 +55,7 @@ struct HalfStream {
     var next: UInt32 = 0
     /// The sequence number of the first byte, with `beganWithSYN`.
     var start: UInt32 = 0
-    /// The sequence number behind the last byte, with `finSeen`.
+    /// The sequence number after the last byte, with `finSeen`.
     var fin: UInt32 = 0
     /// The position up to which this end has received the other's stream.
     var acknowledged: UInt32 = 0

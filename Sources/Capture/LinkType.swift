@@ -39,7 +39,7 @@ public struct LinkType: BitwiseCopyable, Hashable, RawRepresentable, Sendable {
     public static let loop = LinkType(rawValue: 108)
     /// Linux "cooked" capture, version 1 (`-i any`).
     public static let linuxCooked = LinkType(rawValue: 113)
-    /// PPP behind a byte that tells the direction.
+    /// PPP after a byte that tells the direction.
     public static let pppWithDirection = LinkType(rawValue: 204)
     /// Raw IPv4.
     public static let ipv4 = LinkType(rawValue: 228)

@@ -121,7 +121,7 @@ extension Reassembler {
         guard table.halves[own].finSeen, table.halves[own].state == .open else { return }
         guard table.halves[own].distance(to: table.halves[own].fin) <= 0 else { return }
         table.halves[own].state = .ended
-        // Data behind the FIN is none.
+        // Data after the FIN is none.
         heldBytes -= table.halves[own].heldCharge
         table.halves[own].dropHeld()
         table.halves[own].isGated = false

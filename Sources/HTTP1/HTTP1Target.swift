@@ -43,7 +43,7 @@ public enum HTTP1Target {
         return plain
     }
 
-    /// Where the path begins behind `http://` or `https://` and a host; 0 for targets of another form.
+    /// The start of the path after `http://` or `https://` and a host; 0 for targets of another form.
     private static func endOfAuthority(_ target: RawSpan) -> Int {
         var start = 0
         for scheme: StaticString in ["http://", "https://"] where begins(target, with: scheme) {

@@ -1,4 +1,4 @@
-/// Why a coded body gives out nothing further.
+/// The reasons for which a coded body produces nothing further.
 public enum InflateError: Error, Equatable, Sendable, CaseIterable {
     /// The bytes are not of the format, or damaged.
     case malformed

@@ -222,7 +222,7 @@ internal import CZlib
         switch status {
         case Z_STREAM_END: phase = .memberEnd
         case Z_MEM_ERROR: throw .noMemory
-        // Bytes behind a whole member that only begin like another.
+        // Bytes after a whole member that only begin like another.
         case _ where laterMemberBytes == 0: phase = .ended
         default: throw .malformed
         }

@@ -64,7 +64,7 @@ enum TripleBytes {
         return bytes
     }
 
-    /// The trailers behind a reply's last message.
+    /// The trailers after a reply's last message.
     static func trailers(streamID: UInt32) -> [UInt8] {
         var bytes: [UInt8] = []
         headers([("grpc-status", "0"), ("grpc-message", "")], streamID: streamID, endsStream: true, into: &bytes)

@@ -145,7 +145,7 @@ public final class Recorder {
         if let streams = index.rows[at].streams { record(call.durationNanoseconds, in: streams) }
     }
 
-    /// Counts the messages of a call with more than one message in a direction, whether it counts as a stream or not.
+    /// Counts the messages of a call with more than one message in a direction, even if it is not a stream.
     ///
     /// - Parameters:
     ///   - call: The facts of the call.
