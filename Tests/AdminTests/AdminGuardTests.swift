@@ -2,7 +2,7 @@ import Testing
 
 @testable import Admin
 
-/// Who may ask for what, as docs/admin-api.md says it.
+/// The access rules in docs/admin-api.md.
 @Suite struct AdminGuardTests {
     private func status(
         _ demand: AdminGuard.Demand,
