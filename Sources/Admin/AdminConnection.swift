@@ -4,7 +4,7 @@ internal import NIOCore
 internal import Synchronization
 
 /// The reason for closing a connection of the admin API before its client wanted it.
-enum AdminCut: Int, CaseIterable {
+enum AdminCloseReason: Int, CaseIterable {
     /// Another one needed its place.
     case shed
     /// No request came for long.
@@ -34,7 +34,7 @@ enum AdminCut: Int, CaseIterable {
 /// One connection of the admin API: its activity, and the start of it.
 final class AdminConnection: Sendable {
     /// The activity of a connection; those before ``working`` may be shed.
-    enum Standing: Int, Comparable {
+    enum Activity: Int, Comparable {
         /// No request is open.
         case idle
         /// A request, or its body, has begun to come.
@@ -72,7 +72,7 @@ final class AdminConnection: Sendable {
         /// Succeeded when nothing waits for the kernel any more.
         var waiter: EventLoopPromise<Void>?
 
-        var standing: (Standing, since: UInt64) {
+        var activity: (Activity, since: UInt64) {
             if isEndless { return (.endless, since) }
             if isReadingBody { return (.reading, exchangeSince) }
             if pendingBytes > 0 { return (.stalled, progress) }
@@ -193,14 +193,14 @@ final class AdminConnection: Sendable {
     // MARK: What is to become of it
 
     /// The activity, and the start of it.
-    var standing: (Standing, since: UInt64) { state.withLock { $0.standing } }
+    var activity: (Activity, since: UInt64) { state.withLock { $0.activity } }
 
     /// The reason to close it now, if there is one.
-    func overdue(at now: UInt64) -> AdminCut? {
+    func overdue(at now: UInt64) -> AdminCloseReason? {
         state.withLock { state in
-            let (standing, since) = state.standing
+            let (activity, since) = state.activity
             let age = now > since ? now - since : 0
-            switch standing {
+            switch activity {
             case .idle: return age > Self.idleNanoseconds ? .idle : nil
             case .reading:
                 let limit = state.isReadingBody ? Self.exchangeNanoseconds : Self.headNanoseconds
@@ -224,7 +224,7 @@ final class AdminConnection: Sendable {
     }
 
     /// Closes it; what waits in the kernel for a reader goes with it.
-    func cut(_ reason: AdminCut) {
+    func cut(_ reason: AdminCloseReason) {
         let isFirst = state.withLock { state in
             defer { state.isCut = true }
             return !state.isCut

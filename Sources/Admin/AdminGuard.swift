@@ -15,7 +15,7 @@ struct AdminGuard: Sendable {
     }
 
     /// The facts about a client.
-    struct Asker: Equatable {
+    struct Client: Equatable {
         /// True if the connection never left this machine's loopback device.
         var isOnLoopback: Bool
         /// The header `Host`; `nil` without one, or with several.
@@ -43,20 +43,20 @@ struct AdminGuard: Sendable {
     }
 
     /// The denial of a request; `nil` if it is allowed.
-    func denial(_ demand: Demand, _ asker: Asker) -> Denial? {
+    func denial(_ demand: Demand, _ client: Client) -> Denial? {
         guard demand != .open else { return nil }
         // A name that somebody else's DNS made lead here is how a page would read what it must not.
-        guard let host = asker.host, isOurs(host) else {
+        guard let host = client.host, isOurs(host) else {
             return Denial(status: 403, text: "Host must be an IP address, localhost or one of admin.hosts")
         }
         // A browser says from which page a change comes; no page is Weir's.
-        if demand == .change, asker.isFromPage { return Denial(status: 403, text: "not from a web page") }
+        if demand == .change, client.isFromPage { return Denial(status: 403, text: "not from a web page") }
         guard let token else {
-            guard !asker.isOnLoopback else { return nil }
+            guard !client.isOnLoopback else { return nil }
             return Denial(status: 403, text: "beyond loopback admin.token has to be set")
         }
-        if asker.isOnLoopback, demand == .reading { return nil }
-        guard Self.isEqual(asker.authorization ?? "", "Bearer \(token)") else {
+        if client.isOnLoopback, demand == .reading { return nil }
+        guard Self.isEqual(client.authorization ?? "", "Bearer \(token)") else {
             let what = demand == .change ? "a change" : "reading beyond loopback"
             return Denial(status: 401, text: "\(what) needs admin.token as its bearer token")
         }
@@ -65,16 +65,16 @@ struct AdminGuard: Sendable {
 
     /// The denial of a request; `nil` if it is allowed.
     func denial(_ demand: Demand, of request: Request, on channel: any Channel) -> Response? {
-        guard let denial = denial(demand, Self.asker(request, channel)) else { return nil }
+        guard let denial = denial(demand, Self.client(request, channel)) else { return nil }
         var response = AdminResponder.problem(.init(code: denial.status), denial.text)
         if denial.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
         return response
     }
 
-    private static func asker(_ request: Request, _ channel: any Channel) -> Asker {
+    private static func client(_ request: Request, _ channel: any Channel) -> Client {
         // The first one is the authority; a second one stays among the fields.
         let isOnlyHost = HTTPField.Name("Host").map { request.headers[values: $0].isEmpty } ?? true
-        return Asker(
+        return Client(
             isOnLoopback: isLoopback(channel.remoteAddress) && isLoopback(channel.localAddress),
             host: isOnlyHost ? request.head.authority : nil,
             isFromPage: request.headers[.origin] != nil,

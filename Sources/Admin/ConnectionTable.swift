@@ -88,9 +88,9 @@ final class ConnectionTable: Sendable {
     private static func victim(of open: [ObjectIdentifier: AdminConnection]) -> AdminConnection? {
         var first: (connection: AdminConnection, rank: Int, since: UInt64)?
         for connection in open.values {
-            let (standing, since) = connection.standing
-            guard standing < .working else { continue }
-            let rank = standing == .idle ? 0 : 1
+            let (activity, since) = connection.activity
+            guard activity < .working else { continue }
+            let rank = activity == .idle ? 0 : 1
             if let other = first, (other.rank, other.since) <= (rank, since) { continue }
             first = (connection, rank, since)
         }
@@ -133,7 +133,7 @@ final class ConnectionTable: Sendable {
             let open = state.withLock { Array($0.open.values) }
             if open.isEmpty { return }
             for connection in open {
-                switch connection.standing.0 {
+                switch connection.activity.0 {
                 case .idle: connection.quiesce()
                 case .endless: connection.channel.close(promise: nil)
                 case .reading, .stalled, .working: break
@@ -167,9 +167,9 @@ final class ConnectionTable: Sendable {
 
 /// The number of connections that were closed before their clients wanted it.
 final class AdminCounters: Sendable {
-    private let counts = Mutex([UInt64](repeating: 0, count: AdminCut.allCases.count))
+    private let counts = Mutex([UInt64](repeating: 0, count: AdminCloseReason.allCases.count))
 
-    func count(_ reason: AdminCut) { counts.withLock { $0[reason.rawValue] += 1 } }
+    func count(_ reason: AdminCloseReason) { counts.withLock { $0[reason.rawValue] += 1 } }
 
-    subscript(reason: AdminCut) -> UInt64 { counts.withLock { $0[reason.rawValue] } }
+    subscript(reason: AdminCloseReason) -> UInt64 { counts.withLock { $0[reason.rawValue] } }
 }

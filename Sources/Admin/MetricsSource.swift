@@ -115,7 +115,7 @@ actor MetricsSource {
     /// Call it after the workers' snapshots were taken, so that every caller they name is known.
     private func additions() async -> MetricsAdditions {
         var additions = await backend.additions()
-        additions.adminCuts = AdminCut.allCases.map { ($0.label, counters[$0]) }
+        additions.adminCuts = AdminCloseReason.allCases.map { ($0.label, counters[$0]) }
         return additions
     }
 

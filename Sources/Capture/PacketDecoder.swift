@@ -18,7 +18,7 @@ struct PacketDecoder: ~Escapable {
         case ip
         case ipv4
         case ipv6
-        case found(PacketVerdict)
+        case found(DecodedPacket)
     }
 
     /// Headers in one packet; more is malice.
@@ -50,7 +50,7 @@ struct PacketDecoder: ~Escapable {
     ///
     /// - Parameter linkType: The link type of the packet.
     /// - Returns: The content of the packet.
-    mutating func decode(_ linkType: LinkType) -> PacketVerdict {
+    mutating func decode(_ linkType: LinkType) -> DecodedPacket {
         var layer = link(linkType)
         for _ in 0..<Self.maxLayers {
             switch layer {

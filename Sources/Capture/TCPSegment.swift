@@ -27,7 +27,7 @@ struct TCPSegment: BitwiseCopyable {
 }
 
 /// The content of a packet.
-enum PacketVerdict: BitwiseCopyable {
+enum DecodedPacket: BitwiseCopyable {
     case segment(TCPSegment)
     /// ARP, spanning tree, …
     case nonIP

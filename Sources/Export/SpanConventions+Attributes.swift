@@ -13,7 +13,7 @@ extension SpanConventions {
         list.addIfPresent("error.type", status.errorType)
         ends(subject, &list)
         dubbo(subject, &list)
-        foreignContexts(subject.texts, &list)
+        otherContexts(subject.texts, &list)
         own(subject, &list)
         return list.values
     }
@@ -123,7 +123,7 @@ extension SpanConventions {
     }
 
     /// Adds the contexts whose ids cannot be a W3C trace's.
-    private func foreignContexts(_ texts: KnownTexts, _ list: inout AttributeList) {
+    private func otherContexts(_ texts: KnownTexts, _ list: inout AttributeList) {
         list.addIfPresent("seata.xid", texts.transaction)
         list.addIfPresent("sw8", texts.sw8)
         list.addIfPresent("sw8.trace_id", SkyWalkingContext.traceID(texts.sw8))

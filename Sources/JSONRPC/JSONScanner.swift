@@ -72,8 +72,7 @@ public struct JSONScanner: ~Copyable {
     public internal(set) var isBatch = false
     /// True if an LF stood between the last two values, or after the last one.
     public internal(set) var isLineDelimited = false
-    /// The place of the value's first byte that is going on or was the last one, batches as a whole, from the
-    /// beginning.
+    /// The offset of the first byte of the current or last value, batches as a whole, from the beginning.
     public internal(set) var valueStartOffset: UInt64 = 0
 
     /// The knowledge about the place that the values come from; for a stream it may grow between two values.

@@ -39,7 +39,7 @@ struct HTTP1Bodies: ~Copyable {
             guard sink.message.body.count <= Self.maxBodyBytes else { throw .tooLong }
             switch progress {
             case .message: messages.append(sink.take())
-            case .foreign: throw .badHTTP1
+            case .notHTTP: throw .badHTTP1
             case .needsMore, .head, .interim: break
             }
         }
