@@ -36,7 +36,7 @@ public protocol AdminBackend: Sendable {
     /// Asks all workers for their numbers at once.
     func snapshots() async -> WorkerSnapshots
     /// Asks all workers for their connections.
-    func connections() async -> [ConnectionReport]
+    func connections() async -> [ConnectionEntry]
     /// Subscribes to calls as they end.
     ///
     /// - Parameter parameters: The names and values of the query that select the calls.

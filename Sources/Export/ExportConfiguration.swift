@@ -33,7 +33,7 @@ public struct ExportConfiguration: Sendable {
     /// The compression of requests.
     public let compression: Compression
     /// The longest time from a request to its answer.
-    public var timeout: Duration = .seconds(10)
+    public var timeout: Duration = .seconds(Defaults.exportTimeoutSeconds)
     /// The interval at which the workers' spans are taken.
     public var pollInterval: Duration = .milliseconds(200)
     /// The longest time for the last spans to leave once the process stops.
@@ -43,7 +43,7 @@ public struct ExportConfiguration: Sendable {
     /// The most bytes of a request before compression, but for a single span that is larger.
     public var maxBatchBytes = 1_048_576
     /// The most spans that wait for a collector; beyond it the oldest are dropped.
-    public var maxQueuedSpans = 16_384
+    public var maxQueuedSpans = Defaults.maxQueuedSpans
     /// The most attempts to send a batch to a collector that answers that it cannot take it now.
     ///
     /// One that cannot be reached is tried for ``maxBatchAge``.

@@ -144,7 +144,7 @@ extension Worker {
     func conclude(_ pair: Pair, _ direction: Direction) {
         plan.removeAll()
         inspector.ended(pair.session, direction, now: SystemClock.now(), plan: &plan)
-        if recorder.hasTrouble { tellTrouble(pair) }
+        if recorder.hasDecodeFailure { reportDecodeFailure(pair) }
         if direction == .toUpstream { conclude(&pair.up, &pair.down) } else { conclude(&pair.down, &pair.up) }
     }
 

@@ -126,12 +126,6 @@ final class DemoBell: Sendable {
     }
 }
 
-/// The monotonic clock.
-enum DemoClock {
-    /// Nanoseconds since some moment in the past.
-    static func now() -> UInt64 { weir_now() }
-}
-
 /// Threads that are joined together.
 final class DemoThreads: Sendable {
     /// The body of a thread; its captures are released before it counts as ended.

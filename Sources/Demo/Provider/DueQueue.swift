@@ -4,7 +4,7 @@ struct DueQueue<Element: Sendable>: Sendable {
 
     var count: Int { heap.count }
 
-    /// The due time of the first element, on ``DemoClock``; `nil` if there is none.
+    /// The due time of the first element, on the monotonic clock; `nil` if there is none.
     var nextDue: UInt64? { heap.first?.due }
 
     mutating func insert(_ element: Element, due: UInt64) {
