@@ -133,7 +133,9 @@ extension RelaySocketTests {
             let first = try harness.pair(listener)
             try await harness.waitForConnections(1)
             drain(drains, harness)
-            let drained = Task { await relay.drain(within: Self.grace) }
+            // The workers have heard of it before the connection ends: what is asked of them is answered in order.
+            let drained = Task.immediate { await relay.drain(within: Self.grace) }
+            try await harness.waitForConnections(1)
             first.client.close()
             first.server.close()
             try await harness.waitForConnections(0)
