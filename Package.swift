@@ -19,7 +19,7 @@ let views: [SwiftSetting] = strictSettings + [.enableExperimentalFeature("Lifeti
 /// (see docs/architecture.md), and debug builds, which all tests run, keep them.
 let hot: [SwiftSetting] = views + [.unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))]
 
-/// For code that a generator wrote and that is not held to `strictSettings`.
+/// For code that a generator wrote and that does not follow the rules of this repository.
 let generated: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
     .enableUpcomingFeature("InternalImportsByDefault"),
@@ -139,7 +139,9 @@ let package = Package(
         ),
         .target(
             name: "Demo",
-            dependencies: ["Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux"],
+            dependencies: [
+                "Wire", "Calls", "Clocks", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "CLinux",
+            ],
             swiftSettings: strictSettings
         ),
         .target(name: "Interception", dependencies: ["Settings", "CLinux"], swiftSettings: strictSettings),

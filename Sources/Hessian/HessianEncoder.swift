@@ -1,3 +1,5 @@
+internal import Wire
+
 /// A writer of Hessian 2 values in hessian-lite's own choice of forms, the shortest for each value.
 ///
 /// One encoder writes one body: classes and types are spelled out at their first use and referred to afterwards. The

@@ -54,7 +54,7 @@ extension Worker {
 
     /// An address did not accept: the next is tried, if there is one; else downstream is told as it would have been
     /// without a proxy.
-    func upstreamFailed(_ pair: Pair, _ reason: RefusalReason, _ error: Int32) {
+    func upstreamFailed(_ pair: Pair, _ reason: ConnectionRejectReason, _ error: Int32) {
         let now = SystemClock.now()
         guard pair.candidates.advance() else {
             pair.candidates.allFailed(now: now)

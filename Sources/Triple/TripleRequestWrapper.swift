@@ -49,20 +49,6 @@ public struct TripleRequestWrapper: BitwiseCopyable, Equatable, Sendable {
         guard cursor.isWellFormed, !serialization.isEmpty else { return nil }
     }
 
-    /// The types of the arguments: Java class names.
-    ///
-    /// - Parameter message: The bytes that the wrapper was read from.
-    /// - Returns: The places in the bytes, in order; those that were cut off are left out.
-    public func argumentTypes(in message: RawSpan) -> [ByteRange] {
-        var types: [ByteRange] = []
-        types.reserveCapacity(Int(argumentTypeCount))
-        var cursor = ProtobufCursor(message)
-        while let field = cursor.next() {
-            if field.number == 3, field.isWhole { types.append(field.range) }
-        }
-        return types
-    }
-
     /// The method that a generic call names: its first argument, if that is a string.
     ///
     /// Known serializations: Hessian 2, fastjson2, MessagePack, and those that write JSON.

@@ -92,8 +92,8 @@ extension DubboSession {
             else { return }
             let body = bytes.extracting(start..<start &+ count)
             if header.isRequest {
-                guard let glance = box.reader.glance(body) else { return }
-                beginCall(glance, header, body, direction, context, &turn, end: start &+ count)
+                guard let fast = box.reader.parseFast(body) else { return }
+                beginCall(fast, header, body, direction, context, &turn, end: start &+ count)
             } else {
                 guard header.status != 20 || Self.isPlainReply(body.byte(at: 0)) else { return }
                 endCall(header, .plain, exceptionClass: body.extracting(0..<0), direction, context, start: context.now)

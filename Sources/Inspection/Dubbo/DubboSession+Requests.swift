@@ -54,7 +54,7 @@ extension DubboSession {
     /// A request was understood by the fast path.
     @inline(__always)
     func beginCall(
-        _ glance: RequestGlance,
+        _ fast: RequestFastPath,
         _ header: FrameHeader,
         _ body: RawSpan,
         _ direction: Direction,
@@ -65,19 +65,19 @@ extension DubboSession {
         let request = DubboRequest(
             header,
             start: context.now,
-            operation: Self.operation(of: glance, body, context.operations),
-            attachments: glance.attachments,
+            operation: Self.operation(of: fast, body, context.operations),
+            attachments: fast.attachments,
             in: body
         )
-        if context.tracker.wantsTraces { trace(glance, request, direction, context) }
+        if context.tracker.wantsTraces { trace(fast, request, direction, context) }
         let entry = entry(request, direction, context)
         guard context.isGoverned else { return beginCall(request, entry, .none, context) }
-        let fields = FastDubboFields(glance, in: body)
+        let fields = FastDubboFields(fast, in: body)
         guard isJudged(direction) else {
             context.pipeline.learnCaller(fields, on: context.session)
             return beginCall(request, entry, .none, context)
         }
-        guard let permit = decide(request, entry, endsInMap: glance.endsInMap, fields, context, &turn, end: end) else {
+        guard let permit = decide(request, entry, endsInMap: fast.endsInMap, fields, context, &turn, end: end) else {
             return
         }
         beginCall(request, entry, permit, context)
@@ -136,38 +136,38 @@ extension DubboSession {
     // MARK: Operations
 
     @inline(__always)
-    private static func operation(of glance: RequestGlance, _ body: RawSpan, _ names: OperationNames) -> OperationID {
-        let group = body.slice(glance.attachments.group)
-        let named = body.slice(glance.attachments.interface)
-        let isPathElse = !named.isEmpty && !named.elementsEqual(body.slice(glance.interface))
-        guard !isPathElse, !glance.names.isEmpty else {
+    private static func operation(of fast: RequestFastPath, _ body: RawSpan, _ names: OperationNames) -> OperationID {
+        let group = body.slice(fast.attachments.group)
+        let named = body.slice(fast.attachments.interface)
+        let isPathElse = !named.isEmpty && !named.elementsEqual(body.slice(fast.interface))
+        guard !isPathElse, !fast.names.isEmpty else {
             // The names do not stand together in the body.
             return names.cache.operation(
                 .dubbo,
-                interface: isPathElse ? named : body.slice(glance.interface),
-                version: body.slice(glance.version),
-                method: body.slice(glance.method),
+                interface: isPathElse ? named : body.slice(fast.interface),
+                version: body.slice(fast.version),
+                method: body.slice(fast.method),
                 group: group
             )
         }
-        return names.cache.known(.dubbo, key: body.slice(glance.names), group: group)
-            ?? learn(glance, body, group, names)
+        return names.cache.known(.dubbo, key: body.slice(fast.names), group: group)
+            ?? learn(fast, body, group, names)
     }
 
     /// The operation of a request whose names, spelled so, were not met before.
     private static func learn(
-        _ glance: RequestGlance,
+        _ fast: RequestFastPath,
         _ body: RawSpan,
         _ group: RawSpan,
         _ names: OperationNames
     ) -> OperationID {
         names.cache.learn(
             .dubbo,
-            key: body.slice(glance.names),
+            key: body.slice(fast.names),
             group: group,
-            interface: body.slice(glance.interface),
-            version: body.slice(glance.version),
-            method: body.slice(glance.method)
+            interface: body.slice(fast.interface),
+            version: body.slice(fast.version),
+            method: body.slice(fast.method)
         )
     }
 
@@ -203,20 +203,20 @@ extension DubboSession {
 
     /// Looks a request that was understood by the fast path through for what it says of traces.
     private func trace(
-        _ glance: RequestGlance,
+        _ fast: RequestFastPath,
         _ request: borrowing DubboRequest,
         _ direction: Direction,
         _ context: ConnectionContext
     ) {
         let body = request.texts
         scanTraces(context) { scan, names in
-            var cursor = AttachmentCursor(glance, in: body)
+            var cursor = AttachmentCursor(fast, in: body)
             while let attachment = cursor.next() {
                 scan.take(body.slice(attachment.key), attachment.value, names)
             }
         }
-        var marks: SpanFacts.Marks = glance.names.isEmpty ? .isGeneric : []
-        if body.slice(glance.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
+        var marks: SpanFacts.Marks = fast.names.isEmpty ? .isGeneric : []
+        if body.slice(fast.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
         prepareSpan(request, marks, direction, context)
     }
 

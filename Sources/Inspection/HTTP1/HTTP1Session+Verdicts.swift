@@ -97,8 +97,8 @@ extension HTTP1Session {
         _ head: HTTP1Head,
         _ context: ConnectionContext
     ) {
-        let reason: TripleRefusal.Reason = localReply.outcome == .drained ? .drained : .limited
-        let answer = TripleRefusal(reason, message: localReply.text)
+        let reason: TripleLocalReply.Reason = localReply.outcome == .drained ? .drained : .limited
+        let answer = TripleLocalReply(reason, message: localReply.text)
         let reply = HTTP1ResponseHead(
             status: reason.httpStatus,
             contentLength: answer.httpBody.count,

@@ -50,8 +50,8 @@ extension HTTP2Session {
         _ context: ConnectionContext
     ) {
         let inspector = context.inspector
-        let reason: TripleRefusal.Reason = reply.outcome == .drained ? .drained : .limited
-        let answer = TripleRefusal(
+        let reason: TripleLocalReply.Reason = reply.outcome == .drained ? .drained : .limited
+        let answer = TripleLocalReply(
             reason,
             message: reply.text,
             retryAfterNanoseconds: reply.retryAfterNanoseconds

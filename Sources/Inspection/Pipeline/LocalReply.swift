@@ -73,7 +73,7 @@ extension LocalReply {
     /// The answer to a call that comes although its service is drained.
     ///
     /// One for all Dubbo consumers, which nothing on the wire tells apart for sure: failover makes all of them try
-    /// another provider upon status 100. Its text is none of ``LimitRejection/forbiddenTexts``: of those dubbo-go from
+    /// another provider upon status 100. Its text is none of ``LocalReplyPolicy/forbiddenTexts``: of those dubbo-go from
     /// 3.3.2 on concludes that this instance is gone for 30 s, for the whole interface, calls in flight too. Source:
     /// `FailoverClusterInvoker.java`, dubbo-go `filter/graceful_shutdown/consumer_filter.go`.
     init(drained order: DrainOrder) {

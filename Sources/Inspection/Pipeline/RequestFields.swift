@@ -18,19 +18,19 @@ struct NoFields: RequestFields {
 
 /// The attachments of a Dubbo request that was understood by the fast path.
 struct FastDubboFields: RequestFields, ~Escapable {
-    let glance: RequestGlance
+    let fast: RequestFastPath
     let body: RawSpan
 
     @_lifetime(copy body)
-    init(_ glance: RequestGlance, in body: RawSpan) {
-        self.glance = glance
+    init(_ fast: RequestFastPath, in body: RawSpan) {
+        self.fast = fast
         self.body = body
     }
 
-    func withCaller(_ take: (RawSpan) -> Void) { take(body.slice(glance.attachments.caller)) }
+    func withCaller(_ take: (RawSpan) -> Void) { take(body.slice(fast.attachments.caller)) }
 
     func forEach(_ take: (_ name: RawSpan, _ value: RawSpan) -> Void) {
-        var cursor = AttachmentCursor(glance, in: body)
+        var cursor = AttachmentCursor(fast, in: body)
         while let attachment = cursor.next() { take(body.slice(attachment.key), body.slice(attachment.value)) }
     }
 }

@@ -19,9 +19,6 @@ public struct LimitNeeds: BitwiseCopyable, Equatable, Sendable {
         peer = false
         attachments = 0
     }
-
-    /// True if the operation is enough to decide.
-    public var isNothing: Bool { !caller && !peer && attachments == 0 }
 }
 
 /// The limits that may apply to the calls of an operation on a side: a range in ``LimitCandidateTable/candidates``.

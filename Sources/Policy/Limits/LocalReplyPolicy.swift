@@ -33,9 +33,6 @@ public struct LocalReplyPolicy: Equatable, Sendable {
     /// The usual rejection: Dubbo status 100, gRPC RESOURCE_EXHAUSTED, JSON-RPC −32000 with HTTP 200.
     public init() {}
 
-    /// The status of a Triple reply: RESOURCE_EXHAUSTED.
-    public var grpcStatus: UInt8 { 8 }
-
     /// True if a Dubbo reply has status 20 and an exception.
     public var isDubboException: Bool { retry == .never }
 
