@@ -86,9 +86,10 @@ extension Inspector {
         let http2 = HTTP2Session(requests: isPreface ? direction : direction.opposite)
         become(http2, direction, context)
         http2.began = context.now
-        http2.isTurnedAway =
+        let isRejected =
             isPreface == (direction == .toUpstream) && context.isGoverned
             && pipeline.drains.turnsAway(context.session, now: context.now)
+        if isRejected { http2.connectionEnd = .rejected(isTold: false) }
     }
 
     func becomeDubbo(_ direction: Direction, _ context: ConnectionContext) {

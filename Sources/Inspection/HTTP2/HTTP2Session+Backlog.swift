@@ -57,13 +57,13 @@ extension HTTP2Session {
     /// - Returns: What the client gets.
     func release(_ context: ConnectionContext, _ plan: inout Plan) -> [UInt8] {
         let count = wholeFrames(of: backlog)
-        guard count > 0, !isAbandoned else { return [] }
+        guard count > 0, !connectionEnd.isAbandoned else { return [] }
         let taken = Array(backlog[..<count])
         let bytes = taken.byteSpan
         var edits = Plan()
         var walk = PlanWalk(at: 0, isEdited: true)
         let end = follow(down, bytes, context, &walk, &edits)
-        if isAbandoned {
+        if connectionEnd.isAbandoned {
             abandonForwarded(down, bytes, from: end, &walk, &edits)
             backlog = []
             plan.close()

@@ -3,27 +3,6 @@ internal import HTTP2
 internal import Policy
 internal import Wire
 
-/// How far a client was told that its connection ends.
-enum HTTP2Notice: Equatable {
-    case none
-    /// It is to be told.
-    case due
-    /// It was told that an end comes, and asked by a PING of these bytes how far its requests have come.
-    case asked(UInt64)
-    /// It has answered: all that it had sent until then has passed.
-    case answered
-    /// It was told the last stream.
-    case said
-
-    /// Whether something is to be said now.
-    var isDue: Bool { self == .due || self == .answered }
-
-    /// Whether the client has yet to say how far its requests have come; until then one may be on its way.
-    var isAwaited: Bool {
-        if case .asked = self { true } else { false }
-    }
-}
-
 /// Drains of HTTP/2: the end of the connection in two steps, and connections that come too late.
 ///
 /// GOAWAY first names the highest stream there can be, so that requests on their way are not lost; what the client has
@@ -31,9 +10,7 @@ enum HTTP2Notice: Equatable {
 /// Java does not try them elsewhere.
 extension HTTP2Session {
     func drainsChanged(_ context: ConnectionContext, _ plan: inout Plan) {
-        if isTurnedAway, !isGoodbyeSaid {
-            isTurnedAway = context.pipeline.drains.turnsAway(context.session, now: context.now)
-        }
+        connectionEnd.review(isRefusing: context.pipeline.drains.turnsAway(context.session, now: context.now))
         learnDrains(context)
         let half = half(requests.opposite)
         if half.isAtBoundary, hasAnswers(for: half) { plan.reply(with: takeAnswers(context)) }
@@ -42,18 +19,14 @@ extension HTTP2Session {
     /// Looks what the client is to be told of the drains that there are.
     func learnDrains(_ context: ConnectionContext) {
         guard isSignalled(context), let gate = context.pipeline.drains.gate else { return }
-        if gate.service?.endsConnections(begunAt: began, now: context.now) == true {
-            if notice == .none { notice = .due }
-        } else if notice == .due {
-            notice = .none
-        }
+        goAway.update(isEnding: gate.service?.endsConnections(begunAt: began, now: context.now) == true)
         judgeWatches(context)
         updateNews()
     }
 
     /// Whether the client can be told of drains.
     func isSignalled(_ context: ConnectionContext) -> Bool {
-        context.session.side == .provider && requests == .toUpstream && !isTurnedAway && !isAbandoned
+        context.session.side == .provider && requests == .toUpstream && connectionEnd == .none
             && !down.decoder.isMidstream
     }
 
@@ -61,29 +34,24 @@ extension HTTP2Session {
     func updateNews() {
         let isStatusDue = watches.values.contains { $0.isDue }
         let hasDebt = connectionWindow.debtBytes > 0 || watches.values.contains { $0.window.debtBytes > 0 }
-        hasNews = notice.isDue || isStatusDue
+        hasNews = goAway.isDue || isStatusDue
         isWatching = !watches.isEmpty || down.isFrameWithheld
-        isEditing = half(requests).isRewriting || hasNews || hasDebt || notice.isAwaited || !backlog.isEmpty
+        isEditing = half(requests).isRewriting || hasNews || hasDebt || goAway.isAwaited || !backlog.isEmpty
         isEditingReplies =
-            notice != .none || isStatusDue || hasDebt || !backlog.isEmpty
+            goAway.isActive || isStatusDue || hasDebt || !backlog.isEmpty
             || watches.values.contains { $0.isDrained || $0.isWithholding }
     }
 
     /// Writes what the client is to be told, as far as that is possible here.
     func tellNews(_ context: ConnectionContext, into frames: inout [UInt8]) {
-        switch notice {
-        case .due:
-            var random = SystemRandomNumberGenerator()
-            let ping = UInt64.random(in: .min ... .max, using: &random)
-            HTTP2FrameWriter.goAway(lastStreamID: lastTold, errorCode: HTTP2ErrorCode.noError, into: &frames)
+        switch goAway.next(highestStreamID: lastStream, ping: UInt64.random(in: .min ... .max)) {
+        case .announce(let last, let ping):
+            HTTP2FrameWriter.goAway(lastStreamID: last, errorCode: HTTP2ErrorCode.noError, into: &frames)
             HTTP2FrameWriter.ping(ping, isAck: false, into: &frames)
-            notice = .asked(ping)
             context.pipeline.drains.note(.goAway, on: context.session)
-        case .answered:
-            lastTold = min(lastTold, lastStream)
-            HTTP2FrameWriter.goAway(lastStreamID: lastTold, errorCode: HTTP2ErrorCode.noError, into: &frames)
-            notice = .said
-        case .none, .asked, .said: break
+        case .conclude(let last):
+            HTTP2FrameWriter.goAway(lastStreamID: last, errorCode: HTTP2ErrorCode.noError, into: &frames)
+        case nil: break
         }
         tellStatuses(context, into: &frames)
         updateNews()
@@ -91,15 +59,13 @@ extension HTTP2Session {
 
     // MARK: New connections
 
-    /// A connection that begins when its service refuses requests: upstream gets nothing, and the client learns that
-    /// none of its requests was looked at.
-    func turnAway(_ half: HTTP2Half, _ count: Int, _ context: ConnectionContext, _ plan: inout Plan) {
-        plan.drop(half.heldBytes + count)
+    /// Drops the bytes of a connection that began when its service refused requests: the server gets nothing, and the
+    /// client learns that none of its requests was looked at.
+    func reject(_ half: HTTP2Half, byteCount: Int, _ context: ConnectionContext, plan: inout Plan) {
+        plan.drop(half.heldBytes + byteCount)
         half.heldBytes = 0
         plan.close()
-        guard !isGoodbyeSaid else { return }
-        isGoodbyeSaid = true
-        guard down.isAtBoundary else { return }
+        guard connectionEnd.tell(), down.isAtBoundary else { return }
         var frames: [UInt8] = []
         if !down.hasSettings { HTTP2FrameWriter.settings([], into: &frames) }
         HTTP2FrameWriter.goAway(lastStreamID: 0, errorCode: HTTP2ErrorCode.noError, into: &frames)
@@ -130,8 +96,7 @@ extension HTTP2Session {
         guard !half.isUnitPassed else { return false }
         switch frame.type {
         case HTTP2FrameType.ping:
-            guard case .asked = notice else { return false }
-            return frame.has(HTTP2Flag.ack) && frame.payloadBytes == 8
+            return goAway.isAwaited && frame.has(HTTP2Flag.ack) && frame.payloadBytes == 8
         case HTTP2FrameType.windowUpdate:
             let window = frame.streamID == 0 ? connectionWindow : watches[frame.streamID]?.window
             return frame.payloadBytes == 4 && (window?.debtBytes ?? 0) > 0
@@ -141,10 +106,9 @@ extension HTTP2Session {
 
     /// The payload of a PING that may be the client's answer.
     func takeAcknowledgement(_ half: HTTP2Half, _ payload: RawSpan) {
-        guard case .asked(let ping) = notice, half.direction == requests, payload.byteCount == 8,
-            payload.uint64(at: 0) == ping
-        else { return }
-        notice = .answered
+        guard half.direction == requests, payload.byteCount == 8, goAway.acknowledge(ping: payload.uint64(at: 0)) else {
+            return
+        }
         half.isFrameWithheld = true
         updateNews()
     }
@@ -178,7 +142,7 @@ extension HTTP2Session {
         let end = at + Int(frame.payloadBytes)
         let isPassed = half.isUnitPassed
         half.isUnitPassed = false
-        if frame.type == HTTP2FrameType.goAway, notice != .none, frame.payloadBytes >= 8 {
+        if frame.type == HTTP2FrameType.goAway, goAway.isActive, frame.payloadBytes >= 8 {
             half.isFrameHeld = true
             return walk.forward(to: at, &plan)
         }
@@ -214,8 +178,8 @@ extension HTTP2Session {
         let first =
             half.gathered.count >= 4
             ? half.gathered.prefix(4).reduce(0) { $0 << 8 | UInt32($1) } : bytes.uint32(at: start)
-        if first & 0x7fff_ffff > lastTold {
-            let last = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: lastTold >> $0) }
+        if let last = goAway.replacement(for: first & 0x7fff_ffff) {
+            let last = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: last >> $0) }
             walk.replace(to: start + 4, with: last, &plan)
         }
         walk.forward(to: start + Int(half.frame.payloadBytes), &plan)
@@ -245,7 +209,7 @@ extension HTTP2Session {
         _ plan: inout Plan
     ) {
         let count = bytes.byteCount
-        if isAbandoned { return abandonForwarded(half, bytes, from: end, &walk, &plan) }
+        if connectionEnd.isAbandoned { return abandonForwarded(half, bytes, from: end, &walk, &plan) }
         if half.phase == .stalled { return stall(half, bytes, from: end, &walk, &plan) }
         guard case .other = context.session.decoder else { return walk.forward(to: count, &plan) }
         if !isEditingReplies {

@@ -84,11 +84,10 @@ extension HTTP2Session {
 
     /// Tells both peers, once: the receiver of the direction here, its sender at the other direction's next boundary.
     private func sayGoodbye(from half: HTTP2Half, _ plan: inout Plan) {
-        guard !isGoodbyeSaid else { return }
-        isGoodbyeSaid = true
+        guard connectionEnd.tell() else { return }
         var toClient: [UInt8] = []
         HTTP2FrameWriter.goAway(
-            lastStreamID: min(lastStream, lastTold),
+            lastStreamID: min(lastStream, goAway.lastStreamID),
             errorCode: HTTP2ErrorCode.compressionError,
             into: &toClient
         )

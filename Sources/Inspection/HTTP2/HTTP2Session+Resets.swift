@@ -117,12 +117,9 @@ extension HTTP2Session {
         for id in ended { endGivenUp(id, context) }
     }
 
-    /// A peer looks at no stream above `last`: calls there will not be answered.
-    func goAway(_ last: UInt32, _ direction: Direction, _ context: ConnectionContext) {
-        guard direction != requests, last < lastStream else { return }
-        // Many of them cost no search each: above what the last one named, nothing is left but what came since.
-        guard last < farewell.last || lastStream > farewell.lastStream else { return }
-        farewell = (last, lastStream)
+    /// The server looks at no stream above `last`: calls there will not be answered.
+    func goneAway(_ last: UInt32, _ context: ConnectionContext) {
+        guard goAway.receive(last: last, highestStreamID: lastStream) else { return }
         var ended: [UInt32] = []
         for place in 0..<streams.placeCount where streams[place].id > last { ended.append(streams[place].id) }
         for id in ended {

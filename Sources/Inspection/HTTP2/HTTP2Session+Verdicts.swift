@@ -155,7 +155,7 @@ extension HTTP2Session {
             isBlockRefused = false
             if !insertion.isEmpty { insertion = [] }
         }
-        guard !isAbandoned else { return }
+        guard !connectionEnd.isAbandoned else { return }
         let id = half.blockFrame.streamID
         let endsStream = half.blockFrame.has(HTTP2Flag.endStream)
         if isBlockRefused || half.isBlockWithheld {
@@ -268,7 +268,7 @@ extension HTTP2Session {
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
-        if isAbandoned { return abandonDecided(half, count, &walk, &plan) }
+        if connectionEnd.isAbandoned { return abandonDecided(half, count, &walk, &plan) }
         guard case .other = context.session.decoder else {
             walk.forward(to: count, &plan)
             plan.reply(with: backlog)

@@ -30,8 +30,6 @@ final class HTTP2Session: ProtocolSession {
     var pending: [UInt32: PendingCall] = [:]
     /// The generic request whose headers wait; see HTTP2Session+Generic.
     var hold: GenericHold?
-    /// What the server's last GOAWAY named, and which stream was the last one then.
-    var farewell: (last: UInt32, lastStream: UInt32) = (.max, 0)
     /// What the client still takes of DATA on the connection.
     var connectionWindow = FlowWindow()
     /// What it takes on a stream at first.
@@ -52,26 +50,18 @@ final class HTTP2Session: ProtocolSession {
     var insertion: [InsertedField] = []
     /// Whether the block just decoded began a request that was refused.
     var isBlockRefused = false
-    /// Whether the peers were told that the connection ends.
-    var isGoodbyeSaid = false
-    /// Whether the connection can no longer be followed.
-    private var isLost = false
-    /// Whether the connection was given up because a direction that is written anew could not be decoded.
-    var isAbandoned = false
+    /// The end that Weir brings about.
+    var connectionEnd = ConnectionEnd.none
 
     // Drains; see HTTP2Session+Drain and HTTP2Session+Watch.
     /// When the first bytes came, in nanoseconds.
     var began: UInt64 = 0
-    /// Whether the connection began when its service refused requests: it is closed, and upstream hears nothing of it.
-    var isTurnedAway = false
     /// Whether plans say what becomes of replies.
     var isEditingReplies = false
     /// Whether the client is to be told something of drains.
     var hasNews = false
-    /// How far the client was told that the connection ends.
-    var notice = HTTP2Notice.none
-    /// The lowest last-stream id that the client was told; it never rises.
-    var lastTold: UInt32 = .max >> 1
+    /// The GOAWAY frames that tell the client of drains.
+    var goAway = GoAwayCoordinator()
     /// The streams on which the client waits for a service's health.
     var watches: [UInt32: HTTP2Watch] = [:]
     /// Whether there are any, or DATA of one is being withheld.
@@ -107,15 +97,15 @@ final class HTTP2Session: ProtocolSession {
 
     var isQuiet: Bool {
         up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && backlog.isEmpty && hold == nil
-            && !notice.isAwaited
+            && !goAway.isAwaited
     }
 
     // MARK: Bytes
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
         let half = half(direction)
-        if isTurnedAway, direction == requests || isGoodbyeSaid {
-            return turnAway(half, bytes.byteCount, context, &plan)
+        guard !connectionEnd.rejects(isRequest: direction == requests) else {
+            return reject(half, byteCount: bytes.byteCount, context, plan: &plan)
         }
         if let hold, direction == requests { return receiveHeld(hold, half, bytes, context, &plan) }
         let isEdited = direction == requests ? context.isGoverned || isEditing : isEditingReplies
@@ -123,11 +113,11 @@ final class HTTP2Session: ProtocolSession {
             half.wasForwarded = true
             var walk = PlanWalk(at: bytes.byteCount)
             let end = follow(half, bytes, context, &walk, &plan)
-            if isAbandoned {
+            if connectionEnd.isAbandoned {
                 var walk = PlanWalk(at: 0, isEdited: true)
                 return abandonForwarded(half, bytes, from: end, &walk, &plan)
             }
-            if isLost { return plan.forwardAll(endsAtBoundary: false) }
+            if connectionEnd.isLost { return plan.forwardAll(endsAtBoundary: false) }
             guard direction != requests, plan.isBoundaryWanted || !insertedFrames.isEmpty else {
                 return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
             }
@@ -158,7 +148,7 @@ final class HTTP2Session: ProtocolSession {
         _ plan: inout Plan
     ) -> Int {
         var at = start
-        while at < bytes.byteCount, !isAbandoned {
+        while at < bytes.byteCount, !connectionEnd.isAbandoned {
             switch half.phase {
             case .preface: skipPreface(half, bytes, &at, context)
             case .header:
@@ -171,11 +161,11 @@ final class HTTP2Session: ProtocolSession {
             case .searching: search(half, bytes, &at, context)
             case .stalled, .waiting: return at
             }
-            if !isLost, half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
+            if !connectionEnd.isLost, half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
                 endFrame(half, bytes, at, context, &walk, &plan)
             }
-            if isLost {
-                guard !isAbandoned else { return at }
+            if connectionEnd.isLost {
+                guard !connectionEnd.isAbandoned else { return at }
                 context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
                 return at
             }
@@ -329,8 +319,7 @@ final class HTTP2Session: ProtocolSession {
         case HTTP2FrameType.settings: settings(half, payload, context)
         case HTTP2FrameType.goAway:
             guard let last = try? frame.goAway(in: payload) else { return }
-            if half.direction != requests { lastTold = min(lastTold, last.lastStreamID) }
-            goAway(last.lastStreamID, half.direction, context)
+            if half.direction != requests { goneAway(last.lastStreamID, context) }
         case HTTP2FrameType.windowUpdate: if half.direction == requests { updateWindow(half, payload) }
         case HTTP2FrameType.ping: if half.isFrameHeld { takeAcknowledgement(half, payload) }
         default: break
@@ -409,13 +398,12 @@ final class HTTP2Session: ProtocolSession {
     /// The connection can no longer be followed.
     func goBlind(_ context: ConnectionContext, _ failure: HTTP2Failure) {
         if context.session.connectionProtocol == .silent { context.inspector.identify(context.session, .http) }
-        isLost = true
+        connectionEnd.fail(isRewritten: up.isRewriting || down.isRewriting)
         endAllGivenUp(context)
         dropPending(context)
         context.recorder.decodeError(.triple, reason: failure.label)
-        if up.isRewriting || down.isRewriting {
+        if connectionEnd.isAbandoned {
             // What was withheld cannot be told from the rest any more.
-            isAbandoned = true
             return context.tracker.endAll(on: context.session, as: .lost, now: context.now)
         }
         context.inspector.goBlind(context.session, context.now)
