@@ -44,7 +44,7 @@ extension HTTP1Session {
         stream.marks = .requestEnded
         http2.lastStream = 1
         // The client's settings hold since its request; its windows are not read from there.
-        http2.areWindowsKnown = false
+        http2.forgetWindows()
         if let bytes = exchange.details?.tableBytes { http2.half(requestDirection.opposite).setTableSize(bytes) }
         let calls = context.tracker.table
         if exchange.kind == .triple, exchange.hasCall {

@@ -6,8 +6,8 @@ enum ConnectionEnd: Equatable {
     case rejected(isTold: Bool)
     /// The connection can no longer be followed; its bytes pass.
     case lost
-    /// The connection can no longer be followed after something in it was withheld or changed: no byte passes that would
-    /// mean something else to its receiver.
+    /// The connection can no longer be followed after something in it was withheld or changed: no byte passes that
+    /// would mean something else to its receiver.
     case abandoned(isTold: Bool)
 
     /// True if bytes are no longer decoded.

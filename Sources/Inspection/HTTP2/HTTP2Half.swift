@@ -70,10 +70,8 @@ final class HTTP2Half {
     var wasForwarded = false
     /// Whether the beginning of the frame whose header is being read was passed on so.
     var isUnitPassed = false
-    /// Whether the frame being read is held back until it is known what it says.
-    var isFrameHeld = false
-    /// Whether the frame being read is kept from the receiver.
-    var isFrameWithheld = false
+    /// The disposition of the frame being read.
+    var disposition = FrameDisposition.forward
     /// Whether nothing more is passed on, because the connection was given up.
     var isCut = false
     var encoder = HPACKEncoder()

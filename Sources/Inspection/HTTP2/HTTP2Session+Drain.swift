@@ -20,8 +20,8 @@ extension HTTP2Session {
     func learnDrains(_ context: ConnectionContext) {
         guard isSignalled(context), let gate = context.pipeline.drains.gate else { return }
         goAway.update(isEnding: gate.service?.endsConnections(begunAt: began, now: context.now) == true)
-        judgeWatches(context)
-        updateNews()
+        updateWatches(context)
+        refreshEdits()
     }
 
     /// Whether the client can be told of drains.
@@ -30,16 +30,14 @@ extension HTTP2Session {
             && !down.decoder.isMidstream
     }
 
-    /// Sees what there is to be told, and which directions must be edited for it.
-    func updateNews() {
-        let isStatusDue = watches.values.contains { $0.isDue }
-        let hasDebt = connectionWindow.debtBytes > 0 || watches.values.contains { $0.window.debtBytes > 0 }
-        hasNews = goAway.isDue || isStatusDue
-        isWatching = !watches.isEmpty || down.isFrameWithheld
-        isEditing = half(requests).isRewriting || hasNews || hasDebt || goAway.isAwaited || !backlog.isEmpty
-        isEditingReplies =
-            goAway.isActive || isStatusDue || hasDebt || !backlog.isEmpty
-            || watches.values.contains { $0.isDrained || $0.isWithholding }
+    /// Sees what the client is to be told, and which directions must be edited for it.
+    func refreshEdits() {
+        let isStatusDue = watches.isStatusDue
+        let isThrottled = watches.hasDebt || throttle.isStalled
+        edits = []
+        if goAway.isDue || isStatusDue { edits.insert([.signals, .requests]) }
+        if half(requests).isRewriting || isThrottled || goAway.isAwaited { edits.insert(.requests) }
+        if goAway.isActive || isStatusDue || isThrottled || watches.filtersReplies { edits.insert(.replies) }
     }
 
     /// Writes what the client is to be told, as far as that is possible here.
@@ -53,8 +51,8 @@ extension HTTP2Session {
             HTTP2FrameWriter.goAway(lastStreamID: last, errorCode: HTTP2ErrorCode.noError, into: &frames)
         case nil: break
         }
-        tellStatuses(context, into: &frames)
-        updateNews()
+        writeStatuses(context, into: &frames)
+        refreshEdits()
     }
 
     // MARK: New connections
@@ -84,8 +82,8 @@ extension HTTP2Session {
         _ plan: inout Plan
     ) {
         guard half.direction == requests else { return decideReply(half, at, &walk, &plan) }
-        guard isEditing, isUndecided(half) else { return decide(half, at, context, &walk, &plan) }
-        half.isFrameHeld = true
+        guard edits.contains(.requests), isUndecided(half) else { return decide(half, at, context, &walk, &plan) }
+        half.disposition = .hold
         walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
     }
 
@@ -97,9 +95,7 @@ extension HTTP2Session {
         switch frame.type {
         case HTTP2FrameType.ping:
             return goAway.isAwaited && frame.has(HTTP2Flag.ack) && frame.payloadBytes == 8
-        case HTTP2FrameType.windowUpdate:
-            let window = frame.streamID == 0 ? connectionWindow : watches[frame.streamID]?.window
-            return frame.payloadBytes == 4 && (window?.debtBytes ?? 0) > 0
+        case HTTP2FrameType.windowUpdate: return frame.payloadBytes == 4 && watches.hasDebt(on: frame.streamID)
         default: return false
         }
     }
@@ -109,8 +105,8 @@ extension HTTP2Session {
         guard half.direction == requests, payload.byteCount == 8, goAway.acknowledge(ping: payload.uint64(at: 0)) else {
             return
         }
-        half.isFrameWithheld = true
-        updateNews()
+        half.disposition = .drop
+        refreshEdits()
     }
 
     /// A frame that was held has ended.
@@ -121,17 +117,15 @@ extension HTTP2Session {
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
-        half.isFrameHeld = false
-        if half.isFrameWithheld {
-            half.isFrameWithheld = false
-            return walk.drop(to: at, &plan)
+        switch half.disposition {
+        case .forward, .hold: walk.forward(to: at, &plan)
+        case .drop: walk.drop(to: at, &plan)
+        case .rewrite(let increment):
+            var frame: [UInt8] = []
+            HTTP2FrameWriter.windowUpdate(increment, streamID: half.frame.streamID, into: &frame)
+            walk.replace(to: at, with: frame, &plan)
         }
-        guard half.frame.type == HTTP2FrameType.windowUpdate, let passed = passedIncrement else {
-            return walk.forward(to: at, &plan)
-        }
-        var frame: [UInt8] = []
-        HTTP2FrameWriter.windowUpdate(passed, streamID: half.frame.streamID, into: &frame)
-        if frame.isEmpty { walk.drop(to: at, &plan) } else { walk.replace(to: at, with: frame, &plan) }
+        half.disposition = .forward
     }
 
     // MARK: Replies
@@ -143,19 +137,19 @@ extension HTTP2Session {
         let isPassed = half.isUnitPassed
         half.isUnitPassed = false
         if frame.type == HTTP2FrameType.goAway, goAway.isActive, frame.payloadBytes >= 8 {
-            half.isFrameHeld = true
+            half.disposition = .hold
             return walk.forward(to: at, &plan)
         }
         guard frame.type == HTTP2FrameType.data else { return walk.forward(to: end, &plan) }
-        guard !watches.isEmpty, isWithheld(frame, isPassed: isPassed) else {
-            if !isPassed, isStalled(frame) {
+        guard !watches.isEmpty, watches.withholds(frame, isPassed: isPassed) else {
+            if !isPassed, throttle.stalls(frame), watches.overruns(frame) {
                 half.phase = .stalled
             } else {
                 walk.forward(to: end, &plan)
             }
             return
         }
-        half.isFrameWithheld = true
+        half.disposition = .drop
         if frame.has(HTTP2Flag.endStream) {
             var last: [UInt8] = []
             HTTP2FrameWriter.data(
@@ -172,8 +166,8 @@ extension HTTP2Session {
 
     /// More of a frame's payload was read: a GOAWAY of upstream's own must not name a later stream than Weir's did.
     func decideRead(_ half: HTTP2Half, _ bytes: RawSpan, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
-        guard half.isFrameHeld, half.frame.type == HTTP2FrameType.goAway, half.payloadRead >= 4 else { return }
-        half.isFrameHeld = false
+        guard half.disposition == .hold, half.frame.type == HTTP2FrameType.goAway, half.payloadRead >= 4 else { return }
+        half.disposition = .forward
         let start = at - half.payloadRead
         let first =
             half.gathered.count >= 4
@@ -210,17 +204,17 @@ extension HTTP2Session {
     ) {
         let count = bytes.byteCount
         if connectionEnd.isAbandoned { return abandonForwarded(half, bytes, from: end, &walk, &plan) }
-        if half.phase == .stalled { return stall(half, bytes, from: end, &walk, &plan) }
+        if half.phase == .stalled { return stall(half, bytes, from: end, walk: &walk, plan: &plan) }
         guard case .other = context.session.decoder else { return walk.forward(to: count, &plan) }
-        if !isEditingReplies {
-            half.isFrameHeld = false
+        if !edits.contains(.replies) {
+            if half.disposition == .hold { half.disposition = .forward }
             half.wasForwarded = true
             walk.forward(to: count, &plan)
         }
         half.heldBytes = max(0, count - walk.at)
         half.reachBytes = max(0, walk.at - count)
         if half.isAtBoundary { plan.markBoundary() }
-        let credit = takeReplyCredit()
+        let credit = watches.takeCredit()
         if !credit.isEmpty { plan.reply(with: credit) }
     }
 }

@@ -132,7 +132,7 @@ extension HTTP2Session {
     func isWaiting(_ direction: Direction) -> Bool {
         guard direction == requests, hold == nil else { return false }
         let half = half(requests)
-        return half.heldBytes > 0 && !half.isRewriting && !half.isFrameHeld && !connectionEnd.isAbandoned
+        return half.heldBytes > 0 && !half.isRewriting && half.disposition != .hold && !connectionEnd.isAbandoned
     }
 
     func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool {

@@ -145,7 +145,7 @@ extension HTTP2Session {
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
-        if half.isFrameHeld { return decideHeld(half, at, context, &walk, &plan) }
+        if half.disposition != .forward { return decideHeld(half, at, context, &walk, &plan) }
         let type = half.frame.type
         guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, half.blockStream == 0 else {
             return
@@ -255,7 +255,7 @@ extension HTTP2Session {
 
     private func startRewriting(_ half: HTTP2Half) {
         half.isRewriting = true
-        isEditing = true
+        edits.insert(.requests)
     }
 
     // MARK: Plans
@@ -271,12 +271,11 @@ extension HTTP2Session {
         if connectionEnd.isAbandoned { return abandonDecided(half, count, &walk, &plan) }
         guard case .other = context.session.decoder else {
             walk.forward(to: count, &plan)
-            plan.reply(with: backlog)
-            return backlog = []
+            return plan.reply(with: throttle.takeAll())
         }
-        let isHeld = context.isGoverned || half.isRewriting || isEditing
+        let isHeld = context.isGoverned || half.isRewriting || edits.contains(.requests)
         if !isHeld {
-            half.isFrameHeld = false
+            if half.disposition == .hold { half.disposition = .forward }
             // What has begun cannot be taken back, should it be decided about again.
             half.wasForwarded = true
             walk.forward(to: count, &plan)
@@ -290,7 +289,7 @@ extension HTTP2Session {
         half.heldBytes = max(0, count - walk.at)
         half.reachBytes = max(0, walk.at - count)
         if half.isAtBoundary || (half.heldBytes > 0 && !half.isBlockPassed) { plan.markBoundary() }
-        if !backlog.isEmpty { plan.reply(with: release(context, &plan)) }
+        if throttle.isStalled { plan.reply(with: release(context, &plan)) }
         let opposite = self.half(requests.opposite)
         if opposite.isAtBoundary, hasAnswers(for: opposite) { plan.reply(with: takeAnswers(context)) }
     }
@@ -299,14 +298,15 @@ extension HTTP2Session {
     /// be its first frame.
     @inline(__always)
     func hasAnswers(for half: HTTP2Half) -> Bool {
-        (!answers.isEmpty || creditBytes > 0 || hasNews) && half.direction != requests && half.hasSettings
+        (!answers.isEmpty || creditBytes > 0 || edits.contains(.signals)) && half.direction != requests
+            && half.hasSettings
     }
 
     /// The frames that wait, to be put in exactly here: where the client's table stands decides how a block begins.
     func takeAnswers(_ context: ConnectionContext) -> [UInt8] {
         let half = half(requests.opposite)
         var frames: [UInt8] = []
-        if hasNews { tellNews(context, into: &frames) }
+        if edits.contains(.signals) { tellNews(context, into: &frames) }
         var encoder = HPACKEncoder()
         encoder.announce(half.decoder.dueUpdateBytes)
         for answer in answers {

@@ -30,16 +30,12 @@ final class HTTP2Session: ProtocolSession {
     var pending: [UInt32: PendingCall] = [:]
     /// The generic request whose headers wait; see HTTP2Session+Generic.
     var hold: GenericHold?
-    /// What the client still takes of DATA on the connection.
-    var connectionWindow = FlowWindow()
-    /// What it takes on a stream at first.
-    var initialWindowBytes = HTTP2Default.windowBytes
 
     // Verdicts; see HTTP2Session+Verdicts.
     /// Whether a stream was passed on that ``streams`` had no room for, so that it cannot be told from a refused one.
     var hasUntracked = false
-    /// Whether plans have changed something, so that they must go on doing so.
-    var isEditing = false
+    /// The directions that are edited for more than decisions; see ``refreshEdits()``.
+    var edits: EditedDirections = []
     /// Answers that wait for the replies' direction to be between two frames.
     var answers: [HTTP2Answer] = []
     /// Frames of Weir's own that go in at the boundary found in the bytes being read.
@@ -53,29 +49,15 @@ final class HTTP2Session: ProtocolSession {
     /// The end that Weir brings about.
     var connectionEnd = ConnectionEnd.none
 
-    // Drains; see HTTP2Session+Drain and HTTP2Session+Watch.
+    // Drains; see HTTP2Session+Drain and HTTP2Session+Watches.
     /// When the first bytes came, in nanoseconds.
     var began: UInt64 = 0
-    /// Whether plans say what becomes of replies.
-    var isEditingReplies = false
-    /// Whether the client is to be told something of drains.
-    var hasNews = false
     /// The GOAWAY frames that tell the client of drains.
     var goAway = GoAwayCoordinator()
-    /// The streams on which the client waits for a service's health.
-    var watches: [UInt32: HTTP2Watch] = [:]
-    /// Whether there are any, or DATA of one is being withheld.
-    var isWatching = false
-    /// Whether what is known of windows is right; without it nothing is put into streams.
-    var areWindowsKnown: Bool
-    /// DATA of upstream's that was withheld and is to be credited back.
-    var replyCreditBytes: UInt32 = 0
-    /// Replies that wait for room, from the beginning of a frame on; see HTTP2Session+Backlog.
-    var backlog: [UInt8] = []
-    /// Whether they pass though there is none.
-    var isBacklogForced = false
-    /// What is to be given to upstream of the WINDOW_UPDATE being read; `nil` for all of it.
-    var passedIncrement: UInt32?
+    /// The streams on which the client waits for a service's health, and its windows.
+    var watches: HealthWatchTable
+    /// The replies that wait for room.
+    var throttle = ReplyThrottle()
 
     /// A session in front of the client's preface.
     ///
@@ -90,13 +72,13 @@ final class HTTP2Session: ProtocolSession {
         }
         up = half(.toUpstream)
         down = half(.toDownstream)
-        areWindowsKnown = !isMidstream
+        watches = HealthWatchTable(areWindowsKnown: !isMidstream)
     }
 
     func half(_ direction: Direction) -> HTTP2Half { direction == .toUpstream ? up : down }
 
     var isQuiet: Bool {
-        up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && backlog.isEmpty && hold == nil
+        up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && !throttle.isStalled && hold == nil
             && !goAway.isAwaited
     }
 
@@ -108,7 +90,8 @@ final class HTTP2Session: ProtocolSession {
             return reject(half, byteCount: bytes.byteCount, context, plan: &plan)
         }
         if let hold, direction == requests { return receiveHeld(hold, half, bytes, context, &plan) }
-        let isEdited = direction == requests ? context.isGoverned || isEditing : isEditingReplies
+        let isEdited =
+            direction == requests ? context.isGoverned || edits.contains(.requests) : edits.contains(.replies)
         guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
             half.wasForwarded = true
             var walk = PlanWalk(at: bytes.byteCount)
@@ -123,7 +106,9 @@ final class HTTP2Session: ProtocolSession {
             }
             return forward(bytes.byteCount, half, walk.boundary, &plan)
         }
-        if direction != requests, !backlog.isEmpty { return receiveStalled(half, bytes, context, &plan) }
+        if direction != requests, throttle.isStalled {
+            return receiveStalled(half, bytes, context: context, plan: &plan)
+        }
         let passed = half.beginDeciding()
         var walk = PlanWalk(at: half.reachBytes > 0 ? half.reachBytes : -half.heldBytes, isEdited: true)
         if passed > 0 { walk.forward(to: passed, &plan) }
@@ -321,7 +306,7 @@ final class HTTP2Session: ProtocolSession {
             guard let last = try? frame.goAway(in: payload) else { return }
             if half.direction != requests { goneAway(last.lastStreamID, context) }
         case HTTP2FrameType.windowUpdate: if half.direction == requests { updateWindow(half, payload) }
-        case HTTP2FrameType.ping: if half.isFrameHeld { takeAcknowledgement(half, payload) }
+        case HTTP2FrameType.ping: if half.disposition == .hold { takeAcknowledgement(half, payload) }
         default: break
         }
     }
@@ -348,7 +333,13 @@ final class HTTP2Session: ProtocolSession {
                 // A larger one may be used before it is acknowledged.
                 if setting.value > other.tableBytes { other.setTableSize(setting.value) }
             case HTTP2SettingID.initialWindowSize:
-                if half.direction == requests { changeInitialWindow(to: setting.value) }
+                if half.direction == requests {
+                    do throws(FlowError) {
+                        try watches.changeInitialWindow(to: setting.value)
+                    } catch {
+                        refreshEdits()
+                    }
+                }
             case HTTP2SettingID.maxFrameSize:
                 other.maxFrameBytes = max(
                     HTTP2Default.maxFrameBytes,
@@ -368,7 +359,7 @@ final class HTTP2Session: ProtocolSession {
         if direction == requests, let hold { return endHeld(hold, context, &plan) }
         // Half a block in the sender's own coding would mean something else to the receiver.
         guard !half(direction).isRewriting else { return }
-        if direction != requests, !backlog.isEmpty { return endStalled(context, &plan) }
+        if direction != requests, throttle.isStalled { return endStalled(context, &plan) }
         plan.forwardAll(endsAtBoundary: true)
     }
 
