@@ -60,12 +60,10 @@ final class HTTP2Half {
     var heldBytes = 0
     /// How many bytes that have not arrived are decided about.
     var reachBytes = 0
-    /// Whether header blocks are written anew, because the receiver's table is no longer the sender's.
-    var isRewriting = false
+    /// The header blocks as the receiver gets them.
+    var rewriter = HeaderRewriter()
     /// Whether the block being read has been passed on already, at least its beginning.
     var isBlockPassed = false
-    /// Whether the block being read belongs to a stream that Weir has answered.
-    var isBlockWithheld = false
     /// Whether bytes were passed on without a decision about them.
     var wasForwarded = false
     /// Whether the beginning of the frame whose header is being read was passed on so.
@@ -74,26 +72,6 @@ final class HTTP2Half {
     var disposition = FrameDisposition.forward
     /// Whether nothing more is passed on, because the connection was given up.
     var isCut = false
-    var encoder = HPACKEncoder()
-    /// What was written of a block that is written anew.
-    var rewritten: [UInt8] = []
-    /// Which parts of it are trace contexts.
-    var rewrittenTraces: [RewrittenTrace] = []
-
-    /// Appends what was written anew, but for trace contexts in whose place others are inserted.
-    func appendRewritten(to block: inout [UInt8], without inserted: [InsertedField]) {
-        guard !rewrittenTraces.isEmpty, !inserted.isEmpty else {
-            block += rewritten
-            return
-        }
-        let formats = inserted.compactMap { TraceFormat($0) }
-        var at = 0
-        for trace in rewrittenTraces where formats.contains(trace.format) {
-            block += rewritten[at..<trace.part.lowerBound]
-            at = trace.part.upperBound
-        }
-        block += rewritten[at...]
-    }
 
     init(_ direction: Direction, phase: Phase, isMidstream: Bool) {
         self.direction = direction

@@ -55,7 +55,7 @@ extension HTTP2Session {
         if place >= 0, half.direction != requests, !streams[place].reply.isInterim {
             box.texts.reply = streams[place].reply
         }
-        if half.isRewriting { box.texts.beginRewriting() }
+        if half.rewriter.isRewriting { box.texts.beginRewriting() }
         do throws(HPACKError) {
             try half.decoder.decode(block, scratch: &context.pool.headerScratch, into: &box.texts)
         } catch {
@@ -63,10 +63,7 @@ extension HTTP2Session {
             return goBlind(context, .headerBlock(error))
         }
         if half.decoder.hasUnknown { box.texts.reply.hasUnknown = true }
-        if half.isRewriting {
-            swap(&half.rewritten, &box.texts.rewritten)
-            swap(&half.rewrittenTraces, &box.texts.rewrittenTraces)
-        }
+        if half.rewriter.isRewriting { half.rewriter.take(&box.texts) }
         if take(box.texts, half, place, context) {
             holdGeneric(half, box, context)
         } else {
@@ -98,7 +95,7 @@ extension HTTP2Session {
         _ context: ConnectionContext
     ) -> Bool {
         let frame = half.blockFrame
-        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, !half.isBlockWithheld else {
+        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, half.rewriter.decision != .withhold else {
             return false
         }
         learnClient(headers, half.direction, context)

@@ -36,7 +36,7 @@ extension HTTP2Session {
         let isThrottled = watches.hasDebt || throttle.isStalled
         edits = []
         if goAway.isDue || isStatusDue { edits.insert([.signals, .requests]) }
-        if half(requests).isRewriting || isThrottled || goAway.isAwaited { edits.insert(.requests) }
+        if half(requests).rewriter.isRewriting || isThrottled || goAway.isAwaited { edits.insert(.requests) }
         if goAway.isActive || isStatusDue || isThrottled || watches.filtersReplies { edits.insert(.replies) }
     }
 

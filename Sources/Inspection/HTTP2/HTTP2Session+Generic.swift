@@ -132,7 +132,8 @@ extension HTTP2Session {
     func isWaiting(_ direction: Direction) -> Bool {
         guard direction == requests, hold == nil else { return false }
         let half = half(requests)
-        return half.heldBytes > 0 && !half.isRewriting && half.disposition != .hold && !connectionEnd.isAbandoned
+        return half.heldBytes > 0 && !half.rewriter.isRewriting && half.disposition != .hold
+            && !connectionEnd.isAbandoned
     }
 
     func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool {
@@ -155,7 +156,7 @@ extension HTTP2Session {
     func endHeld(_ hold: GenericHold, _ context: ConnectionContext, _ plan: inout Plan) {
         let half = half(requests)
         receiveHeld(hold, half, RawSpan(), isForced: true, context, &plan)
-        guard !half.isRewriting, half.heldBytes > 0 else { return }
+        guard !half.rewriter.isRewriting, half.heldBytes > 0 else { return }
         plan.forward(half.heldBytes)
         half.heldBytes = 0
     }

@@ -117,7 +117,7 @@ extension HTTP2Session {
     private func overflow(_ id: UInt32, _ context: ConnectionContext) {
         if !halves.isEmpty { halves[id] = nil }
         // Streams that are not open are taken for refused ones from the first of these on.
-        if half(requests).isRewriting { return goBlind(context, .tooManyStreams) }
+        if half(requests).rewriter.isRewriting { return goBlind(context, .tooManyStreams) }
         hasUntracked = true
         context.recorder.decodeError(.triple, reason: HTTP2Failure.tooManyStreams.label)
     }

@@ -38,7 +38,7 @@ extension HTTP2Session {
             refuse(stream, request.operation, reply, headers, context)
             return nil
         }
-        insertion += decided.decision.inserted
+        half(requests).rewriter.insertion += decided.decision.inserted
         return decided.permit
     }
 
@@ -81,7 +81,7 @@ extension HTTP2Session {
         answers.append(
             HTTP2Answer(streamID: stream.id, fields: block, isEarly: !stream.marks.contains(.requestEnded))
         )
-        isBlockRefused = true
+        half(requests).rewriter.refuse()
         guard let observed = halves.removeValue(forKey: stream.id), let connection = context.session.seenConnection
         else { return }
         inspector.messageObserver?.streamRequest(observed.request, on: connection)
@@ -92,7 +92,7 @@ extension HTTP2Session {
     /// Streams that were refused are not told from those that have ended: of either upstream needs no frame. What comes
     /// behind its reset would only take room that it gives back.
     private func isWithheld(_ half: HTTP2Half, _ id: UInt32) -> Bool {
-        half.isRewriting && id != 0 && id <= lastStream && streams.place(of: id) < 0
+        half.rewriter.isRewriting && id != 0 && id <= lastStream && streams.place(of: id) < 0
     }
 
     // MARK: Deciding
@@ -111,20 +111,20 @@ extension HTTP2Session {
         case HTTP2FrameType.headers:
             half.isBlockPassed = half.isUnitPassed
             half.isUnitPassed = false
-            half.isBlockWithheld = isWithheld(half, frame.streamID)
+            half.rewriter.begin(isWithheld: isWithheld(half, frame.streamID))
             // Only the block waits, and not what a client without SETTINGS said before it.
             walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
             // A context that a request came with gives way to Weir's own, which takes a block written anew.
-            if !half.isRewriting, !half.isBlockPassed, context.isGoverned,
+            if !half.rewriter.isRewriting, !half.isBlockPassed, context.isGoverned,
                 context.tracker.tracer?.injects(.triple) == true
             {
                 startRewriting(half)
             }
             // What is written anew is made of the fields.
-            if half.isRewriting { walk.drop(to: end, &plan) }
+            if half.rewriter.isRewriting { walk.drop(to: end, &plan) }
             return
         case HTTP2FrameType.continuation:
-            if half.isRewriting { walk.drop(to: end, &plan) }
+            if half.rewriter.isRewriting { walk.drop(to: end, &plan) }
             return
         case HTTP2FrameType.data, HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate, HTTP2FrameType.priority:
             guard isWithheld(half, frame.streamID) else { break }
@@ -150,111 +150,30 @@ extension HTTP2Session {
         guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, half.blockStream == 0 else {
             return
         }
-        defer {
-            half.isBlockPassed = false
-            isBlockRefused = false
-            if !insertion.isEmpty { insertion = [] }
-        }
-        guard !connectionEnd.isAbandoned else { return }
-        let id = half.blockFrame.streamID
-        let endsStream = half.blockFrame.has(HTTP2Flag.endStream)
-        if isBlockRefused || half.isBlockWithheld {
-            half.encoder.carry(half.decoder.sizeUpdates)
-            startRewriting(half)
-            return walk.drop(to: at, &plan)
-        }
-        if !insertion.isEmpty, !half.isRewriting {
-            // Its fields have gone by; only the next block can be written anew from the decoder.
-            return insert(insertion, half, at, &walk, &plan)
-        }
-        guard half.isRewriting else { return walk.forward(to: at, &plan) }
-        var block: [UInt8] = []
-        half.encoder.carry(half.decoder.sizeUpdates)
-        half.encoder.beginBlock(into: &block)
-        half.appendRewritten(to: &block, without: insertion)
-        Self.append(insertion, half.encoder, to: &block)
-        var frames: [UInt8] = []
-        HTTP2FrameWriter.headers(
-            block.byteSpan,
-            streamID: id,
-            endsStream: endsStream,
-            maxFrameBytes: half.maxFrameBytes,
-            into: &frames
+        defer { half.isBlockPassed = false }
+        guard !connectionEnd.isAbandoned else { return half.rewriter.forgetBlock() }
+        let edit = half.rewriter.finish(
+            half.blockFrame,
+            last: half.frame,
+            sizeUpdates: half.decoder.sizeUpdates,
+            maxFrameBytes: half.maxFrameBytes
         )
-        walk.replace(to: at, with: frames, &plan)
-    }
-
-    /// Adds a field to a block that otherwise stays as it is: a literal without indexing leaves all tables alone.
-    private func insert(
-        _ fields: [InsertedField],
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        var literal: [UInt8] = []
-        Self.append(fields, half.encoder, to: &literal)
-        let frame = half.blockFrame
-        guard half.frame.type == HTTP2FrameType.headers, !frame.has(HTTP2Flag.padded),
-            Int(frame.payloadBytes) + literal.count <= Int(half.maxFrameBytes)
-        else {
-            // The field goes into a CONTINUATION of its own behind the block.
-            return insertFrame(literal, half, at, &walk, &plan)
-        }
-        let longer = HTTP2FrameHeader(
-            payloadBytes: frame.payloadBytes + UInt32(literal.count),
-            type: frame.type,
-            flags: frame.flags,
-            streamID: frame.streamID
-        )
-        var header: [UInt8] = []
-        HTTP2FrameWriter.header(longer, into: &header)
-        let start = at - frame.frameBytes
-        walk.forward(to: start, &plan)
-        walk.replace(to: start + HTTP2FrameHeader.byteCount, with: header, &plan)
-        walk.forward(to: at, &plan)
-        walk.replace(to: at, with: literal, &plan)
-    }
-
-    /// Ends a block with one more frame: its last one loses END_HEADERS.
-    private func insertFrame(
-        _ literal: [UInt8],
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        var last = half.frame
-        last.flags &= ~HTTP2Flag.endHeaders
-        var header: [UInt8] = []
-        HTTP2FrameWriter.header(last, into: &header)
-        let start = at - last.frameBytes
-        walk.forward(to: start, &plan)
-        walk.replace(to: start + HTTP2FrameHeader.byteCount, with: header, &plan)
-        walk.forward(to: at, &plan)
-        var frame: [UInt8] = []
-        HTTP2FrameWriter.header(
-            HTTP2FrameHeader(
-                payloadBytes: UInt32(literal.count),
-                type: HTTP2FrameType.continuation,
-                flags: HTTP2Flag.endHeaders,
-                streamID: last.streamID
-            ),
-            into: &frame
-        )
-        walk.replace(to: at, with: frame + literal, &plan)
-    }
-
-    private static func append(_ fields: [InsertedField], _ encoder: HPACKEncoder, to out: inout [UInt8]) {
-        for field in fields {
-            let name = Array(field.key.lowercased().utf8)
-            let value = Array(field.value.utf8)
-            encoder.field(name: name.byteSpan, value: value.byteSpan, into: &out)
+        if half.rewriter.isRewriting { edits.insert(.requests) }
+        switch edit {
+        case .forward: walk.forward(to: at, &plan)
+        case .drop: walk.drop(to: at, &plan)
+        case .replace(let frames): walk.replace(to: at, with: frames, &plan)
+        case .extend(let header, let tail):
+            let start = at - half.frame.frameBytes
+            walk.forward(to: start, &plan)
+            walk.replace(to: start + HTTP2FrameHeader.byteCount, with: header, &plan)
+            walk.forward(to: at, &plan)
+            walk.replace(to: at, with: tail, &plan)
         }
     }
 
     private func startRewriting(_ half: HTTP2Half) {
-        half.isRewriting = true
+        half.rewriter.start()
         edits.insert(.requests)
     }
 
@@ -273,7 +192,7 @@ extension HTTP2Session {
             walk.forward(to: count, &plan)
             return plan.reply(with: throttle.takeAll())
         }
-        let isHeld = context.isGoverned || half.isRewriting || edits.contains(.requests)
+        let isHeld = context.isGoverned || half.rewriter.isRewriting || edits.contains(.requests)
         if !isHeld {
             if half.disposition == .hold { half.disposition = .forward }
             // What has begun cannot be taken back, should it be decided about again.

@@ -42,10 +42,6 @@ final class HTTP2Session: ProtocolSession {
     var insertedFrames: [UInt8] = []
     /// DATA of refused streams that is to be credited back.
     var creditBytes: UInt32 = 0
-    /// The header to be inserted into the block being decoded.
-    var insertion: [InsertedField] = []
-    /// Whether the block just decoded began a request that was refused.
-    var isBlockRefused = false
     /// The end that Weir brings about.
     var connectionEnd = ConnectionEnd.none
 
@@ -358,7 +354,7 @@ final class HTTP2Session: ProtocolSession {
     func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
         if direction == requests, let hold { return endHeld(hold, context, &plan) }
         // Half a block in the sender's own coding would mean something else to the receiver.
-        guard !half(direction).isRewriting else { return }
+        guard !half(direction).rewriter.isRewriting else { return }
         if direction != requests, throttle.isStalled { return endStalled(context, &plan) }
         plan.forwardAll(endsAtBoundary: true)
     }
@@ -389,7 +385,7 @@ final class HTTP2Session: ProtocolSession {
     /// The connection can no longer be followed.
     func goBlind(_ context: ConnectionContext, _ failure: HTTP2Failure) {
         if context.session.connectionProtocol == .silent { context.inspector.identify(context.session, .http) }
-        connectionEnd.fail(isRewritten: up.isRewriting || down.isRewriting)
+        connectionEnd.fail(isRewritten: up.rewriter.isRewriting || down.rewriter.isRewriting)
         endAllGivenUp(context)
         dropPending(context)
         context.recorder.decodeError(.triple, reason: failure.label)

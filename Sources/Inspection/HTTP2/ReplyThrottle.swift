@@ -5,9 +5,9 @@ internal import Wire
 ///
 ///     open → stalled → open
 ///
-/// What Weir puts into a stream takes room of the connection's that the server still believes to have. Should the server
-/// use all of it before the client has given more, its last DATA would be more than the client accepts: it waits here,
-/// unread, and everything behind it. That is at most as much as Weir has put in, so it seldom happens and is short.
+/// What Weir puts into a stream takes room of the connection's that the server still believes to have. Should the
+/// server use all of it before the client has given more, its last DATA would be more than the client accepts: it waits
+/// here, unread, and everything behind it. That is at most as much as Weir has put in, so it seldom happens and is short.
 /// Bound: ``HoldLimits/backlogBytes``; with more the client has to take what comes.
 struct ReplyThrottle {
     private enum Limit {
