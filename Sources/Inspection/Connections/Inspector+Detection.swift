@@ -157,9 +157,9 @@ extension Inspector {
             becomeDubbo(direction, context)
             return dispatch(bytes, direction, context, &unused)
         }
-        if HTTP2Session.beginsWithFrame(bytes) {
+        if HTTP2FrameSearch.beginsWithFrame(bytes) {
             let http2 = HTTP2Session(requests: direction, isMidstream: true)
-            http2.half(direction).phase = .header
+            http2.half(direction).reader.resume()
             become(http2, direction, context)
             return dispatch(bytes, direction, context, &unused)
         }

@@ -5,8 +5,8 @@ internal import Wire
 /// The wiring of replies that wait for room; see ``ReplyThrottle``.
 extension HTTP2Session {
     /// A frame that has to wait has begun: it and what follows is taken out.
-    func stall(_ half: HTTP2Half, _ bytes: RawSpan, from end: Int, walk: inout PlanWalk, plan: inout Plan) {
-        half.phase = .header
+    func stall(_ half: HTTP2Direction, _ bytes: RawSpan, from end: Int, walk: inout PlanWalk, plan: inout Plan) {
+        half.reader.resume()
         plan.markBoundary()
         walk.drop(to: bytes.byteCount, &plan)
         half.heldBytes = 0
@@ -16,7 +16,7 @@ extension HTTP2Session {
     }
 
     /// More replies come while others wait.
-    func receiveStalled(_ half: HTTP2Half, _ bytes: RawSpan, context: ConnectionContext, plan: inout Plan) {
+    func receiveStalled(_ half: HTTP2Direction, _ bytes: RawSpan, context: ConnectionContext, plan: inout Plan) {
         plan.drop(bytes.byteCount)
         throttle.append(bytes)
         let frames = release(context, &plan)
@@ -54,8 +54,8 @@ extension HTTP2Session {
             abandonForwarded(down, bytes, from: end, &walk, &edits)
             _ = throttle.takeAll()
             plan.close()
-        } else if down.phase == .stalled {
-            down.phase = .header
+        } else if down.reader.phase == .stalled {
+            down.reader.resume()
             throttle.advance(by: end - HTTP2FrameHeader.byteCount)
         } else {
             throttle.advance(by: taken.count)

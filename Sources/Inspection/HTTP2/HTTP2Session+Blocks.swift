@@ -7,39 +7,22 @@ internal import Wire
 /// Header blocks.
 extension HTTP2Session {
     /// A part of a header block; the last one completes it.
-    func fragment(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
-        let frame = half.frame
-        half.blockStream = frame.has(HTTP2Flag.endHeaders) ? 0 : frame.streamID
-        let content: ByteRange
-        do throws(HTTP2FrameError) {
-            content = try frame.content(firstByte: payload.byteCount > 0 ? payload.byte(at: 0) : 0)
-        } catch {
-            return goBlind(context, .frame(error))
-        }
-        let piece = payload.slice(content)
-        if frame.type != HTTP2FrameType.continuation {
-            half.blockFrame = frame
-            half.blockStart = half.frameStart
-            half.blockBytes = 0
-        }
-        half.blockBytes += UInt64(frame.frameBytes)
-        guard frame.has(HTTP2Flag.endHeaders) else {
-            // A block of a thousand tiny frames is as bad as a large one.
-            guard half.blockBytes <= UInt64(Self.maxBlockBytes) else {
-                return goBlind(context, .headerBlockSize)
+    func fragment(_ half: HTTP2Direction, _ payload: RawSpan, _ context: ConnectionContext) {
+        do throws(HTTP2Failure) {
+            switch try half.assembler.take(payload, of: half.frame, at: half.frameStart) {
+            case .open: break
+            case .whole(let content): decode(half, payload.slice(content), context)
+            case .last:
+                let block = half.assembler.takeBlock()
+                decode(half, block.byteSpan, context)
             }
-            half.block.append(piece)
-            return
+        } catch {
+            goBlind(context, error)
         }
-        guard !half.block.isEmpty else { return decode(half, piece, context) }
-        var block: [UInt8] = []
-        swap(&block, &half.block)
-        block.append(piece)
-        decode(half, block.byteSpan, context)
     }
 
     /// A whole header block, which must be decoded whatever it is for: the tables depend on it.
-    private func decode(_ half: HTTP2Half, _ block: RawSpan, _ context: ConnectionContext) {
+    private func decode(_ half: HTTP2Direction, _ block: RawSpan, _ context: ConnectionContext) {
         let inspector = context.inspector
         let isClientUnknown = context.session.isClientUnknown
         // The texts stay where they are: they are too large to be moved for every block.
@@ -51,7 +34,7 @@ extension HTTP2Session {
             traceNames: inspector.tracker.wantsTraces ? inspector.tracker.traceNames : nil,
             limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
         )
-        let place = streams.place(of: half.blockFrame.streamID)
+        let place = streams.place(of: half.assembler.frame.streamID)
         if place >= 0, half.direction != requests, !streams[place].reply.isInterim {
             box.texts.reply = streams[place].reply
         }
@@ -90,11 +73,11 @@ extension HTTP2Session {
     /// - Returns: Whether they wait for the request's first message.
     private func take(
         _ headers: borrowing HeaderTexts,
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ place: Int,
         _ context: ConnectionContext
     ) -> Bool {
-        let frame = half.blockFrame
+        let frame = half.assembler.frame
         guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, half.rewriter.decision != .withhold else {
             return false
         }
@@ -102,7 +85,7 @@ extension HTTP2Session {
         let endsStream = frame.has(HTTP2Flag.endStream)
         if half.direction == requests {
             if place >= 0 {
-                streams[place].requestBytes &+= half.blockBytes
+                streams[place].requestBytes &+= half.assembler.frameBytes
                 if endsStream { endHalf(half, frame.streamID, context) }
             } else if frame.streamID & 1 == 1, frame.streamID > lastStream || headers.isRequest {
                 lastStream = max(lastStream, frame.streamID)
@@ -117,13 +100,13 @@ extension HTTP2Session {
 
     private func takeReply(
         _ headers: borrowing HeaderTexts,
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ place: Int,
         endsStream: Bool,
         _ context: ConnectionContext
     ) {
-        let frame = half.blockFrame
-        streams[place].replyBytes &+= half.blockBytes
+        let frame = half.assembler.frame
+        streams[place].replyBytes &+= half.assembler.frameBytes
         if context.tracker.isTraced { traceReply(half, place, context) }
         let reply = headers.reply
         streams[place].reply = reply
@@ -141,12 +124,12 @@ extension HTTP2Session {
     }
 
     /// Notes when the first block of a reply came.
-    private func traceReply(_ half: HTTP2Half, _ place: Int, _ context: ConnectionContext) {
+    private func traceReply(_ half: HTTP2Direction, _ place: Int, _ context: ConnectionContext) {
         if !streams[place].marks.contains(.replyBegun), isOpenCall(place, context) {
             let replies = context.session.replyBytes
-            context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: half.blockStart)
+            context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: half.assembler.start)
         }
-        context.session.replyBytes &+= half.blockBytes
+        context.session.replyBytes &+= half.assembler.frameBytes
     }
 
     // MARK: Observed
@@ -154,7 +137,9 @@ extension HTTP2Session {
     /// Keeps what an observer of messages will be told of a reply.
     private func noteReply(_ id: UInt32, _ place: Int, _ headers: borrowing HeaderTexts) {
         guard halves[id] != nil else { return }
-        if !streams[place].marks.contains(.replyBegun) { halves[id]?.reply.start = half(requests.opposite).blockStart }
+        if !streams[place].marks.contains(.replyBegun) {
+            halves[id]?.reply.start = half(requests.opposite).assembler.start
+        }
         for field in headers.fields {
             switch TripleHeaderName(id: field.id) {
             case .grpcStatus: halves[id]?.reply.grpcStatus = field.value

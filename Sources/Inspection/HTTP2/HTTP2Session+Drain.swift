@@ -59,7 +59,7 @@ extension HTTP2Session {
 
     /// Drops the bytes of a connection that began when its service refused requests: the server gets nothing, and the
     /// client learns that none of its requests was looked at.
-    func reject(_ half: HTTP2Half, byteCount: Int, _ context: ConnectionContext, plan: inout Plan) {
+    func reject(_ half: HTTP2Direction, byteCount: Int, _ context: ConnectionContext, plan: inout Plan) {
         plan.drop(half.heldBytes + byteCount)
         half.heldBytes = 0
         plan.close()
@@ -75,7 +75,7 @@ extension HTTP2Session {
 
     /// A frame begins: what becomes of it.
     func decideFrame(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ at: Int,
         _ context: ConnectionContext,
         _ walk: inout PlanWalk,
@@ -89,9 +89,9 @@ extension HTTP2Session {
 
     /// Whether it depends on the frame's payload what becomes of it: it may be the answer to a PING of Weir's own, or
     /// give the sender room that Weir has taken.
-    func isUndecided(_ half: HTTP2Half) -> Bool {
+    func isUndecided(_ half: HTTP2Direction) -> Bool {
         let frame = half.frame
-        guard !half.isUnitPassed else { return false }
+        guard !half.passed.contains(.unit) else { return false }
         switch frame.type {
         case HTTP2FrameType.ping:
             return goAway.isAwaited && frame.has(HTTP2Flag.ack) && frame.payloadBytes == 8
@@ -101,7 +101,7 @@ extension HTTP2Session {
     }
 
     /// The payload of a PING that may be the client's answer.
-    func takeAcknowledgement(_ half: HTTP2Half, _ payload: RawSpan) {
+    func takeAcknowledgement(_ half: HTTP2Direction, _ payload: RawSpan) {
         guard half.direction == requests, payload.byteCount == 8, goAway.acknowledge(ping: payload.uint64(at: 0)) else {
             return
         }
@@ -111,7 +111,7 @@ extension HTTP2Session {
 
     /// A frame that was held has ended.
     func decideHeld(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ at: Int,
         _ context: ConnectionContext,
         _ walk: inout PlanWalk,
@@ -131,11 +131,11 @@ extension HTTP2Session {
     // MARK: Replies
 
     /// A frame of the replies' direction begins: what becomes of it.
-    func decideReply(_ half: HTTP2Half, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func decideReply(_ half: HTTP2Direction, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
         let frame = half.frame
         let end = at + Int(frame.payloadBytes)
-        let isPassed = half.isUnitPassed
-        half.isUnitPassed = false
+        let isPassed = half.passed.contains(.unit)
+        half.passed.remove(.unit)
         if frame.type == HTTP2FrameType.goAway, goAway.isActive, frame.payloadBytes >= 8 {
             half.disposition = .hold
             return walk.forward(to: at, &plan)
@@ -143,7 +143,7 @@ extension HTTP2Session {
         guard frame.type == HTTP2FrameType.data else { return walk.forward(to: end, &plan) }
         guard !watches.isEmpty, watches.withholds(frame, isPassed: isPassed) else {
             if !isPassed, throttle.stalls(frame), watches.overruns(frame) {
-                half.phase = .stalled
+                half.reader.stall()
             } else {
                 walk.forward(to: end, &plan)
             }
@@ -165,13 +165,13 @@ extension HTTP2Session {
     }
 
     /// More of a frame's payload was read: a GOAWAY of upstream's own must not name a later stream than Weir's did.
-    func decideRead(_ half: HTTP2Half, _ bytes: RawSpan, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
-        guard half.disposition == .hold, half.frame.type == HTTP2FrameType.goAway, half.payloadRead >= 4 else { return }
+    func decideRead(_ half: HTTP2Direction, _ bytes: RawSpan, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+        guard half.disposition == .hold, half.frame.type == HTTP2FrameType.goAway, half.reader.payloadRead >= 4 else {
+            return
+        }
         half.disposition = .forward
-        let start = at - half.payloadRead
-        let first =
-            half.gathered.count >= 4
-            ? half.gathered.prefix(4).reduce(0) { $0 << 8 | UInt32($1) } : bytes.uint32(at: start)
+        let start = at - half.reader.payloadRead
+        let first = half.reader.firstNumber(in: bytes, endingAt: at)
         if let last = goAway.replacement(for: first & 0x7fff_ffff) {
             let last = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: last >> $0) }
             walk.replace(to: start + 4, with: last, &plan)
@@ -181,7 +181,7 @@ extension HTTP2Session {
 
     /// Puts in, between two frames of replies, what waits for that.
     func insertAnswers(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ at: Int,
         _ context: ConnectionContext,
         _ walk: inout PlanWalk,
@@ -195,7 +195,7 @@ extension HTTP2Session {
 
     /// Completes the plan for the replies' direction.
     func finishReplies(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ bytes: RawSpan,
         from end: Int,
         _ context: ConnectionContext,
@@ -204,11 +204,11 @@ extension HTTP2Session {
     ) {
         let count = bytes.byteCount
         if connectionEnd.isAbandoned { return abandonForwarded(half, bytes, from: end, &walk, &plan) }
-        if half.phase == .stalled { return stall(half, bytes, from: end, walk: &walk, plan: &plan) }
+        if half.reader.phase == .stalled { return stall(half, bytes, from: end, walk: &walk, plan: &plan) }
         guard case .other = context.session.decoder else { return walk.forward(to: count, &plan) }
         if !edits.contains(.replies) {
             if half.disposition == .hold { half.disposition = .forward }
-            half.wasForwarded = true
+            half.passed.insert(.bytes)
             walk.forward(to: count, &plan)
         }
         half.heldBytes = max(0, count - walk.at)

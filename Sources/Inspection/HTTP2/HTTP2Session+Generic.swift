@@ -14,11 +14,16 @@ extension HTTP2Session {
     static let waitNanoseconds: UInt64 = 100_000_000
 
     /// Whether a request's headers wait for its first message.
-    func isHeld(_ half: HTTP2Half, _ headers: borrowing HeaderTexts, endsStream: Bool, _ context: ConnectionContext)
+    func isHeld(
+        _ half: HTTP2Direction,
+        _ headers: borrowing HeaderTexts,
+        endsStream: Bool,
+        _ context: ConnectionContext
+    )
         -> Bool
     {
         let inspector = context.inspector
-        guard !endsStream, context.isGoverned, inspector.pipeline.mayRefuseByFields, !half.isBlockPassed,
+        guard !endsStream, context.isGoverned, inspector.pipeline.mayRefuseByFields, !half.passed.contains(.block),
             headers.request.form == .grpc
         else { return false }
         let path = headers.texts.bytes.slice(headers.request.path)
@@ -29,9 +34,9 @@ extension HTTP2Session {
     }
 
     /// Keeps a request's headers until its first message is there.
-    func holdGeneric(_ half: HTTP2Half, _ headers: HeaderTextsBox, _ context: ConnectionContext) {
-        hold = GenericHold(headers, streamID: half.blockFrame.streamID)
-        half.phase = .waiting
+    func holdGeneric(_ half: HTTP2Direction, _ headers: HeaderTextsBox, _ context: ConnectionContext) {
+        hold = GenericHold(headers, streamID: half.assembler.frame.streamID)
+        half.reader.wait()
         context.inspector.hold(context.session, until: context.now &+ Self.waitNanoseconds)
     }
 
@@ -46,7 +51,7 @@ extension HTTP2Session {
     ///   - walk: Up to where it is decided.
     ///   - plan: Where the edits go.
     func lookAhead(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int,
         isForced: Bool = false,
@@ -55,7 +60,7 @@ extension HTTP2Session {
         _ plan: inout Plan
     ) {
         var start = start
-        while half.phase == .waiting, let hold {
+        while half.reader.phase == .waiting, let hold {
             let rest = bytes.extracting(start..<bytes.byteCount)
             hold.message.take(rest)
             let isFull = bytes.byteCount - walk.at > HoldLimits.requestBytes
@@ -71,7 +76,7 @@ extension HTTP2Session {
     /// More comes while headers wait, or nothing more is waited for.
     func receiveHeld(
         _ hold: GenericHold,
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ bytes: RawSpan,
         isForced: Bool = false,
         _ context: ConnectionContext,
@@ -80,7 +85,7 @@ extension HTTP2Session {
         guard !connectionEnd.isAbandoned else {
             self.hold = nil
             context.inspector.endHold(context.session)
-            half.phase = .header
+            half.reader.resume()
             var walk = PlanWalk(at: -half.heldBytes, isEdited: true)
             return finishPlan(half, bytes.byteCount, context, &walk, &plan)
         }
@@ -106,7 +111,7 @@ extension HTTP2Session {
     /// Headers wait no longer: the call is judged by its method, as far as that is known.
     private func judge(
         _ hold: GenericHold,
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ at: Int,
         isFull: Bool,
         _ context: ConnectionContext,
@@ -114,7 +119,7 @@ extension HTTP2Session {
         _ plan: inout Plan
     ) {
         self.hold = nil
-        half.phase = .header
+        half.reader.resume()
         context.inspector.endHold(context.session)
         defer { context.pool.giveBack(hold.headers) }
         let message = hold.message
@@ -145,7 +150,7 @@ extension HTTP2Session {
         }
         guard isWaiting(direction) else { return false }
         // What has begun cannot be taken back: a header block that goes on is passed as it is.
-        half.wasForwarded = true
+        half.passed.insert(.bytes)
         plan.forward(half.heldBytes)
         half.heldBytes = 0
         context.recorder.verdictPartial(.late)

@@ -6,7 +6,7 @@ internal import Wire
 /// gets a byte that would mean something else to it, both are told by GOAWAY, and then nothing passes.
 extension HTTP2Session {
     /// The requests' direction: what is not decided is left out, what is half passed on is completed.
-    func abandonDecided(_ half: HTTP2Half, _ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func abandonDecided(_ half: HTTP2Direction, _ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
         walk.drop(to: count, &plan)
         half.heldBytes = 0
         half.reachBytes = max(0, walk.at - count)
@@ -14,7 +14,7 @@ extension HTTP2Session {
         guard !half.isCut else { return }
         half.isCut = true
         // In the middle of a block nothing may be put in.
-        if half.isBlockPassed { return }
+        if half.passed.contains(.block) { return }
         plan.markBoundary()
         sayGoodbye(from: half, &plan)
     }
@@ -28,7 +28,7 @@ extension HTTP2Session {
     ///   - walk: Up to where it is decided.
     ///   - plan: Where the edits go.
     func abandonForwarded(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int,
         _ walk: inout PlanWalk,
@@ -51,39 +51,27 @@ extension HTTP2Session {
     /// Nothing passes any more: once neither receiver waits for the rest of something, the connection is closed.
     private func closeIfOver(_ plan: inout Plan) {
         for half in [up, down] {
-            let isWhole = half.direction == requests ? !half.isBlockPassed : half.isAtBoundary
+            let isWhole = half.direction == requests ? !half.passed.contains(.block) : half.isAtBoundary
             guard half.reachBytes == 0, half.isCut || isWhole else { return }
         }
         plan.close()
     }
 
     /// Steps over what belongs to a frame or block that has begun.
-    private func finishUnit(_ half: HTTP2Half, _ bytes: RawSpan, from start: Int) -> Int {
+    private func finishUnit(_ half: HTTP2Direction, _ bytes: RawSpan, from start: Int) -> Int {
         var at = start
         while !half.isAtBoundary {
-            if half.phase == .payload {
-                let left = Int(half.frame.payloadBytes) - half.payloadRead
-                let count = min(left, bytes.byteCount - at)
-                at += count
-                half.payloadRead += count
-                guard count == left else { return at }
-                half.phase = .header
-                switch half.frame.type {
-                case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
-                    half.blockStream = half.frame.has(HTTP2Flag.endHeaders) ? 0 : half.frame.streamID
-                default: break
-                }
-                continue
+            switch half.reader.skip(bytes, at: &at) {
+            case .began: break
+            case .ended: if half.frame.isBlockPart { half.assembler.note(half.frame) }
+            default: return at
             }
-            guard half.phase == .header, half.gatherHeader(bytes, &at) else { return at }
-            half.phase = .payload
-            half.payloadRead = 0
         }
         return at
     }
 
     /// Tells both peers, once: the receiver of the direction here, its sender at the other direction's next boundary.
-    private func sayGoodbye(from half: HTTP2Half, _ plan: inout Plan) {
+    private func sayGoodbye(from half: HTTP2Direction, _ plan: inout Plan) {
         guard connectionEnd.tell() else { return }
         var toClient: [UInt8] = []
         HTTP2FrameWriter.goAway(

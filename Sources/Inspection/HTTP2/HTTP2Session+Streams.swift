@@ -21,7 +21,7 @@ extension HTTP2Session {
     ///   - failure: Why it is not known, if it is not.
     ///   - context: Whom it belongs to.
     func open(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ headers: borrowing HeaderTexts,
         endsStream: Bool,
         method: [UInt8]? = nil,
@@ -30,8 +30,8 @@ extension HTTP2Session {
     ) {
         let inspector = context.inspector
         let head = headers.request
-        let id = half.blockFrame.streamID
-        var stream = TripleStream(id: id, start: half.blockStart, requestBytes: half.blockBytes)
+        let id = half.assembler.frame.streamID
+        var stream = TripleStream(id: id, start: half.assembler.start, requestBytes: half.assembler.frameBytes)
         stream.deadline = inspector.tracker.defaultDeadline(stream.start)
         if head.timeoutNanoseconds > 0 {
             stream.deadline = stream.start &+ head.timeoutNanoseconds
@@ -82,7 +82,7 @@ extension HTTP2Session {
             let isUnnamed = stream.marks.contains(.isGeneric)
             var request = CallRequest(operation: operation, side: context.session.side(of: requests))
             request.drainHandling = isUnnamed ? .none : .count
-            if context.isGoverned, !half.isBlockPassed {
+            if context.isGoverned, !half.passed.contains(.block) {
                 if isUnnamed, inspector.pipeline.mayRefuseByFields { inspector.recorder.verdictPartial(failure) }
                 guard let taken = decideCall(stream, request, headers, context) else { return }
                 permit = taken
@@ -179,7 +179,7 @@ extension HTTP2Session {
 
     // MARK: Messages
 
-    func countBytes(_ half: HTTP2Half, _ count: UInt64) {
+    func countBytes(_ half: HTTP2Direction, _ count: UInt64) {
         let place = streams.place(of: half.frame.streamID)
         guard place >= 0 else { return }
         if half.direction == requests {
@@ -190,7 +190,7 @@ extension HTTP2Session {
     }
 
     /// Content of DATA.
-    func data(_ half: HTTP2Half, _ piece: RawSpan, _ context: ConnectionContext) {
+    func data(_ half: HTTP2Direction, _ piece: RawSpan, _ context: ConnectionContext) {
         let id = half.frame.streamID
         let place = streams.place(of: id)
         guard place >= 0, streams[place].form == .grpc,
@@ -245,7 +245,7 @@ extension HTTP2Session {
     // MARK: Ends
 
     /// One half of a stream has ended.
-    func endHalf(_ half: HTTP2Half, _ id: UInt32, _ context: ConnectionContext) {
+    func endHalf(_ half: HTTP2Direction, _ id: UInt32, _ context: ConnectionContext) {
         guard half.direction != requests else { return finishRequest(id, context) }
         let place = streams.place(of: id)
         guard place >= 0 else { return }

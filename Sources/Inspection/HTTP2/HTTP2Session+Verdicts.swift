@@ -91,7 +91,7 @@ extension HTTP2Session {
     ///
     /// Streams that were refused are not told from those that have ended: of either upstream needs no frame. What comes
     /// behind its reset would only take room that it gives back.
-    private func isWithheld(_ half: HTTP2Half, _ id: UInt32) -> Bool {
+    private func isWithheld(_ half: HTTP2Direction, _ id: UInt32) -> Bool {
         half.rewriter.isRewriting && id != 0 && id <= lastStream && streams.place(of: id) < 0
     }
 
@@ -99,7 +99,7 @@ extension HTTP2Session {
 
     /// A frame of the requests' direction begins: what becomes of it, unless it is part of a header block.
     func decide(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ at: Int,
         _ context: ConnectionContext,
         _ walk: inout PlanWalk,
@@ -109,13 +109,14 @@ extension HTTP2Session {
         let end = at + Int(frame.payloadBytes)
         switch frame.type {
         case HTTP2FrameType.headers:
-            half.isBlockPassed = half.isUnitPassed
-            half.isUnitPassed = false
+            half.passed.remove(.block)
+            if half.passed.contains(.unit) { half.passed.insert(.block) }
+            half.passed.remove(.unit)
             half.rewriter.begin(isWithheld: isWithheld(half, frame.streamID))
             // Only the block waits, and not what a client without SETTINGS said before it.
             walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
             // A context that a request came with gives way to Weir's own, which takes a block written anew.
-            if !half.rewriter.isRewriting, !half.isBlockPassed, context.isGoverned,
+            if !half.rewriter.isRewriting, !half.passed.contains(.block), context.isGoverned,
                 context.tracker.tracer?.injects(.triple) == true
             {
                 startRewriting(half)
@@ -133,13 +134,13 @@ extension HTTP2Session {
             return
         default: break
         }
-        half.isUnitPassed = false
+        half.passed.remove(.unit)
         walk.forward(to: end, &plan)
     }
 
     /// A frame of the requests' direction has ended: what becomes of the header block that it completes.
     func decideBlock(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ at: Int,
         _ context: ConnectionContext,
         _ walk: inout PlanWalk,
@@ -147,13 +148,13 @@ extension HTTP2Session {
     ) {
         if half.disposition != .forward { return decideHeld(half, at, context, &walk, &plan) }
         let type = half.frame.type
-        guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, half.blockStream == 0 else {
+        guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, !half.assembler.isOpen else {
             return
         }
-        defer { half.isBlockPassed = false }
+        defer { half.passed.remove(.block) }
         guard !connectionEnd.isAbandoned else { return half.rewriter.forgetBlock() }
         let edit = half.rewriter.finish(
-            half.blockFrame,
+            half.assembler.frame,
             last: half.frame,
             sizeUpdates: half.decoder.sizeUpdates,
             maxFrameBytes: half.maxFrameBytes
@@ -172,7 +173,7 @@ extension HTTP2Session {
         }
     }
 
-    private func startRewriting(_ half: HTTP2Half) {
+    private func startRewriting(_ half: HTTP2Direction) {
         half.rewriter.start()
         edits.insert(.requests)
     }
@@ -181,7 +182,7 @@ extension HTTP2Session {
 
     /// Completes the plan for the requests' direction.
     func finishPlan(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ count: Int,
         _ context: ConnectionContext,
         _ walk: inout PlanWalk,
@@ -196,18 +197,18 @@ extension HTTP2Session {
         if !isHeld {
             if half.disposition == .hold { half.disposition = .forward }
             // What has begun cannot be taken back, should it be decided about again.
-            half.wasForwarded = true
+            half.passed.insert(.bytes)
             walk.forward(to: count, &plan)
         }
         if count - walk.at > HoldLimits.requestBytes {
             // A block that large is passed on as it comes; its request is not judged.
-            half.isBlockPassed = true
+            half.passed.insert(.block)
             context.recorder.verdictPartial(.tooLarge)
             walk.forward(to: count, &plan)
         }
         half.heldBytes = max(0, count - walk.at)
         half.reachBytes = max(0, walk.at - count)
-        if half.isAtBoundary || (half.heldBytes > 0 && !half.isBlockPassed) { plan.markBoundary() }
+        if half.isAtBoundary || (half.heldBytes > 0 && !half.passed.contains(.block)) { plan.markBoundary() }
         if throttle.isStalled { plan.reply(with: release(context, &plan)) }
         let opposite = self.half(requests.opposite)
         if opposite.isAtBoundary, hasAnswers(for: opposite) { plan.reply(with: takeAnswers(context)) }
@@ -216,7 +217,7 @@ extension HTTP2Session {
     /// Whether there is something to be put into the replies' direction; not before the server's SETTINGS, which must
     /// be its first frame.
     @inline(__always)
-    func hasAnswers(for half: HTTP2Half) -> Bool {
+    func hasAnswers(for half: HTTP2Direction) -> Bool {
         (!answers.isEmpty || creditBytes > 0 || edits.contains(.signals)) && half.direction != requests
             && half.hasSettings
     }
@@ -250,7 +251,7 @@ extension HTTP2Session {
     }
 
     /// Forwards all of a direction that is not edited, marking where frames of Weir's own may go in.
-    func forward(_ count: Int, _ half: HTTP2Half, _ boundary: Int?, _ plan: inout Plan) {
+    func forward(_ count: Int, _ half: HTTP2Direction, _ boundary: Int?, _ plan: inout Plan) {
         var walk = PlanWalk(at: 0, isEdited: true)
         if let boundary {
             walk.forward(to: boundary, &plan)

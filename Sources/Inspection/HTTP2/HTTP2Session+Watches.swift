@@ -18,7 +18,7 @@ extension HTTP2Session {
     }
 
     /// Content of DATA of a stream that is no call.
-    func watchData(_ half: HTTP2Half, _ piece: RawSpan, _ context: ConnectionContext) {
+    func watchData(_ half: HTTP2Direction, _ piece: RawSpan, _ context: ConnectionContext) {
         let id = half.frame.streamID
         guard watches.contains(id) else { return }
         if half.direction != requests {
@@ -67,7 +67,7 @@ extension HTTP2Session {
 
     /// DATA of a reply has ended.
     @inline(__always)
-    func countWindow(_ half: HTTP2Half) {
+    func countWindow(_ half: HTTP2Direction) {
         guard half.disposition == .drop else { return watches.forward(half.frame) }
         half.disposition = .forward
         watches.withhold(half.frame)
@@ -75,7 +75,7 @@ extension HTTP2Session {
     }
 
     /// A WINDOW_UPDATE of the client's.
-    func updateWindow(_ half: HTTP2Half, _ payload: RawSpan) {
+    func updateWindow(_ half: HTTP2Direction, _ payload: RawSpan) {
         let id = half.frame.streamID
         guard id == 0 || !watches.isEmpty, let increment = try? half.frame.number(in: payload) else { return }
         let isHeld = half.disposition == .hold

@@ -10,13 +10,8 @@ internal import Wire
 /// Both directions' header tables are followed; frames are forwarded untouched unless something decides about
 /// requests. What cannot be followed makes the connection blind, never broken.
 final class HTTP2Session: ProtocolSession {
-    /// The most bytes of a header block.
-    static let maxBlockBytes = 262_144
-    /// The most bytes of a SETTINGS frame that are looked at.
-    static let maxSettingsBytes = 4096
-
-    let up: HTTP2Half
-    let down: HTTP2Half
+    let up: HTTP2Direction
+    let down: HTTP2Direction
     var streams = StreamTable()
     /// The direction of requests.
     var requests: Direction
@@ -62,16 +57,16 @@ final class HTTP2Session: ProtocolSession {
     ///   - isMidstream: Whether the connection's beginning was not seen: frames must be found first.
     init(requests: Direction, isMidstream: Bool = false) {
         self.requests = requests
-        func half(_ direction: Direction) -> HTTP2Half {
-            let phase: HTTP2Half.Phase = isMidstream ? .searching : direction == requests ? .preface : .header
-            return HTTP2Half(direction, phase: phase, isMidstream: isMidstream)
+        func half(_ direction: Direction) -> HTTP2Direction {
+            let phase: HTTP2FrameReader.Phase = isMidstream ? .searching : direction == requests ? .preface : .header
+            return HTTP2Direction(direction, phase: phase, isMidstream: isMidstream)
         }
         up = half(.toUpstream)
         down = half(.toDownstream)
         watches = HealthWatchTable(areWindowsKnown: !isMidstream)
     }
 
-    func half(_ direction: Direction) -> HTTP2Half { direction == .toUpstream ? up : down }
+    func half(_ direction: Direction) -> HTTP2Direction { direction == .toUpstream ? up : down }
 
     var isQuiet: Bool {
         up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && !throttle.isStalled && hold == nil
@@ -89,7 +84,7 @@ final class HTTP2Session: ProtocolSession {
         let isEdited =
             direction == requests ? context.isGoverned || edits.contains(.requests) : edits.contains(.replies)
         guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
-            half.wasForwarded = true
+            half.passed.insert(.bytes)
             var walk = PlanWalk(at: bytes.byteCount)
             let end = follow(half, bytes, context, &walk, &plan)
             if connectionEnd.isAbandoned {
@@ -121,7 +116,7 @@ final class HTTP2Session: ProtocolSession {
     ///
     /// - Returns: Where it stopped: at the end, unless the connection can no longer be followed, or something waits.
     func follow(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int = 0,
         _ context: ConnectionContext,
@@ -129,23 +124,20 @@ final class HTTP2Session: ProtocolSession {
         _ plan: inout Plan
     ) -> Int {
         var at = start
-        while at < bytes.byteCount, !connectionEnd.isAbandoned {
-            switch half.phase {
-            case .preface: skipPreface(half, bytes, &at, context)
-            case .header:
-                if !half.isInHeader { half.frameStart = context.now }
-                guard half.gatherHeader(bytes, &at) else { return at }
-                beginFrame(half, at, context, &walk, &plan)
-            case .payload:
-                readPayload(half, bytes, &at, context)
+        while !connectionEnd.isAbandoned {
+            if half.reader.isBetweenFrames { half.frameStart = context.now }
+            switch half.reader.next(bytes, at: &at) {
+            case .needsMore: return at
+            case .began: beginFrame(half, at, context, &walk, &plan)
+            case .payload(let content):
+                if !content.isEmpty { data(half, bytes.extracting(content), context) }
                 if walk.isEdited { decideRead(half, bytes, at, &walk, &plan) }
-            case .searching: search(half, bytes, &at, context)
-            case .stalled, .waiting: return at
+            case .ended: endFrame(half, bytes, at, context, &walk, &plan)
+            case .preface: if context.pipeline.drains.isActive { learnDrains(context) }
+            case .searched(let count): context.recorder.uninspectedBytes(UInt64(count), reason: .resync)
+            case .failed(let failure): goBlind(context, failure)
             }
-            if !connectionEnd.isLost, half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
-                endFrame(half, bytes, at, context, &walk, &plan)
-            }
-            if connectionEnd.isLost {
+            guard !connectionEnd.isLost else {
                 guard !connectionEnd.isAbandoned else { return at }
                 context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
                 return at
@@ -162,127 +154,45 @@ final class HTTP2Session: ProtocolSession {
         return at
     }
 
-    private func skipPreface(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: ConnectionContext) {
-        let text = Array(HTTP2Preface.text.description.utf8)
-        while half.prefaceLeft > 0, at < bytes.byteCount {
-            guard bytes.byte(at: at) == text[text.count - half.prefaceLeft] else {
-                return goBlind(context, .preface)
-            }
-            at += 1
-            half.prefaceLeft -= 1
-        }
-        guard half.prefaceLeft == 0 else { return }
-        half.phase = .header
-        if context.pipeline.drains.isActive { learnDrains(context) }
-    }
-
     // MARK: Frames
 
     private func beginFrame(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ at: Int,
         _ context: ConnectionContext,
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
-        let frame = half.frame
-        half.phase = .payload
-        half.payloadRead = 0
-        half.content = ByteRange(offset: 0, count: Int(frame.payloadBytes))
-        if !half.gathered.isEmpty { half.gathered.removeAll(keepingCapacity: half.gathered.capacity <= 1024) }
-        if half.blockStream != 0 {
-            guard frame.type == HTTP2FrameType.continuation, frame.streamID == half.blockStream else {
-                return goBlind(context, .continuation)
-            }
-        } else if frame.type == HTTP2FrameType.continuation {
-            return goBlind(context, .continuation)
+        if let failure = half.assembler.failure(of: half.frame) { return goBlind(context, failure) }
+        guard walk.isEdited else { return }
+        // A client's would be passed on as it is, though the tables may differ; and no client may push.
+        if half.direction == requests, half.frame.type == HTTP2FrameType.pushPromise {
+            return goBlind(context, .pushPromise)
         }
-        switch frame.type {
-        case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise:
-            guard Int(frame.payloadBytes) + half.block.count <= Self.maxBlockBytes else {
-                return goBlind(context, .headerBlockSize)
-            }
-            // A client's would be passed on as it is, though the tables may differ; and no client may push.
-            if walk.isEdited, half.direction == requests, frame.type == HTTP2FrameType.pushPromise {
-                return goBlind(context, .pushPromise)
-            }
-        case HTTP2FrameType.data where frame.has(HTTP2Flag.padded):
-            // Where the content ends is known with its first byte.
-            half.content = .empty
-        default: break
-        }
-        if walk.isEdited { decideFrame(half, at, context, &walk, &plan) }
-    }
-
-    /// How much of a frame's payload is wanted whole; of DATA nothing is.
-    private static func wantedBytes(_ frame: HTTP2FrameHeader) -> Int {
-        let count = Int(frame.payloadBytes)
-        return switch frame.type {
-        case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise: count
-        case HTTP2FrameType.settings: min(count, maxSettingsBytes)
-        case HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate: min(count, 4)
-        case HTTP2FrameType.goAway, HTTP2FrameType.ping: min(count, 8)
-        default: 0
-        }
-    }
-
-    private func readPayload(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: ConnectionContext) {
-        let frame = half.frame
-        if frame.type == HTTP2FrameType.data, half.payloadRead == 0, frame.has(HTTP2Flag.padded) {
-            do throws(HTTP2FrameError) {
-                half.content = try frame.content(firstByte: bytes.byte(at: at))
-            } catch {
-                return goBlind(context, .frame(error))
-            }
-        }
-        let count = min(Int(frame.payloadBytes) &- half.payloadRead, bytes.byteCount &- at)
-        let piece = bytes.extracting(at..<at &+ count)
-        at &+= count
-        if frame.type == HTTP2FrameType.data {
-            readData(half, piece, context)
-        } else if count < Int(frame.payloadBytes) {
-            let missing = Self.wantedBytes(frame) - half.gathered.count
-            if missing > 0 { half.gathered.append(piece.extracting(first: missing)) }
-        }
-        half.payloadRead &+= count
-    }
-
-    private func readData(_ half: HTTP2Half, _ piece: RawSpan, _ context: ConnectionContext) {
-        let start = half.payloadRead
-        let content = half.content.indices
-        let from = max(content.lowerBound, start)
-        let to = min(content.upperBound, start + piece.byteCount)
-        guard from < to else { return }
-        data(half, piece.extracting(from - start..<to - start), context)
+        decideFrame(half, at, context, &walk, &plan)
     }
 
     private func endFrame(
-        _ half: HTTP2Half,
+        _ half: HTTP2Direction,
         _ bytes: RawSpan,
         _ at: Int,
         _ context: ConnectionContext,
         _ walk: inout PlanWalk,
         _ plan: inout Plan
     ) {
-        half.phase = .header
-        if half.gathered.isEmpty {
-            let start = at - Int(half.frame.payloadBytes)
-            let wanted = Self.wantedBytes(half.frame)
-            let payload = bytes.extracting(max(0, start)..<max(0, start) + (start < 0 ? 0 : wanted))
-            handle(half, payload, context)
+        if half.reader.gathered.isEmpty {
+            handle(half, bytes.extracting(half.reader.wantedRange(endingAt: at)), context)
         } else {
-            var gathered: [UInt8] = []
-            swap(&gathered, &half.gathered)
+            var gathered = half.reader.takeGathered()
             handle(half, gathered.byteSpan, context)
-            gathered.removeAll(keepingCapacity: gathered.capacity <= 1024)
-            swap(&gathered, &half.gathered)
+            half.reader.giveBack(&gathered)
         }
-        guard walk.isEdited, half.direction == requests, half.phase != .waiting else { return }
+        guard walk.isEdited, half.direction == requests, half.reader.phase != .waiting else { return }
         decideBlock(half, at, context, &walk, &plan)
     }
 
     /// A frame is complete.
-    private func handle(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
+    private func handle(_ half: HTTP2Direction, _ payload: RawSpan, _ context: ConnectionContext) {
         let frame = half.frame
         switch frame.type {
         case HTTP2FrameType.data:
@@ -309,7 +219,7 @@ final class HTTP2Session: ProtocolSession {
 
     // MARK: Settings
 
-    private func settings(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
+    private func settings(_ half: HTTP2Direction, _ payload: RawSpan, _ context: ConnectionContext) {
         half.hasSettings = true
         let other = self.half(half.direction.opposite)
         guard let count = try? half.frame.settingCount() else {
