@@ -48,10 +48,10 @@ extension HTTP2Session {
         let bytes = taken.byteSpan
         var edits = Plan()
         var walk = PlanWalk(at: 0, isEdited: true)
-        let end = follow(down, bytes, context, &walk, &edits)
+        let end = follow(down, bytes, context: context, walk: &walk, plan: &edits)
         var rest: [UInt8] = []
         if connectionEnd.isAbandoned {
-            abandonForwarded(down, bytes, from: end, &walk, &edits)
+            abandonForwarded(down, bytes, from: end, walk: &walk, plan: &edits)
             _ = throttle.takeAll()
             plan.close()
         } else if down.reader.phase == .stalled {

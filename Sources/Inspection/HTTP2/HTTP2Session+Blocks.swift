@@ -7,14 +7,14 @@ internal import Wire
 /// Header blocks.
 extension HTTP2Session {
     /// A part of a header block; the last one completes it.
-    func fragment(_ half: HTTP2Direction, _ payload: RawSpan, _ context: ConnectionContext) {
+    func fragment(_ half: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
         do throws(HTTP2Failure) {
             switch try half.assembler.take(payload, of: half.frame, at: half.frameStart) {
             case .open: break
-            case .whole(let content): decode(half, payload.slice(content), context)
+            case .whole(let content): decode(half, payload.slice(content), context: context)
             case .last:
                 let block = half.assembler.takeBlock()
-                decode(half, block.byteSpan, context)
+                decode(half, block.byteSpan, context: context)
             }
         } catch {
             goBlind(context, error)
@@ -22,7 +22,7 @@ extension HTTP2Session {
     }
 
     /// A whole header block, which must be decoded whatever it is for: the tables depend on it.
-    private func decode(_ half: HTTP2Direction, _ block: RawSpan, _ context: ConnectionContext) {
+    private func decode(_ half: HTTP2Direction, _ block: RawSpan, context: ConnectionContext) {
         let inspector = context.inspector
         let isClientUnknown = context.session.isClientUnknown
         // The texts stay where they are: they are too large to be moved for every block.
@@ -47,8 +47,8 @@ extension HTTP2Session {
         }
         if half.decoder.hasUnknown { box.texts.reply.hasUnknown = true }
         if half.rewriter.isRewriting { half.rewriter.take(&box.texts) }
-        if take(box.texts, half, place, context) {
-            holdGeneric(half, box, context)
+        if take(box.texts, half, place: place, context: context) {
+            holdGeneric(half, box, context: context)
         } else {
             context.pool.giveBack(box)
         }
@@ -57,8 +57,8 @@ extension HTTP2Session {
     /// Who is the client is told by the first block, if it was not seen who opened the connection.
     private func learnClient(
         _ headers: borrowing HeaderTexts,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        direction: Direction,
+        context: ConnectionContext
     ) {
         let session = context.session
         guard session.isClientUnknown else { return }
@@ -74,57 +74,57 @@ extension HTTP2Session {
     private func take(
         _ headers: borrowing HeaderTexts,
         _ half: HTTP2Direction,
-        _ place: Int,
-        _ context: ConnectionContext
+        place: Int,
+        context: ConnectionContext
     ) -> Bool {
         let frame = half.assembler.frame
         guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, half.rewriter.decision != .withhold else {
             return false
         }
-        learnClient(headers, half.direction, context)
+        learnClient(headers, direction: half.direction, context: context)
         let endsStream = frame.has(HTTP2Flag.endStream)
         if half.direction == requests {
             if place >= 0 {
                 streams[place].requestBytes &+= half.assembler.frameBytes
-                if endsStream { endHalf(half, frame.streamID, context) }
-            } else if frame.streamID & 1 == 1, frame.streamID > lastStream || headers.isRequest {
-                lastStream = max(lastStream, frame.streamID)
-                if isHeld(half, headers, endsStream: endsStream, context) { return true }
-                open(half, headers, endsStream: endsStream, context)
+                if endsStream { endHalf(half, id: frame.streamID, context: context) }
+            } else if frame.streamID & 1 == 1, frame.streamID > streams.highestID || headers.isRequest {
+                streams.noteOpened(frame.streamID)
+                if isHeld(half, headers, endsStream: endsStream, context: context) { return true }
+                open(half, headers, endsStream: endsStream, context: context)
             }
             return false
         }
-        if place >= 0 { takeReply(headers, half, place, endsStream: endsStream, context) }
+        if place >= 0 { takeReply(headers, half, place: place, endsStream: endsStream, context: context) }
         return false
     }
 
     private func takeReply(
         _ headers: borrowing HeaderTexts,
         _ half: HTTP2Direction,
-        _ place: Int,
+        place: Int,
         endsStream: Bool,
-        _ context: ConnectionContext
+        context: ConnectionContext
     ) {
         let frame = half.assembler.frame
         streams[place].replyBytes &+= half.assembler.frameBytes
-        if context.tracker.isTraced { traceReply(half, place, context) }
+        if context.tracker.isTraced { traceReply(half, place: place, context: context) }
         let reply = headers.reply
         streams[place].reply = reply
         // Ranges end with the block.
         streams[place].reply.grpcMessage = .empty
         guard !reply.isInterim || endsStream else { return }
         if endsStream, !streams[place].marks.contains(.replyBegun) { streams[place].marks.insert(.isTrailersOnly) }
-        if context.inspector.messageObserver != nil { noteReply(frame.streamID, place, headers) }
+        if context.inspector.messageObserver != nil { noteReply(frame.streamID, place: place, headers: headers) }
         streams[place].marks.insert(.replyBegun)
         if reply.hasExceptionCode, !endsStream {
             if captures[frame.streamID]?.purpose == .method { resolveMethod(frame.streamID, context) }
             capture(frame.streamID, .exception)
         }
-        if endsStream { endHalf(half, frame.streamID, context) }
+        if endsStream { endHalf(half, id: frame.streamID, context: context) }
     }
 
     /// Notes when the first block of a reply came.
-    private func traceReply(_ half: HTTP2Direction, _ place: Int, _ context: ConnectionContext) {
+    private func traceReply(_ half: HTTP2Direction, place: Int, context: ConnectionContext) {
         if !streams[place].marks.contains(.replyBegun), isOpenCall(place, context) {
             let replies = context.session.replyBytes
             context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: half.assembler.start)
@@ -135,7 +135,7 @@ extension HTTP2Session {
     // MARK: Observed
 
     /// Keeps what an observer of messages will be told of a reply.
-    private func noteReply(_ id: UInt32, _ place: Int, _ headers: borrowing HeaderTexts) {
+    private func noteReply(_ id: UInt32, place: Int, headers: borrowing HeaderTexts) {
         guard halves[id] != nil else { return }
         if !streams[place].marks.contains(.replyBegun) {
             halves[id]?.reply.start = half(requests.opposite).assembler.start

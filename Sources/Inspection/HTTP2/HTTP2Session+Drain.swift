@@ -42,7 +42,7 @@ extension HTTP2Session {
 
     /// Writes what the client is to be told, as far as that is possible here.
     func tellNews(_ context: ConnectionContext, into frames: inout [UInt8]) {
-        switch goAway.next(highestStreamID: lastStream, ping: UInt64.random(in: .min ... .max)) {
+        switch goAway.next(highestStreamID: streams.highestID, ping: UInt64.random(in: .min ... .max)) {
         case .announce(let last, let ping):
             HTTP2FrameWriter.goAway(lastStreamID: last, errorCode: HTTP2ErrorCode.noError, into: &frames)
             HTTP2FrameWriter.ping(ping, isAck: false, into: &frames)
@@ -76,13 +76,15 @@ extension HTTP2Session {
     /// A frame begins: what becomes of it.
     func decideFrame(
         _ half: HTTP2Direction,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
-        guard half.direction == requests else { return decideReply(half, at, &walk, &plan) }
-        guard edits.contains(.requests), isUndecided(half) else { return decide(half, at, context, &walk, &plan) }
+        guard half.direction == requests else { return decideReply(half, at: at, walk: &walk, plan: &plan) }
+        guard edits.contains(.requests), isUndecided(half) else {
+            return decide(half, at: at, context: context, walk: &walk, plan: &plan)
+        }
         half.disposition = .hold
         walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
     }
@@ -112,10 +114,10 @@ extension HTTP2Session {
     /// A frame that was held has ended.
     func decideHeld(
         _ half: HTTP2Direction,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         switch half.disposition {
         case .forward, .hold: walk.forward(to: at, &plan)
@@ -131,7 +133,7 @@ extension HTTP2Session {
     // MARK: Replies
 
     /// A frame of the replies' direction begins: what becomes of it.
-    func decideReply(_ half: HTTP2Direction, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func decideReply(_ half: HTTP2Direction, at: Int, walk: inout PlanWalk, plan: inout Plan) {
         let frame = half.frame
         let end = at + Int(frame.payloadBytes)
         let isPassed = half.passed.contains(.unit)
@@ -165,7 +167,7 @@ extension HTTP2Session {
     }
 
     /// More of a frame's payload was read: a GOAWAY of upstream's own must not name a later stream than Weir's did.
-    func decideRead(_ half: HTTP2Direction, _ bytes: RawSpan, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func decideRead(_ half: HTTP2Direction, _ bytes: RawSpan, at: Int, walk: inout PlanWalk, plan: inout Plan) {
         guard half.disposition == .hold, half.frame.type == HTTP2FrameType.goAway, half.reader.payloadRead >= 4 else {
             return
         }
@@ -182,10 +184,10 @@ extension HTTP2Session {
     /// Puts in, between two frames of replies, what waits for that.
     func insertAnswers(
         _ half: HTTP2Direction,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         guard half.direction != requests else { return }
         let frames = hasAnswers(for: half) ? takeAnswers(context) : []
@@ -198,12 +200,12 @@ extension HTTP2Session {
         _ half: HTTP2Direction,
         _ bytes: RawSpan,
         from end: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         let count = bytes.byteCount
-        if connectionEnd.isAbandoned { return abandonForwarded(half, bytes, from: end, &walk, &plan) }
+        if connectionEnd.isAbandoned { return abandonForwarded(half, bytes, from: end, walk: &walk, plan: &plan) }
         if half.reader.phase == .stalled { return stall(half, bytes, from: end, walk: &walk, plan: &plan) }
         guard case .other = context.session.decoder else { return walk.forward(to: count, &plan) }
         if !edits.contains(.replies) {

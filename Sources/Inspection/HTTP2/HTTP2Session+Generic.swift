@@ -18,7 +18,7 @@ extension HTTP2Session {
         _ half: HTTP2Direction,
         _ headers: borrowing HeaderTexts,
         endsStream: Bool,
-        _ context: ConnectionContext
+        context: ConnectionContext
     )
         -> Bool
     {
@@ -34,7 +34,7 @@ extension HTTP2Session {
     }
 
     /// Keeps a request's headers until its first message is there.
-    func holdGeneric(_ half: HTTP2Direction, _ headers: HeaderTextsBox, _ context: ConnectionContext) {
+    func holdGeneric(_ half: HTTP2Direction, _ headers: HeaderTextsBox, context: ConnectionContext) {
         hold = GenericHold(headers, streamID: half.assembler.frame.streamID)
         half.reader.wait()
         context.inspector.hold(context.session, until: context.now &+ Self.waitNanoseconds)
@@ -55,9 +55,9 @@ extension HTTP2Session {
         _ bytes: RawSpan,
         from start: Int,
         isForced: Bool = false,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         var start = start
         while half.reader.phase == .waiting, let hold {
@@ -68,8 +68,8 @@ extension HTTP2Session {
                 hold.bytes = rest.array
                 return
             }
-            judge(hold, half, start, isFull: isFull, context, &walk, &plan)
-            start = follow(half, bytes, from: start, context, &walk, &plan)
+            judge(hold, half, at: start, isFull: isFull, context: context, walk: &walk, plan: &plan)
+            start = follow(half, bytes, from: start, context: context, walk: &walk, plan: &plan)
         }
     }
 
@@ -77,17 +77,17 @@ extension HTTP2Session {
     func receiveHeld(
         _ hold: GenericHold,
         _ half: HTTP2Direction,
-        _ bytes: RawSpan,
+        bytes: RawSpan,
         isForced: Bool = false,
-        _ context: ConnectionContext,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        plan: inout Plan
     ) {
         guard !connectionEnd.isAbandoned else {
             self.hold = nil
             context.inspector.endHold(context.session)
             half.reader.resume()
             var walk = PlanWalk(at: -half.heldBytes, isEdited: true)
-            return finishPlan(half, bytes.byteCount, context, &walk, &plan)
+            return finishPlan(half, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
         }
         let held = hold.bytes.count
         hold.message.take(bytes)
@@ -102,21 +102,21 @@ extension HTTP2Session {
         swap(&all, &hold.bytes)
         let span = all.byteSpan
         var walk = PlanWalk(at: held + bytes.byteCount - half.heldBytes, isEdited: true)
-        judge(hold, half, 0, isFull: isFull, context, &walk, &plan)
-        let end = follow(half, span, context, &walk, &plan)
-        lookAhead(half, span, from: end, isForced: isForced, context, &walk, &plan)
-        finishPlan(half, span.byteCount, context, &walk, &plan)
+        judge(hold, half, at: 0, isFull: isFull, context: context, walk: &walk, plan: &plan)
+        let end = follow(half, span, context: context, walk: &walk, plan: &plan)
+        lookAhead(half, span, from: end, isForced: isForced, context: context, walk: &walk, plan: &plan)
+        finishPlan(half, count: span.byteCount, context: context, walk: &walk, plan: &plan)
     }
 
     /// Headers wait no longer: the call is judged by its method, as far as that is known.
     private func judge(
         _ hold: GenericHold,
         _ half: HTTP2Direction,
-        _ at: Int,
+        at: Int,
         isFull: Bool,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         self.hold = nil
         half.reader.resume()
@@ -125,8 +125,8 @@ extension HTTP2Session {
         let message = hold.message
         let failure: PartialVerdictReason =
             message.isCompressed ? .encoding : message.isOver ? .serialization : isFull ? .tooLarge : .expect
-        open(half, hold.headers.texts, endsStream: false, method: message.method, failure: failure, context)
-        decideBlock(half, at, context, &walk, &plan)
+        open(half, hold.headers.texts, endsStream: false, method: message.method, failure: failure, context: context)
+        decideBlock(half, at: at, context: context, walk: &walk, plan: &plan)
     }
 
     // MARK: Time
@@ -145,7 +145,7 @@ extension HTTP2Session {
         guard direction == requests else { return false }
         let half = half(requests)
         if let hold {
-            receiveHeld(hold, half, RawSpan(), isForced: true, context, &plan)
+            receiveHeld(hold, half, bytes: RawSpan(), isForced: true, context: context, plan: &plan)
             return true
         }
         guard isWaiting(direction) else { return false }
@@ -158,9 +158,9 @@ extension HTTP2Session {
     }
 
     /// The requests' direction ends while headers wait: all of it is decided about, and what is whole passes.
-    func endHeld(_ hold: GenericHold, _ context: ConnectionContext, _ plan: inout Plan) {
+    func endHeld(_ hold: GenericHold, _ context: ConnectionContext, plan: inout Plan) {
         let half = half(requests)
-        receiveHeld(hold, half, RawSpan(), isForced: true, context, &plan)
+        receiveHeld(hold, half, bytes: RawSpan(), isForced: true, context: context, plan: &plan)
         guard !half.rewriter.isRewriting, half.heldBytes > 0 else { return }
         plan.forward(half.heldBytes)
         half.heldBytes = 0

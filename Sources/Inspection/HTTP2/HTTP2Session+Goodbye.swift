@@ -6,7 +6,7 @@ internal import Wire
 /// gets a byte that would mean something else to it, both are told by GOAWAY, and then nothing passes.
 extension HTTP2Session {
     /// The requests' direction: what is not decided is left out, what is half passed on is completed.
-    func abandonDecided(_ half: HTTP2Direction, _ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func abandonDecided(_ half: HTTP2Direction, count: Int, walk: inout PlanWalk, plan: inout Plan) {
         walk.drop(to: count, &plan)
         half.heldBytes = 0
         half.reachBytes = max(0, walk.at - count)
@@ -31,8 +31,8 @@ extension HTTP2Session {
         _ half: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         if !half.isCut {
             walk.forward(to: finishUnit(half, bytes, from: start), &plan)
@@ -75,7 +75,7 @@ extension HTTP2Session {
         guard connectionEnd.tell() else { return }
         var toClient: [UInt8] = []
         HTTP2FrameWriter.goAway(
-            lastStreamID: min(lastStream, goAway.lastStreamID),
+            lastStreamID: min(streams.highestID, goAway.lastStreamID),
             errorCode: HTTP2ErrorCode.compressionError,
             into: &toClient
         )

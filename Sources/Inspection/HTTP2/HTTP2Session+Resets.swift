@@ -6,7 +6,7 @@ internal import Wire
 /// Streams that end before their time.
 extension HTTP2Session {
     /// A stream was reset.
-    func reset(_ id: UInt32, _ code: UInt32, _ direction: Direction, _ context: ConnectionContext) {
+    func reset(_ id: UInt32, code: UInt32, direction: Direction, context: ConnectionContext) {
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         let stream = streams[place]
@@ -23,13 +23,13 @@ extension HTTP2Session {
                 isReplyComplete: false
             )
             if direction == requests {
-                switch giveUp(id, place, context) {
+                switch giveUp(id, place: place, context: context) {
                 case .waiting: return
                 case .late: result = TripleResult(outcome: .timeout, code: ResultCode.none)
                 case .over: break
                 }
             }
-            finishReply(stream, result, context)
+            finishReply(stream, result, context: context)
         }
         remove(id)
     }
@@ -45,7 +45,7 @@ extension HTTP2Session {
     }
 
     /// The caller does not wait any longer; if its time was over that is no cancellation, and no late reply either.
-    private func giveUp(_ id: UInt32, _ place: Int, _ context: ConnectionContext) -> GivenUp {
+    private func giveUp(_ id: UInt32, place: Int, context: ConnectionContext) -> GivenUp {
         if captures[id]?.purpose == .method { resolveMethod(id, context) }
         let (inspector, session) = (context.inspector, context.session)
         let index = inspector.tracker.table.find(session: session.number, direction: requests, id: UInt64(id))
@@ -91,7 +91,7 @@ extension HTTP2Session {
                 streams[place],
                 TripleResult(outcome: result.outcome, code: result.code),
                 at: calls.deadline(index) &- CallTracker.trailerNanoseconds,
-                context
+                context: context
             )
         }
         remove(id)
@@ -119,7 +119,7 @@ extension HTTP2Session {
 
     /// The server looks at no stream above `last`: calls there will not be answered.
     func goneAway(_ last: UInt32, _ context: ConnectionContext) {
-        guard goAway.receive(last: last, highestStreamID: lastStream) else { return }
+        guard goAway.receive(last: last, highestStreamID: streams.highestID) else { return }
         var ended: [UInt32] = []
         for place in 0..<streams.placeCount where streams[place].id > last { ended.append(streams[place].id) }
         for id in ended {

@@ -26,7 +26,7 @@ extension HTTP2Session {
         endsStream: Bool,
         method: [UInt8]? = nil,
         failure: PartialVerdictReason = .serialization,
-        _ context: ConnectionContext
+        context: ConnectionContext
     ) {
         let inspector = context.inspector
         let head = headers.request
@@ -84,7 +84,7 @@ extension HTTP2Session {
             request.drainHandling = isUnnamed ? .none : .count
             if context.isGoverned, !half.passed.contains(.block) {
                 if isUnnamed, inspector.pipeline.mayRefuseByFields { inspector.recorder.verdictPartial(failure) }
-                guard let taken = decideCall(stream, request, headers, context) else { return }
+                guard let taken = decideCall(stream, request, headers: headers, context: context) else { return }
                 permit = taken
             } else {
                 inspector.pipeline.pass(request, fields: headers, on: context.session)
@@ -108,7 +108,7 @@ extension HTTP2Session {
                 permit: permit
             )
         } else {
-            count(id, operation, caller, permit, context) { headers.callTexts }
+            count(id, operation: operation, caller: caller, permit: permit, context: context) { headers.callTexts }
         }
         if endsStream { finishRequest(id, context) }
     }
@@ -118,17 +118,17 @@ extension HTTP2Session {
         if !halves.isEmpty { halves[id] = nil }
         // Streams that are not open are taken for refused ones from the first of these on.
         if half(requests).rewriter.isRewriting { return goBlind(context, .tooManyStreams) }
-        hasUntracked = true
+        streams.noteIncomplete()
         context.recorder.decodeError(.triple, reason: HTTP2Failure.tooManyStreams.label)
     }
 
     /// Puts a stream's call into the call table.
     private func count(
         _ id: UInt32,
-        _ operation: OperationID,
-        _ caller: UInt8,
-        _ permit: LimitToken,
-        _ context: ConnectionContext,
+        operation: OperationID,
+        caller: UInt8,
+        permit: LimitToken,
+        context: ConnectionContext,
         texts: () -> CallTexts
     ) {
         let place = streams.place(of: id)
@@ -137,7 +137,7 @@ extension HTTP2Session {
             context.pipeline.limits.release(permit)
             return
         }
-        var entry = callEntry(streams[place], operation, context)
+        var entry = callEntry(streams[place], operation: operation, context: context)
         entry.caller = caller
         let (inspector, session) = (context.inspector, context.session)
         let index = inspector.tracker.begin(entry, on: session, permit: permit, now: context.now, texts: texts)
@@ -162,7 +162,7 @@ extension HTTP2Session {
             && entry.direction == requests
     }
 
-    func callEntry(_ stream: TripleStream, _ operation: OperationID, _ context: ConnectionContext) -> CallTable.Entry {
+    func callEntry(_ stream: TripleStream, operation: OperationID, context: ConnectionContext) -> CallTable.Entry {
         CallTable.Entry(
             kind: .call,
             session: context.session.number,
@@ -190,13 +190,13 @@ extension HTTP2Session {
     }
 
     /// Content of DATA.
-    func data(_ half: HTTP2Direction, _ piece: RawSpan, _ context: ConnectionContext) {
+    func data(_ half: HTTP2Direction, _ piece: RawSpan, context: ConnectionContext) {
         let id = half.frame.streamID
         let place = streams.place(of: id)
         guard place >= 0, streams[place].form == .grpc,
             streams[place].marks.intersection([.isCall, .isDamaged]) == .isCall
         else {
-            if !watches.isEmpty { watchData(half, piece, context) }
+            if !watches.isEmpty { watchData(half, piece, context: context) }
             return
         }
         let isRequest = half.direction == requests
@@ -210,7 +210,7 @@ extension HTTP2Session {
                 streams[place].marks.insert(.endsEmpty)
             }
             if !halves.isEmpty, part.isStart { noteMessage(id, part.lengthBytes, isRequest: isRequest) }
-            if !captures.isEmpty { keep(part, piece, id, isRequest: isRequest, context) }
+            if !captures.isEmpty { keep(part, piece, id: id, isRequest: isRequest, context: context) }
         }
         guard !streams[place].marks.contains(.streams) else { return }
         // A unary call has one message each way, and nothing comes behind the reply's but its trailers.
@@ -222,17 +222,17 @@ extension HTTP2Session {
     }
 
     private func liftDeadline(_ place: Int, _ context: ConnectionContext) {
-        setDeadline(Self.noDeadline, place, context)
+        setDeadline(Self.noDeadline, place: place, context: context)
     }
 
     /// What looked like a stream was a unary request with an empty message behind it: the usual deadline holds.
     private func restoreDeadline(_ place: Int, _ context: ConnectionContext) {
         guard streams[place].marks.contains(.streams), streams[place].isUnary else { return }
         streams[place].marks.remove(.streams)
-        setDeadline(streams[place].deadline, place, context)
+        setDeadline(streams[place].deadline, place: place, context: context)
     }
 
-    private func setDeadline(_ deadline: UInt64, _ place: Int, _ context: ConnectionContext) {
+    private func setDeadline(_ deadline: UInt64, place: Int, context: ConnectionContext) {
         guard streams[place].marks.isDisjoint(with: .hasDeadline), streams[place].marks.contains(.isCounted) else {
             return
         }
@@ -245,7 +245,7 @@ extension HTTP2Session {
     // MARK: Ends
 
     /// One half of a stream has ended.
-    func endHalf(_ half: HTTP2Direction, _ id: UInt32, _ context: ConnectionContext) {
+    func endHalf(_ half: HTTP2Direction, id: UInt32, context: ConnectionContext) {
         guard half.direction != requests else { return finishRequest(id, context) }
         let place = streams.place(of: id)
         guard place >= 0 else { return }
@@ -253,7 +253,7 @@ extension HTTP2Session {
         if !watches.isEmpty { endWatch(id) }
         let stream = streams[place]
         if stream.marks.contains(.isGivenUp), !hasTrailers(stream, context) { return endGivenUp(id, context) }
-        finishReply(stream, TripleResult(reply: stream.reply, form: stream.form), context)
+        finishReply(stream, TripleResult(reply: stream.reply, form: stream.form), context: context)
         if stream.isOver { remove(id) }
     }
 
@@ -286,7 +286,7 @@ extension HTTP2Session {
         _ stream: TripleStream,
         _ result: TripleResult,
         at end: UInt64? = nil,
-        _ context: ConnectionContext
+        context: ConnectionContext
     ) {
         if captures[stream.id]?.purpose == .method { resolveMethod(stream.id, context) }
         let exception = takeException(stream.id)
@@ -333,9 +333,9 @@ extension HTTP2Session {
     private func keep(
         _ part: GRPCMessagePart,
         _ piece: RawSpan,
-        _ id: UInt32,
+        id: UInt32,
         isRequest: Bool,
-        _ context: ConnectionContext
+        context: ConnectionContext
     ) {
         guard var capture = captures[id], (capture.purpose == .method) == isRequest, !capture.isComplete else { return }
         captures[id] = nil
@@ -372,7 +372,7 @@ extension HTTP2Session {
         var request = CallRequest(operation: operation, side: context.session.side(of: requests))
         request.drainHandling = .count
         context.pipeline.pass(request, fields: NoFields(), on: context.session)
-        count(id, operation, call.caller, call.permit, context) { call.texts }
+        count(id, operation: operation, caller: call.caller, permit: call.permit, context: context) { call.texts }
     }
 
     /// The class of the exception that a reply's first message carries; empty if it was not looked for or found.

@@ -11,9 +11,6 @@ internal import Wire
 /// client is answered with a single block of headers. From the first block that is dropped or changed on, upstream's
 /// header table is no longer the client's, so every later block of that direction is written anew, without indexing.
 extension HTTP2Session {
-    /// The most answers that wait.
-    private static let maxAnswers = 4096
-
     // MARK: Judging
 
     /// Decides about a request, and answers and counts it if it is refused.
@@ -27,15 +24,15 @@ extension HTTP2Session {
     func decideCall(
         _ stream: TripleStream,
         _ request: CallRequest,
-        _ headers: borrowing HeaderTexts,
-        _ context: ConnectionContext
+        headers: borrowing HeaderTexts,
+        context: ConnectionContext
     ) -> LimitToken? {
         var request = request
-        if hasUntracked || answers.count >= Self.maxAnswers { request.unanswerable = .tooLarge }
+        if streams.isIncomplete || localReplies.isFull { request.unanswerable = .tooLarge }
         let (pipeline, session) = (context.pipeline, context.session)
         let decided = pipeline.decide(request, as: .triple, fields: headers, on: session, now: context.now)
         if let reply = decided.decision.reply {
-            refuse(stream, request.operation, reply, headers, context)
+            refuse(stream, operation: request.operation, reply: reply, headers: headers, context: context)
             return nil
         }
         half(requests).rewriter.insertion += decided.decision.inserted
@@ -44,10 +41,10 @@ extension HTTP2Session {
 
     private func refuse(
         _ stream: TripleStream,
-        _ operation: OperationID,
-        _ reply: LocalReply,
-        _ headers: borrowing HeaderTexts,
-        _ context: ConnectionContext
+        operation: OperationID,
+        reply: LocalReply,
+        headers: borrowing HeaderTexts,
+        context: ConnectionContext
     ) {
         let inspector = context.inspector
         let reason: TripleLocalReply.Reason = reply.outcome == .drained ? .drained : .limited
@@ -56,7 +53,7 @@ extension HTTP2Session {
             message: reply.text,
             retryAfterNanoseconds: reply.retryAfterNanoseconds
         )
-        var entry = callEntry(stream, operation, context)
+        var entry = callEntry(stream, operation: operation, context: context)
         entry.requestBytes = stream.requestBytes
         if inspector.tracker.callers.isWanted {
             entry.caller = inspector.tracker.callers.number(
@@ -78,9 +75,7 @@ extension HTTP2Session {
             let name = Array(field.name.text.description.utf8)
             encoder.field(name: name.byteSpan, value: field.value.byteSpan, into: &block)
         }
-        answers.append(
-            HTTP2Answer(streamID: stream.id, fields: block, isEarly: !stream.marks.contains(.requestEnded))
-        )
+        localReplies.append(block, on: stream.id, isEarly: !stream.marks.contains(.requestEnded))
         half(requests).rewriter.refuse()
         guard let observed = halves.removeValue(forKey: stream.id), let connection = context.session.seenConnection
         else { return }
@@ -92,7 +87,7 @@ extension HTTP2Session {
     /// Streams that were refused are not told from those that have ended: of either upstream needs no frame. What comes
     /// behind its reset would only take room that it gives back.
     private func isWithheld(_ half: HTTP2Direction, _ id: UInt32) -> Bool {
-        half.rewriter.isRewriting && id != 0 && id <= lastStream && streams.place(of: id) < 0
+        half.rewriter.isRewriting && id != 0 && id <= streams.highestID && streams.place(of: id) < 0
     }
 
     // MARK: Deciding
@@ -100,10 +95,10 @@ extension HTTP2Session {
     /// A frame of the requests' direction begins: what becomes of it, unless it is part of a header block.
     func decide(
         _ half: HTTP2Direction,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         let frame = half.frame
         let end = at + Int(frame.payloadBytes)
@@ -130,7 +125,7 @@ extension HTTP2Session {
         case HTTP2FrameType.data, HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate, HTTP2FrameType.priority:
             guard isWithheld(half, frame.streamID) else { break }
             walk.drop(to: end, &plan)
-            if frame.type == HTTP2FrameType.data { creditBytes += frame.payloadBytes }
+            if frame.type == HTTP2FrameType.data { localReplies.credit(frame.payloadBytes) }
             return
         default: break
         }
@@ -141,12 +136,12 @@ extension HTTP2Session {
     /// A frame of the requests' direction has ended: what becomes of the header block that it completes.
     func decideBlock(
         _ half: HTTP2Direction,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
-        if half.disposition != .forward { return decideHeld(half, at, context, &walk, &plan) }
+        if half.disposition != .forward { return decideHeld(half, at: at, context: context, walk: &walk, plan: &plan) }
         let type = half.frame.type
         guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, !half.assembler.isOpen else {
             return
@@ -183,12 +178,12 @@ extension HTTP2Session {
     /// Completes the plan for the requests' direction.
     func finishPlan(
         _ half: HTTP2Direction,
-        _ count: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        count: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
-        if connectionEnd.isAbandoned { return abandonDecided(half, count, &walk, &plan) }
+        if connectionEnd.isAbandoned { return abandonDecided(half, count: count, walk: &walk, plan: &plan) }
         guard case .other = context.session.decoder else {
             walk.forward(to: count, &plan)
             return plan.reply(with: throttle.takeAll())
@@ -218,7 +213,7 @@ extension HTTP2Session {
     /// be its first frame.
     @inline(__always)
     func hasAnswers(for half: HTTP2Direction) -> Bool {
-        (!answers.isEmpty || creditBytes > 0 || edits.contains(.signals)) && half.direction != requests
+        (!localReplies.isEmpty || edits.contains(.signals)) && half.direction != requests
             && half.hasSettings
     }
 
@@ -227,50 +222,23 @@ extension HTTP2Session {
         let half = half(requests.opposite)
         var frames: [UInt8] = []
         if edits.contains(.signals) { tellNews(context, into: &frames) }
-        var encoder = HPACKEncoder()
-        encoder.announce(half.decoder.dueUpdateBytes)
-        for answer in answers {
-            var block: [UInt8] = []
-            encoder.beginBlock(into: &block)
-            block += answer.fields
-            HTTP2FrameWriter.headers(
-                block.byteSpan,
-                streamID: answer.streamID,
-                endsStream: true,
-                maxFrameBytes: half.maxFrameBytes,
-                into: &frames
-            )
-            // The rest of the request is not needed (RFC 9113 §8.1).
-            guard answer.isEarly else { continue }
-            HTTP2FrameWriter.resetStream(answer.streamID, errorCode: HTTP2ErrorCode.noError, into: &frames)
-        }
-        answers.removeAll(keepingCapacity: answers.capacity <= 64)
-        HTTP2FrameWriter.windowUpdate(creditBytes, streamID: 0, into: &frames)
-        creditBytes = 0
+        localReplies.take(
+            tableBytes: half.decoder.dueUpdateBytes,
+            maxFrameBytes: half.maxFrameBytes,
+            into: &frames
+        )
         return frames
     }
 
     /// Forwards all of a direction that is not edited, marking where frames of Weir's own may go in.
-    func forward(_ count: Int, _ half: HTTP2Direction, _ boundary: Int?, _ plan: inout Plan) {
+    func forward(_ count: Int, _ half: HTTP2Direction, boundary: Int?, plan: inout Plan) {
         var walk = PlanWalk(at: 0, isEdited: true)
         if let boundary {
             walk.forward(to: boundary, &plan)
-            if !insertedFrames.isEmpty {
-                walk.replace(to: boundary, with: insertedFrames, &plan)
-                insertedFrames = []
-            }
+            if !localReplies.staged.isEmpty { walk.replace(to: boundary, with: localReplies.takeStaged(), &plan) }
             plan.markBoundary()
         }
         walk.forward(to: count, &plan)
         if half.isAtBoundary { plan.markBoundary() }
     }
-}
-
-/// An answer of Weir's own to a request, which is a single block.
-struct HTTP2Answer {
-    var streamID: UInt32
-    /// The block, but for the table's sizes.
-    var fields: [UInt8]
-    /// Whether the request goes on.
-    var isEarly: Bool
 }

@@ -18,7 +18,7 @@ extension HTTP2Session {
     }
 
     /// Content of DATA of a stream that is no call.
-    func watchData(_ half: HTTP2Direction, _ piece: RawSpan, _ context: ConnectionContext) {
+    func watchData(_ half: HTTP2Direction, _ piece: RawSpan, context: ConnectionContext) {
         let id = half.frame.streamID
         guard watches.contains(id) else { return }
         if half.direction != requests {

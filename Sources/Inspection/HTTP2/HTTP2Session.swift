@@ -15,8 +15,6 @@ final class HTTP2Session: ProtocolSession {
     var streams = StreamTable()
     /// The direction of requests.
     var requests: Direction
-    /// The highest stream the client has opened.
-    var lastStream: UInt32 = 0
     /// What observers of messages will be told of streams.
     var halves: [UInt32: ObservedStream] = [:]
     /// The beginnings of messages that name a generic call's method or an exception's class.
@@ -27,16 +25,10 @@ final class HTTP2Session: ProtocolSession {
     var hold: GenericHold?
 
     // Verdicts; see HTTP2Session+Verdicts.
-    /// Whether a stream was passed on that ``streams`` had no room for, so that it cannot be told from a refused one.
-    var hasUntracked = false
     /// The directions that are edited for more than decisions; see ``refreshEdits()``.
     var edits: EditedDirections = []
-    /// Answers that wait for the replies' direction to be between two frames.
-    var answers: [HTTP2Answer] = []
-    /// Frames of Weir's own that go in at the boundary found in the bytes being read.
-    var insertedFrames: [UInt8] = []
-    /// DATA of refused streams that is to be credited back.
-    var creditBytes: UInt32 = 0
+    /// The frames of Weir's own that wait for the replies' direction to be between two frames.
+    var localReplies = LocalReplyQueue()
     /// The end that Weir brings about.
     var connectionEnd = ConnectionEnd.none
 
@@ -80,22 +72,24 @@ final class HTTP2Session: ProtocolSession {
         guard !connectionEnd.rejects(isRequest: direction == requests) else {
             return reject(half, byteCount: bytes.byteCount, context, plan: &plan)
         }
-        if let hold, direction == requests { return receiveHeld(hold, half, bytes, context, &plan) }
+        if let hold, direction == requests {
+            return receiveHeld(hold, half, bytes: bytes, context: context, plan: &plan)
+        }
         let isEdited =
             direction == requests ? context.isGoverned || edits.contains(.requests) : edits.contains(.replies)
         guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
             half.passed.insert(.bytes)
             var walk = PlanWalk(at: bytes.byteCount)
-            let end = follow(half, bytes, context, &walk, &plan)
+            let end = follow(half, bytes, context: context, walk: &walk, plan: &plan)
             if connectionEnd.isAbandoned {
                 var walk = PlanWalk(at: 0, isEdited: true)
-                return abandonForwarded(half, bytes, from: end, &walk, &plan)
+                return abandonForwarded(half, bytes, from: end, walk: &walk, plan: &plan)
             }
             if connectionEnd.isLost { return plan.forwardAll(endsAtBoundary: false) }
-            guard direction != requests, plan.isBoundaryWanted || !insertedFrames.isEmpty else {
+            guard direction != requests, plan.isBoundaryWanted || !localReplies.staged.isEmpty else {
                 return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
             }
-            return forward(bytes.byteCount, half, walk.boundary, &plan)
+            return forward(bytes.byteCount, half, boundary: walk.boundary, plan: &plan)
         }
         if direction != requests, throttle.isStalled {
             return receiveStalled(half, bytes, context: context, plan: &plan)
@@ -103,12 +97,12 @@ final class HTTP2Session: ProtocolSession {
         let passed = half.beginDeciding()
         var walk = PlanWalk(at: half.reachBytes > 0 ? half.reachBytes : -half.heldBytes, isEdited: true)
         if passed > 0 { walk.forward(to: passed, &plan) }
-        let end = follow(half, bytes, context, &walk, &plan)
+        let end = follow(half, bytes, context: context, walk: &walk, plan: &plan)
         if direction == requests {
-            if hold != nil { lookAhead(half, bytes, from: end, context, &walk, &plan) }
-            finishPlan(half, bytes.byteCount, context, &walk, &plan)
+            if hold != nil { lookAhead(half, bytes, from: end, context: context, walk: &walk, plan: &plan) }
+            finishPlan(half, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
         } else {
-            finishReplies(half, bytes, from: end, context, &walk, &plan)
+            finishReplies(half, bytes, from: end, context: context, walk: &walk, plan: &plan)
         }
     }
 
@@ -119,20 +113,20 @@ final class HTTP2Session: ProtocolSession {
         _ half: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int = 0,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) -> Int {
         var at = start
         while !connectionEnd.isAbandoned {
             if half.reader.isBetweenFrames { half.frameStart = context.now }
             switch half.reader.next(bytes, at: &at) {
             case .needsMore: return at
-            case .began: beginFrame(half, at, context, &walk, &plan)
+            case .began: beginFrame(half, at: at, context: context, walk: &walk, plan: &plan)
             case .payload(let content):
-                if !content.isEmpty { data(half, bytes.extracting(content), context) }
-                if walk.isEdited { decideRead(half, bytes, at, &walk, &plan) }
-            case .ended: endFrame(half, bytes, at, context, &walk, &plan)
+                if !content.isEmpty { data(half, bytes.extracting(content), context: context) }
+                if walk.isEdited { decideRead(half, bytes, at: at, walk: &walk, plan: &plan) }
+            case .ended: endFrame(half, bytes, at: at, context: context, walk: &walk, plan: &plan)
             case .preface: if context.pipeline.drains.isActive { learnDrains(context) }
             case .searched(let count): context.recorder.uninspectedBytes(UInt64(count), reason: .resync)
             case .failed(let failure): goBlind(context, failure)
@@ -145,9 +139,9 @@ final class HTTP2Session: ProtocolSession {
             if half.isAtBoundary, walk.boundary == nil || hasAnswers(for: half) {
                 walk.boundary = at
                 if walk.isEdited {
-                    insertAnswers(half, at, context, &walk, &plan)
+                    insertAnswers(half, at: at, context: context, walk: &walk, plan: &plan)
                 } else if hasAnswers(for: half) {
-                    insertedFrames = takeAnswers(context)
+                    localReplies.staged = takeAnswers(context)
                 }
             }
         }
@@ -158,10 +152,10 @@ final class HTTP2Session: ProtocolSession {
 
     private func beginFrame(
         _ half: HTTP2Direction,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         if let failure = half.assembler.failure(of: half.frame) { return goBlind(context, failure) }
         guard walk.isEdited else { return }
@@ -169,30 +163,30 @@ final class HTTP2Session: ProtocolSession {
         if half.direction == requests, half.frame.type == HTTP2FrameType.pushPromise {
             return goBlind(context, .pushPromise)
         }
-        decideFrame(half, at, context, &walk, &plan)
+        decideFrame(half, at: at, context: context, walk: &walk, plan: &plan)
     }
 
     private func endFrame(
         _ half: HTTP2Direction,
         _ bytes: RawSpan,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         if half.reader.gathered.isEmpty {
-            handle(half, bytes.extracting(half.reader.wantedRange(endingAt: at)), context)
+            handle(half, bytes.extracting(half.reader.wantedRange(endingAt: at)), context: context)
         } else {
             var gathered = half.reader.takeGathered()
-            handle(half, gathered.byteSpan, context)
+            handle(half, gathered.byteSpan, context: context)
             half.reader.giveBack(&gathered)
         }
         guard walk.isEdited, half.direction == requests, half.reader.phase != .waiting else { return }
-        decideBlock(half, at, context, &walk, &plan)
+        decideBlock(half, at: at, context: context, walk: &walk, plan: &plan)
     }
 
     /// A frame is complete.
-    private func handle(_ half: HTTP2Direction, _ payload: RawSpan, _ context: ConnectionContext) {
+    private func handle(_ half: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
         let frame = half.frame
         switch frame.type {
         case HTTP2FrameType.data:
@@ -201,13 +195,13 @@ final class HTTP2Session: ProtocolSession {
             if context.tracker.isTraced, half.direction != requests {
                 context.session.replyBytes &+= UInt64(frame.frameBytes)
             }
-            if frame.has(HTTP2Flag.endStream) { endHalf(half, frame.streamID, context) }
+            if frame.has(HTTP2Flag.endStream) { endHalf(half, id: frame.streamID, context: context) }
         case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
-            fragment(half, payload, context)
+            fragment(half, payload, context: context)
         case HTTP2FrameType.resetStream:
             guard let code = try? frame.number(in: payload) else { return }
-            reset(frame.streamID, code, half.direction, context)
-        case HTTP2FrameType.settings: settings(half, payload, context)
+            reset(frame.streamID, code: code, direction: half.direction, context: context)
+        case HTTP2FrameType.settings: settings(half, payload, context: context)
         case HTTP2FrameType.goAway:
             guard let last = try? frame.goAway(in: payload) else { return }
             if half.direction != requests { goneAway(last.lastStreamID, context) }
@@ -219,7 +213,7 @@ final class HTTP2Session: ProtocolSession {
 
     // MARK: Settings
 
-    private func settings(_ half: HTTP2Direction, _ payload: RawSpan, _ context: ConnectionContext) {
+    private func settings(_ half: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
         half.hasSettings = true
         let other = self.half(half.direction.opposite)
         guard let count = try? half.frame.settingCount() else {
@@ -262,7 +256,7 @@ final class HTTP2Session: ProtocolSession {
     // MARK: Ends
 
     func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
-        if direction == requests, let hold { return endHeld(hold, context, &plan) }
+        if direction == requests, let hold { return endHeld(hold, context, plan: &plan) }
         // Half a block in the sender's own coding would mean something else to the receiver.
         guard !half(direction).rewriter.isRewriting else { return }
         if direction != requests, throttle.isStalled { return endStalled(context, &plan) }

@@ -7,8 +7,8 @@ internal import Wire
 /// of Weir's own takes in them.
 ///
 /// While its service is drained a stream's client is told NOT_SERVING, and the server's messages are withheld;
-/// afterwards it is told the server's last message. Bounds: ``maxCount`` streams, a message of 1 KiB each. Source: dubbo-go
-/// `triple_invoker.go`; RFC 9113 §5.2 for windows.
+/// afterwards it is told the server's last message. Bounds: ``maxCount`` streams, a message of 1 KiB each. Source:
+/// dubbo-go `triple_invoker.go`; RFC 9113 §5.2 for windows.
 struct HealthWatchTable {
     /// The most health streams of a connection that are told of drains.
     static let maxCount = 256

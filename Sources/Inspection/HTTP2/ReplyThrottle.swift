@@ -7,8 +7,8 @@ internal import Wire
 ///
 /// What Weir puts into a stream takes room of the connection's that the server still believes to have. Should the
 /// server use all of it before the client has given more, its last DATA would be more than the client accepts: it waits
-/// here, unread, and everything behind it. That is at most as much as Weir has put in, so it seldom happens and is short.
-/// Bound: ``HoldLimits/backlogBytes``; with more the client has to take what comes.
+/// here, unread, and everything behind it. That is at most as much as Weir has put in, so it seldom happens and is
+/// short. Bound: ``HoldLimits/backlogBytes``; with more the client has to take what comes.
 struct ReplyThrottle {
     private enum Limit {
         /// Frames wait as long as there is no room for them.

@@ -86,6 +86,10 @@ struct StreamTable: ~Copyable {
 
     private var slots = FlatTable(repeating: TripleStream(), count: StreamTable.smallest)
     private(set) var count = 0
+    /// The highest stream that the client has opened.
+    private(set) var highestID: UInt32 = 0
+    /// True if a stream was passed on that the table had no room for.
+    private(set) var isIncomplete = false
 
     /// How many places there are; each is free when its stream's id is 0.
     var placeCount: Int { slots.count }
@@ -113,6 +117,12 @@ struct StreamTable: ~Copyable {
         }
         return -1
     }
+
+    /// The client opens a stream, which may not be followed.
+    mutating func noteOpened(_ id: UInt32) { highestID = max(highestID, id) }
+
+    /// A stream was passed on that the table had no room for, so that it cannot be told from a refused one.
+    mutating func noteIncomplete() { isIncomplete = true }
 
     subscript(place: Int) -> TripleStream {
         @inline(__always)
