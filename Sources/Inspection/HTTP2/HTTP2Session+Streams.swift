@@ -30,30 +30,10 @@ extension HTTP2Session {
     ) {
         let inspector = context.inspector
         let head = headers.request
-        let id = half.assembler.frame.streamID
-        var stream = TripleStream(id: id, start: half.assembler.start, requestBytes: half.assembler.frameBytes)
-        stream.deadline = inspector.tracker.defaultDeadline(stream.start)
-        if head.timeoutNanoseconds > 0 {
-            stream.deadline = stream.start &+ head.timeoutNanoseconds
-            stream.marks.insert(.hasDeadline)
-        }
-        if endsStream { stream.marks.insert(.requestEnded) }
+        var stream = stream(half, timeout: head.timeoutNanoseconds, endsStream: endsStream, context: context)
         let path = headers.texts.bytes.slice(head.path)
         guard let form = head.form, let names = TriplePath(path), !names.kind(in: path).isStanding else {
-            if context.session.connectionProtocol == .silent || context.session.connectionProtocol == .opaque {
-                inspector.identify(context.session, head.form == nil ? .http : .triple)
-            }
-            if inspector.messageObserver != nil, head.form != nil { observe(stream, headers) }
-            if head.form != nil, TriplePath(path)?.kind(in: path).isStanding == true {
-                stream.marks.insert(.isStanding)
-            }
-            if streams.add(stream) < 0 {
-                overflow(id, context)
-            } else if head.form == .grpc, TriplePath(path)?.kind(in: path) == .healthWatch {
-                beginWatch(id, context)
-            }
-            if endsStream { finishRequest(id, context) }
-            return
+            return openOther(stream, headers, context: context)
         }
         if context.session.connectionProtocol != .triple { inspector.identify(context.session, .triple) }
         stream.form = form
@@ -62,12 +42,11 @@ extension HTTP2Session {
         if isGeneric, !endsStream, method == nil { stream.marks.insert(.isGeneric) }
         if inspector.messageObserver != nil { observe(stream, headers) }
         let operation = headers.operation(names, method: method, in: inspector.operations)
-        let bytes = headers.texts.bytes
         let caller =
             inspector.tracker.callers.isWanted
-            ? inspector.tracker.callers.number(of: bytes.slice(head.caller), on: context.session) : 0
+            ? inspector.tracker.callers.number(of: headers.texts.bytes.slice(head.caller), on: context.session) : 0
+        let side = context.session.side(of: requests)
         if inspector.tracker.isTraced {
-            let side = context.session.side(of: requests)
             inspector.tracker.prepareSpan(
                 operation,
                 headers,
@@ -79,38 +58,118 @@ extension HTTP2Session {
         }
         var permit = LimitToken.none
         if names.kind(in: path).isBusiness {
-            let isUnnamed = stream.marks.contains(.isGeneric)
-            var request = CallRequest(operation: operation, side: context.session.side(of: requests))
-            request.drainHandling = isUnnamed ? .none : .count
-            if context.isGoverned, !half.passed.contains(.block) {
-                if isUnnamed, inspector.pipeline.mayRefuseByFields { inspector.recorder.verdictPartial(failure) }
-                guard let taken = decideCall(stream, request, headers: headers, context: context) else { return }
-                permit = taken
-            } else {
-                inspector.pipeline.pass(request, fields: headers, on: context.session)
-            }
+            let request = CallRequest(operation: operation, side: side)
+            let isJudged = context.isGoverned && !half.passed.contains(.block)
+            guard
+                let taken = admit(
+                    stream,
+                    request,
+                    headers: headers,
+                    failure: isJudged ? failure : nil,
+                    context: context
+                )
+            else { return }
+            permit = taken
         }
+        begin(stream, headers, call: (operation, caller, permit), names: names, context: context)
+    }
+
+    /// The stream that a request begins.
+    private func stream(
+        _ half: HTTP2Direction,
+        timeout: UInt64,
+        endsStream: Bool,
+        context: ConnectionContext
+    ) -> TripleStream {
+        let block = half.assembler
+        var stream = TripleStream(id: block.frame.streamID, start: block.start, requestBytes: block.frameBytes)
+        stream.deadline = context.tracker.defaultDeadline(stream.start)
+        if timeout > 0 {
+            stream.deadline = stream.start &+ timeout
+            stream.marks.insert(.hasDeadline)
+        }
+        if endsStream { stream.marks.insert(.requestEnded) }
+        return stream
+    }
+
+    /// A request begins that is no call: of plain HTTP, or one whose stream stays open.
+    private func openOther(_ stream: TripleStream, _ headers: borrowing HeaderTexts, context: ConnectionContext) {
+        let (inspector, session) = (context.inspector, context.session)
+        let (head, path) = (headers.request, headers.texts.bytes.slice(headers.request.path))
+        if session.connectionProtocol == .silent || session.connectionProtocol == .opaque {
+            inspector.identify(session, head.form == nil ? .http : .triple)
+        }
+        if inspector.messageObserver != nil, head.form != nil { observe(stream, headers) }
+        var stream = stream
+        let kind = head.form == nil ? nil : TriplePath(path)?.kind(in: path)
+        if kind?.isStanding == true { stream.marks.insert(.isStanding) }
+        if streams.add(stream) < 0 {
+            overflow(stream.id, context)
+        } else if head.form == .grpc, kind == .healthWatch {
+            beginWatch(stream.id, context)
+        }
+        if stream.marks.contains(.requestEnded) { finishRequest(stream.id, context) }
+    }
+
+    /// Has a business call decided about, or noted where it is too late for a decision.
+    ///
+    /// - Parameters:
+    ///   - stream: Its stream.
+    ///   - request: The call.
+    ///   - headers: Its headers.
+    ///   - failure: The reason for which a generic call's method is not known; `nil` if nothing is decided.
+    ///   - context: The bytes being read.
+    /// - Returns: What it has taken of limits; `nil` if it is refused.
+    private func admit(
+        _ stream: TripleStream,
+        _ request: CallRequest,
+        headers: borrowing HeaderTexts,
+        failure: PartialVerdictReason?,
+        context: ConnectionContext
+    ) -> LimitToken? {
+        let isUnnamed = stream.marks.contains(.isGeneric)
+        var request = request
+        request.drainHandling = isUnnamed ? .none : .count
+        guard let failure else {
+            context.pipeline.pass(request, fields: headers, on: context.session)
+            return LimitToken.none
+        }
+        if isUnnamed, context.pipeline.mayRefuseByFields { context.recorder.verdictPartial(failure) }
+        return decideCall(stream, request, headers: headers, context: context)
+    }
+
+    /// A call's stream is passed on: it is counted, once its method is known.
+    private func begin(
+        _ stream: TripleStream,
+        _ headers: borrowing HeaderTexts,
+        call: (operation: OperationID, caller: UInt8, permit: LimitToken),
+        names: TriplePath,
+        context: ConnectionContext
+    ) {
+        let (id, tracker) = (stream.id, context.tracker)
         guard streams.add(stream) >= 0 else {
-            inspector.pipeline.limits.release(permit)
+            context.pipeline.limits.release(call.permit)
             return overflow(id, context)
         }
         if stream.marks.contains(.isGeneric) {
-            // Counted once its first message has named the method.
+            let bytes = headers.texts.bytes
             capture(id, .method)
             pending[id] = PendingCall(
-                operation: operation,
-                caller: caller,
-                interface: path.slice(names.interface).text,
-                version: headers.texts.bytes.slice(head.version).text,
-                group: headers.texts.bytes.slice(head.group).text,
-                texts: inspector.tracker.observer == nil ? CallTexts() : headers.callTexts,
-                draft: inspector.tracker.isTraced ? inspector.tracker.tracer?.suspend() ?? Tracer.none : Tracer.none,
-                permit: permit
+                operation: call.operation,
+                caller: call.caller,
+                interface: bytes.slice(headers.request.path).slice(names.interface).text,
+                version: bytes.slice(headers.request.version).text,
+                group: bytes.slice(headers.request.group).text,
+                texts: tracker.observer == nil ? CallTexts() : headers.callTexts,
+                draft: tracker.isTraced ? tracker.tracer?.suspend() ?? Tracer.none : Tracer.none,
+                permit: call.permit
             )
         } else {
-            count(id, operation: operation, caller: caller, permit: permit, context: context) { headers.callTexts }
+            count(id, operation: call.operation, caller: call.caller, permit: call.permit, context: context) {
+                headers.callTexts
+            }
         }
-        if endsStream { finishRequest(id, context) }
+        if stream.marks.contains(.requestEnded) { finishRequest(id, context) }
     }
 
     /// There are too many streams to follow one more.

@@ -66,6 +66,21 @@ extension HTTP2Session {
         context.tracker.count(entry, as: reply.outcome, code: code, on: context.session, now: context.now) {
             headers.callTexts
         }
+        let block = Self.block(of: answer, reason, isGRPC: isGRPC, headers: headers)
+        localReplies.append(block, on: stream.id, isEarly: !stream.marks.contains(.requestEnded))
+        half(requests).rewriter.refuse()
+        guard let observed = halves.removeValue(forKey: stream.id), let connection = context.session.seenConnection
+        else { return }
+        inspector.messageObserver?.streamRequest(observed.request, on: connection)
+    }
+
+    /// The fields of an answer, coded.
+    private static func block(
+        of answer: TripleLocalReply,
+        _ reason: TripleLocalReply.Reason,
+        isGRPC: Bool,
+        headers: borrowing HeaderTexts
+    ) -> [UInt8] {
         let contentType = headers.texts.bytes.slice(headers.request.contentTypeText)
         var fields = isGRPC ? answer.trailersOnly(contentType: contentType) : answer.httpFields
         if !isGRPC { fields.insert(TripleField(.status, Array(String(reason.httpStatus).utf8)), at: 0) }
@@ -75,11 +90,7 @@ extension HTTP2Session {
             let name = Array(field.name.text.description.utf8)
             encoder.field(name: name.byteSpan, value: field.value.byteSpan, into: &block)
         }
-        localReplies.append(block, on: stream.id, isEarly: !stream.marks.contains(.requestEnded))
-        half(requests).rewriter.refuse()
-        guard let observed = halves.removeValue(forKey: stream.id), let connection = context.session.seenConnection
-        else { return }
-        inspector.messageObserver?.streamRequest(observed.request, on: connection)
+        return block
     }
 
     /// Whether upstream knows nothing of the stream, or has no use for more of it.

@@ -5,8 +5,8 @@ internal import Wire
 ///
 ///     closed → open(stream) → closed
 ///
-/// Bound: ``maxBytes`` a block, counted with the headers of its frames: a block of a thousand tiny frames is as bad as a
-/// large one.
+/// Bound: ``maxBytes`` a block, counted with the headers of its frames: a block of a thousand tiny frames is as bad as
+/// a large one.
 struct HeaderBlockAssembler {
     private enum State: Equatable {
         /// No block is being read, or its first frame is.
