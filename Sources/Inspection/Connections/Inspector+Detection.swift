@@ -159,7 +159,7 @@ extension Inspector {
         }
         if HTTP2FrameSearch.beginsWithFrame(bytes) {
             let http2 = HTTP2Session(requests: direction, isMidstream: true)
-            http2.half(direction).reader.resume()
+            http2.state(direction).reader.resume()
             become(http2, direction, context)
             return dispatch(bytes, direction, context, &unused)
         }

@@ -7,8 +7,9 @@ internal import Wire
 ///     searching ↗    ↘ stalled, waiting (until the session resumes)
 ///
 /// Bytes come in pieces of any size; ``next(_:at:)`` reads one step of them. Of a payload at most what is wanted of its
-/// type is kept while it arrives in pieces, of DATA nothing. Source: RFC 9113 §3.4, §4.1.
-struct HTTP2FrameReader {
+/// type is kept while it arrives in pieces, of DATA nothing. It is not copyable: a copy for each look would cost more
+/// than the look. Source: RFC 9113 §3.4, §4.1.
+struct HTTP2FrameReader: ~Copyable {
     enum Phase: UInt8 {
         /// In the client's preface, or in front of it.
         case preface
@@ -31,7 +32,8 @@ struct HTTP2FrameReader {
         case preface
         /// A frame's header is complete; see ``HTTP2FrameReader/frame``.
         case began
-        /// A piece of a payload: of DATA the content in these bytes, which may be none; otherwise an empty range.
+        /// A piece of a payload: of DATA the content in these bytes, which may be none; otherwise an empty range. The
+        /// last piece of a payload that is no DATA is told as ``ended`` only.
         case payload(Range<Int>)
         /// The frame is complete.
         case ended
@@ -162,7 +164,9 @@ struct HTTP2FrameReader {
                 let missing = Self.wantedBytes(frame) - gathered.count
                 if missing > 0 { gathered.append(bytes.extracting(begin..<at).extracting(first: missing)) }
             }
-            return .payload(at..<at)
+            guard payloadLeft == 0 else { return .payload(at..<at) }
+            phase = .header
+            return .ended
         }
         let from = max(content.indices.lowerBound, start)
         let to = min(content.indices.upperBound, payloadRead)

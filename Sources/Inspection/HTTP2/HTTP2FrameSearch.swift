@@ -19,7 +19,7 @@ enum HTTP2FrameSearch {
         return nil
     }
 
-    /// Whether bytes of which nothing is known begin with a frame: it and what follows make sense to their end.
+    /// True if bytes of which nothing is known begin with a frame: it and what follows make sense to their end.
     static func beginsWithFrame(_ bytes: RawSpan) -> Bool {
         var at = 0
         var count = 0
@@ -43,7 +43,7 @@ enum HTTP2FrameSearch {
         return true
     }
 
-    /// Whether the header is one that a real peer writes.
+    /// True if the header is one that a real peer writes.
     private static func isPlausible(_ frame: HTTP2FrameHeader) -> Bool {
         guard frame.payloadBytes <= maxGuessedBytes else { return false }
         return switch frame.type {

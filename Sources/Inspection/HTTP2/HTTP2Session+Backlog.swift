@@ -5,23 +5,23 @@ internal import Wire
 /// The wiring of replies that wait for room; see ``ReplyThrottle``.
 extension HTTP2Session {
     /// A frame that has to wait has begun: it and what follows is taken out.
-    func stall(_ half: HTTP2Direction, _ bytes: RawSpan, from end: Int, walk: inout PlanWalk, plan: inout Plan) {
-        half.reader.resume()
+    func stall(_ state: HTTP2Direction, _ bytes: RawSpan, from end: Int, walk: inout PlanWalk, plan: inout Plan) {
+        state.reader.resume()
         plan.markBoundary()
         walk.drop(to: bytes.byteCount, &plan)
-        half.heldBytes = 0
-        half.reachBytes = 0
-        throttle.stall(half.frame, rest: bytes.extracting(end..<bytes.byteCount))
+        state.heldBytes = 0
+        state.reachBytes = 0
+        throttle.stall(state.frame, rest: bytes.extracting(end..<bytes.byteCount))
         refreshEdits()
     }
 
     /// More replies come while others wait.
-    func receiveStalled(_ half: HTTP2Direction, _ bytes: RawSpan, context: ConnectionContext, plan: inout Plan) {
+    func receiveStalled(_ state: HTTP2Direction, _ bytes: RawSpan, context: ConnectionContext, plan: inout Plan) {
         plan.drop(bytes.byteCount)
         throttle.append(bytes)
         let frames = release(context, &plan)
         if !frames.isEmpty { plan.replace(0, with: frames) }
-        if half.isAtBoundary { plan.markBoundary() }
+        if state.isAtBoundary { plan.markBoundary() }
         let credit = watches.takeCredit()
         if !credit.isEmpty { plan.reply(with: credit) }
     }

@@ -7,14 +7,14 @@ internal import Wire
 /// Header blocks.
 extension HTTP2Session {
     /// A part of a header block; the last one completes it.
-    func fragment(_ half: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
+    func fragment(_ state: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
         do throws(HTTP2Failure) {
-            switch try half.assembler.take(payload, of: half.frame, at: half.frameStart) {
+            switch try state.assembler.take(payload, of: state.frame, at: state.frameStart) {
             case .open: break
-            case .whole(let content): decode(half, payload.slice(content), context: context)
+            case .whole(let content): decode(state, payload.slice(content), context: context)
             case .last:
-                let block = half.assembler.takeBlock()
-                decode(half, block.byteSpan, context: context)
+                let block = state.assembler.takeBlock()
+                decode(state, block.byteSpan, context: context)
             }
         } catch {
             goBlind(context, error)
@@ -22,33 +22,33 @@ extension HTTP2Session {
     }
 
     /// A whole header block, which must be decoded whatever it is for: the tables depend on it.
-    private func decode(_ half: HTTP2Direction, _ block: RawSpan, context: ConnectionContext) {
+    private func decode(_ state: HTTP2Direction, _ block: RawSpan, context: ConnectionContext) {
         let inspector = context.inspector
         let isClientUnknown = context.session.isClientUnknown
         // The texts stay where they are: they are too large to be moved for every block.
         let box = context.pool.takeHeaderTexts()
         box.texts.begin(
-            isRequest: isClientUnknown || half.direction == requests,
-            isReply: isClientUnknown || half.direction != requests,
+            isRequest: isClientUnknown || state.direction == requests,
+            isReply: isClientUnknown || state.direction != requests,
             wantsFields: inspector.messageObserver != nil,
             traceNames: inspector.tracker.wantsTraces ? inspector.tracker.traceNames : nil,
             limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
         )
-        let place = streams.place(of: half.assembler.frame.streamID)
-        if place >= 0, half.direction != requests, !streams[place].reply.isInterim {
+        let place = streams.place(of: state.assembler.frame.streamID)
+        if place >= 0, state.direction != requests, !streams[place].reply.isInterim {
             box.texts.reply = streams[place].reply
         }
-        if half.rewriter.isRewriting { box.texts.beginRewriting() }
+        if state.rewriter.isRewriting { box.texts.beginRewriting() }
         do throws(HPACKError) {
-            try half.decoder.decode(block, scratch: &context.pool.headerScratch, into: &box.texts)
+            try state.decoder.decode(block, scratch: &context.pool.headerScratch, into: &box.texts)
         } catch {
             context.pool.giveBack(box)
             return goBlind(context, .headerBlock(error))
         }
-        if half.decoder.hasUnknown { box.texts.reply.hasUnknown = true }
-        if half.rewriter.isRewriting { half.rewriter.take(&box.texts) }
-        if take(box.texts, half, place: place, context: context) {
-            holdGeneric(half, box, context: context)
+        if state.decoder.hasUnknown { box.texts.reply.hasUnknown = true }
+        if state.rewriter.isRewriting { state.rewriter.take(&box.texts) }
+        if take(box.texts, state, place: place, context: context) {
+            holdGeneric(state, box, context: context)
         } else {
             context.pool.giveBack(box)
         }
@@ -70,44 +70,44 @@ extension HTTP2Session {
 
     /// The fields of a block are known.
     ///
-    /// - Returns: Whether they wait for the request's first message.
+    /// - Returns: True if they wait for the request's first message.
     private func take(
         _ headers: borrowing HeaderTexts,
-        _ half: HTTP2Direction,
+        _ state: HTTP2Direction,
         place: Int,
         context: ConnectionContext
     ) -> Bool {
-        let frame = half.assembler.frame
-        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, half.rewriter.decision != .withhold else {
+        let frame = state.assembler.frame
+        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, state.rewriter.decision != .withhold else {
             return false
         }
-        learnClient(headers, direction: half.direction, context: context)
+        learnClient(headers, direction: state.direction, context: context)
         let endsStream = frame.has(HTTP2Flag.endStream)
-        if half.direction == requests {
+        if state.direction == requests {
             if place >= 0 {
-                streams[place].requestBytes &+= half.assembler.frameBytes
-                if endsStream { endHalf(half, id: frame.streamID, context: context) }
+                streams[place].requestBytes &+= state.assembler.frameBytes
+                if endsStream { endHalf(state, id: frame.streamID, context: context) }
             } else if frame.streamID & 1 == 1, frame.streamID > streams.highestID || headers.isRequest {
                 streams.noteOpened(frame.streamID)
-                if isHeld(half, headers, endsStream: endsStream, context: context) { return true }
-                open(half, headers, endsStream: endsStream, context: context)
+                if isHeld(state, headers, endsStream: endsStream, context: context) { return true }
+                open(state, headers, endsStream: endsStream, context: context)
             }
             return false
         }
-        if place >= 0 { takeReply(headers, half, place: place, endsStream: endsStream, context: context) }
+        if place >= 0 { takeReply(headers, state, place: place, endsStream: endsStream, context: context) }
         return false
     }
 
     private func takeReply(
         _ headers: borrowing HeaderTexts,
-        _ half: HTTP2Direction,
+        _ state: HTTP2Direction,
         place: Int,
         endsStream: Bool,
         context: ConnectionContext
     ) {
-        let frame = half.assembler.frame
-        streams[place].replyBytes &+= half.assembler.frameBytes
-        if context.tracker.isTraced { traceReply(half, place: place, context: context) }
+        let frame = state.assembler.frame
+        streams[place].replyBytes &+= state.assembler.frameBytes
+        if context.tracker.isTraced { traceReply(state, place: place, context: context) }
         let reply = headers.reply
         streams[place].reply = reply
         // Ranges end with the block.
@@ -120,16 +120,16 @@ extension HTTP2Session {
             if captures[frame.streamID]?.purpose == .method { resolveMethod(frame.streamID, context) }
             capture(frame.streamID, .exception)
         }
-        if endsStream { endHalf(half, id: frame.streamID, context: context) }
+        if endsStream { endHalf(state, id: frame.streamID, context: context) }
     }
 
     /// Notes when the first block of a reply came.
-    private func traceReply(_ half: HTTP2Direction, place: Int, context: ConnectionContext) {
+    private func traceReply(_ state: HTTP2Direction, place: Int, context: ConnectionContext) {
         if !streams[place].marks.contains(.replyBegun), isOpenCall(place, context) {
             let replies = context.session.replyBytes
-            context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: half.assembler.start)
+            context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: state.assembler.start)
         }
-        context.session.replyBytes &+= half.assembler.frameBytes
+        context.session.replyBytes &+= state.assembler.frameBytes
     }
 
     // MARK: Observed
@@ -138,7 +138,7 @@ extension HTTP2Session {
     private func noteReply(_ id: UInt32, place: Int, headers: borrowing HeaderTexts) {
         guard halves[id] != nil else { return }
         if !streams[place].marks.contains(.replyBegun) {
-            halves[id]?.reply.start = half(requests.opposite).assembler.start
+            halves[id]?.reply.start = state(requests.opposite).assembler.start
         }
         for field in headers.fields {
             switch TripleHeaderName(id: field.id) {
@@ -171,6 +171,6 @@ struct MessageCapture {
     var bytes: [UInt8] = []
     /// Looks for the method.
     var search = TripleMethodReader()
-    /// Whether nothing more is to be added.
+    /// True if nothing more is to be added.
     var isComplete = false
 }

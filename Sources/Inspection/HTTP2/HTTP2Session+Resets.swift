@@ -71,7 +71,7 @@ extension HTTP2Session {
         return .waiting
     }
 
-    /// Whether the reply of a stream that its caller has reset ended in time, and with what tells its result.
+    /// True if the reply of a stream that its caller has reset ended in time, and with what tells its result.
     func hasTrailers(_ stream: TripleStream, _ context: ConnectionContext) -> Bool {
         guard stream.form == .http || stream.reply.grpcStatus != TripleResponseHead.noStatus else { return false }
         let calls = context.tracker.table

@@ -6,21 +6,21 @@ internal import Wire
 /// Connections of which bytes are missing.
 extension HTTP2Session {
     func missed(_ count: UInt64, _ direction: Direction, _ context: ConnectionContext) {
-        let half = half(direction)
-        switch half.reader.miss(count) {
+        let state = state(direction)
+        switch state.reader.miss(count) {
         case .none: return
         case .content:
             // The frame's end is known; what its messages are is not.
             forgetWindows()
-            return damage(half.frame.streamID)
-        case .framing(let isInPayload): if isInPayload { damage(half.frame.streamID) }
+            return damage(state.frame.streamID)
+        case .framing(let isInPayload): if isInPayload { damage(state.frame.streamID) }
         }
         forgetWindows()
-        half.assembler.forget()
+        state.assembler.forget()
         // Blocks may be missing: what they put into the table is not known.
-        half.decoder = HPACKDecoder(names: HTTP2Direction.names, isMidstream: true)
+        state.decoder = HPACKDecoder(names: HTTP2Direction.names, isMidstream: true)
         // So may SETTINGS that allow the other direction a larger table.
-        let other = self.half(direction.opposite)
+        let other = self.state(direction.opposite)
         other.pendingSettings = PendingSettings()
         if other.tableBytes < HPACKLimits.maxTableBytes { other.setTableSize(HPACKLimits.maxTableBytes) }
     }

@@ -16,12 +16,12 @@ extension HTTP2Session {
     /// - Parameters:
     ///   - half: The requests' direction.
     ///   - headers: Its headers.
-    ///   - endsStream: Whether nothing follows them.
+    ///   - endsStream: True if nothing follows them.
     ///   - method: The method that a generic call names, if its headers have waited for it.
     ///   - failure: Why it is not known, if it is not.
     ///   - context: Whom it belongs to.
     func open(
-        _ half: HTTP2Direction,
+        _ state: HTTP2Direction,
         _ headers: borrowing HeaderTexts,
         endsStream: Bool,
         method: [UInt8]? = nil,
@@ -30,7 +30,7 @@ extension HTTP2Session {
     ) {
         let inspector = context.inspector
         let head = headers.request
-        var stream = stream(half, timeout: head.timeoutNanoseconds, endsStream: endsStream, context: context)
+        var stream = stream(state, timeout: head.timeoutNanoseconds, endsStream: endsStream, context: context)
         let path = headers.texts.bytes.slice(head.path)
         guard let form = head.form, let names = TriplePath(path), !names.kind(in: path).isStanding else {
             return openOther(stream, headers, context: context)
@@ -59,7 +59,7 @@ extension HTTP2Session {
         var permit = LimitToken.none
         if names.kind(in: path).isBusiness {
             let request = CallRequest(operation: operation, side: side)
-            let isJudged = context.isGoverned && !half.passed.contains(.block)
+            let isJudged = context.isGoverned && !state.passed.contains(.block)
             guard
                 let taken = admit(
                     stream,
@@ -76,13 +76,16 @@ extension HTTP2Session {
 
     /// The stream that a request begins.
     private func stream(
-        _ half: HTTP2Direction,
+        _ state: HTTP2Direction,
         timeout: UInt64,
         endsStream: Bool,
         context: ConnectionContext
     ) -> TripleStream {
-        let block = half.assembler
-        var stream = TripleStream(id: block.frame.streamID, start: block.start, requestBytes: block.frameBytes)
+        var stream = TripleStream(
+            id: state.assembler.frame.streamID,
+            start: state.assembler.start,
+            requestBytes: state.assembler.frameBytes
+        )
         stream.deadline = context.tracker.defaultDeadline(stream.start)
         if timeout > 0 {
             stream.deadline = stream.start &+ timeout
@@ -176,13 +179,13 @@ extension HTTP2Session {
     private func overflow(_ id: UInt32, _ context: ConnectionContext) {
         if !halves.isEmpty { halves[id] = nil }
         // Streams that are not open are taken for refused ones from the first of these on.
-        if half(requests).rewriter.isRewriting { return goBlind(context, .tooManyStreams) }
+        if state(requests).rewriter.isRewriting { return goBlind(context, .tooManyStreams) }
         streams.noteIncomplete()
         context.recorder.decodeError(.triple, reason: HTTP2Failure.tooManyStreams.label)
     }
 
     /// Puts a stream's call into the call table.
-    private func count(
+    func count(
         _ id: UInt32,
         operation: OperationID,
         caller: UInt8,
@@ -212,7 +215,7 @@ extension HTTP2Session {
         streams[place].requestBytes = 0
     }
 
-    /// Whether a stream's call is in the call table and waits for its reply.
+    /// True if a stream's call is in the call table and waits for its reply.
     func isOpenCall(_ place: Int, _ context: ConnectionContext) -> Bool {
         let stream = streams[place]
         guard stream.marks.contains(.isCounted) else { return false }
@@ -238,10 +241,10 @@ extension HTTP2Session {
 
     // MARK: Messages
 
-    func countBytes(_ half: HTTP2Direction, _ count: UInt64) {
-        let place = streams.place(of: half.frame.streamID)
+    func countBytes(_ state: HTTP2Direction, _ count: UInt64) {
+        let place = streams.place(of: state.frame.streamID)
         guard place >= 0 else { return }
-        if half.direction == requests {
+        if state.direction == requests {
             streams[place].requestBytes &+= count
         } else {
             streams[place].replyBytes &+= count
@@ -249,16 +252,16 @@ extension HTTP2Session {
     }
 
     /// Content of DATA.
-    func data(_ half: HTTP2Direction, _ piece: RawSpan, context: ConnectionContext) {
-        let id = half.frame.streamID
+    func data(_ state: HTTP2Direction, _ piece: RawSpan, context: ConnectionContext) {
+        let id = state.frame.streamID
         let place = streams.place(of: id)
         guard place >= 0, streams[place].form == .grpc,
             streams[place].marks.intersection([.isCall, .isDamaged]) == .isCall
         else {
-            if !watches.isEmpty { watchData(half, piece, context: context) }
+            if !watches.isEmpty { watchData(state, piece, context: context) }
             return
         }
-        let isRequest = half.direction == requests
+        let isRequest = state.direction == requests
         var at = 0
         while true {
             let found =
@@ -273,7 +276,8 @@ extension HTTP2Session {
         }
         guard !streams[place].marks.contains(.streams) else { return }
         // A unary call has one message each way, and nothing comes behind the reply's but its trailers.
-        if streams[place].hasMoreMessages, !(isRequest && half.frame.has(HTTP2Flag.endStream) && streams[place].isUnary)
+        if streams[place].hasMoreMessages,
+            !(isRequest && state.frame.has(HTTP2Flag.endStream) && streams[place].isUnary)
         {
             streams[place].marks.insert(.streams)
             liftDeadline(place, context)
@@ -304,8 +308,8 @@ extension HTTP2Session {
     // MARK: Ends
 
     /// One half of a stream has ended.
-    func endHalf(_ half: HTTP2Direction, id: UInt32, context: ConnectionContext) {
-        guard half.direction != requests else { return finishRequest(id, context) }
+    func endHalf(_ state: HTTP2Direction, id: UInt32, context: ConnectionContext) {
+        guard state.direction != requests else { return finishRequest(id, context) }
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         streams[place].marks.insert(.replyEnded)
@@ -382,101 +386,6 @@ extension HTTP2Session {
         // A call is resolved before its stream goes.
         if !pending.isEmpty { pending[id] = nil }
     }
-
-    // MARK: Looking into messages
-
-    func capture(_ id: UInt32, _ purpose: MessageCapture.Purpose) {
-        captures[id] = MessageCapture(purpose: purpose)
-    }
-
-    private func keep(
-        _ part: GRPCMessagePart,
-        _ piece: RawSpan,
-        id: UInt32,
-        isRequest: Bool,
-        context: ConnectionContext
-    ) {
-        guard var capture = captures[id], (capture.purpose == .method) == isRequest, !capture.isComplete else { return }
-        captures[id] = nil
-        let payload = piece.slice(part.payload)
-        if isRequest {
-            if !part.isCompressed { capture.search.take(payload) }
-            capture.isComplete = part.isEnd || capture.search.isOver
-        } else {
-            let room = MessageCapture.maxBytes - capture.bytes.count
-            if !part.isCompressed { capture.bytes.append(payload.extracting(first: room)) }
-            capture.isComplete = part.isEnd || capture.bytes.count >= MessageCapture.maxBytes
-        }
-        captures[id] = capture
-        if isRequest, capture.isComplete { resolveMethod(id, context) }
-    }
-
-    /// Counts a generic call, now that as much of its first message is known as will be.
-    func resolveMethod(_ id: UInt32, _ context: ConnectionContext) {
-        guard let capture = captures.removeValue(forKey: id), let call = pending.removeValue(forKey: id) else { return }
-        var operation = call.operation
-        if let method = capture.search.method {
-            let (interface, version, group) = (
-                Array(call.interface.utf8), Array(call.version.utf8), Array(call.group.utf8)
-            )
-            operation = context.operations.cache.operation(
-                .triple,
-                interface: interface.byteSpan,
-                version: version.byteSpan,
-                method: method.byteSpan,
-                group: group.byteSpan
-            )
-        }
-        if call.draft >= 0 { context.tracker.tracer?.resume(call.draft) }
-        var request = CallRequest(operation: operation, side: context.session.side(of: requests))
-        request.drainHandling = .count
-        context.pipeline.pass(request, fields: NoFields(), on: context.session)
-        count(id, operation: operation, caller: call.caller, permit: call.permit, context: context) { call.texts }
-    }
-
-    /// The class of the exception that a reply's first message carries; empty if it was not looked for or found.
-    private func takeException(_ id: UInt32) -> String {
-        guard !captures.isEmpty, let capture = captures.removeValue(forKey: id), capture.purpose == .exception else {
-            return ""
-        }
-        let message = capture.bytes.byteSpan
-        guard let wrapper = TripleResponseWrapper(message) else { return "" }
-        return HessianText.string(message.slice(wrapper.exceptionClass), maxBytes: OperationCache.maxNameBytes)
-    }
-
-    // MARK: Observed
-
-    /// Keeps what an observer of messages will be told of a request.
-    private func observe(_ stream: TripleStream, _ headers: borrowing HeaderTexts) {
-        var observed = ObservedStream()
-        observed.request = headers.observedRequest()
-        observed.request.streamID = stream.id
-        observed.request.start = stream.start
-        observed.reply.streamID = stream.id
-        observed.reply.direction = .toDownstream
-        halves[stream.id] = observed
-    }
-
-    /// Tells of requests that were still going on when the connection ended, in messages that are whole.
-    func reportOpenRequests(_ context: ConnectionContext) {
-        guard !halves.isEmpty, let connection = context.session.seenConnection else { return }
-        for id in halves.keys.sorted() {
-            let place = streams.place(of: id)
-            guard place >= 0, streams[place].marks.isDisjoint(with: [.requestEnded, .isDamaged]),
-                !streams[place].requests.isMidway, let observed = halves[id]
-            else { continue }
-            context.inspector.messageObserver?.streamRequest(observed.request, on: connection)
-        }
-    }
-
-    private func noteMessage(_ id: UInt32, _ bytes: UInt32, isRequest: Bool) {
-        guard halves[id] != nil else { return }
-        if isRequest {
-            halves[id]?.request.note(bytes)
-        } else {
-            halves[id]?.reply.note(bytes)
-        }
-    }
 }
 
 /// A call that waits for its method's name.
@@ -493,13 +402,7 @@ struct PendingCall {
     var permit: LimitToken
 }
 
-extension ObservedStreamHalf {
-    fileprivate mutating func note(_ bytes: UInt32) {
-        if messageBytes.count < Self.maxMessages { messageBytes.append(UInt64(bytes)) }
-    }
-}
-
 extension TripleServiceKind {
-    /// Whether its streams stay open as long as the peers are connected, or are made by tools: never calls.
+    /// True if its streams stay open as long as the peers are connected, or are made by tools: never calls.
     fileprivate var isStanding: Bool { self == .healthWatch || self == .reflection }
 }

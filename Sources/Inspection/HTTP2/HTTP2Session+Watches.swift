@@ -18,10 +18,10 @@ extension HTTP2Session {
     }
 
     /// Content of DATA of a stream that is no call.
-    func watchData(_ half: HTTP2Direction, _ piece: RawSpan, context: ConnectionContext) {
-        let id = half.frame.streamID
+    func watchData(_ state: HTTP2Direction, _ piece: RawSpan, context: ConnectionContext) {
+        let id = state.frame.streamID
         guard watches.contains(id) else { return }
-        if half.direction != requests {
+        if state.direction != requests {
             watches.receiveReply(piece, on: id)
         } else if watches.receiveRequest(piece, on: id), context.pipeline.drains.isActive {
             updateWatches(context)
@@ -67,21 +67,21 @@ extension HTTP2Session {
 
     /// DATA of a reply has ended.
     @inline(__always)
-    func countWindow(_ half: HTTP2Direction) {
-        guard half.disposition == .drop else { return watches.forward(half.frame) }
-        half.disposition = .forward
-        watches.withhold(half.frame)
+    func countWindow(_ state: HTTP2Direction) {
+        guard state.disposition == .drop else { return watches.forward(state.frame) }
+        state.disposition = .forward
+        watches.withhold(state.frame)
         refreshEdits()
     }
 
     /// A WINDOW_UPDATE of the client's.
-    func updateWindow(_ half: HTTP2Direction, _ payload: RawSpan) {
-        let id = half.frame.streamID
-        guard id == 0 || !watches.isEmpty, let increment = try? half.frame.number(in: payload) else { return }
-        let isHeld = half.disposition == .hold
+    func updateWindow(_ state: HTTP2Direction, _ payload: RawSpan) {
+        let id = state.frame.streamID
+        guard id == 0 || !watches.isEmpty, let increment = try? state.frame.number(in: payload) else { return }
+        let isHeld = state.disposition == .hold
         guard let disposition = try? watches.update(increment, on: id, isPassed: !isHeld) else { return refreshEdits() }
         guard isHeld else { return }
-        half.disposition = disposition == .forward ? .hold : disposition
+        state.disposition = disposition == .forward ? .hold : disposition
         refreshEdits()
     }
 

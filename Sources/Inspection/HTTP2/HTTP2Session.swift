@@ -46,19 +46,19 @@ final class HTTP2Session: ProtocolSession {
     ///
     /// - Parameters:
     ///   - requests: The direction of requests.
-    ///   - isMidstream: Whether the connection's beginning was not seen: frames must be found first.
+    ///   - isMidstream: True if the connection's beginning was not seen: frames must be found first.
     init(requests: Direction, isMidstream: Bool = false) {
         self.requests = requests
-        func half(_ direction: Direction) -> HTTP2Direction {
+        func state(_ direction: Direction) -> HTTP2Direction {
             let phase: HTTP2FrameReader.Phase = isMidstream ? .searching : direction == requests ? .preface : .header
             return HTTP2Direction(direction, phase: phase, isMidstream: isMidstream)
         }
-        up = half(.toUpstream)
-        down = half(.toDownstream)
+        up = state(.toUpstream)
+        down = state(.toDownstream)
         watches = HealthWatchTable(areWindowsKnown: !isMidstream)
     }
 
-    func half(_ direction: Direction) -> HTTP2Direction { direction == .toUpstream ? up : down }
+    func state(_ direction: Direction) -> HTTP2Direction { direction == .toUpstream ? up : down }
 
     var isQuiet: Bool {
         up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && !throttle.isStalled && hold == nil
@@ -68,41 +68,41 @@ final class HTTP2Session: ProtocolSession {
     // MARK: Bytes
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
-        let half = half(direction)
+        let state = state(direction)
         guard !connectionEnd.rejects(isRequest: direction == requests) else {
-            return reject(half, byteCount: bytes.byteCount, context, plan: &plan)
+            return reject(state, byteCount: bytes.byteCount, context, plan: &plan)
         }
         if let hold, direction == requests {
-            return receiveHeld(hold, half, bytes: bytes, context: context, plan: &plan)
+            return receiveHeld(hold, state, bytes: bytes, context: context, plan: &plan)
         }
         let isEdited =
             direction == requests ? context.isGoverned || edits.contains(.requests) : edits.contains(.replies)
-        guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
-            half.passed.insert(.bytes)
+        guard isEdited || state.heldBytes > 0 || state.reachBytes > 0 else {
+            state.passed.insert(.bytes)
             var walk = PlanWalk(at: bytes.byteCount)
-            let end = follow(half, bytes, context: context, walk: &walk, plan: &plan)
+            let end = follow(state, bytes, context: context, walk: &walk, plan: &plan)
             if connectionEnd.isAbandoned {
                 var walk = PlanWalk(at: 0, isEdited: true)
-                return abandonForwarded(half, bytes, from: end, walk: &walk, plan: &plan)
+                return abandonForwarded(state, bytes, from: end, walk: &walk, plan: &plan)
             }
             if connectionEnd.isLost { return plan.forwardAll(endsAtBoundary: false) }
             guard direction != requests, plan.isBoundaryWanted || !localReplies.staged.isEmpty else {
-                return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
+                return plan.forwardAll(endsAtBoundary: state.isAtBoundary)
             }
-            return forward(bytes.byteCount, half, boundary: walk.boundary, plan: &plan)
+            return forward(bytes.byteCount, state, boundary: walk.boundary, plan: &plan)
         }
         if direction != requests, throttle.isStalled {
-            return receiveStalled(half, bytes, context: context, plan: &plan)
+            return receiveStalled(state, bytes, context: context, plan: &plan)
         }
-        let passed = half.beginDeciding()
-        var walk = PlanWalk(at: half.reachBytes > 0 ? half.reachBytes : -half.heldBytes, isEdited: true)
+        let passed = state.beginDeciding()
+        var walk = PlanWalk(at: state.reachBytes > 0 ? state.reachBytes : -state.heldBytes, isEdited: true)
         if passed > 0 { walk.forward(to: passed, &plan) }
-        let end = follow(half, bytes, context: context, walk: &walk, plan: &plan)
+        let end = follow(state, bytes, context: context, walk: &walk, plan: &plan)
         if direction == requests {
-            if hold != nil { lookAhead(half, bytes, from: end, context: context, walk: &walk, plan: &plan) }
-            finishPlan(half, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
+            if hold != nil { lookAhead(state, bytes, from: end, context: context, walk: &walk, plan: &plan) }
+            finishPlan(state, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
         } else {
-            finishReplies(half, bytes, from: end, context: context, walk: &walk, plan: &plan)
+            finishReplies(state, bytes, from: end, context: context, walk: &walk, plan: &plan)
         }
     }
 
@@ -110,7 +110,7 @@ final class HTTP2Session: ProtocolSession {
     ///
     /// - Returns: Where it stopped: at the end, unless the connection can no longer be followed, or something waits.
     func follow(
-        _ half: HTTP2Direction,
+        _ state: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int = 0,
         context: ConnectionContext,
@@ -119,14 +119,18 @@ final class HTTP2Session: ProtocolSession {
     ) -> Int {
         var at = start
         while !connectionEnd.isAbandoned {
-            if half.reader.isBetweenFrames { half.frameStart = context.now }
-            switch half.reader.next(bytes, at: &at) {
+            if state.reader.isBetweenFrames { state.frameStart = context.now }
+            switch state.reader.next(bytes, at: &at) {
             case .needsMore: return at
-            case .began: beginFrame(half, at: at, context: context, walk: &walk, plan: &plan)
+            case .began: beginFrame(state, at: at, context: context, walk: &walk, plan: &plan)
             case .payload(let content):
-                if !content.isEmpty { data(half, bytes.extracting(content), context: context) }
-                if walk.isEdited { decideRead(half, bytes, at: at, walk: &walk, plan: &plan) }
-            case .ended: endFrame(half, bytes, at: at, context: context, walk: &walk, plan: &plan)
+                if !content.isEmpty { data(state, bytes.extracting(content), context: context) }
+                if walk.isEdited { decideRead(state, bytes, at: at, walk: &walk, plan: &plan) }
+            case .ended:
+                if walk.isEdited, state.disposition == .hold {
+                    decideRead(state, bytes, at: at, walk: &walk, plan: &plan)
+                }
+                endFrame(state, bytes, at: at, context: context, walk: &walk, plan: &plan)
             case .preface: if context.pipeline.drains.isActive { learnDrains(context) }
             case .searched(let count): context.recorder.uninspectedBytes(UInt64(count), reason: .resync)
             case .failed(let failure): goBlind(context, failure)
@@ -136,11 +140,11 @@ final class HTTP2Session: ProtocolSession {
                 context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
                 return at
             }
-            if half.isAtBoundary, walk.boundary == nil || hasAnswers(for: half) {
+            if state.isAtBoundary, walk.boundary == nil || hasAnswers(for: state) {
                 walk.boundary = at
                 if walk.isEdited {
-                    insertAnswers(half, at: at, context: context, walk: &walk, plan: &plan)
-                } else if hasAnswers(for: half) {
+                    insertAnswers(state, at: at, context: context, walk: &walk, plan: &plan)
+                } else if hasAnswers(for: state) {
                     localReplies.staged = takeAnswers(context)
                 }
             }
@@ -151,77 +155,77 @@ final class HTTP2Session: ProtocolSession {
     // MARK: Frames
 
     private func beginFrame(
-        _ half: HTTP2Direction,
+        _ state: HTTP2Direction,
         at: Int,
         context: ConnectionContext,
         walk: inout PlanWalk,
         plan: inout Plan
     ) {
-        if let failure = half.assembler.failure(of: half.frame) { return goBlind(context, failure) }
+        if let failure = state.assembler.failure(of: state.frame) { return goBlind(context, failure) }
         guard walk.isEdited else { return }
         // A client's would be passed on as it is, though the tables may differ; and no client may push.
-        if half.direction == requests, half.frame.type == HTTP2FrameType.pushPromise {
+        if state.direction == requests, state.frame.type == HTTP2FrameType.pushPromise {
             return goBlind(context, .pushPromise)
         }
-        decideFrame(half, at: at, context: context, walk: &walk, plan: &plan)
+        decideFrame(state, at: at, context: context, walk: &walk, plan: &plan)
     }
 
     private func endFrame(
-        _ half: HTTP2Direction,
+        _ state: HTTP2Direction,
         _ bytes: RawSpan,
         at: Int,
         context: ConnectionContext,
         walk: inout PlanWalk,
         plan: inout Plan
     ) {
-        if half.reader.gathered.isEmpty {
-            handle(half, bytes.extracting(half.reader.wantedRange(endingAt: at)), context: context)
+        if state.reader.gathered.isEmpty {
+            handle(state, bytes.extracting(state.reader.wantedRange(endingAt: at)), context: context)
         } else {
-            var gathered = half.reader.takeGathered()
-            handle(half, gathered.byteSpan, context: context)
-            half.reader.giveBack(&gathered)
+            var gathered = state.reader.takeGathered()
+            handle(state, gathered.byteSpan, context: context)
+            state.reader.giveBack(&gathered)
         }
-        guard walk.isEdited, half.direction == requests, half.reader.phase != .waiting else { return }
-        decideBlock(half, at: at, context: context, walk: &walk, plan: &plan)
+        guard walk.isEdited, state.direction == requests, state.reader.phase != .waiting else { return }
+        decideBlock(state, at: at, context: context, walk: &walk, plan: &plan)
     }
 
     /// A frame is complete.
-    private func handle(_ half: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
-        let frame = half.frame
+    private func handle(_ state: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
+        let frame = state.frame
         switch frame.type {
         case HTTP2FrameType.data:
-            countBytes(half, UInt64(frame.frameBytes))
-            if half.direction != requests { countWindow(half) }
-            if context.tracker.isTraced, half.direction != requests {
+            countBytes(state, UInt64(frame.frameBytes))
+            if state.direction != requests { countWindow(state) }
+            if context.tracker.isTraced, state.direction != requests {
                 context.session.replyBytes &+= UInt64(frame.frameBytes)
             }
-            if frame.has(HTTP2Flag.endStream) { endHalf(half, id: frame.streamID, context: context) }
+            if frame.has(HTTP2Flag.endStream) { endHalf(state, id: frame.streamID, context: context) }
         case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
-            fragment(half, payload, context: context)
+            fragment(state, payload, context: context)
         case HTTP2FrameType.resetStream:
             guard let code = try? frame.number(in: payload) else { return }
-            reset(frame.streamID, code: code, direction: half.direction, context: context)
-        case HTTP2FrameType.settings: settings(half, payload, context: context)
+            reset(frame.streamID, code: code, direction: state.direction, context: context)
+        case HTTP2FrameType.settings: settings(state, payload, context: context)
         case HTTP2FrameType.goAway:
             guard let last = try? frame.goAway(in: payload) else { return }
-            if half.direction != requests { goneAway(last.lastStreamID, context) }
-        case HTTP2FrameType.windowUpdate: if half.direction == requests { updateWindow(half, payload) }
-        case HTTP2FrameType.ping: if half.disposition == .hold { takeAcknowledgement(half, payload) }
+            if state.direction != requests { goneAway(last.lastStreamID, context) }
+        case HTTP2FrameType.windowUpdate: if state.direction == requests { updateWindow(state, payload) }
+        case HTTP2FrameType.ping: if state.disposition == .hold { takeAcknowledgement(state, payload) }
         default: break
         }
     }
 
     // MARK: Settings
 
-    private func settings(_ half: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
-        half.hasSettings = true
-        let other = self.half(half.direction.opposite)
-        guard let count = try? half.frame.settingCount() else {
+    private func settings(_ state: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
+        state.hasSettings = true
+        let other = self.state(state.direction.opposite)
+        guard let count = try? state.frame.settingCount() else {
             return context.recorder.decodeError(.triple, reason: HTTP2Failure.settingsLength.label)
         }
-        if half.frame.has(HTTP2Flag.ack) {
+        if state.frame.has(HTTP2Flag.ack) {
             // What this direction's receiver had set binds its sender from here on.
-            if let size = half.pendingSettings.acknowledge() { half.setTableSize(size) }
+            if let size = state.pendingSettings.acknowledge() { state.setTableSize(size) }
             return
         }
         var tableSize: UInt32?
@@ -233,7 +237,7 @@ final class HTTP2Session: ProtocolSession {
                 // A larger one may be used before it is acknowledged.
                 if setting.value > other.tableBytes { other.setTableSize(setting.value) }
             case HTTP2SettingID.initialWindowSize:
-                if half.direction == requests {
+                if state.direction == requests {
                     do throws(FlowError) {
                         try watches.changeInitialWindow(to: setting.value)
                     } catch {
@@ -258,7 +262,7 @@ final class HTTP2Session: ProtocolSession {
     func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
         if direction == requests, let hold { return endHeld(hold, context, plan: &plan) }
         // Half a block in the sender's own coding would mean something else to the receiver.
-        guard !half(direction).rewriter.isRewriting else { return }
+        guard !state(direction).rewriter.isRewriting else { return }
         if direction != requests, throttle.isStalled { return endStalled(context, &plan) }
         plan.forwardAll(endsAtBoundary: true)
     }

@@ -13,7 +13,7 @@ struct PendingSettings {
     /// One more came.
     ///
     /// - Parameter bytes: The table's size that it names, if it does.
-    /// - Returns: Whether there was room.
+    /// - Returns: True if there was room.
     mutating func append(_ bytes: UInt32?) -> Bool {
         guard let bytes else {
             others &+= 1

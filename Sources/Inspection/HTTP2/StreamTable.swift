@@ -52,15 +52,15 @@ struct TripleStream: BitwiseCopyable {
     var requests = GRPCMessageReader()
     var replies = GRPCMessageReader()
 
-    /// Whether nothing more is to come of it.
+    /// True if nothing more is to come of it.
     var isOver: Bool {
         marks.contains(.replyEnded) && !marks.isDisjoint(with: [.requestEnded, .isGivenUp])
     }
 
-    /// Whether either way carried more than one message.
+    /// True if either way carried more than one message.
     var hasMoreMessages: Bool { requests.messageCount > 1 || replies.messageCount > 1 }
 
-    /// Whether the request was one message or, as dubbo-python ends it, one and an empty one, and the reply one.
+    /// True if the request was one message or, as dubbo-python ends it, one and an empty one, and the reply one.
     var isUnary: Bool {
         let asked = requests.messageCount
         return replies.messageCount <= 1 && (asked <= 1 || (asked == 2 && marks.contains(.endsEmpty)))
@@ -94,7 +94,7 @@ struct StreamTable: ~Copyable {
     /// How many places there are; each is free when its stream's id is 0.
     var placeCount: Int { slots.count }
 
-    /// Whether any stream is open but those that stay so as long as the peers are connected, and those that their
+    /// True if any stream is open but those that stay so as long as the peers are connected, and those that their
     /// callers have given up.
     var hasRequests: Bool {
         guard count > 0 else { return false }

@@ -6,17 +6,17 @@ internal import Wire
 /// gets a byte that would mean something else to it, both are told by GOAWAY, and then nothing passes.
 extension HTTP2Session {
     /// The requests' direction: what is not decided is left out, what is half passed on is completed.
-    func abandonDecided(_ half: HTTP2Direction, count: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func abandonDecided(_ state: HTTP2Direction, count: Int, walk: inout PlanWalk, plan: inout Plan) {
         walk.drop(to: count, &plan)
-        half.heldBytes = 0
-        half.reachBytes = max(0, walk.at - count)
+        state.heldBytes = 0
+        state.reachBytes = max(0, walk.at - count)
         defer { closeIfOver(&plan) }
-        guard !half.isCut else { return }
-        half.isCut = true
+        guard !state.isCut else { return }
+        state.isCut = true
         // In the middle of a block nothing may be put in.
-        if half.passed.contains(.block) { return }
+        if state.passed.contains(.block) { return }
         plan.markBoundary()
-        sayGoodbye(from: half, &plan)
+        sendGoAway(from: state, &plan)
     }
 
     /// The replies' direction, whose bytes go on as they are: up to the end of the frame or block being read.
@@ -28,42 +28,42 @@ extension HTTP2Session {
     ///   - walk: Up to where it is decided.
     ///   - plan: Where the edits go.
     func abandonForwarded(
-        _ half: HTTP2Direction,
+        _ state: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int,
         walk: inout PlanWalk,
         plan: inout Plan
     ) {
-        if !half.isCut {
-            walk.forward(to: finishUnit(half, bytes, from: start), &plan)
-            if half.isAtBoundary {
-                half.isCut = true
+        if !state.isCut {
+            walk.forward(to: finishUnit(state, bytes, from: start), &plan)
+            if state.isAtBoundary {
+                state.isCut = true
                 plan.markBoundary()
-                sayGoodbye(from: half, &plan)
+                sendGoAway(from: state, &plan)
             }
         }
         walk.drop(to: bytes.byteCount, &plan)
-        half.heldBytes = 0
-        half.reachBytes = max(0, walk.at - bytes.byteCount)
+        state.heldBytes = 0
+        state.reachBytes = max(0, walk.at - bytes.byteCount)
         closeIfOver(&plan)
     }
 
     /// Nothing passes any more: once neither receiver waits for the rest of something, the connection is closed.
     private func closeIfOver(_ plan: inout Plan) {
-        for half in [up, down] {
-            let isWhole = half.direction == requests ? !half.passed.contains(.block) : half.isAtBoundary
-            guard half.reachBytes == 0, half.isCut || isWhole else { return }
+        for state in [up, down] {
+            let isWhole = state.direction == requests ? !state.passed.contains(.block) : state.isAtBoundary
+            guard state.reachBytes == 0, state.isCut || isWhole else { return }
         }
         plan.close()
     }
 
     /// Steps over what belongs to a frame or block that has begun.
-    private func finishUnit(_ half: HTTP2Direction, _ bytes: RawSpan, from start: Int) -> Int {
+    private func finishUnit(_ state: HTTP2Direction, _ bytes: RawSpan, from start: Int) -> Int {
         var at = start
-        while !half.isAtBoundary {
-            switch half.reader.skip(bytes, at: &at) {
+        while !state.isAtBoundary {
+            switch state.reader.skip(bytes, at: &at) {
             case .began: break
-            case .ended: if half.frame.isBlockPart { half.assembler.note(half.frame) }
+            case .ended: if state.frame.isBlockPart { state.assembler.note(state.frame) }
             default: return at
             }
         }
@@ -71,7 +71,7 @@ extension HTTP2Session {
     }
 
     /// Tells both peers, once: the receiver of the direction here, its sender at the other direction's next boundary.
-    private func sayGoodbye(from half: HTTP2Direction, _ plan: inout Plan) {
+    private func sendGoAway(from state: HTTP2Direction, _ plan: inout Plan) {
         guard connectionEnd.tell() else { return }
         var toClient: [UInt8] = []
         HTTP2FrameWriter.goAway(
@@ -81,10 +81,10 @@ extension HTTP2Session {
         )
         var toServer: [UInt8] = []
         HTTP2FrameWriter.goAway(lastStreamID: 0, errorCode: HTTP2ErrorCode.noError, into: &toServer)
-        let isFromClient = half.direction == requests
+        let isFromClient = state.direction == requests
         plan.replace(0, with: isFromClient ? toServer : toClient)
         // A server's first frame must be its SETTINGS.
-        if !isFromClient || self.half(requests.opposite).hasSettings {
+        if !isFromClient || self.state(requests.opposite).hasSettings {
             plan.reply(with: isFromClient ? toClient : toServer)
         }
     }
