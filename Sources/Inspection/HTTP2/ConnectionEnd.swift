@@ -26,6 +26,7 @@ enum ConnectionEnd: Equatable {
     /// True if bytes of a direction are dropped because the connection came too late.
     ///
     /// - Parameter isRequest: True for the requests' direction; replies pass until the client was told.
+    /// - Returns: True if they are dropped.
     func rejects(isRequest: Bool) -> Bool {
         if case .rejected(let isTold) = self { isRequest || isTold } else { false }
     }

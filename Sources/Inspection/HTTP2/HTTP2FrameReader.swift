@@ -222,6 +222,7 @@ struct HTTP2FrameReader: ~Copyable {
     /// - Parameters:
     ///   - bytes: The bytes that are here.
     ///   - end: The place up to which the payload is read.
+    /// - Returns: The number.
     func firstNumber(in bytes: RawSpan, endingAt end: Int) -> UInt32 {
         gathered.count >= 4
             ? gathered.prefix(4).reduce(0) { $0 << 8 | UInt32($1) } : bytes.uint32(at: end - payloadRead)

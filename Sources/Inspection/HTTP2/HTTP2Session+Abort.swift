@@ -22,7 +22,7 @@ extension HTTP2Session {
     /// The replies' direction, whose bytes go on as they are: up to the end of the frame or block being read.
     ///
     /// - Parameters:
-    ///   - half: The direction.
+    ///   - state: The direction.
     ///   - bytes: What arrived.
     ///   - start: How far it was read.
     ///   - walk: Up to where it is decided.

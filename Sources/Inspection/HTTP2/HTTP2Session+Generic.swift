@@ -43,7 +43,7 @@ extension HTTP2Session {
     /// The headers that wait are the last of what was read: looks for the message in what is behind them.
     ///
     /// - Parameters:
-    ///   - half: The requests' direction.
+    ///   - state: The requests' direction.
     ///   - bytes: What is here.
     ///   - start: Where the header block ends.
     ///   - isForced: True if nothing is waited for.

@@ -14,7 +14,7 @@ extension HTTP2Session {
     /// A request begins.
     ///
     /// - Parameters:
-    ///   - half: The requests' direction.
+    ///   - state: The requests' direction.
     ///   - headers: Its headers.
     ///   - endsStream: True if nothing follows them.
     ///   - method: The method that a generic call names, if its headers have waited for it.
