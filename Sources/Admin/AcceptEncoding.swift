@@ -1,6 +1,6 @@
-/// Whether a client takes gzip.
+/// A reader for the header `accept-encoding`.
 enum AcceptEncoding {
-    /// Whether gzip is among the codings that the header names, or stands behind its `*`, and is not forbidden.
+    /// True if gzip is among the header's codings, or covered by its `*`, and is not forbidden.
     ///
     /// A header longer than ``AcceptHeader/maxBytes`` is taken for none. Source: RFC 9110 §12.5.3.
     static func allowsGzip(_ header: String?) -> Bool {

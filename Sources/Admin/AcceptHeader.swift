@@ -1,12 +1,12 @@
 package import Telemetry
 
-/// Which form of the metrics page a scraper wants.
+/// A reader for the header `accept` of a scraper.
 package enum AcceptHeader {
     /// The longest header that is read; a longer one is taken for none.
     package static let maxBytes = 4096
 
-    /// The form that is liked best of those that are named; protobuf before OpenMetrics before text when they are
-    /// liked equally, and text when none is named.
+    /// The preferred form among the named ones; protobuf before OpenMetrics before text for equal preference, and text
+    /// if none is named.
     ///
     /// A version of OpenMetrics other than 1.0.0, and protobuf of another message or encoding than ours, do not
     /// count. Source: RFC 9110 §12.5.1.
@@ -36,7 +36,7 @@ package enum AcceptHeader {
             && parameter("encoding", in: parts) == "delimited"
     }
 
-    /// A parameter's value, without the quotes it may stand in.
+    /// A parameter's value, without quotes.
     private static func parameter(_ name: String, in parts: [String]) -> String? {
         for part in parts.dropFirst() where part.hasPrefix(name + "=") {
             let value = part.dropFirst(name.count + 1)

@@ -1,6 +1,6 @@
 public import Calls
 
-/// What the admin API answers.
+/// An answer of the admin API.
 public struct AdminAnswer: Equatable, Sendable {
     /// The HTTP status.
     public var status: Int
@@ -31,7 +31,7 @@ public struct AdminAnswer: Equatable, Sendable {
         body = Array(text.utf8)
     }
 
-    /// Why something was not done.
+    /// An answer that tells why a request was not carried out.
     ///
     /// - Parameters:
     ///   - status: The HTTP status.

@@ -1,35 +1,35 @@
 public import Calls
 public import Telemetry
 
-/// What the workers answered when they were asked for their numbers.
+/// The workers' answers to a request for their numbers.
 public struct WorkerSnapshots: Sendable {
     /// One snapshot a worker.
     public var recorders: [RecorderSnapshot]
-    /// How many of them are old because the worker did not answer in time.
+    /// The number of old snapshots, of workers that did not answer in time.
     public var staleWorkers: Int
 
-    /// Those answers.
+    /// Snapshots of these answers.
     public init(recorders: [RecorderSnapshot], staleWorkers: Int) {
         self.recorders = recorders
         self.staleWorkers = staleWorkers
     }
 }
 
-/// What the admin API asks of the rest of Weir.
+/// The interface of the rest of Weir to the admin API.
 public protocol AdminBackend: Sendable {
     /// The operations of the process.
     var registry: OperationRegistry { get }
     /// The codes and exception classes of the process.
     var labels: SeriesLabels { get }
-    /// Which Weir this is.
+    /// The build of this Weir.
     var build: BuildInfo { get }
-    /// Whether traffic may be sent here; what `/readyz` says.
+    /// True if traffic may be sent here; the answer of `/readyz`.
     var isReady: Bool { get }
-    /// How many workers have had events waiting and taken no turn for long; what ``/healthz`` may say.
+    /// The number of workers that have had events waiting and taken no turn for long; `/healthz` may report it.
     var stuckWorkers: Int { get }
     /// The callers of the process, if they are told apart.
     var callers: CallerRegistry? { get }
-    /// Whether this process goes on with the numbers of another.
+    /// True if this process continues the numbers of another.
     var isSuccessor: Bool { get }
     /// Asks the processes that this one follows for their numbers, and waits some seconds at most.
     func others() async -> [MetricsReport]
@@ -37,26 +37,26 @@ public protocol AdminBackend: Sendable {
     func snapshots() async -> WorkerSnapshots
     /// Asks all workers for their connections.
     func connections() async -> [ConnectionEntry]
-    /// Begins to watch calls as they end.
+    /// Subscribes to calls as they end.
     ///
-    /// - Parameter parameters: Names and values that say which calls, as they came in the query.
-    /// - Returns: The calls; those that end from now on are among them.
+    /// - Parameter parameters: The names and values of the query that select the calls.
+    /// - Returns: The stream of calls that end from now on.
     /// - Throws: ``CallStreamError``.
     func calls(
         matching parameters: [(name: String, value: String)]
     ) async throws(CallStreamError) -> CallStream
-    /// What can be asked for besides metrics, health, operations, connections and calls; no two of them may answer the
-    /// same method of a path. Asked for once.
+    /// The routes besides metrics, health, operations, connections and calls; no two of them may answer the same method
+    /// of a path. Read once.
     var routes: [AdminRoute] { get }
-    /// What is on the metrics page besides what every Weir has.
+    /// The metrics besides those of every Weir.
     func additions() async -> MetricsAdditions
 }
 
 extension AdminBackend {
-    /// Nothing.
+    /// No routes.
     public var routes: [AdminRoute] { [] }
 
-    /// None is known to be.
+    /// Always 0.
     public var stuckWorkers: Int { 0 }
 
     /// They are not told apart.
@@ -65,9 +65,9 @@ extension AdminBackend {
     /// It begins at 0.
     public var isSuccessor: Bool { false }
 
-    /// There are none.
+    /// Always empty.
     public func others() async -> [MetricsReport] { [] }
 
-    /// Nothing in addition.
+    /// No additions.
     public func additions() async -> MetricsAdditions { MetricsAdditions() }
 }

@@ -3,11 +3,11 @@ internal import Glibc
 internal import NIOCore
 internal import Synchronization
 
-/// Why a connection of the admin API was closed before its client wanted it.
-enum AdminCut: Int, CaseIterable {
+/// The reason for closing a connection of the admin API before its client wanted it.
+enum AdminCloseReason: Int, CaseIterable {
     /// Another one needed its place.
     case shed
-    /// Nothing was asked on it for long.
+    /// No request came for long.
     case idle
     /// The request did not come to its end in time.
     case slowRequest
@@ -15,10 +15,10 @@ enum AdminCut: Int, CaseIterable {
     case largeRequest
     /// The answer was not taken in time.
     case slowReader
-    /// The answer was too old to be kept for one who had not taken it yet.
+    /// The answer was too old to be kept for a client that had not taken it yet.
     case page
 
-    /// As the metrics page calls it.
+    /// The value of the metric label.
     var label: String {
         switch self {
         case .shed: "shed"
@@ -31,11 +31,11 @@ enum AdminCut: Int, CaseIterable {
     }
 }
 
-/// One connection of the admin API: what it is doing, and since when.
+/// One connection of the admin API: its activity, and the start of it.
 final class AdminConnection: Sendable {
-    /// What a connection is doing; what comes before ``working`` may be shed.
-    enum Standing: Int, Comparable {
-        /// Nothing is asked.
+    /// The activity of a connection; those before ``working`` may be shed.
+    enum Activity: Int, Comparable {
+        /// No request is open.
         case idle
         /// A request, or its body, has begun to come.
         case reading
@@ -43,24 +43,24 @@ final class AdminConnection: Sendable {
         case stalled
         /// An answer is being made.
         case working
-        /// It is one of the answers that go on for ever.
+        /// It is one of the answers without an end.
         case endless
 
         static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
     }
 
     private struct State {
-        /// When what it is doing began.
+        /// The start of the activity.
         var since: UInt64
-        /// When its last request, or the answer to it, began.
+        /// The start of its last request, or of the answer to it.
         var exchangeSince: UInt64
-        /// When something of an answer was taken last.
+        /// The last time that the client took a part of an answer.
         var progress: UInt64 = 0
         var isHeadBegun = true
         var isAnswering = false
-        /// Whether the request's body is awaited.
+        /// True if the request's body is awaited.
         var isReadingBody = false
-        /// Whether something of the answer has been written.
+        /// True if a part of the answer has been written.
         var isAnswerBegun = false
         var isEndless = false
         /// Bytes of an answer that the kernel has not taken.
@@ -72,7 +72,7 @@ final class AdminConnection: Sendable {
         /// Succeeded when nothing waits for the kernel any more.
         var waiter: EventLoopPromise<Void>?
 
-        var standing: (Standing, since: UInt64) {
+        var activity: (Activity, since: UInt64) {
             if isEndless { return (.endless, since) }
             if isReadingBody { return (.reading, exchangeSince) }
             if pendingBytes > 0 { return (.stalled, progress) }
@@ -87,9 +87,9 @@ final class AdminConnection: Sendable {
     static let stallNanoseconds: UInt64 = 5_000_000_000
     /// Within this time a request's body must be there, and from its first bytes on an answer taken.
     static let exchangeNanoseconds: UInt64 = 30_000_000_000
-    /// So long nothing may be asked on a connection.
+    /// The longest time without a request on a connection.
     static let idleNanoseconds: UInt64 = 75_000_000_000
-    /// The longest head of a request, and all that may come behind one that is being answered, beside its body.
+    /// The longest head of a request, and all that may come after one that is being answered, beside its body.
     static let maxHeadBytes = 64 << 10
 
     let channel: any Channel
@@ -192,15 +192,15 @@ final class AdminConnection: Sendable {
 
     // MARK: What is to become of it
 
-    /// What it is doing, and since when.
-    var standing: (Standing, since: UInt64) { state.withLock { $0.standing } }
+    /// The activity, and the start of it.
+    var activity: (Activity, since: UInt64) { state.withLock { $0.activity } }
 
-    /// Why it is to be closed now, if it is.
-    func overdue(at now: UInt64) -> AdminCut? {
+    /// The reason to close it now, if there is one.
+    func overdue(at now: UInt64) -> AdminCloseReason? {
         state.withLock { state in
-            let (standing, since) = state.standing
+            let (activity, since) = state.activity
             let age = now > since ? now - since : 0
-            switch standing {
+            switch activity {
             case .idle: return age > Self.idleNanoseconds ? .idle : nil
             case .reading:
                 let limit = state.isReadingBody ? Self.exchangeNanoseconds : Self.headNanoseconds
@@ -224,7 +224,7 @@ final class AdminConnection: Sendable {
     }
 
     /// Closes it; what waits in the kernel for a reader goes with it.
-    func cut(_ reason: AdminCut) {
+    func cut(_ reason: AdminCloseReason) {
         let isFirst = state.withLock { state in
             defer { state.isCut = true }
             return !state.isCut
@@ -239,8 +239,8 @@ final class AdminConnection: Sendable {
     }
 }
 
-/// Tells a connection of the bytes that pass, and has it set up for HTTP when there are any: one that says nothing is
-/// little more than its socket.
+/// A handler that reports a connection's bytes and sets it up for HTTP at the first ones: a silent connection is little
+/// more than its socket.
 final class ConnectionWatch: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias InboundOut = ByteBuffer
@@ -251,7 +251,7 @@ final class ConnectionWatch: ChannelDuplexHandler {
     private var setUp: (() -> Void)?
 
     /// - Parameters:
-    ///   - connection: What is told.
+    ///   - connection: The connection to report to.
     ///   - setUp: Adds what reads the bytes to the pipeline, if that is not there yet.
     init(_ connection: AdminConnection, setUp: (() -> Void)? = nil) {
         self.connection = connection

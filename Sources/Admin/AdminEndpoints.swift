@@ -3,7 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 
-/// What the admin API serves: its own routes and those of the rest of Weir.
+/// The routes of the admin API: its own and those of the rest of Weir.
 struct AdminEndpoints: Sendable {
     let backend: any AdminBackend
     let health: HealthAnswers
@@ -83,7 +83,7 @@ struct AdminEndpoints: Sendable {
         return try packed(said).response(isPacked: isPacked, connection)
     }
 
-    /// Gives a route what it wants of the request.
+    /// Passes the wanted part of the request to a route.
     private func ask(
         _ answer: AdminRoute.Answer,
         about request: Request,

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import NIOCore
 
-/// Why the admin API could not do its job.
+/// The reasons for which the admin API could not run.
 public enum AdminError: Error, Equatable, Sendable, CustomStringConvertible {
     /// An address cannot be listened on: taken, not ours, not allowed, or no address at all.
     case cannotListen(host: String, port: Int, reason: String)
@@ -14,7 +14,7 @@ public enum AdminError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// Whether a bind failed because the machine has no addresses of that family, or none on this interface.
+    /// True if a bind failed because the machine has no addresses of that family, or none on this interface.
     static func hasNoFamily(_ error: any Error) -> Bool {
         switch (error as? IOError)?.errnoCode {
         case EAFNOSUPPORT, EADDRNOTAVAIL: true
@@ -22,7 +22,7 @@ public enum AdminError: Error, Equatable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// What a failed bind means.
+    /// The meaning of a failed bind.
     static func reason(_ error: any Error) -> String {
         switch (error as? IOError)?.errnoCode {
         case EADDRINUSE: "the address is in use"

@@ -2,11 +2,11 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 
-/// Says who may ask for what; the one guard of every path, as the table of `docs/admin-api.md` has it.
+/// The one guard of every path: it decides which clients may make a request, by the table in `docs/admin-api.md`.
 struct AdminGuard: Sendable {
-    /// What a path asks for.
+    /// The demand of a path.
     enum Demand {
-        /// Nothing: scrapers and probes have neither tokens nor names.
+        /// None: scrapers and probes have neither tokens nor names.
         case open
         /// It shows what Weir knows.
         case reading
@@ -14,25 +14,25 @@ struct AdminGuard: Sendable {
         case change
     }
 
-    /// What is known of who asks.
-    struct Asker: Equatable {
-        /// Whether the connection never left this machine's loopback device.
+    /// The facts about a client.
+    struct Client: Equatable {
+        /// True if the connection never left this machine's loopback device.
         var isOnLoopback: Bool
         /// The header `Host`; `nil` without one, or with several.
         var host: String?
-        /// Whether a browser says from which page it comes.
+        /// True if a browser names the page it comes from.
         var isFromPage: Bool
         /// The header `Authorization`.
         var authorization: String?
     }
 
-    /// Why something is not done.
+    /// A denied request: the status and the reason.
     struct Denial: Equatable {
         var status: Int
         var text: String
     }
 
-    /// What has to be carried as bearer token; `nil` when there is none.
+    /// The required bearer token; `nil` if there is none.
     let token: String?
     /// Names, in lower case, that requests may call this machine besides IP addresses and `localhost`.
     let hosts: Set<String>
@@ -42,39 +42,39 @@ struct AdminGuard: Sendable {
         self.hosts = Set(hosts.map { $0.lowercased() })
     }
 
-    /// Why a request is refused; `nil` when it is not.
-    func denial(_ demand: Demand, _ asker: Asker) -> Denial? {
+    /// The denial of a request; `nil` if it is allowed.
+    func denial(_ demand: Demand, _ client: Client) -> Denial? {
         guard demand != .open else { return nil }
         // A name that somebody else's DNS made lead here is how a page would read what it must not.
-        guard let host = asker.host, isOurs(host) else {
+        guard let host = client.host, isOurs(host) else {
             return Denial(status: 403, text: "Host must be an IP address, localhost or one of admin.hosts")
         }
         // A browser says from which page a change comes; no page is Weir's.
-        if demand == .change, asker.isFromPage { return Denial(status: 403, text: "not from a web page") }
+        if demand == .change, client.isFromPage { return Denial(status: 403, text: "not from a web page") }
         guard let token else {
-            guard !asker.isOnLoopback else { return nil }
+            guard !client.isOnLoopback else { return nil }
             return Denial(status: 403, text: "beyond loopback admin.token has to be set")
         }
-        if asker.isOnLoopback, demand == .reading { return nil }
-        guard Self.isEqual(asker.authorization ?? "", "Bearer \(token)") else {
+        if client.isOnLoopback, demand == .reading { return nil }
+        guard Self.isEqual(client.authorization ?? "", "Bearer \(token)") else {
             let what = demand == .change ? "a change" : "reading beyond loopback"
             return Denial(status: 401, text: "\(what) needs admin.token as its bearer token")
         }
         return nil
     }
 
-    /// Why a request is refused; `nil` when it is not.
+    /// The denial of a request; `nil` if it is allowed.
     func denial(_ demand: Demand, of request: Request, on channel: any Channel) -> Response? {
-        guard let denial = denial(demand, Self.asker(request, channel)) else { return nil }
+        guard let denial = denial(demand, Self.client(request, channel)) else { return nil }
         var response = AdminResponder.problem(.init(code: denial.status), denial.text)
         if denial.status == 401 { response.headers[.wwwAuthenticate] = "Bearer" }
         return response
     }
 
-    private static func asker(_ request: Request, _ channel: any Channel) -> Asker {
+    private static func client(_ request: Request, _ channel: any Channel) -> Client {
         // The first one is the authority; a second one stays among the fields.
         let isOnlyHost = HTTPField.Name("Host").map { request.headers[values: $0].isEmpty } ?? true
-        return Asker(
+        return Client(
             isOnLoopback: isLoopback(channel.remoteAddress) && isLoopback(channel.localAddress),
             host: isOnlyHost ? request.head.authority : nil,
             isFromPage: request.headers[.origin] != nil,
@@ -82,13 +82,13 @@ struct AdminGuard: Sendable {
         )
     }
 
-    /// Whether an address is 127.0.0.0/8, also as IPv6 has it, or `::1`.
+    /// True if an address is 127.0.0.0/8, also in its IPv6 form, or `::1`.
     private static func isLoopback(_ address: SocketAddress?) -> Bool {
         guard let text = address?.ipAddress else { return false }
         return text == "::1" || text.hasPrefix("127.") || text.lowercased().hasPrefix("::ffff:127.")
     }
 
-    /// Whether the header names this machine: `NAME`, `NAME:PORT`, an IPv6 address in brackets.
+    /// True if the header names this machine: `NAME`, `NAME:PORT`, an IPv6 address in brackets.
     private func isOurs(_ header: String) -> Bool {
         guard let host = Self.host(header) else { return false }
         if host.hasPrefix("[") || Self.isIPv4(host) { return true }
@@ -110,7 +110,7 @@ struct AdminGuard: Sendable {
         return !name.isEmpty && isPort(header[name.endIndex...]) ? String(name) : nil
     }
 
-    /// Whether that is nothing or a colon and digits.
+    /// True if the text is empty or a colon and digits.
     private static func isPort(_ text: Substring) -> Bool {
         text.isEmpty || text.first == ":" && text.dropFirst().utf8.allSatisfy { 0x30...0x39 ~= $0 }
     }

@@ -6,9 +6,9 @@ internal import Logging
 internal import NIOCore
 internal import ServiceLifecycle
 
-/// Serves one listening socket of the admin API.
+/// The service of one listening socket of the admin API.
 ///
-/// Hummingbird's own server can only open its socket itself; this one has its connections handled by Hummingbird.
+/// Hummingbird's own server can only open its socket itself; here Hummingbird handles the connections.
 struct AdminListener: Service {
     let socket: any Channel
     let connections: AdminConnections
@@ -47,7 +47,7 @@ final class AdminConnections: Sendable {
     /// - Parameters:
     ///   - responder: Answers what is asked.
     ///   - table: The connections of all sockets that share a budget.
-    ///   - logger: For Hummingbird.
+    ///   - logger: The logger of Hummingbird.
     init(_ responder: AdminResponder, _ table: ConnectionTable, _ logger: Logger) {
         self.responder = responder
         self.table = table
@@ -72,7 +72,7 @@ final class AdminConnections: Sendable {
         }
     }
 
-    /// Hands a connection on which something has been said to Hummingbird; to be called on its event loop.
+    /// Passes a connection with its first bytes to Hummingbird; call it on the connection's event loop.
     private func setUp(_ connection: AdminConnection) {
         let channel = connection.channel
         guard channel.isActive else { return }

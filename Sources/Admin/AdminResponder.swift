@@ -3,7 +3,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
 
-/// Answers the requests of one listener, or says why it does not.
+/// The responder to the requests of one listener.
 struct AdminResponder: Sendable {
     let listener: AdminServer.Listener
     let routes: RouteTable

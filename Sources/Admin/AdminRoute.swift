@@ -5,17 +5,18 @@ public struct AdminParameter: Equatable, Sendable {
     /// The value.
     public var value: String
 
-    /// A parameter of those values.
+    /// A parameter with these values.
     public init(name: String, value: String) {
         self.name = name
         self.value = value
     }
 }
 
-/// One thing that the admin API can be asked for: a path, a method, and the function that answers.
+/// A path, a method, and the function that answers.
 ///
-/// Who may ask follows from how a route is made: ``read(_:_:)`` shows what Weir knows, ``change(_:_:answer:)`` changes
-/// what it does, and both are guarded as `docs/admin-api.md` has it. A route without a guard cannot be made.
+/// The guard follows from the way a route is made: ``read(_:_:)`` shows Weir's knowledge, ``change(_:_:answer:)``
+/// changes its behaviour, and both are guarded by the table in `docs/admin-api.md`. A route without a guard cannot be
+/// made.
 public struct AdminRoute: Sendable {
     /// A method that changes something.
     public enum Change: String, Sendable {
@@ -27,13 +28,13 @@ public struct AdminRoute: Sendable {
         case delete = "DELETE"
     }
 
-    /// What the function is told of the request.
+    /// The part of the request that the function receives.
     enum Answer: Sendable {
-        /// Nothing: neither query nor body is read.
+        /// None: neither query nor body is read.
         case plain(@Sendable () async -> AdminAnswer)
         /// The parameters of the query.
         case query(@Sendable ([AdminParameter]) async -> AdminAnswer)
-        /// The parameters of the query and behind them those of a form in the body.
+        /// The parameters of the query, followed by those of a form in the body.
         case form(@Sendable ([AdminParameter]) async -> AdminAnswer)
         /// The body, of 1 MiB of UTF-8 at most.
         case text(@Sendable (String) async -> AdminAnswer)
@@ -48,7 +49,7 @@ public struct AdminRoute: Sendable {
     ///
     /// - Parameters:
     ///   - path: The whole path.
-    ///   - answer: What is shown.
+    ///   - answer: The function that answers.
     /// - Returns: The route.
     public static func read(_ path: String, _ answer: @escaping @Sendable () async -> AdminAnswer) -> AdminRoute {
         AdminRoute(path: path, change: nil, answer: .plain(answer))
@@ -58,7 +59,7 @@ public struct AdminRoute: Sendable {
     ///
     /// - Parameters:
     ///   - path: The whole path.
-    ///   - answer: What is shown; it gets the parameters as they came.
+    ///   - answer: The function that answers; it receives the parameters as they came.
     /// - Returns: The route.
     public static func read(
         _ path: String,
@@ -82,7 +83,7 @@ public struct AdminRoute: Sendable {
         AdminRoute(path: path, change: method, answer: .plain(answer))
     }
 
-    /// Changes something that parameters of the query, or of a form in the body, say.
+    /// A route that changes a value named by parameters of the query, or of a form in the body.
     ///
     /// - Parameters:
     ///   - method: The method that does.
@@ -97,7 +98,7 @@ public struct AdminRoute: Sendable {
         AdminRoute(path: path, change: method, answer: .form(answer))
     }
 
-    /// Changes something to what the body says.
+    /// A route that changes a value to the body's content.
     ///
     /// - Parameters:
     ///   - method: The method that does.

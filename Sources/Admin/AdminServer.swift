@@ -4,18 +4,17 @@ internal import NIOPosix
 public import ServiceLifecycle
 public import Telemetry
 
-/// The admin API: metrics, health, and what is known of operations and connections, over HTTP/1.1.
+/// The admin API: metrics, health, operations and connections, over HTTP/1.1.
 ///
-/// It runs on a thread of its own, and the listener for probes on another. Stopped gracefully it takes no new
-/// connections and answers what it has.
+/// It runs on a thread of its own, and the listener for probes on another. Stopped gracefully it accepts no new
+/// connections and finishes the open answers.
 ///
-/// Clients cannot hurt it: a listener's connections have a budget, the idle ones are shed when others come, requests
-/// and readers that are slow are cut off, and pages are packed and shared; see ``ConnectionTable`` and
-/// ``RenderedPage``.
+/// Clients cannot hurt it: a listener's connections have a budget, idle ones are shed when others come, slow requests
+/// and readers are cut off, and pages are packed and shared; see ``ConnectionTable`` and ``RenderedPage``.
 public struct AdminServer: Service {
-    /// Where to listen.
+    /// An address to listen on.
     public struct Address: Hashable, Sendable {
-        /// What to do on a machine that has no addresses of its family.
+        /// The behaviour on a machine without addresses of its family.
         public enum WithoutFamily: Hashable, Sendable {
             /// It is an error.
             case fail
@@ -29,15 +28,15 @@ public struct AdminServer: Service {
         public var host: String
         /// The port; 0 lets the system choose.
         public var port: Int
-        /// What to do on a machine that has no addresses of its family.
+        /// The behaviour on a machine without addresses of its family.
         public var withoutFamily: WithoutFamily
 
-        /// An address of those parts.
+        /// An address of these parts.
         ///
         /// - Parameters:
         ///   - host: A host name or an IP address.
         ///   - port: The port; 0 lets the system choose.
-        ///   - withoutFamily: What to do on a machine that has no addresses of its family.
+        ///   - withoutFamily: The behaviour on a machine without addresses of its family.
         public init(host: String, port: Int, withoutFamily: WithoutFamily = .fail) {
             self.host = host
             self.port = port
@@ -45,7 +44,7 @@ public struct AdminServer: Service {
         }
     }
 
-    /// Where the application beside Weir is.
+    /// The address of the application beside Weir.
     public struct Upstream: Equatable, Sendable {
         /// The ports that `/readyz?upstream=PORT` may ask about.
         public var ports: Set<Int>
@@ -63,31 +62,31 @@ public struct AdminServer: Service {
         }
     }
 
-    /// Which listeners there are, each on some addresses.
+    /// The listeners, each on some addresses.
     public struct Configuration: Equatable, Sendable {
-        /// Where everything is served.
+        /// The addresses that serve everything.
         public var main: [Address]
-        /// Where `/metrics`, `/healthz` and `/readyz` only are served.
+        /// The addresses that serve `/metrics`, `/healthz` and `/readyz` only.
         public var metrics: [Address]
-        /// Where `/healthz` and `/readyz` only are served, on a thread of their own.
+        /// The addresses that serve `/healthz` and `/readyz` only, on a thread of their own.
         public var probes: [Address]
-        /// What requests beyond loopback, and those that change something, must carry as their bearer token; `nil` for
-        /// none: then there is nothing for them beyond loopback.
+        /// The bearer token that requests beyond loopback, and those that change something, must carry; `nil` for none,
+        /// which forbids such requests beyond loopback.
         public var token: String?
         /// Names that requests may call this machine besides IP addresses and `localhost`.
         public var hosts: [String]
-        /// Where the application beside Weir is.
+        /// The address of the application beside Weir.
         public var upstream = Upstream()
-        /// Whether `/healthz` fails while a worker is stuck.
+        /// True if `/healthz` fails while a worker is stuck.
         public var stuckFailsHealth = false
 
-        /// A configuration of those listeners.
+        /// A configuration of these listeners.
         ///
         /// - Parameters:
-        ///   - main: Where everything is served.
-        ///   - metrics: Where `/metrics`, `/healthz` and `/readyz` only are served.
-        ///   - probes: Where `/healthz` and `/readyz` only are served.
-        ///   - token: What requests beyond loopback, and those that change something, must carry as their bearer token.
+        ///   - main: The addresses that serve everything.
+        ///   - metrics: The addresses that serve `/metrics`, `/healthz` and `/readyz` only.
+        ///   - probes: The addresses that serve `/healthz` and `/readyz` only.
+        ///   - token: The bearer token that requests beyond loopback, and those that change something, must carry.
         ///   - hosts: Names that requests may call this machine besides IP addresses and `localhost`.
         public init(
             main: [Address],
@@ -134,7 +133,7 @@ public struct AdminServer: Service {
         /// The address.
         public var address: Address
 
-        /// A place of those parts.
+        /// A place of these parts.
         ///
         /// - Parameters:
         ///   - listener: The listener.
@@ -160,11 +159,11 @@ public struct AdminServer: Service {
     ///
     /// - Parameters:
     ///   - configuration: The listeners.
-    ///   - backend: Where the numbers come from.
-    ///   - logger: Told when a listener is there.
+    ///   - backend: The source of the numbers.
+    ///   - logger: The logger for the start of each listener.
     ///   - inherited: Descriptors of listening sockets of these places, used instead of opening new ones; they become
     ///     the server's own.
-    ///   - startsPaused: Whether nothing is accepted before ``resume()``.
+    ///   - startsPaused: True if nothing is accepted before ``resume()``.
     ///   - onListening: Called with a listener and its port for each of its addresses, once all are there.
     public init(
         configuration: Configuration,
@@ -201,24 +200,23 @@ public struct AdminServer: Service {
 
     /// Duplicates of the sockets that accept, for another process; the caller must close them.
     ///
-    /// Not to be called on the server's own event loop, for which it waits.
+    /// Do not call it on the server's own event loop, for which it waits.
     public func listeningSockets() -> [(listener: Listener, descriptor: Int32)] { sockets.duplicates() }
 
-    /// Lets connections wait in the kernel: another process is about to accept them.
+    /// Leaves connections waiting in the kernel: another process is about to accept them.
     ///
-    /// Not to be called on the server's own event loop, for which it waits.
+    /// Do not call it on the server's own event loop, for which it waits.
     public func pause() { sockets.accept(false) }
 
     /// Accepts connections, after a ``pause()`` too.
     ///
-    /// Not to be called on the server's own event loop, for which it waits.
+    /// Do not call it on the server's own event loop, for which it waits.
     public func resume() { sockets.accept(true) }
 
-    /// Lets another process answer in this one's place.
+    /// Lets another process answer in place of this one.
     ///
-    /// No more connections are accepted; those that are open are closed when what was asked on them is answered, and
-    /// ``run()`` goes on. A connection that has asked nothing yet has a second for it; answers that go on for ever are
-    /// cut off.
+    /// No more connections are accepted; open ones are closed after their open requests are answered, and ``run()``
+    /// continues. A connection without a request yet has a second for one; answers without an end are cut off.
     public func leave() async {
         sockets.close()
         await withTaskGroup(of: Void.self) { group in
@@ -226,7 +224,7 @@ public struct AdminServer: Service {
         }
     }
 
-    /// What this process has counted, without what ``AdminBackend/others()`` says.
+    /// The counts of this process, without those of ``AdminBackend/others()``.
     public func report() async -> MetricsReport { await source.report() }
 
     /// Opens all sockets, or none.
@@ -300,7 +298,7 @@ public struct AdminServer: Service {
         }
     }
 
-    /// The same logger for the libraries, whose notices are not for our users.
+    /// The same logger for the libraries, whose notices are not for Weir's users.
     private var quiet: Logger {
         var quiet = logger
         quiet.logLevel = max(quiet.logLevel, .error)

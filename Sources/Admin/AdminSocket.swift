@@ -3,24 +3,24 @@ internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
 
-/// Opens listening sockets, or takes inherited ones, and sets up what is accepted on them.
+/// A maker of listening sockets, new or inherited, that sets up the connections accepted on them.
 enum AdminSocket {
-    /// Connections that may wait to be accepted.
+    /// The most connections that may wait to be accepted.
     private static let backlog: Int32 = 256
-    /// What the kernel keeps of a connection each way; it takes twice as much memory for it.
+    /// The kernel's buffer of a connection in each direction; it takes twice as much memory for it.
     private static let bufferBytes: ChannelOptions.Types.SocketOption.Value = 16 << 10
-    /// A connection whose peer takes nothing for so long is ended by the kernel, also after it was closed here.
+    /// The time after which the kernel ends a connection whose peer takes nothing, also after it was closed here.
     private static let userTimeoutMilliseconds: ChannelOptions.Types.SocketOption.Value = 10_000
-    /// So long the kernel keeps a connection to itself on which nothing was said: it takes nobody's place.
+    /// The time for which the kernel keeps a silent connection to itself: it takes no place.
     private static let silentSeconds: ChannelOptions.Types.SocketOption.Value = 5
 
     /// Opens a socket.
     ///
     /// - Parameters:
-    ///   - address: Where to listen.
+    ///   - address: The address.
     ///   - inherited: A descriptor of a listening socket of that address, which becomes the channel's own.
-    ///   - isPaused: Whether nothing is accepted until ``AdminSockets/accept(_:)``.
-    ///   - group: Whose threads serve it.
+    ///   - isPaused: True if nothing is accepted until ``AdminSockets/accept(_:)``.
+    ///   - group: The threads that serve it.
     ///   - addConnection: Sets a connection up, on its event loop.
     /// - Returns: `nil` when the machine has no address of that family and can do without.
     /// - Throws: ``AdminError/cannotListen(host:port:reason:)``.

@@ -7,10 +7,10 @@ internal import ServiceLifecycle
 
 /// `GET /v1/calls`.
 extension AdminEndpoints {
-    /// After each piece the next lines are gathered so long: with many calls a piece then holds many, and the workers
-    /// wake nobody for most of them.
+    /// The time for which lines are gathered after each piece: with many calls a piece then holds many, and the workers
+    /// rarely wake a thread.
     private static let gathering = Duration.milliseconds(10)
-    /// How long a viewer who takes nothing may keep a server that was asked to stop.
+    /// The longest time that a subscriber who takes nothing may keep a stopping server.
     private static let patience = TimeAmount.seconds(1)
 
     func calls(_ request: Request, _ connection: AdminConnection) async -> Response {
@@ -37,7 +37,7 @@ extension AdminEndpoints {
         }
     }
 
-    /// Lets the kernel find out whether a viewer who hears nothing is still there; one that does not read for a while,
+    /// Lets the kernel find out if a subscriber without new lines is still there; one that does not read for a while,
     /// as a pager, is no reason to end.
     private static func keepAlive(_ channel: any Channel) {
         let options: [(ChannelOptions.Types.SocketOption, Int)] = [

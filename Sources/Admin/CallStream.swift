@@ -1,7 +1,7 @@
-/// Finished calls as they end, for one viewer of `/v1/calls`.
+/// Finished calls as they end, for one subscriber to `/v1/calls`.
 ///
-/// Whoever makes one hands it to the admin API, which takes the lines until there are no more or the viewer is gone.
-/// Its end is told when the stream is let go at the latest, so that no viewer stays behind.
+/// Its maker passes it to the admin API, which takes the lines until there are no more or the subscriber is gone. Its
+/// end is reported at the latest when the stream is released, so that no subscriber stays behind.
 public final class CallStream: Sendable {
     private let nextLines: @Sendable () async -> [UInt8]?
     private let end: @Sendable () -> Void
@@ -10,7 +10,7 @@ public final class CallStream: Sendable {
     ///
     /// - Parameters:
     ///   - next: Waits for whole JSON lines, one or more; `nil` after the last one.
-    ///   - cancel: Says that no further lines are wanted, so that `next` comes to its end; called once or more.
+    ///   - cancel: Called once or more when no further lines are wanted, so that `next` ends.
     public init(next: @escaping @Sendable () async -> [UInt8]?, cancel: @escaping @Sendable () -> Void) {
         nextLines = next
         end = cancel
@@ -25,10 +25,10 @@ public final class CallStream: Sendable {
     func cancel() { end() }
 }
 
-/// Why calls cannot be watched.
+/// The reasons for which calls cannot be watched.
 public enum CallStreamError: Error, Equatable, Sendable {
     /// Parameters are wrong; the text names them.
     case badParameters(String)
-    /// It cannot be done now; the text says why.
+    /// It cannot be done now; the text gives the reason.
     case unavailable(String)
 }

@@ -4,13 +4,13 @@ internal import Synchronization
 
 /// The connections of the listeners that share one budget.
 ///
-/// When a further one comes and there is no room, another is shed: one on which nothing is asked, the longest idle
-/// first, then one whose client does not take its answer. Those that are being answered stay; the new one goes then.
+/// If a further one comes and there is no room, another is shed: an idle one first, the longest idle, then one whose
+/// client does not take its answer. Connections that are being answered stay; otherwise the new one is closed.
 final class ConnectionTable: Sendable {
-    /// How often deadlines are looked at.
+    /// The interval of checks of deadlines.
     private static let sweepInterval = TimeAmount.milliseconds(500)
 
-    /// So many times more connections than may be open may have tasks.
+    /// The factor by which connections with tasks may exceed the open ones.
     private static let handledFactor = 3
 
     private struct State {
@@ -34,9 +34,9 @@ final class ConnectionTable: Sendable {
 
     subscript(channel: any Channel) -> AdminConnection? { state.withLock { $0.open[ObjectIdentifier(channel)] } }
 
-    /// Takes a new connection in; `nil` if there is no room for it.
+    /// Adds a new connection; `nil` if there is no room for it.
     ///
-    /// To be called on the channel's event loop.
+    /// Call it on the channel's event loop.
     func admit(_ channel: any Channel) -> AdminConnection? {
         let now = SystemClock.now()
         let connection = AdminConnection(channel, counters: counters, now: now)
@@ -83,14 +83,14 @@ final class ConnectionTable: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// The first to be shed, if any may be: of the idle ones, else of those that let Weir wait, that which has done so
-    /// for longest.
+    /// The first connection to shed, if any may be: among the idle ones, else among those that keep Weir waiting, the
+    /// one that has done so for longest.
     private static func victim(of open: [ObjectIdentifier: AdminConnection]) -> AdminConnection? {
         var first: (connection: AdminConnection, rank: Int, since: UInt64)?
         for connection in open.values {
-            let (standing, since) = connection.standing
-            guard standing < .working else { continue }
-            let rank = standing == .idle ? 0 : 1
+            let (activity, since) = connection.activity
+            guard activity < .working else { continue }
+            let rank = activity == .idle ? 0 : 1
             if let other = first, (other.rank, other.since) <= (rank, since) { continue }
             first = (connection, rank, since)
         }
@@ -114,7 +114,7 @@ final class ConnectionTable: Sendable {
 
     // MARK: The end
 
-    /// Whether connections are to close once what was asked on them is answered.
+    /// True if connections are to close after their open requests are answered.
     var isQuiescing: Bool { state.withLock { $0.isQuiescing } }
 
     /// Closes each connection once what was asked on it is answered.
@@ -133,7 +133,7 @@ final class ConnectionTable: Sendable {
             let open = state.withLock { Array($0.open.values) }
             if open.isEmpty { return }
             for connection in open {
-                switch connection.standing.0 {
+                switch connection.activity.0 {
                 case .idle: connection.quiesce()
                 case .endless: connection.channel.close(promise: nil)
                 case .reading, .stalled, .working: break
@@ -165,11 +165,11 @@ final class ConnectionTable: Sendable {
     }
 }
 
-/// How many connections were closed before their clients wanted it.
+/// The number of connections that were closed before their clients wanted it.
 final class AdminCounters: Sendable {
-    private let counts = Mutex([UInt64](repeating: 0, count: AdminCut.allCases.count))
+    private let counts = Mutex([UInt64](repeating: 0, count: AdminCloseReason.allCases.count))
 
-    func count(_ reason: AdminCut) { counts.withLock { $0[reason.rawValue] += 1 } }
+    func count(_ reason: AdminCloseReason) { counts.withLock { $0[reason.rawValue] += 1 } }
 
-    subscript(reason: AdminCut) -> UInt64 { counts.withLock { $0[reason.rawValue] } }
+    subscript(reason: AdminCloseReason) -> UInt64 { counts.withLock { $0[reason.rawValue] } }
 }

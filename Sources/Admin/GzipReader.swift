@@ -1,7 +1,7 @@
 internal import CZlib
 internal import NIOCore
 
-/// Unpacks what a ``GzipWriter`` has made, piece by piece, for a client that wants it plain.
+/// An unpacker for the output of a ``GzipWriter``, piece by piece, for a client that wants plain text.
 ///
 /// It needs some 20 KiB, however long the text is. Not for more than one thread at a time.
 @safe final class GzipReader {
@@ -12,8 +12,8 @@ internal import NIOCore
 
     /// One that has read nothing.
     ///
-    /// - Parameter packed: What a ``GzipWriter`` has made.
-    /// - Throws: When zlib has no memory.
+    /// - Parameter packed: The output of a ``GzipWriter``.
+    /// - Throws: ``OutOfMemory`` if zlib has no memory.
     init(_ packed: ByteBuffer) throws(OutOfMemory) {
         self.packed = packed
         unsafe stream = .allocate(capacity: 1)
@@ -32,8 +32,8 @@ internal import NIOCore
 
     /// The next bytes of the text.
     ///
-    /// - Parameter maxBytes: How many at most.
-    /// - Returns: `nil` behind the last ones.
+    /// - Parameter maxBytes: The most bytes to return.
+    /// - Returns: `nil` after the last ones.
     func next(_ maxBytes: Int) -> ByteBuffer? {
         guard !isEnded else { return nil }
         var piece = ByteBuffer()

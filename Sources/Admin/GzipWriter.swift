@@ -4,9 +4,9 @@ internal import NIOCore
 /// zlib has no memory.
 struct OutOfMemory: Error {}
 
-/// Makes one gzip member (RFC 1952) of any pieces; it and ``GzipReader`` are all of this module that touches zlib.
+/// A writer of one gzip member (RFC 1952) from any pieces; only it and ``GzipReader`` use zlib in this module.
 ///
-/// The window is 8 KiB: what repeats in a page stands closer together, and who unpacks it again needs little memory.
+/// The window is 8 KiB: repetitions in a page are closer together, and the unpacker needs little memory.
 ///
 /// Not for more than one thread at a time.
 @safe final class GzipWriter {
@@ -22,7 +22,7 @@ struct OutOfMemory: Error {}
     private let stream: UnsafeMutablePointer<z_stream>
     private let room: UnsafeMutablePointer<UInt8>
     private var output = ByteBuffer()
-    /// How many bytes have been taken.
+    /// The number of plain bytes so far.
     private(set) var plainBytes = 0
 
     init() throws(OutOfMemory) {
@@ -51,7 +51,7 @@ struct OutOfMemory: Error {}
         unsafe room.deallocate()
     }
 
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     ///
     /// - Parameter bytes: Less than 4 GiB.
     func append(_ bytes: [UInt8]) {

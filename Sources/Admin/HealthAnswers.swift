@@ -1,12 +1,12 @@
 internal import NIOCore
 
-/// What probes are told, on whichever listener they ask.
+/// The answers to probes, on every listener.
 struct HealthAnswers: Sendable {
-    /// What can be asked.
+    /// The probes.
     enum Probe: String {
-        /// Whether the process is to be started again.
+        /// True if the process is to be restarted.
         case health = "/healthz"
-        /// Whether traffic may be sent here.
+        /// True if traffic may be sent here.
         case readiness = "/readyz"
     }
 
@@ -18,13 +18,13 @@ struct HealthAnswers: Sendable {
 
     let backend: any AdminBackend
     let upstream: UpstreamCheck
-    /// Whether a stuck worker is a reason to start the process again.
+    /// True if a stuck worker is a reason to restart the process.
     let stuckFailsHealth: Bool
 
     /// Answers a probe.
     ///
     /// - Parameters:
-    ///   - probe: What is asked.
+    ///   - probe: The probe.
     ///   - query: The query of the URI, without its question mark.
     ///   - loop: On which the answer is given.
     /// - Returns: The answer, at once or when the application has been asked.

@@ -3,11 +3,11 @@ internal import Clocks
 internal import NIOCore
 internal import Telemetry
 
-/// Asks the workers and renders what they answer, one page at a time; whoever asks meanwhile gets the same page.
+/// The renderer of the workers' answers, one page at a time; concurrent clients share a page.
 ///
-/// The numbers of the last seconds and minutes are differences to the pages before; see `CallWindows`.
+/// The numbers of the last seconds and minutes are differences to earlier pages; see `CallWindows`.
 actor MetricsSource {
-    /// What is rendered here.
+    /// The pages that are rendered here.
     enum Kind: Hashable {
         case metrics(ExpositionFormat)
         case operations
@@ -106,16 +106,16 @@ actor MetricsSource {
         return SystemClock.now() &- start
     }
 
-    /// What this process has counted.
+    /// The counts of this process.
     func report() async -> MetricsReport {
         let answers = await snapshots()
         return merged(answers, await additions(), ProcessReadings.current(), with: [])
     }
 
-    /// To be called after the workers' snapshots were taken, so that every caller they name is known.
+    /// Call it after the workers' snapshots were taken, so that every caller they name is known.
     private func additions() async -> MetricsAdditions {
         var additions = await backend.additions()
-        additions.adminCuts = AdminCut.allCases.map { ($0.label, counters[$0]) }
+        additions.adminCuts = AdminCloseReason.allCases.map { ($0.label, counters[$0]) }
         return additions
     }
 

@@ -3,8 +3,8 @@ internal import NIOCore
 internal import NIOHTTP1
 internal import ServiceLifecycle
 
-/// Serves `/healthz` and `/readyz` on one listening socket, on a thread of its own: nothing else that Weir does, and
-/// nobody who asks for pages, makes them late.
+/// The service of `/healthz` and `/readyz` on one listening socket, on a thread of its own: no other work of Weir, and
+/// no client that asks for pages, delays them.
 struct ProbeListener: Service {
     let socket: any Channel
     let table: ConnectionTable
@@ -55,7 +55,7 @@ struct ProbeListener: Service {
     }
 }
 
-/// Answers the one probe of a connection and closes it, as probes want it.
+/// A handler that answers the one probe of a connection and closes it, as probes want it.
 private final class ProbeHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart

@@ -23,7 +23,7 @@ package enum ProcFile {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// How many entries a folder has, `.` and `..` not counted, or `nil` when it cannot be read.
+    /// The number of entries of a folder without `.` and `..`, or `nil` if it cannot be read.
     package static func entryCount(_ path: String) -> Int? {
         guard let folder = unsafe opendir(path) else { return nil }
         // SAFETY: the folder is open until the end of this function and used by this thread only.

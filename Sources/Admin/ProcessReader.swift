@@ -1,7 +1,7 @@
 public import Telemetry
 
 extension ProcessReadings {
-    /// What `/proc` says of this process now, or `nil` when it says nothing.
+    /// The readings of `/proc` about this process now, or `nil` if there are none.
     ///
     /// Source: proc(5): `/proc/self/stat` fields 14, 15, 22, 23, 24; `/proc/stat` `btime`; `/proc/self/limits`.
     public static func current() -> ProcessReadings? {
@@ -19,7 +19,7 @@ extension ProcessReadings {
         )
     }
 
-    /// What is read of `/proc/self/stat`.
+    /// The fields that are read from `/proc/self/stat`.
     package struct StatFields: Equatable {
         package var cpuTicks: UInt64
         package var startTicks: UInt64
@@ -27,7 +27,7 @@ extension ProcessReadings {
         package var residentPages: UInt64
     }
 
-    /// The fields behind the command, which stands in parentheses and may hold any character.
+    /// The fields after the command, which is in parentheses and may hold any character.
     package static func statFields(_ text: String) -> StatFields? {
         guard let end = text.lastIndex(of: ")") else { return nil }
         // The first of these is field 3.

@@ -3,13 +3,13 @@ internal import Hummingbird
 internal import NIOCore
 internal import Synchronization
 
-/// An answer that was rendered, packed with gzip, and is shared by everybody who reads it.
+/// A rendered answer, packed with gzip, and shared by all its readers.
 ///
-/// Only what a reader's connection is about to take is copied or unpacked, so slow readers hold little.
+/// Only the part that a reader's connection is about to take is copied or unpacked, so slow readers hold little.
 final class RenderedPage: Sendable {
-    /// As many bytes go to a connection at once.
+    /// The number of bytes that go to a connection at once.
     static let pieceBytes = 8 << 10
-    /// How many times longer a page may be used than its rendering took: rendering takes a tenth of a thread at most.
+    /// The factor from a page's rendering time to its lifetime: rendering takes a tenth of a thread at most.
     private static let useFactor: UInt64 = 10
     /// No page is older.
     static let maxAgeNanoseconds: UInt64 = 1_000_000_000
@@ -22,7 +22,7 @@ final class RenderedPage: Sendable {
     let contentType: String
     let plainBytes: Int
     private let packed: ByteBuffer
-    /// When the numbers on it were asked for.
+    /// The time of the request for its numbers.
     private let begun: UInt64
     private let usableNanoseconds: UInt64
     private let readers = Mutex(Readers())
@@ -31,9 +31,9 @@ final class RenderedPage: Sendable {
     ///
     /// - Parameters:
     ///   - contentType: Its type.
-    ///   - writer: What it was written into.
-    ///   - begun: When the numbers on it were asked for.
-    ///   - work: How long rendering it has taken, waiting not counted, in nanoseconds.
+    ///   - writer: The writer it was written into.
+    ///   - begun: The time of the request for its numbers.
+    ///   - work: The time that rendering took, without waiting, in nanoseconds.
     init(contentType: String, _ writer: GzipWriter, begun: UInt64, work: UInt64) {
         self.contentType = contentType
         packed = writer.finish()
@@ -42,10 +42,10 @@ final class RenderedPage: Sendable {
         usableNanoseconds = min(Self.maxAgeNanoseconds, work.multipliedReportingOverflow(by: Self.useFactor).0)
     }
 
-    /// What it takes of memory.
+    /// The memory that it takes.
     var bytes: Int { packed.readableBytes }
 
-    /// Whether it may be given to someone who asks now.
+    /// True if it may be given to a client that asks now.
     func isFresh(at now: UInt64) -> Bool {
         now &- begun < usableNanoseconds && !readers.withLock { $0.isRevoked }
     }
@@ -59,11 +59,11 @@ final class RenderedPage: Sendable {
         for connection in connections { connection.cut(.page) }
     }
 
-    /// Gives the page out as a client may have it.
+    /// The response with the page in the client's form.
     ///
     /// - Parameters:
-    ///   - isPacked: Whether it takes gzip.
-    ///   - connection: Whom it is for.
+    ///   - isPacked: True if the client accepts gzip.
+    ///   - connection: The client's connection.
     /// - Returns: A response of a known length.
     func response(isPacked: Bool, _ connection: AdminConnection) -> Response {
         var headers = HTTPFields()
@@ -122,7 +122,7 @@ final class RenderedPage: Sendable {
     }
 }
 
-/// The pages that are alive: those that may be given out, and older ones that somebody still reads.
+/// The living pages: those that may be given out, and older ones that still have readers.
 final class LivePages: Sendable {
     /// The most memory of all together; the newest may be larger by itself.
     static let maxBytes = 4 << 20
@@ -133,7 +133,7 @@ final class LivePages: Sendable {
 
     private let entries = Mutex<[Entry]>([])
 
-    /// Takes a new page in, and revokes the oldest ones until there is room for it.
+    /// Adds a new page, and revokes the oldest ones until there is room for it.
     func add(_ page: RenderedPage) {
         let revoked = entries.withLock { entries in
             entries.removeAll { $0.page == nil }

@@ -1,25 +1,25 @@
 internal import HTTPTypes
 internal import Hummingbird
 
-/// What is served, by path and method.
+/// The routes by path and method.
 ///
-/// Hummingbird's own router is not used: a method that a path does not take is an unknown path to it (404 without
-/// `Allow`), and it takes `//metrics` and `/metrics/` for `/metrics`.
+/// Hummingbird's own router is not used: it treats an unsupported method as an unknown path (404 without `Allow`), and
+/// takes `//metrics` and `/metrics/` for `/metrics`.
 struct RouteTable: Sendable {
     typealias Answer = @Sendable (Request, AdminConnection) async throws -> Response
 
     /// A method of a path.
     struct Route: Sendable {
         let path: String
-        /// Which methods it answers.
+        /// The methods it answers.
         let methods: [HTTPRequest.Method]
-        /// What ``AdminGuard`` asks of a client.
+        /// The demand of ``AdminGuard`` on a client.
         ///
         /// Open routes are on the listener for scraping too.
         let demand: AdminGuard.Demand
         let answer: Answer
 
-        /// For everybody.
+        /// A route for everybody.
         static func open(_ path: String, _ answer: @escaping Answer) -> Route {
             Route(path: path, methods: [.get, .head], demand: .open, answer: answer)
         }
@@ -35,7 +35,7 @@ struct RouteTable: Sendable {
         }
     }
 
-    /// What is found for a request.
+    /// The result for a request.
     enum Match {
         case route(Route)
         /// The path takes these methods only.
@@ -45,7 +45,7 @@ struct RouteTable: Sendable {
 
     private var paths: [String: [Route]] = [:]
 
-    /// A table of those routes, of which no two may answer the same.
+    /// A table of these routes; no two of them may answer the same.
     init(_ routes: [Route]) {
         for route in routes {
             let known = paths[route.path, default: []].flatMap(\.methods)

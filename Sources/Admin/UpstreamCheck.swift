@@ -3,14 +3,14 @@ internal import NIOCore
 internal import NIOPosix
 internal import Synchronization
 
-/// Connects to ports of the application beside Weir, for `/readyz?upstream=PORT`.
+/// A check that connects to ports of the application beside Weir, for `/readyz?upstream=PORT`.
 ///
-/// There is one connection at a time to a port, and what it showed is the answer for a second: however often somebody
-/// asks, the application is not troubled more.
+/// There is one connection at a time to a port, and its result is the answer for a second, so that frequent probes do
+/// not load the application.
 final class UpstreamCheck: Sendable {
-    /// How long connecting may take: a kubelet gives up after 1 s by default.
+    /// The longest time for connecting: a kubelet gives up after 1 s by default.
     private static let patience = TimeAmount.milliseconds(800)
-    /// How long an answer is used again.
+    /// The time for which an answer is reused.
     static let shareNanoseconds: UInt64 = 1_000_000_000
 
     private struct State {
@@ -23,15 +23,15 @@ final class UpstreamCheck: Sendable {
 
     init(_ upstream: AdminServer.Upstream) { self.upstream = upstream }
 
-    /// Whether that port may be asked about.
+    /// True if that port may be asked about.
     func knows(_ port: Int) -> Bool { upstream.ports.contains(port) }
 
-    /// Asks whether the application accepts connections on a port.
+    /// Checks if the application accepts connections on a port.
     ///
     /// - Parameters:
     ///   - port: One that is known.
     ///   - loop: On which the answer is given.
-    /// - Returns: Whether it does; `false` when it does not in time.
+    /// - Returns: True if it does; `false` if it does not in time.
     func isReachable(_ port: Int, _ loop: any EventLoop) -> EventLoopFuture<Bool> {
         let promise = loop.makePromise(of: Bool.self)
         let now = SystemClock.now()

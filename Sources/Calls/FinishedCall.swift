@@ -10,7 +10,7 @@ public struct FinishedCall: BitwiseCopyable, Sendable {
     public var caller: UInt8
     /// The protocol's own status: for Dubbo the status byte; see ``ResultCode``.
     public var code: Int32
-    /// The time of the request's first byte: nanoseconds on the clock of whoever reports the call.
+    /// The time of the request's first byte: nanoseconds on the clock of the reporting worker or capture.
     public var startNanoseconds: UInt64
     /// First request byte seen to last reply byte seen.
     public var durationNanoseconds: UInt64

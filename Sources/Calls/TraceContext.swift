@@ -161,7 +161,7 @@ private struct FieldCursor: ~Escapable {
         self.separator = separator
     }
 
-    /// The next field, which may be empty; `nil` behind the last.
+    /// The next field, which may be empty; `nil` after the last.
     mutating func next() -> ByteRange? {
         guard !isOver else { return nil }
         let start = at

@@ -1,10 +1,10 @@
-/// Why a packet could not be read.
+/// The reasons for which a packet cannot be read.
 public enum MalformedReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
-    /// The capture's link type is none of those that are understood.
+    /// The capture's link type is not supported.
     case unknownLinkType
     /// The packet ends inside its link-layer header, tag or tunnel header.
     case linkHeader
-    /// The version field of an IP header is neither 4 nor 6, or not the one announced.
+    /// The version field of an IP header is neither 4 nor 6, or not the announced one.
     case ipVersion
     /// An IP header or extension header is too short, or longer than its packet.
     case ipHeader
@@ -26,7 +26,7 @@ public enum MalformedReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
-/// What is known by name, and not read.
+/// The formats that are recognised and not read.
 public enum UnsupportedKind: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Tunnels of mobile networks, in UDP to port 2152.
     case gtp
@@ -42,9 +42,9 @@ public enum UnsupportedKind: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     }
 }
 
-/// What was met while reading a capture.
+/// The counters of reading a capture.
 public struct CaptureCounters: Sendable {
-    /// Packets seen, whatever they were.
+    /// All packets seen.
     public internal(set) var packets: UInt64 = 0
     /// Captured bytes of them, headers included.
     public internal(set) var bytes: UInt64 = 0
@@ -54,7 +54,7 @@ public struct CaptureCounters: Sendable {
     public internal(set) var nonTCP: UInt64 = 0
     /// IP fragments; they are not put together.
     public internal(set) var fragments: UInt64 = 0
-    /// Packets of which the snap length cut something off.
+    /// Packets that the snap length cut.
     public internal(set) var truncated: UInt64 = 0
     /// TCP segments.
     public internal(set) var segments: UInt64 = 0
@@ -66,9 +66,9 @@ public struct CaptureCounters: Sendable {
     public internal(set) var retransmittedBytes: UInt64 = 0
     /// Keep-alive probes.
     public internal(set) var keepAlives: UInt64 = 0
-    /// Segments that came later than others that lie behind them in the stream.
+    /// Segments that came after others that follow them in the stream.
     public internal(set) var outOfOrderSegments: UInt64 = 0
-    /// Segments whose sequence numbers are too far from the stream's, or behind its end.
+    /// Segments whose sequence numbers are too far from the stream's, or after its end.
     public internal(set) var outsideWindowSegments: UInt64 = 0
     /// Segments of connections that had ended, and resets of unknown ones.
     public internal(set) var straySegments: UInt64 = 0
@@ -89,13 +89,13 @@ public struct CaptureCounters: Sendable {
     /// Packets whose link type is not read.
     public private(set) var ofUnknownLinkType: UInt64 = 0
 
-    /// Nothing seen yet.
+    /// Zero counters.
     public init() {}
 
     /// Packets that could not be read because of `reason`.
     ///
     /// - Parameter reason: Any of them.
-    /// - Returns: How many.
+    /// - Returns: The number of packets.
     public func malformed(_ reason: MalformedReason) -> UInt64 { malformedCounts[Int(reason.rawValue)] }
 
     /// Packets that could not be read, for any reason.
@@ -106,14 +106,14 @@ public struct CaptureCounters: Sendable {
     /// Packets that were not read because they are of `kind`.
     ///
     /// - Parameter kind: Any of them.
-    /// - Returns: How many.
+    /// - Returns: The number of packets.
     public func unsupported(_ kind: UnsupportedKind) -> UInt64 { unsupportedCounts[Int(kind.rawValue)] }
 
     mutating func count(malformed reason: MalformedReason) { malformedCounts[Int(reason.rawValue)] &+= 1 }
 
     mutating func count(unsupported kind: UnsupportedKind) { unsupportedCounts[Int(kind.rawValue)] &+= 1 }
 
-    /// Takes note of a packet whose link type is not read.
+    /// Records a packet whose link type is not read.
     mutating func count(unknown linkType: LinkType) {
         ofUnknownLinkType &+= 1
         guard unknownLinkTypes.count < 8, !unknownLinkTypes.contains(linkType) else { return }

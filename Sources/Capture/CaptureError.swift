@@ -1,6 +1,6 @@
-/// Why a capture could not be read, or not to its end.
+/// The reasons for which a capture cannot be read, or not to its end.
 ///
-/// Each case carries one line that says what is wrong.
+/// Each case carries the problem in one line.
 public enum CaptureError: Error, Equatable, Sendable {
     /// There is no such file, or it may not be read.
     case cannotOpen(String)
@@ -11,7 +11,7 @@ public enum CaptureError: Error, Equatable, Sendable {
     /// The filter is no filter expression.
     case badFilter(String)
 
-    /// What is wrong, in libpcap's words where it has some.
+    /// The problem, in libpcap's words where it has some.
     public var message: String {
         switch self {
         case .cannotOpen(let text), .notACapture(let text), .broken(let text), .badFilter(let text): text

@@ -1,14 +1,14 @@
 internal import Glibc
 
-/// One packet of a capture; it lives until the next one is read.
+/// One packet of a capture; valid until the next one is read.
 public struct CapturedPacket: ~Escapable {
-    /// What was captured of it.
+    /// The captured bytes.
     public let bytes: RawSpan
-    /// What it begins with.
+    /// The link type of its first bytes.
     public let linkType: LinkType
-    /// When, in nanoseconds since 1970.
+    /// The time, in nanoseconds since 1970.
     public let time: UInt64
-    /// How long the packet was on the wire, in bytes.
+    /// The length of the packet on the wire, in bytes.
     public let originalLength: Int
 
     @_lifetime(copy bytes)
@@ -20,7 +20,7 @@ public struct CapturedPacket: ~Escapable {
     }
 }
 
-/// Where a packet was read to.
+/// The place that a packet was read to.
 @unsafe struct PacketPlace {
     var start: UnsafeRawPointer
     var capturedLength: Int
@@ -29,35 +29,34 @@ public struct CapturedPacket: ~Escapable {
     var linkType: LinkType
 }
 
-/// What a filter did with the packets of a file.
+/// The effects of a filter on the packets of a file.
 public struct FilterCounts: Sendable {
-    /// Packets read, whether they passed or not.
+    /// Packets read, passed or not.
     public internal(set) var read: UInt64 = 0
     /// Packets that passed; all of them without a filter.
     public internal(set) var passed: UInt64 = 0
     /// Packets of link types that the filter cannot be asked about.
     public internal(set) var unjudged: UInt64 = 0
-    /// Whether one that did not pass was VLAN-tagged, which a filter has to say.
+    /// True if a packet that did not pass was VLAN-tagged, which a filter has to mention.
     public internal(set) var sawTags = false
 
-    /// Nothing read yet.
+    /// Zero counts.
     public init() {}
 }
 
 /// A pcap or pcapng file, pipe or standard input, read packet by packet.
 ///
-/// Classic pcap is libpcap's; the blocks of pcapng are read here, since interfaces may differ in link type and snap
-/// length; see ``PcapngReader``. Time stamps are exact to the nanosecond whatever the file's resolution. What is kept
-/// of the file is a buffer of 256 KiB, or of the longest packet block, at most 16 MiB. Not for use by two threads at a
-/// time.
+/// Classic pcap is read by libpcap; the blocks of pcapng are read here, since interfaces may differ in link type and
+/// snap length; see ``PcapngReader``. Time stamps are exact to the nanosecond whatever the file's resolution. Memory is
+/// a buffer of 256 KiB, or of the longest packet block, at most 16 MiB. Not for use by two threads at a time.
 @safe public struct CaptureFile: ~Copyable {
     private let input: CaptureInput
     private let blocks: PcapngReader?
     private var classic: PcapHandle?
     private let filter: PacketFilter?
-    /// Whether reading ended because it was told to; see ``CaptureWaits``.
+    /// True if reading ended by a stop request; see ``CaptureWaits``.
     public var isStopped: Bool { input.isStopped }
-    /// What the filter did so far.
+    /// The effects of the filter so far.
     public private(set) var counts = FilterCounts()
 
     /// Opens a capture.
@@ -65,7 +64,7 @@ public struct FilterCounts: Sendable {
     /// - Parameters:
     ///   - path: A file, or `-` for standard input.
     ///   - filter: A filter expression as tcpdump takes it; empty for all packets.
-    ///   - waits: Who is told before reading waits, and what ends it as if the file ended there.
+    ///   - waits: The handler to call before reading waits, and the descriptor that ends it as if the file ended there.
     /// - Throws: ``CaptureError/cannotOpen(_:)``, ``CaptureError/notACapture(_:)`` or ``CaptureError/badFilter(_:)``.
     public init(path: String, filter: String = "", waits: CaptureWaits = CaptureWaits()) throws(CaptureError) {
         if path == "-" {
@@ -84,8 +83,8 @@ public struct FilterCounts: Sendable {
     ///
     /// - Parameters:
     ///   - contents: All its bytes.
-    ///   - pieceBytes: How many of them are read at a time.
-    ///   - filter: As above.
+    ///   - pieceBytes: The number of bytes to read at a time.
+    ///   - filter: The filter, as above.
     /// - Throws: As above.
     package init(contents: [UInt8], pieceBytes: Int = 1 << 16, filter: String = "") throws(CaptureError) {
         try self.init(CaptureInput(contents: contents, pieceBytes: pieceBytes), name: "", filter: filter)
@@ -118,8 +117,8 @@ public struct FilterCounts: Sendable {
     /// Reads the next packet that passes the filter.
     ///
     /// - Returns: The packet, or `nil` at the end.
-    /// - Throws: ``CaptureError/broken(_:)`` where the structure breaks, ``CaptureError/badFilter(_:)`` at the first
-    ///   interface of a pcapng file; there is nothing to be read after it.
+    /// - Throws: ``CaptureError/broken(_:)`` if the structure is broken, ``CaptureError/badFilter(_:)`` at the first
+    ///   interface of a pcapng file; nothing can be read after it.
     @_lifetime(&self)
     public mutating func next() throws(CaptureError) -> CapturedPacket? {
         while let place = unsafe try nextPlace() {
@@ -169,7 +168,7 @@ public struct FilterCounts: Sendable {
         return false
     }
 
-    /// Whether a frame's type is that of a VLAN tag.
+    /// True if a frame's type is that of a VLAN tag.
     private static func isTagged(_ bytes: UnsafeRawBufferPointer, _ linkType: LinkType) -> Bool {
         let at: Int
         switch linkType {
@@ -183,7 +182,7 @@ public struct FilterCounts: Sendable {
         return type == 0x8100 || type == 0x88a8 || type == 0x9100
     }
 
-    /// What `errno` says.
+    /// The system's text for `errno`.
     static func text(of number: Int32) -> String {
         // SAFETY: strerror answers for any number with a terminated text.
         unsafe String(cString: strerror(number))

@@ -3,9 +3,9 @@ internal import Glibc
 
 /// The bytes of a capture, from a descriptor or from memory, with a buffer from which they are read in order.
 ///
-/// The buffer holds ``chunkBytes``, or as many as were asked for at once by ``fill(_:)``.
+/// The buffer holds ``chunkBytes``, or as many as ``fill(_:)`` asked for at once.
 @safe final class CaptureInput {
-    /// What is read at a time, in bytes.
+    /// The size of a read, in bytes.
     static let chunkBytes = 1 << 18
 
     private let descriptor: Int32
@@ -21,19 +21,19 @@ internal import Glibc
     private var start = 0
     private var end = 0
     private var isAtEnd = false
-    /// How many bytes were consumed.
+    /// The number of bytes consumed.
     private(set) var position: UInt64 = 0
-    /// Whether reading was told to end.
+    /// True after a stop request.
     private(set) var isStopped = false
-    /// Why reading failed, as `errno` says it; 0 if it did not.
+    /// The `errno` of a failed read; 0 if none failed.
     private(set) var failure: Int32 = 0
 
     /// The bytes of an open descriptor.
     ///
     /// - Parameters:
     ///   - descriptor: Open for reading.
-    ///   - isOwned: Whether it is closed with this.
-    ///   - waits: Who is told before a read waits, and what ends it.
+    ///   - isOwned: True if it is closed with this object.
+    ///   - waits: The handler to call before a read waits, and the descriptor that ends it.
     init(descriptor: Int32, isOwned: Bool, waits: CaptureWaits) {
         self.descriptor = descriptor
         self.isOwned = isOwned
@@ -48,7 +48,7 @@ internal import Glibc
     ///
     /// - Parameters:
     ///   - contents: All of them.
-    ///   - pieceBytes: How many come at a time; at least one.
+    ///   - pieceBytes: The number of bytes that arrive at a time; at least one.
     init(contents: [UInt8], pieceBytes: Int) {
         descriptor = -1
         isOwned = false
@@ -64,7 +64,7 @@ internal import Glibc
         if isOwned { close(descriptor) }
     }
 
-    /// How many bytes are in the buffer.
+    /// The number of bytes in the buffer.
     var available: Int { end - start }
 
     /// The first byte in the buffer; ``available`` bytes are there until the next call that reads.
@@ -79,8 +79,8 @@ internal import Glibc
 
     /// Reads until `count` bytes are in the buffer.
     ///
-    /// - Parameter count: How many; the caller bounds it.
-    /// - Returns: Whether they are; not if the bytes end, fail or were told to end before.
+    /// - Parameter count: The number of bytes; the caller bounds it.
+    /// - Returns: True if they are there; false if the bytes end, fail or were stopped before.
     func fill(_ count: Int) -> Bool {
         if available >= count { return true }
         makeRoom(for: count)
@@ -90,7 +90,7 @@ internal import Glibc
         return true
     }
 
-    /// Takes bytes out of the buffer.
+    /// Removes bytes from the buffer.
     ///
     /// - Parameter count: At most ``available``.
     func consume(_ count: Int) {
@@ -99,10 +99,10 @@ internal import Glibc
         position += UInt64(count)
     }
 
-    /// Passes over bytes, whether they are in the buffer or not.
+    /// Skips bytes, in the buffer or not.
     ///
-    /// - Parameter count: How many; nothing of them is kept.
-    /// - Returns: Whether there were as many.
+    /// - Parameter count: The number of bytes; none of them are kept.
+    /// - Returns: True if there were that many.
     func skip(_ count: Int) -> Bool {
         var rest = count
         while rest > 0 {
@@ -120,9 +120,9 @@ internal import Glibc
     /// Copies bytes out of the buffer, reading when it is empty.
     ///
     /// - Parameters:
-    ///   - target: Where to.
+    ///   - target: The destination.
     ///   - count: At most as many.
-    /// - Returns: How many; 0 at the end, -1 when reading failed.
+    /// - Returns: The number of bytes; 0 at the end, -1 if reading failed.
     func take(_ target: UnsafeMutableRawPointer, _ count: Int) -> Int {
         if available == 0 {
             makeRoom(for: 1)
@@ -156,9 +156,9 @@ internal import Glibc
         return unsafe stream
     }
 
-    /// Sees whether reading was told to end, for whoever reads without this.
+    /// Checks for a stop request, for readers that bypass this object.
     ///
-    /// - Returns: Whether it was; ``isStopped`` says so, too.
+    /// - Returns: True if there was one; ``isStopped`` is then set too.
     func seesStop() -> Bool {
         if weir_wait(-1, 0, waits.stop, 0) == 2 { isStopped = true }
         return isStopped
@@ -210,7 +210,7 @@ internal import Glibc
     private func readDescriptor() -> Int {
         while true {
             guard waitForBytes() else { return 0 }
-            // SAFETY: the rest of the buffer behind `end` is free.
+            // SAFETY: the rest of the buffer after `end` is free.
             let count = unsafe read(descriptor, buffer + end, capacity - end)
             if count >= 0 { return count }
             if errno == EINTR || errno == EAGAIN { continue }
@@ -219,7 +219,7 @@ internal import Glibc
         }
     }
 
-    /// Waits until a read will not; whether there is one to be made.
+    /// Waits until a read does not block; true if there is one to make.
     private func waitForBytes() -> Bool {
         var timeout: Int32 = 0
         while true {

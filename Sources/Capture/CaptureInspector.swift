@@ -2,13 +2,13 @@ public import Calls
 public import Inspection
 public import Wire
 
-/// Joins captured streams to the sessions that the proxy uses too.
+/// The connection between captured streams and the sessions that the proxy uses too.
 ///
-/// The clock of the sessions is the capture's: deadlines pass as its packets do.
+/// The sessions' clock is the capture's: deadlines pass with its packets.
 public final class CaptureInspector: StreamConsumer {
     private struct Stream {
         let session: Session
-        /// Whether the end that was seen first is the client, as far as is known.
+        /// True if the end that was seen first is the client, as far as is known.
         let isFirstClient: Bool
     }
 
@@ -24,7 +24,7 @@ public final class CaptureInspector: StreamConsumer {
     /// Feeds `inspector`.
     ///
     /// - Parameters:
-    ///   - inspector: Whose observers and numbers tell what was in the capture.
+    ///   - inspector: The inspector whose observers and numbers receive the capture's content.
     ///   - side: On which side of the services the capture was taken.
     public init(inspector: Inspector, side: Side) {
         self.inspector = inspector
@@ -50,7 +50,7 @@ public final class CaptureInspector: StreamConsumer {
         streams[connection] = Stream(session: session, isFirstClient: isFirstClient)
     }
 
-    /// Gives the bytes to the connection's session.
+    /// Passes bytes to the connection's session.
     public func received(_ connection: Int, from role: EndpointRole, bytes: RawSpan, time: UInt64, packet: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }
@@ -58,14 +58,14 @@ public final class CaptureInspector: StreamConsumer {
         inspector.receive(stream.session, bytes, direction(role, stream), now: time, plan: &plan)
     }
 
-    /// Tells the connection's session of a hole.
+    /// Reports a hole to the connection's session.
     public func missed(_ connection: Int, from role: EndpointRole, byteCount: UInt64, time: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }
         inspector.missed(stream.session, byteCount, direction(role, stream), now: time)
     }
 
-    /// Tells the connection's session that one end says no more.
+    /// Reports to the connection's session that one end sends no more.
     public func ended(_ connection: Int, from role: EndpointRole, time: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }

@@ -1,7 +1,7 @@
 internal import Wire
 
 extension Endpoint {
-    /// Whether it comes before `other` in the order that makes one key of both directions of a connection.
+    /// True if it comes before `other` in the order that makes one key of both directions of a connection.
     @inline(__always)
     func precedes(_ other: Endpoint) -> Bool {
         if port != other.port { return port < other.port }

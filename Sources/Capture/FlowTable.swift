@@ -1,14 +1,14 @@
 internal import Wire
 
-/// What is known of one connection beside its two streams.
+/// The state of one connection besides its two streams.
 struct Flow: BitwiseCopyable {
     var first: Endpoint
     var second: Endpoint
-    /// Whether the consumer was told that it is over.
+    /// True if the consumer was told that it is over.
     ///
     /// It is remembered so that late segments do not open it again.
     var isClosed = false
-    /// Whether a connection is in this place at all.
+    /// True if the place holds a connection.
     var isUsed = true
     /// The bucket its endpoints fall into.
     var bucket: Int32 = -1
@@ -17,7 +17,7 @@ struct Flow: BitwiseCopyable {
     /// Its neighbours in the list of all, ordered by the last packet.
     var older: Int32 = -1
     var newer: Int32 = -1
-    /// Its neighbours in the list of those that keep early bytes.
+    /// Its neighbours in the list of connections that keep early bytes.
     var olderHolder: Int32 = -1
     var newerHolder: Int32 = -1
     var isHolder = false
@@ -29,7 +29,7 @@ struct Flow: BitwiseCopyable {
 struct FlowTable: ~Copyable {
     private(set) var flows: [Flow] = []
     var halves: [HalfStream] = []
-    /// How many connections there are.
+    /// The number of connections.
     private(set) var count = 0
     /// The connection that was silent for the longest time, or -1.
     private(set) var oldest: Int32 = -1
@@ -40,11 +40,11 @@ struct FlowTable: ~Copyable {
     private var firstFree: Int32 = -1
     private var buckets = [Int32](repeating: -1, count: 1024)
 
-    /// Finds the connection between two endpoints and says which of them is `source`.
+    /// Finds the connection between two endpoints, and the one of them that is `source`.
     ///
     /// - Parameters:
-    ///   - source: Who sent the segment.
-    ///   - destination: Who it was sent to.
+    ///   - source: The sender of the segment.
+    ///   - destination: The receiver of the segment.
     /// - Returns: Its place and the sender, or `nil` if it is not known.
     func find(_ source: Endpoint, _ destination: Endpoint) -> (slot: Int, role: EndpointRole)? {
         // Packets of one connection come in runs.
@@ -60,7 +60,7 @@ struct FlowTable: ~Copyable {
     /// Adds a connection that is not there yet.
     ///
     /// - Parameters:
-    ///   - first: Who sent its first packet.
+    ///   - first: The sender of its first packet.
     ///   - second: The other end.
     /// - Returns: Its place.
     mutating func insert(first: Endpoint, second: Endpoint) -> Int {
@@ -111,11 +111,11 @@ struct FlowTable: ~Copyable {
     /// - Parameter slot: Its place.
     mutating func markClosed(_ slot: Int) { flows[slot].isClosed = true }
 
-    /// Puts a connection into the list of those that keep early bytes, or takes it out.
+    /// Adds a connection to the list of those that keep early bytes, or removes it.
     ///
     /// - Parameters:
     ///   - slot: Its place.
-    ///   - holds: Whether it keeps any.
+    ///   - holds: True if it keeps any.
     mutating func setHolder(_ slot: Int, _ holds: Bool) {
         guard flows[slot].isHolder != holds else { return }
         flows[slot].isHolder = holds

@@ -4,28 +4,28 @@ internal import Wire
 struct HeldSegment {
     /// The sequence number of its first byte.
     var sequence: UInt32
-    /// How many bytes of the stream it stands for.
+    /// The number of the stream's bytes that it stands for.
     var lengthBytes: UInt32
     /// The captured ones of them, from the first on.
     var bytes: [UInt8]
-    /// When its packet was captured.
+    /// The time of its packet.
     var time: UInt64
     /// The number of its packet.
     var packet: UInt64
-    /// Up to where its sender had received the other stream, if it says so.
+    /// The position up to which its sender had received the other stream, if present.
     var acknowledgment: UInt32?
 
-    /// What it counts against the limits.
+    /// The size that counts against the limits.
     var chargeBytes: Int { bytes.count + ReassemblyLimits.heldSegmentChargeBytes }
 }
 
-/// What one end of a connection sends: where its stream stands, and what came too early.
+/// The stream that one end of a connection sends: its position, and the segments that came too early.
 ///
-/// Sequence numbers wrap at 2³² and are compared by their signed difference, which is right while a segment lies
-/// within `ReassemblyLimits.windowBytes` of the stream.
+/// Sequence numbers wrap at 2³² and are compared by their signed difference, which is right while a segment is within
+/// `ReassemblyLimits.windowBytes` of the stream.
 struct HalfStream {
     enum State: UInt8, BitwiseCopyable {
-        /// Nothing with a sequence number that can be trusted came from this end.
+        /// No reliable sequence number came from this end.
         case unseen
         /// A segment without data came: `next` is where the stream stood, or one less (keep-alive).
         case hinted
@@ -36,14 +36,14 @@ struct HalfStream {
     }
 
     var state = State.unseen
-    /// Whether the SYN, or the answer to it, told where the stream begins.
+    /// True if the SYN, or the answer to it, gave the start of the stream.
     var beganWithSYN = false
     var finSeen = false
-    /// Whether `acknowledged` says something.
+    /// True if `acknowledged` is valid.
     var hasAcknowledged = false
-    /// Whether a segment of this end's carried data.
+    /// True if a segment of this end carried data.
     var hasData = false
-    /// Whether what is kept waits for the other stream to come up to `gate`; see Reassembler+Gates.
+    /// True if the kept segments wait for the other stream to reach `gate`; see Reassembler+Gates.
     var isGated = false
     /// A sequence number of the other stream, with `isGated`.
     var gate: UInt32 = 0
@@ -55,26 +55,26 @@ struct HalfStream {
     var next: UInt32 = 0
     /// The sequence number of the first byte, with `beganWithSYN`.
     var start: UInt32 = 0
-    /// The sequence number behind the last byte, with `finSeen`.
+    /// The sequence number after the last byte, with `finSeen`.
     var fin: UInt32 = 0
-    /// Up to where this end has received the other's stream.
+    /// The position up to which this end has received the other's stream.
     var acknowledged: UInt32 = 0
-    /// What came too early, in stream order, without overlaps and all of it past `next`.
+    /// The early segments, in stream order, without overlaps and all of them past `next`.
     var held: [HeldSegment] = []
-    /// What `held` counts against the limits.
+    /// The size of `held` that counts against the limits.
     var heldCharge = 0
 
-    /// How far `sequence` lies past the next byte; negative when it was delivered already.
+    /// The distance of `sequence` from the next byte; negative if it was already delivered.
     ///
     /// - Parameter sequence: A sequence number of this stream.
     /// - Returns: Bytes.
     @inline(__always)
     func distance(to sequence: UInt32) -> Int { Int(Int32(bitPattern: sequence &- next)) }
 
-    /// Whether a segment comes later than one that lies behind it in the stream.
+    /// True if a segment comes later than one that follows it in the stream.
     ///
-    /// - Parameter distance: How far its first byte lies past the next one to be delivered.
-    /// - Returns: Whether any kept byte lies further on.
+    /// - Parameter distance: The distance of its first byte from the next one to be delivered.
+    /// - Returns: True if any kept byte is further on.
     @inline(__always)
     func isBehindHeld(_ distance: Int) -> Bool {
         guard let last = held.last else { return false }
@@ -85,7 +85,7 @@ struct HalfStream {
     ///
     /// - Parameters:
     ///   - sequence: The sequence number of the first byte.
-    ///   - withSYN: Whether that is known from the handshake.
+    ///   - withSYN: True if the start is known from the handshake.
     mutating func open(at sequence: UInt32, withSYN: Bool) {
         state = .open
         next = sequence
@@ -97,8 +97,8 @@ struct HalfStream {
     ///
     /// - Parameters:
     ///   - sequence: The sequence number of the segment's first byte.
-    ///   - byteCount: How many bytes it carries, all of them captured.
-    /// - Returns: Whether it is one; if not, nothing has changed.
+    ///   - byteCount: The number of bytes it carries, all of them captured.
+    /// - Returns: True if it is one; if not, nothing has changed.
     @inline(__always)
     mutating func takesNext(at sequence: UInt32, byteCount: Int) -> Bool {
         guard sequence == next, state == .open, !finSeen, !isGated, held.isEmpty else { return false }
@@ -125,16 +125,16 @@ struct HalfStream {
         }
     }
 
-    /// Keeps those bytes of a segment that are not kept yet: the first copy of a byte is the one that counts.
+    /// Keeps those bytes of a segment that are not kept yet: the first copy of a byte counts.
     ///
     /// - Parameters:
     ///   - sequence: Past `next` or at it.
-    ///   - lengthBytes: How much of the stream the segment stands for; the captured bytes may be fewer.
+    ///   - lengthBytes: The number of the stream's bytes that the segment stands for; the captured bytes may be fewer.
     ///   - payload: The captured bytes.
-    ///   - time: When they were captured.
+    ///   - time: The time of their packet.
     ///   - packet: The number of their packet.
-    ///   - acknowledgment: Up to where their sender had received the other stream, if it says so.
-    /// - Returns: How many of the bytes were kept already.
+    ///   - acknowledgment: The position up to which their sender had received the other stream, if present.
+    /// - Returns: The number of bytes that were already kept.
     mutating func hold(
         sequence: UInt32,
         lengthBytes: Int,
@@ -180,19 +180,19 @@ struct HalfStream {
         return known
     }
 
-    /// Whether data that acknowledges `number` of this stream acknowledges bytes that have not come.
+    /// True if data that acknowledges `number` of this stream acknowledges bytes that have not come.
     ///
     /// A single one may be a FIN that was not captured, and without any data before the capture has one direction only.
     ///
     /// - Parameter number: A sequence number of this stream.
-    /// - Returns: Whether that data has to wait.
+    /// - Returns: True if that data has to wait.
     @inline(__always)
     func lacks(_ number: UInt32) -> Bool {
         let gap = distance(to: number)
         return gap > 1 && gap <= ReassemblyLimits.nearBytes && state == .open && hasData
     }
 
-    /// Gives away the kept segments that follow on the stream without a gap, in order.
+    /// Removes and returns the kept segments that continue the stream without a gap, in order.
     ///
     /// - Parameter other: The other end's stream; `nil` to take all. What acknowledges bytes that it lacks stays, and
     ///   this stream is gated.
@@ -226,7 +226,7 @@ struct HalfStream {
         heldCharge = 0
     }
 
-    /// The first kept segment whose end lies past `offset`, counted from `next`.
+    /// The first kept segment that ends past `offset`, counted from `next`.
     private func firstIndex(endingAfter offset: Int) -> Int {
         var (low, high) = (0, held.count)
         while low < high {

@@ -1,4 +1,4 @@
-/// What a captured packet begins with: libpcap's `DLT_` number.
+/// The type of a captured packet's first bytes: libpcap's `DLT_` number.
 public struct LinkType: BitwiseCopyable, Hashable, RawRepresentable, Sendable {
     /// The `DLT_` number.
     public let rawValue: Int32
@@ -10,7 +10,7 @@ public struct LinkType: BitwiseCopyable, Hashable, RawRepresentable, Sendable {
 
     /// The link type that a file's `LINKTYPE_` number names: libpcap has other numbers for a few.
     ///
-    /// - Parameter number: As it stands in the file.
+    /// - Parameter number: The number in the file.
     init(inFile number: UInt16) {
         switch number {
         case 101: self = .raw
@@ -39,7 +39,7 @@ public struct LinkType: BitwiseCopyable, Hashable, RawRepresentable, Sendable {
     public static let loop = LinkType(rawValue: 108)
     /// Linux "cooked" capture, version 1 (`-i any`).
     public static let linuxCooked = LinkType(rawValue: 113)
-    /// PPP behind a byte that tells the direction.
+    /// PPP after a byte that tells the direction.
     public static let pppWithDirection = LinkType(rawValue: 204)
     /// Raw IPv4.
     public static let ipv4 = LinkType(rawValue: 228)

@@ -5,7 +5,7 @@ extension PacketDecoder {
     /// Attributes of one packet that NFLOG logged; the kernel writes some twenty.
     static let maxAttributes = 64
 
-    /// PPP's protocol number, behind the address and control bytes if they are there.
+    /// PPP's protocol number, after the address and control bytes if they are there.
     mutating func ppp() -> Layer {
         if has(2), bytes.uint16(at: offset) == 0xff03 { offset += 2 }
         guard has(1) else { return short(.linkHeader) }

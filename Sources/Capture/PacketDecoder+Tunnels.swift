@@ -7,7 +7,7 @@ internal import Wire
 extension PacketDecoder {
     /// Counts a tunnel.
     ///
-    /// - Parameter inner: What is in it.
+    /// - Parameter inner: The inner packet's type.
     /// - Returns: The same, or that there are too many.
     mutating func tunnel(_ inner: Layer) -> Layer {
         tunnels += 1
@@ -35,7 +35,7 @@ extension PacketDecoder {
         return tunnel(.ethernet)
     }
 
-    /// VXLAN whose header says what follows (draft-ietf-nvo3-vxlan-gpe).
+    /// Reads VXLAN whose header names the next layer (draft-ietf-nvo3-vxlan-gpe).
     private mutating func genericVXLAN() -> Layer {
         guard has(16) else { return short(.linkHeader) }
         let flags = bytes.byte(at: offset + 8)
@@ -85,7 +85,7 @@ extension PacketDecoder {
         }
     }
 
-    /// ERSPAN's header, whose first bits are a version: 1 in type II, 2 in type III.
+    /// Reads ERSPAN's header, which begins with a version: 1 in type II, 2 in type III.
     private mutating func erspan() -> Layer {
         guard has(1) else { return short(.linkHeader) }
         switch bytes.byte(at: offset) >> 4 {
@@ -109,6 +109,6 @@ extension PacketDecoder {
         }
     }
 
-    /// What a tunnel's protocol type names: an Ethernet frame, or what the frame would name.
+    /// The layer of a tunnel's protocol type: an Ethernet frame, or the content of one.
     private func bridged(_ type: UInt16) -> Layer { type == 0x6558 ? .ethernet : .etherType(type) }
 }

@@ -1,45 +1,45 @@
 internal import Wire
 
-/// Finds the TCP segment in a captured packet.
+/// A decoder that finds the TCP segment in a captured packet.
 ///
-/// It walks link layer, tags, labels, tunnels and IP headers. Lengths that headers declare say where a packet ends,
-/// not the captured bytes: what lies behind (Ethernet padding, trailers) is passed over, and what was cut off by the
-/// snap length is known to be missing. Checksums are not looked at: with offloading they are often wrong.
+/// It walks link layer, tags, labels, tunnels and IP headers. The end of a packet follows from the lengths in headers,
+/// not from the captured bytes: bytes after it (Ethernet padding, trailers) are ignored, and the part cut off by the
+/// snap length is known to be missing. Checksums are not checked: with offloading they are often wrong.
 ///
 /// Layouts: IEEE 802.3 and 802.1Q; RFC 791, 8200, 9293, 3032 (MPLS), and what the other files of this type name;
 /// libpcap's LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2.
 struct PacketDecoder: ~Escapable {
-    /// What comes next in the packet.
+    /// The next layer of the packet.
     enum Layer: BitwiseCopyable {
         case ethernet
         case ppp
         case etherType(UInt16)
-        /// IP of the version that its first byte says.
+        /// IP of the version in its first byte.
         case ip
         case ipv4
         case ipv6
-        case found(PacketVerdict)
+        case found(DecodedPacket)
     }
 
     /// Headers in one packet; more is malice.
     static let maxLayers = 16
     /// Tunnels in one packet.
     static let maxTunnels = 3
-    /// The longest packet whose length is believed without its being captured; twice what the largest offload makes.
+    /// The longest length that is believed of a packet that was not fully captured; twice that of the largest offload.
     static let maxOriginalBytes = 1 << 20
 
     let bytes: RawSpan
-    /// Where the next header begins.
+    /// The start of the next header.
     var offset = 0
-    /// Where the innermost packet ends according to its headers; may be past the captured bytes.
+    /// The end of the innermost packet by its headers; may be past the captured bytes.
     var end: Int
     var tunnels = 0
 
     /// A decoder at the first byte.
     ///
     /// - Parameters:
-    ///   - bytes: What was captured.
-    ///   - originalLength: How long the packet was.
+    ///   - bytes: The captured bytes.
+    ///   - originalLength: The length of the packet.
     @_lifetime(copy bytes)
     init(_ bytes: RawSpan, originalLength: Int) {
         self.bytes = bytes
@@ -48,9 +48,9 @@ struct PacketDecoder: ~Escapable {
 
     /// Reads all headers.
     ///
-    /// - Parameter linkType: What the packet begins with.
-    /// - Returns: What the packet is.
-    mutating func decode(_ linkType: LinkType) -> PacketVerdict {
+    /// - Parameter linkType: The link type of the packet.
+    /// - Returns: The content of the packet.
+    mutating func decode(_ linkType: LinkType) -> DecodedPacket {
         var layer = link(linkType)
         for _ in 0..<Self.maxLayers {
             switch layer {
@@ -66,11 +66,11 @@ struct PacketDecoder: ~Escapable {
         return .malformed(.nesting)
     }
 
-    /// Whether `count` more bytes were captured.
+    /// True if `count` more bytes were captured.
     @inline(__always)
     func has(_ count: Int) -> Bool { count <= bytes.byteCount - offset }
 
-    /// What to say when the captured bytes end inside a header.
+    /// The result for captured bytes that end inside a header.
     func short(_ reason: MalformedReason) -> Layer {
         .found(bytes.byteCount < end ? .headersCut : .malformed(reason))
     }

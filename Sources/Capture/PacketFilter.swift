@@ -1,17 +1,17 @@
 internal import CPcap
 
-/// A filter expression as tcpdump takes it, compiled for each link type it is asked about.
+/// A filter expression in tcpdump's syntax, compiled for each link type in use.
 @safe final class PacketFilter {
     private let expression: String
-    /// The compiled filter by link type; `nil` for one that it says nothing about.
+    /// The compiled filter by link type; `nil` for one that it does not apply to.
     private var programs: [LinkType: bpf_program?] = unsafe [:]
-    /// What was asked last, as packets of one link type come in runs.
+    /// The last link type, as packets of one link type come in runs.
     private var lastLinkType: LinkType?
     private var lastProgram: bpf_program? = nil
 
-    /// A filter of which nothing is known yet.
+    /// A filter that is not compiled yet.
     ///
-    /// - Parameter expression: What tcpdump would be given.
+    /// - Parameter expression: The expression for tcpdump.
     init(_ expression: String) { self.expression = expression }
 
     deinit {
@@ -25,10 +25,10 @@ internal import CPcap
     /// Compiles the filter for a link type, unless that was done.
     ///
     /// - Parameters:
-    ///   - linkType: What packets begin with.
-    ///   - isOnly: Whether all packets of the file begin so.
-    /// - Throws: ``CaptureError/badFilter(_:)`` if it is no filter, or none for the only link type of the file. Of
-    ///   several link types those that it cannot be asked about have no packet that matches.
+    ///   - linkType: The link type of the packets.
+    ///   - isOnly: True if all packets of the file have it.
+    /// - Throws: ``CaptureError/badFilter(_:)`` if it is no filter, or none for the only link type of the file. With
+    ///   several link types, no packet matches whose type the filter does not apply to.
     func prepare(_ linkType: LinkType, isOnly: Bool) throws(CaptureError) {
         guard unsafe programs[linkType] == nil else { return }
         var problem = ""
@@ -43,7 +43,7 @@ internal import CPcap
         unsafe programs[linkType] = .some(program)
     }
 
-    /// Whether the filter says anything about packets of a link type.
+    /// True if the filter applies to packets of a link type.
     ///
     /// - Parameter linkType: One that was prepared.
     /// - Returns: Not if it could not be compiled for them.
@@ -55,13 +55,13 @@ internal import CPcap
         return unsafe lastProgram != nil
     }
 
-    /// Whether a packet passes.
+    /// True if a packet passes.
     ///
     /// - Parameters:
-    ///   - bytes: What was captured of it.
-    ///   - originalLength: How long it was.
-    ///   - linkType: What it begins with; one that was prepared.
-    /// - Returns: Whether the filter lets it through.
+    ///   - bytes: The captured bytes.
+    ///   - originalLength: The length of the packet.
+    ///   - linkType: The link type; one that was prepared.
+    /// - Returns: True if it passes.
     func passes(_ bytes: UnsafeRawBufferPointer, originalLength: Int, _ linkType: LinkType) -> Bool {
         guard applies(to: linkType), var program = unsafe lastProgram, let start = bytes.baseAddress else {
             return false

@@ -2,9 +2,9 @@ internal import CLinux
 internal import CPcap
 internal import Glibc
 
-/// A classic pcap file, read by libpcap: a regular one itself, what may wait from the bytes of a ``CaptureInput``.
+/// A classic pcap file, read by libpcap: a regular file by itself, others through the bytes of a ``CaptureInput``.
 @safe struct PcapHandle: ~Copyable {
-    /// After how many packets of a regular file is looked whether reading was told to end.
+    /// The number of packets of a regular file between two checks for a stop request.
     private static let packetsALook = 1024
 
     private let handle: OpaquePointer
@@ -12,14 +12,14 @@ internal import Glibc
     private let input: CaptureInput
     private let isPlain: Bool
     private var packetsToLook = PcapHandle.packetsALook
-    /// What every packet begins with.
+    /// The link type of every packet.
     let linkType: LinkType
 
     /// Reads the file's header.
     ///
     /// - Parameters:
     ///   - input: The file's bytes.
-    ///   - name: What errors call it, with a colon behind; may be empty.
+    ///   - name: The file's name in errors, with a colon after it; may be empty.
     /// - Throws: ``CaptureError/notACapture(_:)``.
     init(_ input: CaptureInput, name: String) throws(CaptureError) {
         var errorBuffer = [CChar](repeating: 0, count: Int(PCAP_ERRBUF_SIZE))
@@ -66,7 +66,7 @@ internal import Glibc
     /// Reads the next packet.
     ///
     /// - Returns: The packet, whose bytes stay until the next call; `nil` at the end.
-    /// - Throws: ``CaptureError/broken(_:)`` where the structure breaks; there is nothing to be read after it.
+    /// - Throws: ``CaptureError/broken(_:)`` if the structure is broken; nothing can be read after it.
     @inline(__always)
     mutating func next() throws(CaptureError) -> PacketPlace? {
         if isPlain {
@@ -95,7 +95,7 @@ internal import Glibc
         )
     }
 
-    /// One number of a time stamp, without overflow whatever a broken file says.
+    /// The nanoseconds of a time stamp, without overflow even in a broken file.
     ///
     /// libpcap gives the 32-bit seconds of pcap files a sign; they have none.
     private static func nanoseconds(seconds: Int, fraction: Int) -> UInt64 {

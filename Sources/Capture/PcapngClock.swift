@@ -1,22 +1,22 @@
-/// What the time stamps of one interface of a pcapng file count.
+/// The unit of the time stamps of one interface of a pcapng file.
 struct PcapngClock: BitwiseCopyable, Equatable {
     /// Microseconds since 1970, as without options.
     static let standard = PcapngClock()
 
-    /// What a tick is multiplied by to make nanoseconds; 0 if that is not how.
+    /// The factor from ticks to nanoseconds; 0 if another rule applies.
     private var multiplier: UInt64 = 1000
-    /// What it is divided by; 0 if that is not how.
+    /// The divisor from ticks to nanoseconds; 0 if another rule applies.
     private var divisor: UInt64 = 0
-    /// How many bits of a stamp are fractions of a second, where the unit is a power of 2.
+    /// The number of bits of a stamp that are fractions of a second, if the unit is a power of 2.
     private var fractionBits: UInt64 = 0
-    /// What is added, in seconds.
+    /// The seconds to add.
     var offsetSeconds: Int64 = 0
 
     private init() {}
 
     /// The unit that the option `if_tsresol` names.
     ///
-    /// It is `nil` for units that no 64-bit number of nanoseconds can be made of: below 10⁻¹⁹ or 2⁻⁶³ seconds.
+    /// It is `nil` for units that no 64-bit number of nanoseconds can express: below 10⁻¹⁹ or 2⁻⁶³ seconds.
     ///
     /// - Parameter resolution: 10 to the power of minus its value, or 2 to it if the highest bit is set.
     init?(resolution: UInt8) {
@@ -35,7 +35,7 @@ struct PcapngClock: BitwiseCopyable, Equatable {
     /// A time stamp in nanoseconds since 1970.
     ///
     /// - Parameter ticks: The stamp's 64 bits.
-    /// - Returns: The time; 0 for what is earlier, the largest number for what is later than it can say.
+    /// - Returns: The time; 0 for earlier ones, the largest number for later ones.
     func nanoseconds(_ ticks: UInt64) -> UInt64 {
         var (time, isOver) = (UInt64(0), false)
         if multiplier > 0 {

@@ -1,13 +1,13 @@
 internal import Wire
 
-/// Divides a pcapng file into packets, each with the link type and the clock of its own interface.
+/// A reader that divides a pcapng file into packets, each with the link type and the clock of its own interface.
 ///
 /// libpcap's interface refuses files whose interfaces differ in link type or snap length, as dumpcap writes them for
-/// two interfaces and mergecap for two files: a handle of its has one link type.
+/// two interfaces and mergecap for two files: one of its handles has one link type.
 ///
 /// Section headers, interface descriptions, enhanced, simple and the obsolete packet blocks are understood, of both
-/// byte orders, in any number of sections. Every other block is passed over. The snap length of an interface cuts
-/// nothing that is there. A simple packet has no time: it gets that of the packet before it.
+/// byte orders, in any number of sections. Other blocks are skipped. The snap length of an interface does not shorten
+/// the captured bytes. A simple packet has no time: it gets that of the packet before it.
 ///
 /// Source: draft-ietf-opsawg-pcapng-02.
 final class PcapngReader {
@@ -20,7 +20,7 @@ final class PcapngReader {
 
     /// A packet in the input's buffer.
     struct Place: BitwiseCopyable {
-        /// Where it begins, counted from the first byte in the buffer.
+        /// Its start, counted from the first byte in the buffer.
         var offset: Int
         var capturedLength: Int
         var originalLength: Int
@@ -41,14 +41,14 @@ final class PcapngReader {
     private var lastTime: UInt64 = 0
     /// The block of the packet that was handed out, still in the buffer.
     private var usedBytes = 0
-    /// Told of each interface that is described.
+    /// The handler for each interface description.
     var described: (LinkType) throws(CaptureError) -> Void = { _ in }
 
-    /// A reader at the beginning of a file, of which it reads the section header.
+    /// A reader at the start of a file, which reads the section header.
     ///
     /// - Parameters:
     ///   - input: The file's bytes.
-    ///   - name: What errors call it, with a colon behind; may be empty.
+    ///   - name: The file's name in errors, with a colon after it; may be empty.
     /// - Throws: ``CaptureError/notACapture(_:)``.
     init(_ input: CaptureInput, name: String) throws(CaptureError) {
         self.input = input
@@ -62,8 +62,8 @@ final class PcapngReader {
 
     /// Reads up to the next packet.
     ///
-    /// - Returns: Where it is, until the next call; `nil` at the end of the file, or where reading was told to end.
-    /// - Throws: ``CaptureError/broken(_:)``; there is nothing to be read after it.
+    /// - Returns: The place, valid until the next call; `nil` at the end of the file, or after a stop request.
+    /// - Throws: ``CaptureError/broken(_:)``; nothing can be read after it.
     func next() throws(CaptureError) -> Place? {
         input.consume(usedBytes)
         usedBytes = 0
@@ -180,8 +180,8 @@ final class PcapngReader {
     /// The length of the block at the front of the buffer.
     ///
     /// - Parameters:
-    ///   - least: How long a block of its type is at least.
-    ///   - isRead: Whether all of it is read into the buffer.
+    ///   - least: The least length of a block of its type.
+    ///   - isRead: True if all of it is read into the buffer.
     /// - Returns: The length, both its ends counted.
     /// - Throws: ``CaptureError/broken(_:)``.
     private func length(atLeast least: Int, isRead: Bool) throws(CaptureError) -> Int {
@@ -200,7 +200,7 @@ final class PcapngReader {
         input.consume(4)
     }
 
-    /// A block's length stands at both its ends.
+    /// Compares the two lengths of a block, at its start and at its end.
     private func check(_ trailer: UInt32, _ length: Int) throws(CaptureError) {
         guard Int(trailer) == length else { throw broken("a block of \(length) bytes that ends as one of \(trailer)") }
     }
@@ -228,7 +228,7 @@ final class PcapngReader {
         .broken("\(name)\(what), at byte \(input.position)")
     }
 
-    /// Why there are no more bytes; where reading was told to end it is no error, but the caller needs one to stop.
+    /// The reason for the end of the bytes; a stop request is no error, but the caller needs one to stop.
     private func ending() -> CaptureError {
         guard input.failure == 0 else { return .broken(name + CaptureFile.text(of: input.failure)) }
         return .broken("\(name)the file ends inside a block, at byte \(input.position + UInt64(input.available))")

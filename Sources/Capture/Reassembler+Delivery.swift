@@ -1,15 +1,15 @@
 internal import Wire
 
 extension Reassembler {
-    /// Gives the next bytes of a stream to the consumer and moves the stream on.
+    /// Passes the next bytes of a stream to the consumer and advances the stream.
     ///
     /// - Parameters:
     ///   - bytes: The captured ones; what is missing from `lengthBytes` was cut off by the snap length.
-    ///   - lengthBytes: How much of the stream they stand for.
-    ///   - time: When they were captured.
+    ///   - lengthBytes: The number of the stream's bytes that they stand for.
+    ///   - time: The time of their packet.
     ///   - packet: The number of their packet.
     ///   - slot: The connection.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     @inline(__always)
     func deliver(
         _ bytes: RawSpan,
@@ -28,7 +28,7 @@ extension Reassembler {
         if count < lengthBytes { miss(UInt64(lengthBytes - count), slot, role) }
     }
 
-    /// Tells the consumer of a hole.
+    /// Reports a hole to the consumer.
     private func miss(_ byteCount: UInt64, _ slot: Int, _ role: EndpointRole) {
         counters.holes &+= 1
         counters.holeBytes &+= byteCount
@@ -39,7 +39,7 @@ extension Reassembler {
     ///
     /// - Parameters:
     ///   - slot: The connection.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     func deliverReady(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         guard !table.halves[own].isGated else { return table.setHolder(slot, true) }
@@ -61,7 +61,7 @@ extension Reassembler {
     ///
     /// - Parameters:
     ///   - slot: The connection.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     func giveUpHole(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         guard !table.halves[own].isGated else { return openGate(slot, role) }
@@ -74,9 +74,9 @@ extension Reassembler {
     /// Passes over the stream up to `sequence`.
     ///
     /// - Parameters:
-    ///   - sequence: Where it goes on.
+    ///   - sequence: The position at which it continues.
     ///   - slot: The connection.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     func skip(to sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         let gap = sequence &- table.halves[own].next
@@ -90,7 +90,7 @@ extension Reassembler {
     ///
     /// - Parameters:
     ///   - slot: The connection.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     func releaseAcknowledged(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         guard table.halves[own ^ 1].hasAcknowledged, table.halves[own].state == .open else { return }
@@ -111,17 +111,17 @@ extension Reassembler {
         }
     }
 
-    /// Tells the consumer that a stream has come to its FIN, once.
+    /// Reports to the consumer that a stream has reached its FIN, once.
     ///
     /// - Parameters:
     ///   - slot: The connection.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     func endIfComplete(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         guard table.halves[own].finSeen, table.halves[own].state == .open else { return }
         guard table.halves[own].distance(to: table.halves[own].fin) <= 0 else { return }
         table.halves[own].state = .ended
-        // Data behind the FIN is none.
+        // Data after the FIN is none.
         heldBytes -= table.halves[own].heldCharge
         table.halves[own].dropHeld()
         table.halves[own].isGated = false
@@ -133,7 +133,7 @@ extension Reassembler {
     ///
     /// - Parameters:
     ///   - slot: The connection that has just kept something.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     func keepWithinLimits(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         while table.halves[own].heldCharge + table.halves[own ^ 1].heldCharge > limits.heldBytesPerConnection {

@@ -1,6 +1,6 @@
 internal import Wire
 
-/// Data that acknowledges bytes of the other end's which are not there.
+/// Data that acknowledges missing bytes of the other end.
 ///
 /// The receiver had them, so the capture either lacks them or has them further on: packets of two interfaces, or of
 /// two files that were merged, come in the wrong order. A reply must not be delivered before the end of its request
@@ -11,26 +11,26 @@ internal import Wire
 /// - half a second of the capture, or 10,000 packets, have passed, or 1,024 other streams wait, or the limits are
 ///   passed.
 ///
-/// What is missing then is a hole, of which the consumer hears before it gets the reply. Acknowledgments alone deliver
-/// nothing and make no hole, and what acknowledges a stream of which no data was captured does not wait: the capture
-/// has one direction only.
+/// Bytes still missing then are a hole, which the consumer is told of before it gets the reply. Acknowledgments alone
+/// deliver nothing and make no hole, and data that acknowledges a stream without captured data does not wait: the
+/// capture has one direction only.
 extension Reassembler {
     /// A stream that waits for the other one of its connection.
     struct Gate: BitwiseCopyable {
         var slot: Int32
         var role: EndpointRole
-        /// The packet that began the wait; its number tells whether it is still the same.
+        /// The packet that began the wait; its number tells if it is still the same.
         var packet: UInt64
         var time: UInt64
     }
 
-    /// Whether data has to wait for bytes of the other stream.
+    /// True if data has to wait for bytes of the other stream.
     ///
     /// - Parameters:
     ///   - segment: A segment of an open connection that carries data.
     ///   - slot: The connection.
-    ///   - role: Who sent it.
-    /// - Returns: Whether it acknowledges bytes that have not come.
+    ///   - role: The sender of the segment.
+    /// - Returns: True if it acknowledges bytes that have not come.
     @inline(__always)
     func waits(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) -> Bool {
         let peer = 2 * slot + Int(role.opposite.rawValue)
@@ -43,7 +43,7 @@ extension Reassembler {
     ///
     /// - Parameters:
     ///   - slot: The connection.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     func closeGate(_ slot: Int, _ role: EndpointRole) {
         let half = table.halves[2 * slot + Int(role.rawValue)]
         let time = half.held.first?.time ?? now
@@ -54,7 +54,7 @@ extension Reassembler {
     ///
     /// - Parameters:
     ///   - slot: The connection.
-    ///   - role: Whose stream.
+    ///   - role: The sender of the stream.
     func openGate(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         let peer = 2 * slot + Int(role.opposite.rawValue)
@@ -73,11 +73,11 @@ extension Reassembler {
         } while table.halves[own].isGated && table.halves[peer].distance(to: table.halves[own].gate) <= 0
     }
 
-    /// Sees whether the other stream has come up to where this one waits for it.
+    /// Checks if the other stream has reached the position that this one waits for.
     ///
     /// - Parameters:
     ///   - slot: The connection.
-    ///   - role: Whose stream waits.
+    ///   - role: The sender of the waiting stream.
     func openGateIfReached(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         let peer = 2 * slot + Int(role.opposite.rawValue)
@@ -85,12 +85,12 @@ extension Reassembler {
         openGate(slot, role)
     }
 
-    /// Sees whether the other end's stream waits for a segment, or for what is before it.
+    /// Checks if the other end's stream waits for a segment, or for bytes before it.
     ///
     /// - Parameters:
     ///   - sequence: The segment's sequence number.
     ///   - slot: The connection.
-    ///   - role: Who sent it.
+    ///   - role: The sender of the segment.
     func openGate(behind sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
         let peer = 2 * slot + Int(role.opposite.rawValue)
         let own = 2 * slot + Int(role.rawValue)

@@ -1,13 +1,13 @@
 internal import Wire
 
 extension Reassembler {
-    /// Takes a segment of an open connection.
+    /// Processes a segment of an open connection.
     ///
     /// - Parameters:
     ///   - segment: Its header.
     ///   - payload: Its captured payload.
     ///   - slot: The connection.
-    ///   - role: Who sent it.
+    ///   - role: The sender of the segment.
     func take(_ segment: TCPSegment, payload: RawSpan, _ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         if segment.flags.contains(.rst) {
@@ -53,7 +53,7 @@ extension Reassembler {
     ///
     /// - Parameters:
     ///   - slot: The connection; nothing happens if it is over already.
-    ///   - reason: Why.
+    ///   - reason: The reason.
     func close(_ slot: Int, _ reason: CloseReason) {
         guard !table.flows[slot].isClosed else { return }
         for role in EndpointRole.allCases {
@@ -164,9 +164,9 @@ extension Reassembler {
         hold(fresh, lengthBytes: declared - known, at: sequence &+ UInt32(known), acknowledging: number, slot, role)
     }
 
-    /// Begins a stream at its first data when no handshake was seen.
+    /// Begins a stream at its first data if no handshake was seen.
     ///
-    /// - Returns: Whether the segment carries data of the stream.
+    /// - Returns: True if the segment carries data of the stream.
     private func begin(_ segment: TCPSegment, at sequence: UInt32, _ own: Int) -> Bool {
         switch table.halves[own].state {
         case .open, .ended: return true
@@ -216,7 +216,7 @@ extension Reassembler {
         deliver(payload, lengthBytes: segment.declaredBytes, time: now, packet: counters.packets, slot, role)
     }
 
-    /// How far the first kept byte lies past the next one to be delivered.
+    /// The distance of the first kept byte from the next one to be delivered.
     @inline(__always)
     private func firstHeldDistance(_ own: Int) -> Int {
         guard let first = table.halves[own].held.first else { return .max }

@@ -1,17 +1,17 @@
 internal import Wire
 
-/// Puts the byte streams of TCP connections together from captured packets and gives them to a consumer.
+/// The reassembly of TCP byte streams from captured packets, for a consumer.
 ///
-/// Bytes in order go on as a view of the packet, without a copy. Bytes that come too early are kept, within limits,
-/// until the gap in front of them is filled, or until it is certain that it will not be: the receiver has
-/// acknowledged it, the limits are passed, or the connection or the capture ends. Then the consumer hears of a hole.
-/// Of bytes that come twice the first copy counts. Not for use by two threads at a time.
+/// Bytes in order are passed on as a view of the packet, without a copy. Early bytes are kept, within limits, until the
+/// gap in front of them is filled, or until it is certain that it will not be: the receiver has acknowledged it, the
+/// limits are passed, or the connection or the capture ends. The consumer is then told of a hole. The first copy of
+/// repeated bytes counts. Not for use by two threads at a time.
 public final class Reassembler {
-    /// How much it may remember.
+    /// The bounds of its memory.
     public let limits: ReassemblyLimits
-    /// What was met so far.
+    /// The counters so far.
     public internal(set) var counters = CaptureCounters()
-    /// What is kept of bytes that came too early, in all: never above `limits.heldBytes` between two calls.
+    /// The size of all early bytes that are kept: never above `limits.heldBytes` between two calls.
     public internal(set) var heldBytes = 0
 
     let consumer: any StreamConsumer
@@ -25,23 +25,23 @@ public final class Reassembler {
     /// A reassembler that has seen nothing.
     ///
     /// - Parameters:
-    ///   - limits: How much it may remember.
-    ///   - consumer: Who takes the streams.
+    ///   - limits: The bounds of its memory.
+    ///   - consumer: The receiver of the streams.
     public init(limits: ReassemblyLimits = ReassemblyLimits(), consumer: any StreamConsumer) {
         self.limits = limits
         self.consumer = consumer
     }
 
-    /// How many connections are remembered, those that have ended included.
+    /// The number of remembered connections, those that have ended included.
     public var rememberedConnections: Int { table.count }
 
-    /// Takes one packet.
+    /// Processes one packet.
     ///
     /// - Parameters:
-    ///   - bytes: What was captured of it.
-    ///   - linkType: What it begins with.
-    ///   - time: When, in nanoseconds since 1970.
-    ///   - originalLength: How long it was, in bytes.
+    ///   - bytes: The captured bytes.
+    ///   - linkType: The link type of the packet.
+    ///   - time: The time, in nanoseconds since 1970.
+    ///   - originalLength: The length of the packet, in bytes.
     public func packet(_ bytes: RawSpan, linkType: LinkType, time: UInt64, originalLength: Int) {
         counters.packets &+= 1
         counters.bytes &+= UInt64(bytes.byteCount)
@@ -80,7 +80,7 @@ public final class Reassembler {
 
     /// Feeds every packet of a file, then ends the capture.
     ///
-    /// - Parameter file: What is read, to its end.
+    /// - Parameter file: The file; it is read to its end.
     /// - Throws: ``CaptureError/broken(_:)`` where the file's structure breaks, after everything before was delivered
     ///   and the capture ended.
     public func read(_ file: inout CaptureFile) throws(CaptureError) {
@@ -113,7 +113,7 @@ public final class Reassembler {
         }
     }
 
-    /// Whether a segment between known endpoints belongs to a new connection.
+    /// True if a segment between known endpoints belongs to a new connection.
     private func beginsAnew(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) -> Bool {
         let isClosed = table.flows[slot].isClosed
         let isHandshake = segment.flags.contains(.syn)

@@ -12,7 +12,7 @@ public enum EndpointRole: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     public var opposite: EndpointRole { self == .first ? .second : .first }
 }
 
-/// Which end opened a connection.
+/// The knowledge about the end that opened a connection.
 public enum ClientKnowledge: BitwiseCopyable, Equatable, Sendable {
     /// A SYN or a SYN-ACK told.
     case known(EndpointRole)
@@ -20,7 +20,7 @@ public enum ClientKnowledge: BitwiseCopyable, Equatable, Sendable {
     case unknown
 }
 
-/// Why a connection is over.
+/// The reason for the end of a connection.
 public enum CloseReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Both ends sent all they had.
     case fin
@@ -34,13 +34,13 @@ public enum CloseReason: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     case endOfCapture
 }
 
-/// Takes the byte streams that a ``Reassembler`` puts together.
+/// The receiver of the byte streams of a ``Reassembler``.
 ///
-/// For every connection come, in this order: one `opened`; for each end any number of `received` and `missed` in
-/// stream order, then perhaps `ended`; one `closed`. The two ends are interleaved as the packets were.
+/// The calls for every connection are, in this order: one `opened`; for each end any number of `received` and `missed`
+/// in stream order, then perhaps `ended`; one `closed`. The two ends are interleaved as the packets were.
 ///
-/// A connection is named by a small number that is below ``ReassemblyLimits/connections``: an index into a table of
-/// the consumer's. After `closed` the number may be given to another connection.
+/// A connection is named by a small number below ``ReassemblyLimits/connections``, an index into a table of the
+/// consumer's. After `closed` the number may be given to another connection.
 ///
 /// Times are those of the capture, in nanoseconds since 1970; packets are numbered from 1 in the order read. The
 /// calls are made inside ``Reassembler/packet(_:linkType:time:originalLength:)`` and ``Reassembler/finish()``, which
@@ -50,20 +50,20 @@ public protocol StreamConsumer: AnyObject {
     ///
     /// - Parameters:
     ///   - connection: Its number.
-    ///   - first: Who sent the first packet seen.
-    ///   - second: Who it was sent to.
-    ///   - client: Who opened the connection.
-    ///   - time: When.
+    ///   - first: The sender of the first packet.
+    ///   - second: The receiver of the first packet.
+    ///   - client: The end that opened the connection.
+    ///   - time: The time.
     func opened(_ connection: Int, first: Endpoint, second: Endpoint, client: ClientKnowledge, time: UInt64)
 
     /// The next bytes of one end's stream.
     ///
     /// - Parameters:
     ///   - connection: The connection.
-    ///   - role: Who sent them.
+    ///   - role: The sender.
     ///   - bytes: At least one; valid during the call only.
-    ///   - time: When the packet that carried them was captured. Not later than now, but it may be earlier than that
-    ///     of the bytes before: they came late.
+    ///   - time: The time of the packet that carried them. Not later than now, but it may be earlier than that of the
+    ///     bytes before: they came late.
     ///   - packet: The number of that packet.
     func received(_ connection: Int, from role: EndpointRole, bytes: RawSpan, time: UInt64, packet: UInt64)
 
@@ -71,24 +71,24 @@ public protocol StreamConsumer: AnyObject {
     ///
     /// - Parameters:
     ///   - connection: The connection.
-    ///   - role: Who sent them.
-    ///   - byteCount: How many are missing; at least one.
-    ///   - time: When that was understood.
+    ///   - role: The sender.
+    ///   - byteCount: The number of missing bytes; at least one.
+    ///   - time: The time at which the hole was recognised.
     func missed(_ connection: Int, from role: EndpointRole, byteCount: UInt64, time: UInt64)
 
     /// One end will send no more: everything before its FIN was delivered.
     ///
     /// - Parameters:
     ///   - connection: The connection.
-    ///   - role: Which end.
-    ///   - time: When the last of it became clear.
+    ///   - role: The end that sends no more.
+    ///   - time: The time at which its end became clear.
     func ended(_ connection: Int, from role: EndpointRole, time: UInt64)
 
-    /// The connection is over; nothing more comes of it.
+    /// Reports that the connection is over; no call about it follows.
     ///
     /// - Parameters:
     ///   - connection: The connection.
-    ///   - reason: Why.
-    ///   - time: When.
+    ///   - reason: The reason.
+    ///   - time: The time.
     func closed(_ connection: Int, reason: CloseReason, time: UInt64)
 }

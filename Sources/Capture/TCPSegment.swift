@@ -11,23 +11,23 @@ struct TCPFlags: OptionSet, BitwiseCopyable {
     static let ack = TCPFlags(rawValue: 0x10)
 }
 
-/// What reassembly needs of one TCP segment; the bytes stay in the packet.
+/// The facts of one TCP segment that reassembly needs; the bytes stay in the packet.
 struct TCPSegment: BitwiseCopyable {
     var source: Endpoint
     var destination: Endpoint
     var sequence: UInt32
     var acknowledgment: UInt32
     var flags: TCPFlags
-    /// Where the payload begins in the packet; past the captured bytes when even the options were cut off.
+    /// The start of the payload in the packet; past the captured bytes if even the options were cut off.
     var payloadOffset: Int
-    /// How many bytes of payload the IP header says there were.
+    /// The length of the payload by the IP header.
     var declaredBytes: Int
-    /// How many of them were captured.
+    /// The captured part of it in bytes.
     var capturedBytes: Int
 }
 
-/// What a packet turned out to be.
-enum PacketVerdict: BitwiseCopyable {
+/// The content of a packet.
+enum DecodedPacket: BitwiseCopyable {
     case segment(TCPSegment)
     /// ARP, spanning tree, …
     case nonIP

@@ -5,24 +5,24 @@ internal import NIOPosix
 
 /// A command for a Dubbo Java application over its QOS port.
 ///
-/// The form is `GET /COMMAND?NAME=VALUE`, of which the application looks at the command and the values only. Source:
+/// The form is `GET /COMMAND?NAME=VALUE`; the application looks at the command and the values only. Source:
 /// `HttpCommandDecoder.java`, `BaseOffline.java`, `BaseOnline.java`.
 public struct ApplicationCommand: Equatable, Sendable {
-    /// How long an answer is waited for.
+    /// The longest wait for an answer.
     public static let timeoutSeconds: Int64 = 5
-    /// As much of an answer is kept, in bytes.
+    /// The kept part of an answer, in bytes.
     private static let maxAnswerBytes = 4096
 
-    /// What the application is to do: `offline`, `online`.
+    /// The command: `offline`, `online`.
     public let name: String
     /// With which services: a Java expression that a whole service key `group/interface:version` must fit.
     public let services: String
 
-    /// Takes services out of the application's registry, or puts them back.
+    /// Removes services from the application's registry, or puts them back.
     ///
     /// - Parameters:
     ///   - interface: The interface's full name, of any version and group; empty for every service.
-    ///   - isOffline: Whether they are taken out.
+    ///   - isOffline: True if they are removed.
     public init(interface: String, isOffline: Bool) {
         name = isOffline ? "offline" : "online"
         services = interface.isEmpty ? ".*" : "(.*/)?\\Q\(interface)\\E(:.*)?"
@@ -31,7 +31,7 @@ public struct ApplicationCommand: Equatable, Sendable {
     /// Sends the command.
     ///
     /// - Parameter address: `HOST:PORT`.
-    /// - Returns: What the application answered, in a line; or why it did not.
+    /// - Returns: The application's answer in a line, or the reason why there is none.
     public func send(to address: String) async -> String {
         var request = HTTPClientRequest(url: "http://\(address)/\(name)?service=\(Self.encoded(services))")
         request.headers.add(name: "connection", value: "close")

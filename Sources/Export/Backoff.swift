@@ -1,4 +1,4 @@
-/// How long to wait before the next attempt: twice as long after every failure, up to a limit, with jitter.
+/// The wait before the next attempt: doubled after every failure, up to a limit, with jitter.
 struct Backoff {
     private let initial: Duration
     private let max: Duration

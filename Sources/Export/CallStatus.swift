@@ -1,8 +1,8 @@
 internal import Calls
 
-/// What a span says of a call's end.
+/// The status of a call's end in its span.
 struct CallStatus: Equatable {
-    /// Whether the span's status is `ERROR`.
+    /// True if the span's status is `ERROR`.
     var isError: Bool
     /// The attribute `error.type`.
     var errorType: String?
@@ -35,7 +35,7 @@ struct CallStatus: Equatable {
         }
     }
 
-    /// Whether a code is an error of the server; `nil` without a code.
+    /// True if a code is an error of the server; `nil` without a code.
     ///
     /// Source: OpenTelemetry, semantic conventions for Apache Dubbo, gRPC and JSON-RPC.
     private static func isServerFault(_ code: Int32, _ callProtocol: CallProtocol) -> Bool? {

@@ -1,9 +1,9 @@
 internal import Logging
 internal import Synchronization
 
-/// Log lines about troubles, at most one a minute of each kind.
+/// A log of errors with at most one line a minute of each kind.
 final class ErrorLog: Sendable {
-    /// A kind of trouble.
+    /// A kind of error.
     enum Kind: Int, CaseIterable, Sendable {
         case unreachable
         case later
@@ -14,7 +14,7 @@ final class ErrorLog: Sendable {
         case unwritable
         case sampling
 
-        /// What the log says.
+        /// The log's message.
         fileprivate var message: Logger.Message {
             switch self {
             case .unreachable: "the trace collector cannot be reached"
@@ -44,12 +44,12 @@ final class ErrorLog: Sendable {
         self.interval = interval
     }
 
-    /// Tells of a trouble unless it was told of just now.
+    /// Logs an error, unless one of its kind was logged within the interval.
     ///
     /// - Parameters:
     ///   - kind: Its kind.
-    ///   - spans: How many spans it is about.
-    ///   - reason: Why.
+    ///   - spans: The number of spans concerned.
+    ///   - reason: The reason.
     func report(_ kind: Kind, spans: Int? = nil, reason: String? = nil) {
         let now = ContinuousClock.now
         let suppressed: Int? = states.withLock { states in

@@ -1,7 +1,7 @@
 internal import Calls
 internal import NIOSSL
 
-/// Where spans go, and how.
+/// The destination of spans, and the way to it.
 public struct ExportConfiguration: Sendable {
     /// A form of OTLP.
     public enum Transport: String, CaseIterable, Sendable {
@@ -11,11 +11,11 @@ public struct ExportConfiguration: Sendable {
         case grpc
     }
 
-    /// How requests are compressed.
+    /// The compression of requests.
     public enum Compression: String, CaseIterable, Sendable {
         /// They are not.
         case none
-        /// As gzip.
+        /// gzip.
         case gzip
     }
 
@@ -24,19 +24,19 @@ public struct ExportConfiguration: Sendable {
 
     /// The collector.
     public let endpoint: ExportEndpoint
-    /// Which form of OTLP it takes.
+    /// The form of OTLP that it takes.
     public let transport: Transport
     /// Further headers of every request.
     public let headers: [(name: String, value: String)]
     /// A file with the certificates, as PEM, that a collector's certificate has to come from; the system's without one.
     public let caFile: String?
-    /// How requests are compressed.
+    /// The compression of requests.
     public let compression: Compression
-    /// How long a request may take until its answer.
+    /// The longest time from a request to its answer.
     public var timeout: Duration = .seconds(Defaults.exportTimeoutSeconds)
-    /// How often the workers' spans are taken.
+    /// The interval at which the workers' spans are taken.
     public var pollInterval: Duration = .milliseconds(200)
-    /// How long the last spans may take to leave once the process stops.
+    /// The longest time for the last spans to leave once the process stops.
     public var flushTimeout: Duration = .seconds(5)
     /// The most spans of a request.
     public var maxBatchSpans = Defaults.maxBatchSpans
@@ -44,26 +44,26 @@ public struct ExportConfiguration: Sendable {
     public var maxBatchBytes = 1_048_576
     /// The most spans that wait for a collector; beyond it the oldest are dropped.
     public var maxQueuedSpans = Defaults.maxQueuedSpans
-    /// How often a batch is sent in all to a collector that answers that it cannot take it now.
+    /// The most attempts to send a batch to a collector that answers that it cannot take it now.
     ///
     /// One that cannot be reached is tried for ``maxBatchAge``.
     public var maxAttempts = 5
-    /// How long a batch may be tried.
+    /// The longest time for which a batch is tried.
     public var maxBatchAge: Duration = .seconds(60)
     /// The first wait after a failure; it doubles with each.
     public var initialBackoff: Duration = .milliseconds(100)
     /// The longest wait after a failure, unless the collector asks for a longer one.
     public var maxBackoff: Duration = .seconds(30)
 
-    /// A configuration of those values.
+    /// A configuration with these values.
     ///
     /// - Parameters:
     ///   - endpoint: The collector's URL: `http://` or `https://`. Over HTTP a URL without a path gets `/v1/traces`;
     ///     over gRPC it must not have one.
-    ///   - transport: Which form of OTLP it takes.
+    ///   - transport: The form of OTLP that it takes.
     ///   - headers: Further headers of every request.
     ///   - caFile: A PEM file with certificates to trust instead of the system's.
-    ///   - compression: How requests are compressed.
+    ///   - compression: The compression of requests.
     /// - Throws: ``ExportProblem`` for a URL, header or file that cannot be used.
     public init(
         endpoint: String,

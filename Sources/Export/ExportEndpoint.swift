@@ -3,13 +3,13 @@ public struct ExportEndpoint: Equatable, Sendable, CustomStringConvertible {
     /// The longest URL.
     private static let maxBytes = 2_048
 
-    /// Whether it is `https`.
+    /// True for `https`.
     public let isSecure: Bool
     /// A name, an IPv4 address, or an IPv6 address without brackets.
     public let host: String
     /// The port; 80 and 443 where none is given.
     public let port: Int
-    /// What follows the host: empty, or a path with a query perhaps.
+    /// The part after the host: empty, or a path, perhaps with a query.
     public let path: String
 
     /// Reads a URL.
@@ -64,13 +64,13 @@ public struct ExportEndpoint: Equatable, Sendable, CustomStringConvertible {
         return (String(host), port)
     }
 
-    /// Whether the host is an IPv4 address.
+    /// True if the host is an IPv4 address.
     var isIPv4: Bool {
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
     }
 
-    /// Whether the host is an IPv6 address.
+    /// True if the host is an IPv6 address.
     var isIPv6: Bool { host.contains(":") }
 
     /// The URL without its path.

@@ -1,6 +1,6 @@
-/// Why spans cannot be exported as they are configured to be; one line says it.
+/// The reason for which spans cannot be exported as configured, in one line.
 public struct ExportProblem: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What is wrong, with the value that is.
+    /// The problem, with the wrong value.
     public let description: String
 
     init(_ description: String) { self.description = description }

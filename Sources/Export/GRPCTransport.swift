@@ -6,8 +6,8 @@ internal import NIOPosix
 
 /// OTLP over gRPC.
 struct GRPCTransport: SpanTransport {
-    /// How long data may be unacknowledged before a connection counts as lost, in milliseconds: a collector's machine
-    /// that has gone says nothing.
+    /// The time after which a connection with unacknowledged data counts as lost, in milliseconds: a collector's
+    /// machine that has gone sends nothing.
     private static let unacknowledgedMilliseconds = 20_000
 
     private static let method = MethodDescriptor(
@@ -19,7 +19,7 @@ struct GRPCTransport: SpanTransport {
     private let metadata: Metadata
     private let options: CallOptions
 
-    /// A transport on threads of somebody else.
+    /// A transport on the threads of a given group.
     init(_ configuration: ExportConfiguration, group: MultiThreadedEventLoopGroup) throws(ExportProblem) {
         var metadata = Metadata()
         for header in configuration.headers { metadata.addString(header.value, forKey: header.name.lowercased()) }
@@ -115,7 +115,7 @@ struct GRPCTransport: SpanTransport {
     }
 }
 
-/// Messages that are bytes already.
+/// Messages that are already bytes.
 private struct PlainBytes: MessageSerializer, MessageDeserializer {
     func serialize<Bytes: GRPCContiguousBytes>(_ message: [UInt8]) -> Bytes { Bytes(message) }
 

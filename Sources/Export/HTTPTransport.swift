@@ -13,7 +13,7 @@ struct HTTPTransport: SpanTransport {
     private let isCompressed: Bool
     private let timeout: Duration
 
-    /// A transport on threads of somebody else.
+    /// A transport on the threads of a given group.
     init(_ configuration: ExportConfiguration, group: MultiThreadedEventLoopGroup) throws(ExportProblem) {
         client = try Self.client(caFile: configuration.caFile, timeout: configuration.timeout, group: group)
         url = configuration.url
@@ -27,7 +27,7 @@ struct HTTPTransport: SpanTransport {
         self.headers = headers
     }
 
-    /// A client that follows no redirects, tries nothing again by itself, and trusts whom it is told to.
+    /// A client that follows no redirects, retries nothing by itself, and trusts the configured certificates.
     static func client(
         caFile: String?,
         timeout: Duration,

@@ -1,6 +1,6 @@
 internal import Telemetry
 
-/// A span's texts by what they say.
+/// A span's texts by meaning.
 ///
 /// Bytes that are not UTF-8 become replacement characters: protobuf's strings have to be UTF-8, and one bad byte must
 /// not cost a whole batch.
@@ -16,7 +16,7 @@ struct KnownTexts {
     /// The attachments that the settings list: the number in that list and the value.
     var attachments: [(number: Int, value: String)] = []
 
-    /// Takes apart what ``SpanTexts`` made.
+    /// Parses the output of ``SpanTexts``.
     init(_ texts: ArraySlice<UInt8>) {
         SpanTexts.forEach(texts) { kind, number, bytes in
             let text = String(decoding: bytes, as: UTF8.self)

@@ -6,13 +6,13 @@ internal import NIOPosix
 public import ServiceLifecycle
 public import Telemetry
 
-/// Asks a Jaeger collector now and then how to sample.
+/// A service that asks a Jaeger collector for sampling strategies at an interval.
 ///
-/// What it said last stays when it is away or says something that cannot be read.
+/// The last strategies stay in force if the collector is away or its answer cannot be read.
 public struct RemoteSampling: Service {
     /// The longest answer that is read, in bytes.
     static let maxBytes = 1_048_576
-    /// How long a request may take.
+    /// The longest time for a request.
     private static let timeout: Duration = .seconds(10)
     /// The first wait after a failure.
     private static let initialBackoff: Duration = .seconds(1)
@@ -27,11 +27,11 @@ public struct RemoteSampling: Service {
     /// A service that begins to ask once it is run.
     ///
     /// - Parameters:
-    ///   - url: Where to ask, `http://HOST:5778/sampling` for example; the service's name is added as a query.
+    ///   - url: The URL to ask, `http://HOST:5778/sampling` for example; the service's name is added as a query.
     ///   - caFile: A PEM file with certificates to trust instead of the system's.
-    ///   - interval: How often; at least a second.
-    ///   - serviceName: Whose strategies; asked every time.
-    ///   - logger: Told of troubles, at most once a minute.
+    ///   - interval: The interval; at least a second.
+    ///   - serviceName: The service whose strategies are wanted; read for every request.
+    ///   - logger: The logger for errors, at most one line a minute.
     ///   - deliver: Called with the strategies when they are first known and whenever they have changed.
     /// - Throws: ``ExportProblem`` for a URL or file that cannot be used.
     public init(
@@ -119,7 +119,7 @@ public struct RemoteSampling: Service {
     }
 }
 
-/// The server did not answer with strategies.
+/// A server's answer without strategies.
 private struct UnexpectedStatus: Error, CustomStringConvertible {
     let status: UInt
     var description: String { "HTTP status \(status)" }

@@ -1,6 +1,6 @@
 internal import OTLP
 
-/// What the spans are about: the application beside Weir and where it runs.
+/// The resource of the spans: the application beside Weir and the place where it runs.
 public struct ResourceDescription: Sendable {
     /// The service's name where nothing tells it.
     public static let unknownServiceName = "unknown_service:weir"
@@ -30,7 +30,7 @@ public struct ResourceDescription: Sendable {
 
     /// Describes the process.
     ///
-    /// What is set comes first, then `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, then the variables of Dubbo,
+    /// Settings come first, then `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`, then the variables of Dubbo,
     /// Kubernetes and deployments.
     ///
     /// - Parameters:
@@ -79,7 +79,7 @@ public struct ResourceDescription: Sendable {
         return resource
     }
 
-    /// Reads `key=value,key=value`, with `%2C` and the like in values; whatever has another form is passed over.
+    /// Reads `key=value,key=value`, with `%2C` and the like in values; parts of another form are skipped.
     ///
     /// Source: OpenTelemetry, resource SDK.
     private static func parse(_ text: String) -> [String: String] {

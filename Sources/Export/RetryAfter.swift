@@ -3,7 +3,7 @@ enum RetryAfter {
     /// The longest wait that a server can ask for.
     static let maxSeconds: Int64 = 300
 
-    /// How long the server asks to be left alone.
+    /// The time for which the server asks not to be called.
     ///
     /// - Parameters:
     ///   - value: The header's value: seconds, or a date in the form that servers have to send

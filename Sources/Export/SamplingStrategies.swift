@@ -43,7 +43,7 @@ extension SamplingStrategies {
     private static func share(_ ratio: Double) -> Double { min(max(ratio, 0), 1) }
 }
 
-/// The answer's form.
+/// The form of the answer.
 private struct Answer: Decodable {
     let strategyType: StrategyType?
     let probabilisticSampling: Probabilistic?

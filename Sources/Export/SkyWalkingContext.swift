@@ -3,14 +3,14 @@ enum SkyWalkingContext {
     /// The trace's id, which is no W3C id and may be any text.
     ///
     /// - Parameter sw8: The header's value.
-    /// - Returns: The second field as the text it stands for; `nil` when there is none or it is not base64.
+    /// - Returns: The second field as the text it encodes; `nil` if there is none or it is not base64.
     static func traceID(_ sw8: String) -> String? {
         let fields = sw8.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         guard fields.count >= 2, let bytes = decodeBase64(fields[1]), !bytes.isEmpty else { return nil }
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    /// The bytes that a base64 text with or without its padding stands for.
+    /// The bytes of a base64 text with or without padding.
     private static func decodeBase64(_ text: Substring.UTF8View) -> [UInt8]? {
         var bytes: [UInt8] = []
         var bits: UInt32 = 0

@@ -13,7 +13,7 @@ extension SpanConventions {
         list.addIfPresent("error.type", status.errorType)
         ends(subject, &list)
         dubbo(subject, &list)
-        foreignContexts(subject.texts, &list)
+        otherContexts(subject.texts, &list)
         own(subject, &list)
         return list.values
     }
@@ -64,7 +64,7 @@ extension SpanConventions {
         return String(text.dropFirst().dropLast())
     }
 
-    /// Who is at the other end of the connection.
+    /// Adds the other end of the connection.
     private func ends(_ subject: Subject, _ list: inout AttributeList) {
         guard subject.facts.marks.contains(.hasEnds) else { return }
         let peer = subject.call.side == .provider ? subject.facts.client : subject.facts.server
@@ -74,7 +74,7 @@ extension SpanConventions {
         list.add("network.transport", "tcp")
     }
 
-    /// What Dubbo adds to a call, in whichever protocol.
+    /// Adds Dubbo's own attributes of a call, in any protocol.
     private func dubbo(_ subject: Subject, _ list: inout AttributeList) {
         let hasZeroVersion = subject.facts.marks.contains(.hasZeroVersion)
         list.addIfPresent(
@@ -122,8 +122,8 @@ extension SpanConventions {
         }
     }
 
-    /// Contexts whose ids cannot be a W3C trace's.
-    private func foreignContexts(_ texts: KnownTexts, _ list: inout AttributeList) {
+    /// Adds the contexts whose ids cannot be a W3C trace's.
+    private func otherContexts(_ texts: KnownTexts, _ list: inout AttributeList) {
         list.addIfPresent("seata.xid", texts.transaction)
         list.addIfPresent("sw8", texts.sw8)
         list.addIfPresent("sw8.trace_id", SkyWalkingContext.traceID(texts.sw8))
@@ -131,7 +131,7 @@ extension SpanConventions {
         list.addIfPresent("eagleeye.rpc_id", texts.eagleEyeRPCID)
     }
 
-    /// What Weir alone knows.
+    /// Adds the attributes that only Weir knows.
     private func own(_ subject: Subject, _ list: inout AttributeList) {
         let facts = subject.facts
         list.add("weir.outcome", "\(subject.call.outcome.label)")

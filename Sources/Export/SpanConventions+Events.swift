@@ -3,7 +3,7 @@ internal import OTLP
 internal import Telemetry
 
 extension SpanConventions {
-    /// What happened at one moment of a call.
+    /// The events at single moments of a call.
     static func events(_ subject: Subject) -> [OTLPSpan.Event] {
         let facts = subject.facts
         var events: [OTLPSpan.Event] = []

@@ -3,19 +3,19 @@ internal import FoundationEssentials
 internal import OTLP
 internal import Telemetry
 
-/// Which names a span's attributes get.
+/// The names of a span's attributes.
 public struct SpanConventions: Sendable {
     /// OpenTelemetry renamed the attributes of calls in version 1.39 of its conventions.
     public enum Names: String, CaseIterable, Sendable {
-        /// As until 1.38: `rpc.system`, `rpc.service`, `rpc.method`, `rpc.grpc.status_code`.
+        /// The names until 1.38: `rpc.system`, `rpc.service`, `rpc.method`, `rpc.grpc.status_code`.
         case classic
-        /// As since 1.39: `rpc.system.name`, a full `rpc.method`, `rpc.response.status_code`.
+        /// The names since 1.39: `rpc.system.name`, a full `rpc.method`, `rpc.response.status_code`.
         case current
-        /// Both; of the attribute that both have, `rpc.method`, the current one.
+        /// Both; the current form of `rpc.method`, which both have.
         case both
     }
 
-    /// Which names are used.
+    /// The names in use.
     public let names: Names
     /// The attachments that the workers keep, in the order of their numbers.
     public let attachments: [String]
@@ -23,7 +23,7 @@ public struct SpanConventions: Sendable {
     /// Conventions with those names.
     ///
     /// - Parameters:
-    ///   - names: Which names are used.
+    ///   - names: The names in use.
     ///   - attachments: The settings' list of attachments; each becomes `dubbo.attachment.NAME`.
     public init(names: Names = .classic, attachments: [String] = []) {
         self.names = names
@@ -32,12 +32,12 @@ public struct SpanConventions: Sendable {
 }
 
 extension SpanConventions {
-    /// What there is to say about one call.
+    /// The input for the attributes of one call.
     struct Subject {
         let facts: SpanFacts
         let texts: KnownTexts
         let operation: Operation
-        /// What to add to the facts' times to get nanoseconds since 1970.
+        /// The difference from the facts' times to nanoseconds since 1970.
         let offset: Int64
 
         var call: FinishedCall { facts.call }
@@ -50,10 +50,10 @@ extension SpanConventions {
     /// A call as OpenTelemetry has it.
     ///
     /// - Parameters:
-    ///   - facts: What is known of the call.
+    ///   - facts: The facts of the call.
     ///   - texts: Its texts.
-    ///   - operation: What was called.
-    ///   - offset: What to add to the facts' times to get nanoseconds since 1970.
+    ///   - operation: The operation.
+    ///   - offset: The difference from the facts' times to nanoseconds since 1970.
     /// - Returns: The span.
     func span(_ facts: SpanFacts, texts: ArraySlice<UInt8>, operation: Operation, offset: Int64) -> OTLPSpan {
         let subject = Subject(facts: facts, texts: KnownTexts(texts), operation: operation, offset: offset)
@@ -74,7 +74,7 @@ extension SpanConventions {
         return span
     }
 
-    /// W3C's sampled bit, and whether the parent is another process's.
+    /// W3C's sampled bit, and the bit for a parent in another process.
     private static func flags(_ facts: SpanFacts) -> UInt32 {
         let isSampled: UInt32 = facts.marks.contains(.isKept) ? 0 : 1
         // Bit 8: bit 9 is known; bit 9: the parent is remote.

@@ -1,7 +1,7 @@
 internal import Synchronization
 internal import Telemetry
 
-/// Brings batches to the collector, one at a time, and counts what became of their spans.
+/// A sender of batches to the collector, one at a time, that counts the results of their spans.
 struct SpanDelivery {
     /// The longest wait between attempts once the process stops.
     private static let closingWait: Duration = .milliseconds(250)
@@ -19,10 +19,10 @@ struct SpanDelivery {
     /// No attempt before this moment.
     private var earliest: ContinuousClock.Instant
 
-    /// Whether the process stops, so that nothing waits for long.
+    /// A flag for the end of the process, after which nothing waits for long.
     final class Closing: Sendable {
         private let flag = Atomic(false)
-        /// Whether it does.
+        /// True if the process stops.
         var isOn: Bool { flag.load(ordering: .relaxed) }
         /// It does.
         func begin() { flag.store(true, ordering: .relaxed) }

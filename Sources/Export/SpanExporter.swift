@@ -5,14 +5,14 @@ internal import NIOPosix
 public import ServiceLifecycle
 public import Telemetry
 
-/// Takes the workers' spans and brings them to an OpenTelemetry collector.
+/// A service that takes the workers' spans and sends them to an OpenTelemetry collector.
 ///
 /// It has one thread of its own for its connections and never makes a worker wait. Spans wait in a bounded queue whose
-/// oldest are dropped; a batch is sent again while there is hope, and counted as failed afterwards. Every span that a
-/// buffer took is counted once in the end: as exported, dropped or failed. A batch whose answer was lost on the way is
-/// sent again, so that a collector can see a span twice.
+/// oldest are dropped; a batch is sent again within bounds, and counted as failed afterwards. Every span that a buffer
+/// took is counted once in the end: as exported, dropped or failed. A batch whose answer was lost on the way is sent
+/// again, so that a collector can see a span twice.
 ///
-/// Stopped gracefully it takes the workers' last spans and brings away what it can in
+/// Stopped gracefully it takes the workers' last spans and sends as many as possible within
 /// ``ExportConfiguration/flushTimeout``; workers have to stop before it.
 public struct SpanExporter: Service {
     let configuration: ExportConfiguration
@@ -28,13 +28,13 @@ public struct SpanExporter: Service {
     /// An exporter that begins once it is run.
     ///
     /// - Parameters:
-    ///   - configuration: Where the spans go.
-    ///   - conventions: What their attributes are called.
-    ///   - resource: What they are about.
-    ///   - spanBuffers: Where the workers leave them.
-    ///   - registry: Where their operations are known.
-    ///   - counters: Told what became of each.
-    ///   - logger: Told of troubles, at most once a minute of each kind.
+    ///   - configuration: The destination of the spans.
+    ///   - conventions: The names of their attributes.
+    ///   - resource: Their resource.
+    ///   - spanBuffers: The workers' span buffers.
+    ///   - registry: The registry of their operations.
+    ///   - counters: The counters of their results.
+    ///   - logger: The logger for errors, at most one line a minute of each kind.
     ///   - serviceName: The service's name; the first spans wait until it is settled.
     public init(
         configuration: ExportConfiguration,
@@ -116,7 +116,7 @@ public struct SpanExporter: Service {
         if collect(queue, &batch) { arrival.yield() }
     }
 
-    /// Whether the spans that wait know whose they are.
+    /// True if the service's name for the waiting spans is known.
     private func isNamed(_ queue: SpanQueue) -> Bool {
         serviceName.settle(now: .now, isLast: queue.count > configuration.maxQueuedSpans / 2)
     }

@@ -2,22 +2,22 @@ internal import Synchronization
 internal import Telemetry
 internal import Wire
 
-/// Spans that leave in one batch.
+/// The spans of one batch.
 struct SpanChunk: Sendable {
     /// The spans; those before ``first`` have been dropped.
     var spans: [SpanFacts] = []
-    /// Their texts; each span says where its own lie.
+    /// The texts; each span gives the place of its own.
     var texts: [UInt8] = []
     /// The first span that is still wanted.
     var first = 0
 
-    /// How many spans are wanted.
+    /// The number of wanted spans.
     var count: Int { spans.count - first }
 }
 
 /// The spans that wait for the collector: a bounded number, of which the oldest make room for new ones.
 ///
-/// They wait as the workers' facts, which are a third of the size of the messages that are made of them.
+/// They wait as the workers' facts, a third of the size of the messages that are made of them.
 final class SpanQueue: Sendable {
     /// The most texts that wait, in bytes a span on average.
     private static let textBytesPerSpan = 512
@@ -42,13 +42,13 @@ final class SpanQueue: Sendable {
         self.maxChunkSpans = max(maxChunkSpans, 1)
     }
 
-    /// How many spans wait.
+    /// The number of waiting spans.
     var count: Int { state.withLock { $0.spans } }
 
-    /// Adds spans behind those that wait.
+    /// Adds spans after those that wait.
     ///
     /// - Parameter batch: The spans.
-    /// - Returns: How many of the oldest were dropped for them.
+    /// - Returns: The number of oldest spans dropped for them.
     func append(_ batch: borrowing SpanBatch) -> Int {
         state.withLock { state in
             var dropped = 0
@@ -83,7 +83,7 @@ final class SpanQueue: Sendable {
         return true
     }
 
-    /// Takes the batch that waits longest.
+    /// Takes the batch that has waited for longest.
     func next() -> SpanChunk? {
         state.withLock { state in
             guard !state.chunks.isEmpty else { return nil }
@@ -94,9 +94,9 @@ final class SpanQueue: Sendable {
         }
     }
 
-    /// Gives up all that wait.
+    /// Drops all that wait.
     ///
-    /// - Returns: How many there were.
+    /// - Returns: The number of spans dropped.
     func removeAll() -> Int {
         state.withLock { state in
             defer { state = State() }

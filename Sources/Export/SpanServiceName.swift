@@ -1,13 +1,13 @@
 internal import Synchronization
 public import Telemetry
 
-/// The service's name that spans carry: settled once, so that the spans of one run never change it.
+/// The service's name in spans: decided once, so that the spans of one run never change it.
 ///
-/// What is given stands from the beginning. A name that has to be learnt from traffic is waited for by the first spans:
-/// for as long as ``patience``, until half of the queue is full, or until the process stops. If none is known then,
-/// none is learnt any more: the run goes on as ``ResourceDescription/unknownServiceName``.
+/// A given name is fixed from the beginning. The first spans wait for a name that is learnt from traffic: for
+/// ``patience``, until half of the queue is full, or until the process stops. If none is known then, none is learnt any
+/// more: the run continues as ``ResourceDescription/unknownServiceName``.
 public final class SpanServiceName: Sendable {
-    /// How long the first span waits for a name.
+    /// The longest time that the first span waits for a name.
     public static let patience: Duration = .seconds(5)
     private let patience: Duration
 
@@ -20,12 +20,12 @@ public final class SpanServiceName: Sendable {
     private let learned: LearnedName?
     private let state: Mutex<State>
 
-    /// A name that is given, or is to be learnt, or neither.
+    /// A name that is given, or to be learnt, or neither.
     ///
     /// - Parameters:
     ///   - given: The name that is known; empty is as good as none.
-    ///   - learned: Where one turns up; `nil` where none can.
-    ///   - patience: How long the first span waits for it.
+    ///   - learned: The source of a learnt name; `nil` if there is none.
+    ///   - patience: The longest time that the first span waits for it.
     public init(given: String?, learned: LearnedName? = nil, patience: Duration = SpanServiceName.patience) {
         self.learned = learned
         self.patience = patience
@@ -43,8 +43,8 @@ public final class SpanServiceName: Sendable {
     ///
     /// - Parameters:
     ///   - now: The time.
-    ///   - isLast: Whether there is no more time or room to wait.
-    /// - Returns: Whether the spans can go.
+    ///   - isLast: True if there is no more time or room to wait.
+    /// - Returns: True if the spans can leave.
     func settle(now: ContinuousClock.Instant, isLast: Bool) -> Bool {
         state.withLock { state in
             guard state.settled == nil else { return true }

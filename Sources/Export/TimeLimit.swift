@@ -1,12 +1,12 @@
-/// A task took longer than it may.
+/// The error of a task that took longer than its limit.
 struct TimeLimitExceeded: Error {}
 
 /// Runs `body` for at most as long as it may; it is cancelled afterwards.
 ///
 /// - Parameters:
-///   - limit: How long it may take.
-///   - body: What is run.
-/// - Returns: What `body` returned.
+///   - limit: The longest time it may take.
+///   - body: The task.
+/// - Returns: The result of `body`.
 /// - Throws: ``TimeLimitExceeded``, or what `body` threw.
 func withTimeLimit<Value: Sendable>(
     _ limit: Duration,

@@ -5,13 +5,13 @@ internal import SwiftProtobuf
 internal import Telemetry
 internal import Wire
 
-/// Makes OTLP requests of spans.
+/// An encoder from spans to OTLP requests.
 struct TraceRequestEncoder {
     let conventions: SpanConventions
     let registry: OperationRegistry
     let maxBytes: Int
 
-    /// A request and how many spans are in it.
+    /// A request and the number of its spans.
     struct Request {
         var bytes: [UInt8]
         var spanCount: Int
@@ -25,8 +25,8 @@ struct TraceRequestEncoder {
     ///
     /// - Parameters:
     ///   - chunk: The spans; those that were taken are marked as gone.
-    ///   - resource: What they are about.
-    ///   - version: Of the instrumentation scope.
+    ///   - resource: Their resource.
+    ///   - version: The version of the instrumentation scope.
     /// - Returns: The request; it holds at least one span unless none could be written.
     func request(_ chunk: inout SpanChunk, _ resource: OTLPResource, version: String) -> Request {
         let offset = SystemClock.epochOffset()

@@ -20,7 +20,7 @@ public enum HTTP1Error: Error, Equatable, Sendable, CaseIterable {
     case controlCharacter
     /// A header line continues on the next line (obs-fold), or a line begins with a space.
     case foldedHeader
-    /// A header name is empty, is no token, or has no colon behind it.
+    /// A header name is empty, is no token, or has no colon after it.
     case badHeaderName
     /// White space between a header's name and its colon.
     case spaceBeforeColon

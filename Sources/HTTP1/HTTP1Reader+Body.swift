@@ -18,8 +18,8 @@ extension HTTP1Reader {
             return .interim
         }
         if role == .responses, head.status == 101 || head.method == .connect && head.status / 100 == 2 {
-            state = .foreign
-            return .foreign
+            state = .notHTTP
+            return .notHTTP
         }
         return beginBody()
     }
@@ -57,7 +57,7 @@ extension HTTP1Reader {
 
     @usableFromInline
     mutating func endDirection() -> Ending {
-        if state == .foreign { return .foreign }
+        if state == .notHTTP { return .notHTTP }
         if state == .endlessBody, failure == nil {
             startMessage()
             return .message

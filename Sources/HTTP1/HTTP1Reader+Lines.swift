@@ -14,11 +14,11 @@ extension HTTP1Reader {
             startMessage()
             return .messageEnd
         }
-        guard at < bytes.byteCount else { return state == .foreign ? .foreign : .needsMore }
+        guard at < bytes.byteCount else { return state == .notHTTP ? .notHTTP : .needsMore }
         do throws(HTTP1Error) {
             switch state {
             case .startLine, .header, .trailer: return try nextLine(bytes, &at)
-            case .foreign: return .foreign
+            case .notHTTP: return .notHTTP
             default: return try nextOfBody(bytes, &at)
             }
         } catch {

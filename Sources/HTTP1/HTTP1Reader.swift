@@ -34,7 +34,7 @@ public struct HTTP1Reader: ~Copyable {
         /// A message ended.
         case message
         /// The bytes after the position are not HTTP/1: an upgrade (101) or a tunnel. No more is read.
-        case foreign
+        case notHTTP
     }
 
     /// The meaning of a connection's end.
@@ -46,7 +46,7 @@ public struct HTTP1Reader: ~Copyable {
         /// It came inside a message, or between an interim response and its final one.
         case truncated
         /// The direction did not carry HTTP/1 any more.
-        case foreign
+        case notHTTP
     }
 
     enum State: UInt8 {
@@ -54,7 +54,7 @@ public struct HTTP1Reader: ~Copyable {
         case lengthBody, lengthBodyEnd, endlessBody
         case chunkSize, chunkExtension, chunkSizeEnd, chunkData, chunkDataEnd, chunkDataFinal
         case trailer
-        case foreign
+        case notHTTP
     }
 
     enum Coding: UInt8 {
@@ -73,7 +73,7 @@ public struct HTTP1Reader: ~Copyable {
         case headEnd
         case body(from: Int, count: Int)
         case messageEnd
-        case foreign
+        case notHTTP
     }
 
     /// The direction of the exchange.
@@ -119,14 +119,14 @@ public struct HTTP1Reader: ~Copyable {
     /// True inside a body.
     public var isInBody: Bool {
         switch state {
-        case .startLine, .header, .foreign: false
+        case .startLine, .header, .notHTTP: false
         default: true
         }
     }
 
     /// Reads on, up to the end of a head, of a message or of the bytes.
     ///
-    /// Call it until `at` reaches the end of the bytes: every call moves `at` or returns ``Progress/foreign``. A
+    /// Call it until `at` reaches the end of the bytes: every call moves `at` or returns ``Progress/notHTTP``. A
     /// message without body returns ``Progress/message`` at the end of its head.
     ///
     /// - Parameters:
@@ -150,12 +150,12 @@ public struct HTTP1Reader: ~Copyable {
                 if role == .responses, !head.isInterim { head.method = sink.answeredMethod() }
                 let progress = try endHead()
                 sink.headEnded(head)
-                if progress == .message || progress == .foreign { sink.messageEnded() }
+                if progress == .message || progress == .notHTTP { sink.messageEnded() }
                 return progress
             case .messageEnd:
                 sink.messageEnded()
                 return .message
-            case .foreign: return .foreign
+            case .notHTTP: return .notHTTP
             case let event:
                 if isLineKept {
                     tell(event, line.bytes, &sink)

@@ -1,22 +1,22 @@
 internal import Wire
 
-/// Request targets that mean the same written otherwise.
+/// Request targets with the same meaning in different spellings.
 ///
-/// A service finds the same under `http://host/rpc`, `/rp%63` and `/rpc`, so that they name one operation.
-/// Source: RFC 9112 §3.2.2 (absolute form), RFC 3986 §6.2.2.2 (percent-encoded unreserved characters).
+/// A service finds the same resource under `http://host/rpc`, `/rp%63` and `/rpc`, so they name one operation. Source:
+/// RFC 9112 §3.2.2 (absolute form), RFC 3986 §6.2.2.2 (percent-encoded unreserved characters).
 public enum HTTP1Target {
     /// True if ``plain(_:)`` may differ from the target.
     ///
     /// - Parameter target: A request's target.
-    /// - Returns: `false` for what clients send nearly always.
+    /// - Returns: `false` for the targets of nearly all clients.
     public static func mayDiffer(_ target: RawSpan) -> Bool {
         guard target.byteCount > 0, target.byte(at: 0) == 0x2f else { return target.byteCount > 1 }
         return target.firstIndex(of: 0x25) != nil
     }
 
-    /// The target as an origin server is asked for it most often.
+    /// The target in the form that is most often sent to an origin server.
     ///
-    /// It begins with its path, in which nothing is encoded that need not be; the query stays as it is.
+    /// It begins with its path, in which nothing is encoded unnecessarily; the query stays unchanged.
     ///
     /// - Parameter target: A request's target.
     /// - Returns: The same target in plain form; targets of other forms unchanged.
@@ -43,7 +43,7 @@ public enum HTTP1Target {
         return plain
     }
 
-    /// Where the path begins behind `http://` or `https://` and a host; 0 for targets of another form.
+    /// The start of the path after `http://` or `https://` and a host; 0 for targets of another form.
     private static func endOfAuthority(_ target: RawSpan) -> Int {
         var start = 0
         for scheme: StaticString in ["http://", "https://"] where begins(target, with: scheme) {
@@ -66,7 +66,7 @@ public enum HTTP1Target {
         return target.byte(at: letters) == Byte.colon && target.uint16(at: letters &+ 1) == 0x2f2f
     }
 
-    /// The character that the three bytes at `at` encode, if it need not be encoded (RFC 3986 §2.3).
+    /// The character that the three bytes at `at` encode, if it does not need encoding (RFC 3986 §2.3).
     private static func unreserved(_ target: RawSpan, _ at: Int) -> UInt8? {
         guard at &+ 2 < target.byteCount, let high = Byte.hexDigit(target.byte(at: at &+ 1)),
             let low = Byte.hexDigit(target.byte(at: at &+ 2))

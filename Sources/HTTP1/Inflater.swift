@@ -1,17 +1,17 @@
 internal import CZlib
 
-/// Reads a coded body from any pieces and gives out what it holds; the only place that touches zlib's decoder.
+/// A decoder of coded bodies in any pieces; the only place that uses zlib's decoder.
 ///
-/// It is used again and again: its memory, some 50 KiB, is taken when the first body begins and kept until it is thrown
-/// away; a piece allocates nothing. What is given out is bounded in all, and the work by what is put in and given out.
+/// It is reused: its memory, some 50 KiB, is allocated when the first body begins and kept until the object ends; a
+/// piece allocates nothing. The output is bounded in all, and the work by input and output.
 ///
-/// - gzip: every member is read, one behind the other (RFC 1952 §2.2). Bytes behind the last one are ignored, as most
-///   peers ignore them.
-/// - deflate: the zlib format or bare deflate, told apart by the first two bytes as clients do.
+/// - gzip: gzip: every member is read, one after the other (RFC 1952 §2.2). Bytes after the last one are ignored, as
+///   most peers ignore them.
+/// - deflate: deflate: the zlib format or bare deflate, distinguished by the first two bytes as clients do.
 ///
 /// Not for more than one thread at a time.
 @safe public final class Inflater {
-    /// The most bytes given out at once.
+    /// The most bytes produced at once.
     public static let pieceBytes = 8192
     /// zlib's 32 KiB window.
     private static let windowBits: Int32 = 15
@@ -43,7 +43,7 @@ internal import CZlib
     /// The number of bytes produced from this body.
     public private(set) var givenBytes = 0
 
-    /// One that has no memory yet.
+    /// A decoder that has no memory yet.
     public init() {
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: z_stream())
@@ -64,8 +64,8 @@ internal import CZlib
     /// Begins a body.
     ///
     /// - Parameters:
-    ///   - coding: One that is readable.
-    ///   - limitBytes: The most bytes to give out.
+    ///   - coding: A readable coding.
+    ///   - limitBytes: The most bytes to produce.
     /// - Throws: ``InflateError/noMemory``, or ``InflateError/malformed`` for a coding that is not readable.
     public func begin(_ coding: ContentCoding, limitBytes: Int) throws(InflateError) {
         phase = .failed
@@ -84,7 +84,7 @@ internal import CZlib
     ///
     /// - Parameters:
     ///   - piece: Any number of the body's next bytes.
-    ///   - take: Gets what they hold, in order, at most ``pieceBytes`` at once; not called with nothing.
+    ///   - take: Receives the output, in order, at most ``pieceBytes`` at once; not called without output.
     /// - Throws: The reason, if the body is not valid. Everything before it has been produced; every further piece is
     ///   refused until the next body begins.
     public func read(_ piece: RawSpan, _ take: (RawSpan) -> Void) throws(InflateError) {
@@ -101,9 +101,9 @@ internal import CZlib
         }
     }
 
-    /// The body has ended.
+    /// Ends the body.
     ///
-    /// - Throws: ``InflateError/truncated`` if its format wants more; a body of no bytes at all is none.
+    /// - Throws: ``InflateError/truncated`` if its format requires more; an empty body is valid.
     public func finish() throws(InflateError) {
         defer { phase = .ended }
         switch phase {
@@ -222,7 +222,7 @@ internal import CZlib
         switch status {
         case Z_STREAM_END: phase = .memberEnd
         case Z_MEM_ERROR: throw .noMemory
-        // Bytes behind a whole member that only begin like another.
+        // Bytes after a whole member that only begin like another.
         case _ where laterMemberBytes == 0: phase = .ended
         default: throw .malformed
         }

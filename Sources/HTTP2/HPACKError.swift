@@ -12,7 +12,7 @@ public enum HPACKError: Error, Equatable, Sendable {
     case badHuffman
     /// The fields are more than ``HPACKLimits/maxListBytes`` in all.
     case listTooLarge(limitBytes: UInt32)
-    /// A size update behind a field, or a third one in a block (RFC 7541 §4.2).
+    /// A size update after a field, or a third one in a block (RFC 7541 §4.2).
     case sizeUpdateMisplaced
     /// A size update above what the receiver's SETTINGS allow.
     case sizeUpdateTooLarge(declaredBytes: UInt32, limitBytes: UInt32)

@@ -25,7 +25,7 @@ struct HuffmanCode: Sendable {
     private struct LongCodes: BitwiseCopyable {
         var bits: UInt32
         var firstCode: UInt32
-        /// The last code and all ones behind it.
+        /// The last code and all ones after it.
         var end: UInt32
         var firstPlace: Int
     }

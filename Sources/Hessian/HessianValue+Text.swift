@@ -139,7 +139,7 @@ private struct HessianRendering {
         append(content.count > maxBinaryBytes ? "…)" : ")")
     }
 
-    /// Writes a string in quotes, `…` behind them when not all of its `units` are there.
+    /// Writes a string in quotes, `…` after them when not all of its `units` are there.
     private mutating func appendQuoted(_ text: String, _ units: Int) {
         let shown = text.utf8.count > maxTextBytes ? cut(text) : text
         append("\"")

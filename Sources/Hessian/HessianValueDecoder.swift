@@ -60,7 +60,7 @@ public struct HessianValueDecoder: ~Escapable {
 
     /// Reads one value.
     ///
-    /// - Returns: The value; ``offset`` is behind it.
+    /// - Returns: The value; ``offset`` is after it.
     /// - Throws: ``HessianError`` for bytes that are no value, and the same error for every call that follows.
     public mutating func value() throws(HessianError) -> HessianValue {
         if let failure { throw failure }

@@ -175,7 +175,7 @@ public struct EventStreamReader: BitwiseCopyable, Sendable {
         return .needsMore
     }
 
-    /// Steps over the CR or LF at `at`; an LF behind a CR, which may come later, ends no further line.
+    /// Steps over the CR or LF at `at`; an LF after a CR, which may come later, ends no further line.
     private mutating func endLine(_ bytes: RawSpan, _ at: inout Int) {
         skipsLF = bytes.byte(at: at) == 0x0d
         at &+= 1

@@ -9,7 +9,7 @@ public enum JSONError: Error, Equatable, Sendable, CaseIterable {
     case trailingBytes
     /// More than ``JSONLimits/maxDepth`` arrays and objects inside each other.
     case tooDeep
-    /// A backslash with something behind it that is no escape.
+    /// A backslash with something after it that is no escape.
     case badEscape
     /// A control character inside a string.
     case controlInString

@@ -88,7 +88,7 @@ public enum JSONRPCID {
         return unit
     }
 
-    /// A number's sign, its digits without zeros at either end, and the power of ten behind them.
+    /// A number's sign, its digits without zeros at either end, and the power of ten after them.
     private static func combineNumber(_ text: RawSpan, _ hash: inout ByteHash) {
         var digits = [256 of UInt8](repeating: 0)
         var count = 0

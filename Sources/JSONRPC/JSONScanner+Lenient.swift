@@ -132,7 +132,7 @@ extension JSONScanner {
         return .needsMore
     }
 
-    /// Letters up to the byte behind them, which is left.
+    /// Letters up to the byte after them, which is left.
     private mutating func word(_ bytes: RawSpan, _ at: inout Int) -> Progress {
         while at < bytes.byteCount, Self.isWord(bytes.byte(at: at)) { at &+= 1 }
         guard at < bytes.byteCount else { return .needsMore }
@@ -192,7 +192,7 @@ extension JSONScanner {
         return .needsMore
     }
 
-    /// The bytes of a byte order mark behind its first (RFC 8259 §8.1: readers may ignore it).
+    /// The bytes of a byte order mark after its first (RFC 8259 §8.1: readers may ignore it).
     private mutating func mark(_ byte: UInt8) throws(JSONError) {
         guard byte == (markLeft == 2 ? 0xbb : 0xbf) else { throw .unexpectedByte }
         markLeft &-= 1

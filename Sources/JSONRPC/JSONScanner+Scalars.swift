@@ -19,7 +19,7 @@ extension JSONScanner {
                     return endNumber(at: at)
                 }
             case .zero:
-                // A digit behind a leading zero (RFC 8259 §6).
+                // A digit after a leading zero (RFC 8259 §6).
                 guard !isDigit else { return try badNumber() }
                 guard try !leaveDigits(byte) else {
                     if capture != .nothing { flush(bytes, to: at) }
@@ -83,7 +83,7 @@ extension JSONScanner {
         return endScalar(at)
     }
 
-    /// Letters of `true`, `false` or `null` behind the first.
+    /// Letters of `true`, `false` or `null` after the first.
     @inline(__always)
     mutating func literal(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
         while at < bytes.byteCount {

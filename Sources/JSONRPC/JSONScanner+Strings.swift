@@ -90,7 +90,7 @@ extension JSONScanner {
         state = .multibyte
     }
 
-    /// The bytes of a character behind its first.
+    /// The bytes of a character after its first.
     mutating func multibyte(_ bytes: RawSpan, _ at: inout Int) {
         while state == .multibyte, at < bytes.byteCount {
             let byte = bytes.byte(at: at)
@@ -133,7 +133,7 @@ extension JSONScanner {
         if isUnescaping { captureFrom = at }
     }
 
-    /// The digits behind `\u`.
+    /// The digits after `\u`.
     mutating func hex(_ bytes: RawSpan, _ at: inout Int) {
         while at < bytes.byteCount {
             guard let digit = JSONEscape.hexDigit(bytes.byte(at: at)) else {

@@ -47,7 +47,7 @@ extension JSONScanner {
         }
     }
 
-    /// Steps over white space; behind a value of a stream only up to its line's end.
+    /// Steps over white space; after a value of a stream only up to its line's end.
     private mutating func spaces(_ bytes: RawSpan, _ at: inout Int) throws(JSONError) -> Progress {
         let count = bytes.byteCount
         while at < count {

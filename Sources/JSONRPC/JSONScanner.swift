@@ -54,36 +54,35 @@ public struct JSONScanner: ~Copyable {
         case other, version, method, id, params, result, error
     }
 
-    /// What the characters of the token in progress are wanted for.
+    /// The use of the characters of the token in progress.
     enum Capture: UInt8 {
         case nothing, key, version, method, id, code, parameter
     }
 
-    /// What of `params` is looked at: its `name`, and of its `_meta` the trace context.
+    /// The members of `params` that are looked at: its `name`, and the trace context in its `_meta`.
     enum Parameter: UInt8 {
         case other, name, meta, traceparent, tracestate
     }
 
-    /// What was found of the message in progress or, after its end, of the last one.
+    /// The facts of the message in progress or, after its end, of the last one.
     public internal(set) var facts = JSONRPCFacts()
-    /// How many members the batch in progress, or the last one, has.
+    /// The number of members of the batch in progress, or of the last one.
     public internal(set) var memberCount = 0
     /// True if a batch is going on or was the last value.
     public internal(set) var isBatch = false
-    /// True if an LF stood between the last two values, or behind the last one.
+    /// True if an LF stood between the last two values, or after the last one.
     public internal(set) var isLineDelimited = false
-    /// The place of the value's first byte that is going on or was the last one, batches as a whole, from the
-    /// beginning.
+    /// The offset of the first byte of the current or last value, batches as a whole, from the beginning.
     public internal(set) var valueStartOffset: UInt64 = 0
 
-    /// What is known of the place that the values come from; of a stream it may be learnt between two values.
+    /// The knowledge about the place that the values come from; for a stream it may grow between two values.
     public var place = JSONRPCFacts.Place.anywhere
-    /// What is no JSON of the value that is going on or was the last one: the first thing that was read past.
+    /// The first form in the current or last value that is not JSON and was read past.
     public internal(set) var leniency: JSONError?
     var framing = Framing.single
     var state = State.outside
     var failure: JSONError?
-    /// Where the bytes of the current call begin, so that `origin + at` counts from the beginning.
+    /// The offset of the current call's first byte, so that `origin + at` counts from the beginning.
     var origin: UInt64 = 0
     var consumed: UInt64 = 0
 
@@ -114,7 +113,7 @@ public struct JSONScanner: ~Copyable {
 
     // What is kept.
     var field = Field.other
-    /// Which names have come in their own spelling, a bit each.
+    /// The names that have come in their own spelling, a bit each.
     var exactNames: UInt8 = 0
     var isCodeNext = false
     var capture = Capture.nothing
@@ -132,21 +131,21 @@ public struct JSONScanner: ~Copyable {
     var tracestateText = PrefixBuffer(limitBytes: JSONLimits.maxTracestateBytes)
     @usableFromInline
     var methodText = PrefixBuffer(limitBytes: JSONLimits.maxMethodBytes)
-    /// The methods before the last one, of a message that has several; each behind its length in two bytes.
+    /// The methods before the last one, of a message that has several; each after its length in two bytes.
     var otherMethods = PrefixBuffer(limitBytes: JSONLimits.maxOtherMethodBytes)
     @usableFromInline
     var idBuffer = PrefixBuffer(limitBytes: JSONLimits.maxIDBytes)
 
     /// A scanner that has begun.
     ///
-    /// - Parameter framing: What the bytes hold.
+    /// - Parameter framing: The content of the bytes.
     public init(_ framing: Framing = .single) { self.framing = framing }
 
     /// Forgets everything but its memory and begins with the next byte.
     ///
     /// - Parameters:
-    ///   - framing: What the bytes hold.
-    ///   - place: What is known of the place that they come from.
+    ///   - framing: The content of the bytes.
+    ///   - place: The knowledge about the place that they come from.
     public mutating func begin(_ framing: Framing, at place: JSONRPCFacts.Place = .anywhere) {
         self.framing = framing
         self.place = place
@@ -177,7 +176,7 @@ public struct JSONScanner: ~Copyable {
 
     /// Gives the methods before the last one to `body`.
     ///
-    /// Of a message that has several one peer takes the first, another the last. Of very many, those behind the first
+    /// Of a message that has several one peer takes the first, another the last. Of very many, those after the first
     /// ``JSONLimits/maxOtherMethodBytes`` are left out.
     ///
     /// - Parameter body: Must not read on meanwhile.
@@ -201,7 +200,7 @@ public struct JSONScanner: ~Copyable {
     /// Gives ``method`` and ``idText`` to `body`: views of a scanner that is a class's property cannot leave it.
     ///
     /// - Parameter body: Must not read on meanwhile.
-    /// - Returns: What `body` returns.
+    /// - Returns: The result of `body`.
     @inlinable
     public func withTexts<Result>(_ body: (_ method: RawSpan, _ id: RawSpan) -> Result) -> Result {
         body(methodText.bytes, idBuffer.bytes)
@@ -217,7 +216,7 @@ public struct JSONScanner: ~Copyable {
     /// Gives the last message's trace context, `traceparent` and `tracestate` of `params._meta`, to `body`.
     ///
     /// - Parameter body: Gets them without escapes, empty where they are none; must not read on meanwhile.
-    /// - Returns: What `body` returns.
+    /// - Returns: The result of `body`.
     @inlinable
     public func withTraceContext<Result>(_ body: (_ traceparent: RawSpan, _ tracestate: RawSpan) -> Result) -> Result {
         body(traceparentText.bytes, tracestateText.bytes)
@@ -226,7 +225,7 @@ public struct JSONScanner: ~Copyable {
     /// Gives ``method``, ``idText`` and ``parameterName`` to `body`.
     ///
     /// - Parameter body: Must not read on meanwhile.
-    /// - Returns: What `body` returns.
+    /// - Returns: The result of `body`.
     @inlinable
     public func withCallTexts<Result>(_ body: (_ method: RawSpan, _ id: RawSpan, _ name: RawSpan) -> Result) -> Result {
         body(methodText.bytes, idBuffer.bytes, nameText.bytes)

@@ -22,7 +22,7 @@ extension RawSpan {
         let rest = count &- at
         guard rest > 0 else { return count }
         if count >= 8 {
-            // The zeros shifted in stand behind the last byte and are hits.
+            // The zeros shifted in stand after the last byte and are hits.
             let last = word(at: count &- 8) &>> UInt64(truncatingIfNeeded: 64 &- 8 &* rest)
             return at &+ Self.specials(last).trailingZeroBitCount / 8
         }
@@ -47,7 +47,7 @@ extension RawSpan {
         return (quotes | slashes | controls | word) & 0x8080_8080_8080_8080
     }
 
-    /// The position behind the valid three-byte characters at `offset`, or where the last four bytes begin.
+    /// The position after the valid three-byte characters at `offset`, or where the last four bytes begin.
     ///
     /// Three bytes are what Chinese, Japanese and Korean text has, so they are worth a loop of their own.
     @inline(__always)

@@ -3,7 +3,7 @@ internal import Wire
 /// A text of at most 16 bytes as two words, to be compared with the few names that count; longer ones are none of them.
 struct PackedName: BitwiseCopyable {
     private var word: UInt64 = 0
-    /// The bytes behind the eighth.
+    /// The bytes after the eighth.
     private var high: UInt64 = 0
     private var count = 0
 
@@ -28,7 +28,7 @@ struct PackedName: BitwiseCopyable {
         count &+= more
     }
 
-    /// Which member of a message it names.
+    /// The member of a message that it names.
     var field: JSONScanner.Field {
         switch (count, word) {
         case (7, 0x63_7072_6e6f_736a): .version
@@ -51,7 +51,7 @@ struct PackedName: BitwiseCopyable {
     /// True if there is nothing.
     var isEmpty: Bool { count == 0 }
 
-    /// What an event stream's field of that name is.
+    /// The meaning of an event stream's field of that name.
     var eventField: EventStreamReader.FieldName {
         switch (count, word) {
         case (4, 0x6174_6164): .data
@@ -62,7 +62,7 @@ struct PackedName: BitwiseCopyable {
         }
     }
 
-    /// What an event of that type is.
+    /// The kind of an event of that type.
     var eventKind: EventStreamReader.Kind {
         switch (count, word) {
         case (0, _), (7, 0x65_6761_7373_656d): .message
@@ -71,7 +71,7 @@ struct PackedName: BitwiseCopyable {
         }
     }
 
-    /// Which member of a call it names if letters of both cases are one.
+    /// The member of a call that it names without regard to case.
     var foldedField: JSONScanner.Field {
         guard count == 2 || count == 6 || count == 7 else { return .other }
         var folded = self
@@ -85,7 +85,7 @@ struct PackedName: BitwiseCopyable {
         }
     }
 
-    /// Which parameter it names.
+    /// The parameter that it names.
     var parameter: JSONScanner.Parameter {
         switch (count, word) {
         case (4, 0x656d_616e): .name
@@ -94,7 +94,7 @@ struct PackedName: BitwiseCopyable {
         }
     }
 
-    /// Which member of `_meta` it names.
+    /// The member of `_meta` that it names.
     var metaMember: JSONScanner.Parameter {
         switch (count, word, high) {
         case (11, 0x7261_7065_6361_7274, 0x74_6e65): .traceparent

@@ -40,7 +40,7 @@ final class Pair {
     var downstream: Socket
     var upstream: Socket
     /// Whether the owner knows that its bytes cannot be followed.
-    var isTroubleTold = false
+    var isDecodeFailureTold = false
     /// Whether downstream said something while Weir ended it.
     var wasUnheard = false
     /// What was noted of its calls.

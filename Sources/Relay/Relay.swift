@@ -61,13 +61,13 @@ public struct RefusedConnection: Sendable {
 }
 
 /// A connection whose bytes cannot be followed; they are relayed all the same.
-public struct TroubledConnection: Sendable {
+public struct UndecodedConnection: Sendable {
     /// Who opened it.
     public let peer: Endpoint
     /// Where it goes.
     public let destination: Endpoint
     /// What could not be followed.
-    public let trouble: DecodeTrouble
+    public let failure: DecodeFailure
 }
 
 /// What the relay tells its owner of; called on the workers' threads, so it must be quick.
@@ -75,7 +75,7 @@ public struct RelayHooks: Sendable {
     /// A connection was not relayed.
     public var refused: @Sendable (RefusedConnection) -> Void = { _ in }
     /// A connection's bytes cannot be followed; told once a connection.
-    public var decodeTrouble: @Sendable (TroubledConnection) -> Void = { _ in }
+    public var decodeFailed: @Sendable (UndecodedConnection) -> Void = { _ in }
     /// Accepting pauses for want of what the text says.
     public var acceptPaused: @Sendable (String) -> Void = { _ in }
     /// Where callers get their numbers, if calls are counted by caller.

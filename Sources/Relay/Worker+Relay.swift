@@ -54,15 +54,15 @@ extension Worker {
                 isSettled = pass(&pair.down, pair.downstream.descriptor, bytes)
             }
         }
-        if recorder.hasTrouble { tellTrouble(pair) }
+        if recorder.hasDecodeFailure { reportDecodeFailure(pair) }
         if !isSettled || !plan.reply.isEmpty || plan.closes { finishPassing(pair, direction) }
     }
 
     /// Tells the owner that a connection's bytes cannot be followed, unless it knows.
-    private func tellTrouble(_ pair: Pair) {
-        guard let trouble = recorder.takeTrouble(), !pair.isTroubleTold else { return }
-        pair.isTroubleTold = true
-        hooks.decodeTrouble(TroubledConnection(peer: pair.peer, destination: pair.destination, trouble: trouble))
+    private func reportDecodeFailure(_ pair: Pair) {
+        guard let failure = recorder.takeDecodeFailure(), !pair.isDecodeFailureTold else { return }
+        pair.isDecodeFailureTold = true
+        hooks.decodeFailed(UndecodedConnection(peer: pair.peer, destination: pair.destination, failure: failure))
     }
 
     /// Writes straight from the read buffer when nothing stands before the bytes; else through the queue.
@@ -121,7 +121,7 @@ extension Worker {
         guard isUp ? !pair.up.isSourceEnded : !pair.down.isSourceEnded,
             inspector.release(pair.session, direction, now: now, plan: &plan)
         else { return }
-        if recorder.hasTrouble { tellTrouble(pair) }
+        if recorder.hasDecodeFailure { reportDecodeFailure(pair) }
         let nothing: [UInt8] = []
         let empty = nothing.byteSpan
         if !(isUp ? pair.up.carryOut(plan, empty) : pair.down.carryOut(plan, empty)) { isOverrun = true }
@@ -144,7 +144,7 @@ extension Worker {
     func conclude(_ pair: Pair, _ direction: Direction) {
         plan.removeAll()
         inspector.ended(pair.session, direction, now: SystemClock.now(), plan: &plan)
-        if recorder.hasTrouble { tellTrouble(pair) }
+        if recorder.hasDecodeFailure { reportDecodeFailure(pair) }
         if direction == .toUpstream { conclude(&pair.up, &pair.down) } else { conclude(&pair.down, &pair.up) }
     }
 

@@ -4,7 +4,7 @@ public import Wire
 public struct GRPCMessagePart: BitwiseCopyable, Equatable, Sendable {
     /// The bytes of this message's payload that lie in the piece; empty when there are none yet.
     public var payload: ByteRange
-    /// How many bytes the whole payload has.
+    /// The size of the whole payload.
     public var lengthBytes: UInt32
     /// True if the payload is compressed (bit 0 of the flag).
     public var isCompressed: Bool
@@ -64,7 +64,7 @@ public struct GRPCMessageReader: BitwiseCopyable, Sendable {
     ///
     /// - Parameters:
     ///   - piece: A piece of DATA, without padding; the same one until the result is `nil`.
-    ///   - at: Where to go on, 0 at the piece's beginning; moved behind what was read.
+    ///   - at: The position to continue at, 0 at the piece's beginning; moved after what was read.
     /// - Returns: The part, or `nil` when the piece has been read to its end (or the stream is damaged). A message
     ///   whose payload lies in several pieces gives a part for each, the first one perhaps empty.
     public mutating func next(_ piece: RawSpan, _ at: inout Int) -> GRPCMessagePart? {

@@ -42,7 +42,7 @@ public enum TripleContentType: UInt8, BitwiseCopyable, Sendable {
         return end
     }
 
-    /// `application/grpc` and nothing behind it but a suffix: `application/grpc-web` frames its messages otherwise.
+    /// `application/grpc` and nothing after it but a suffix: `application/grpc-web` frames its messages otherwise.
     private static func isGRPC(_ type: RawSpan) -> Bool {
         let plain: StaticString = "application/grpc"
         let count = plain.utf8CodeUnitCount

@@ -35,7 +35,7 @@ public enum TripleAttachment {
     /// A value as it can be shown.
     ///
     /// Values of `-bin` names are shown in base64, without padding, however they travelled: gRPC's C core sends the
-    /// raw bytes behind a zero byte to a peer that understands this. What is not UTF-8 becomes U+FFFD.
+    /// raw bytes after a zero byte to a peer that understands this. What is not UTF-8 becomes U+FFFD.
     ///
     /// - Parameters:
     ///   - value: The value's bytes.

@@ -34,24 +34,6 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
     public var caller = ByteRange.empty
     /// The whole `content-type`, so that a refusal can repeat it.
     public var contentTypeText = ByteRange.empty
-    /// W3C trace context.
-    public var traceparent = ByteRange.empty
-    /// W3C trace state.
-    public var tracestate = ByteRange.empty
-    /// Jaeger trace context.
-    public var uberTraceID = ByteRange.empty
-    /// B3 trace context in one header.
-    public var b3 = ByteRange.empty
-    /// B3 trace context: the trace.
-    public var b3TraceID = ByteRange.empty
-    /// B3 trace context: the caller's span.
-    public var b3SpanID = ByteRange.empty
-    /// B3 trace context: the sampling decision.
-    public var b3Sampled = ByteRange.empty
-    /// B3 trace context: `1` asks for debugging.
-    public var b3Flags = ByteRange.empty
-    /// SkyWalking's trace context.
-    public var sw8 = ByteRange.empty
     /// The time the caller waits, in nanoseconds; 0 if it names none.
     public var timeoutNanoseconds: UInt64 = 0
     /// `grpc-previous-rpc-attempts`: how often the client has tried before.
@@ -76,13 +58,12 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
     /// True if ``take(_:_:into:)`` uses a field of that name.
     ///
     /// - Parameter id: The number that ``TripleHeaderName/table`` gives the name.
-    /// - Returns: `false` for attachments, except those that carry a deadline or trace context.
+    /// - Returns: `false` for attachments, except those that carry a deadline.
     public static func wants(_ id: UInt8) -> Bool {
         switch TripleHeaderName(id: id) {
         case .path, .method, .contentType, .grpcEncoding, .grpcTimeout, .tripleTimeout, .connectTimeout,
             .serviceTimeout, .timeout, .timeoutBudget, .serviceVersion, .serviceGroup, .consumerApplication,
-            .restVersion, .restGroup, .headerConvert, .tripleProtocolVersion, .traceparent, .tracestate, .uberTraceID,
-            .b3, .b3TraceID, .b3SpanID, .b3Sampled, .b3Flags, .sw8, .grpcPreviousAttempts:
+            .restVersion, .restGroup, .headerConvert, .tripleProtocolVersion, .grpcPreviousAttempts:
             true
         default: false
         }
@@ -112,8 +93,6 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
             marks.insert(.isTriple)
             takeNames(name, keep(value, &texts))
         case .restVersion, .restGroup: takeNames(name, keep(value, &texts))
-        case .traceparent, .tracestate, .uberTraceID, .b3, .b3TraceID, .b3SpanID, .b3Sampled, .b3Flags, .sw8:
-            takeTrace(name, keep(value, &texts))
         default: break
         }
     }
@@ -144,20 +123,6 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
             if timeoutNanoseconds == 0 || time < timeoutNanoseconds { timeoutNanoseconds = time }
         } catch {
             marks.insert(.hasBadTimeout)
-        }
-    }
-
-    private mutating func takeTrace(_ name: TripleHeaderName, _ value: ByteRange) {
-        switch name {
-        case .traceparent: traceparent = value
-        case .tracestate: tracestate = value
-        case .uberTraceID: uberTraceID = value
-        case .b3: b3 = value
-        case .b3TraceID: b3TraceID = value
-        case .b3SpanID: b3SpanID = value
-        case .b3Sampled: b3Sampled = value
-        case .b3Flags: b3Flags = value
-        default: sw8 = value
         }
     }
 }

@@ -23,7 +23,7 @@ enum WrappedText {
     /// The class of the object that a value is: what its bytes begin with.
     ///
     /// - Parameters:
-    ///   - value: The value's bytes, perhaps cut off behind the name.
+    ///   - value: The value's bytes, perhaps cut off after the name.
     ///   - serialization: The wrapper's `serializeType`.
     /// - Returns: The place of the name in `value`; `nil` for another value, or an unknown serialization.
     static func className(in value: RawSpan, serialization: RawSpan) -> ByteRange? {
@@ -83,7 +83,7 @@ enum WrappedText {
         return left == 0 && at <= bytes.byteCount ? at : nil
     }
 
-    /// A string of fastjson2: JSONB behind a length of 32 bits.
+    /// A string of fastjson2: JSONB after a length of 32 bits.
     ///
     /// Source: `FastJson2ObjectOutput`.
     private static func chunk(_ value: RawSpan) -> ByteRange? {

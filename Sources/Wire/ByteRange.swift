@@ -1,4 +1,4 @@
-/// Where a piece of text lies inside the bytes it was found in: an offset and a length, 8 bytes in all.
+/// The place of a piece of text inside the bytes it was found in: an offset and a length, 8 bytes in all.
 ///
 /// It owns nothing; its holder knows which bytes it points into.
 public struct ByteRange: BitwiseCopyable, Equatable, Sendable {

@@ -1,7 +1,7 @@
 extension RawSpan {
     /// The value of sixteen hex digits, eight at a time.
     ///
-    /// - Parameter offset: The position of the first digit; it and the fifteen digits behind it must be inside the
+    /// - Parameter offset: The position of the first digit; it and the fifteen digits after it must be inside the
     ///   span.
     /// - Returns: The value, or `nil` when one of them is no hex digit.
     @inlinable

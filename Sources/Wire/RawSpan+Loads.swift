@@ -49,7 +49,7 @@ extension RawSpan {
         unsafe UInt64(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 
-    /// The first of the bytes at `offset` in memory order; nothing behind them is read.
+    /// The first of the bytes at `offset` in memory order; nothing after them is read.
     ///
     /// - Parameters:
     ///   - offset: The position of the first byte.

@@ -49,7 +49,7 @@ extension RawSpan {
         // SAFETY: eight bytes from `offset` and `count` bytes from `offset` lie inside the span, checked above.
         let first = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
         guard count >= 8 else {
-            // The bytes behind the text are shifted out.
+            // The bytes after the text are shifted out.
             return count == 0 || (UInt64(littleEndian: first) & high) << (64 &- 8 &* UInt64(count)) == 0
         }
         // Overlapping words cover 8 to 32 bytes without a loop.
@@ -75,7 +75,7 @@ extension RawSpan {
         let first = unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset &+ 1, as: UInt64.self)
         let high: UInt64 = 0x8080_8080_8080_8080
         if count <= 8 {
-            // The bytes behind the text are shifted out: by up to 64 places, hence in two steps.
+            // The bytes after the text are shifted out: by up to 64 places, hence in two steps.
             let rest = 64 &- 8 &* count
             let text = ((UInt64(littleEndian: first) & high) &<< (rest / 2)) &<< (rest &- rest / 2)
             return text == 0 ? Int(truncatingIfNeeded: count) : -1

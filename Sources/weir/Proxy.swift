@@ -255,13 +255,13 @@ final class Proxy: AdminBackend {
             if leftOut > 0 { metadata["left-out"] = "\(leftOut)" }
             logger.warning("connection refused", metadata: metadata)
         }
-        let troubles = LogLimiter()
-        hooks.decodeTrouble = { connection in
-            guard let leftOut = troubles.pass(connection.trouble.connectionProtocol.rawValue) else { return }
+        let failures = LogLimiter()
+        hooks.decodeFailed = { connection in
+            guard let leftOut = failures.pass(connection.failure.connectionProtocol.rawValue) else { return }
             var metadata: Logger.Metadata = [
                 "peer": "\(connection.peer)", "destination": "\(connection.destination)",
-                "protocol": "\(connection.trouble.connectionProtocol.label)",
-                "reason": "\(connection.trouble.reason)",
+                "protocol": "\(connection.failure.connectionProtocol.label)",
+                "reason": "\(connection.failure.reason)",
             ]
             if leftOut > 0 { metadata["left-out"] = "\(leftOut)" }
             logger.warning("bytes cannot be decoded and are relayed as they are", metadata: metadata)

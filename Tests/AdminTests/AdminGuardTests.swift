@@ -2,7 +2,7 @@ import Testing
 
 @testable import Admin
 
-/// Who may ask for what, as docs/admin-api.md says it.
+/// The access rules in docs/admin-api.md.
 @Suite struct AdminGuardTests {
     private func status(
         _ demand: AdminGuard.Demand,
@@ -12,13 +12,13 @@ import Testing
         fromPage: Bool = false,
         given: String? = nil
     ) -> Int {
-        let asker = AdminGuard.Asker(
+        let client = AdminGuard.Client(
             isOnLoopback: onLoopback,
             host: host,
             isFromPage: fromPage,
             authorization: given
         )
-        return AdminGuard(token: token, hosts: ["weir.internal"]).denial(demand, asker)?.status ?? 200
+        return AdminGuard(token: token, hosts: ["weir.internal"]).denial(demand, client)?.status ?? 200
     }
 
     @Test("scrapers and probes are asked for nothing", arguments: [true, false]) func open(_ isOnLoopback: Bool) {

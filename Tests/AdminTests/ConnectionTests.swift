@@ -16,20 +16,20 @@ import Testing
 
     @Test("a request's head has to come within seconds, of a new connection and of an old one") func head() {
         let (connection, _) = connection()
-        #expect(connection.standing.0 == .reading)
+        #expect(connection.activity.0 == .reading)
         #expect(connection.overdue(at: AdminConnection.headNanoseconds) == nil)
         #expect(connection.overdue(at: AdminConnection.headNanoseconds + 1) == .slowRequest)
         connection.received(10, now: Self.second)
         // What comes puts nothing off.
         #expect(connection.overdue(at: AdminConnection.headNanoseconds + 1) == .slowRequest)
         connection.requestBegan(now: 2 * Self.second)
-        #expect(connection.standing.0 == .working)
+        #expect(connection.activity.0 == .working)
         connection.answered(now: 3 * Self.second)
-        #expect(connection.standing.0 == .idle)
+        #expect(connection.activity.0 == .idle)
         #expect(connection.overdue(at: 3 * Self.second + AdminConnection.idleNanoseconds) == nil)
         #expect(connection.overdue(at: 4 * Self.second + AdminConnection.idleNanoseconds) == .idle)
         connection.received(1, now: 60 * Self.second)
-        #expect(connection.standing.0 == .reading)
+        #expect(connection.activity.0 == .reading)
         #expect(connection.overdue(at: 66 * Self.second) == .slowRequest)
     }
 
@@ -37,7 +37,7 @@ import Testing
         let (connection, _) = connection()
         connection.requestBegan(now: Self.second)
         connection.awaitsBody(true)
-        #expect(connection.standing == (.reading, Self.second))
+        #expect(connection.activity == (.reading, Self.second))
         #expect(connection.overdue(at: Self.second + AdminConnection.exchangeNanoseconds) == nil)
         #expect(connection.overdue(at: Self.second + AdminConnection.exchangeNanoseconds + 1) == .slowRequest)
         connection.awaitsBody(false)
@@ -69,7 +69,7 @@ import Testing
         let (connection, _) = connection()
         connection.requestBegan(now: 0)
         connection.writing(100, now: 0)
-        #expect(connection.standing.0 == .stalled)
+        #expect(connection.activity.0 == .stalled)
         #expect(connection.overdue(at: AdminConnection.stallNanoseconds + 1) == .slowReader)
         var now: UInt64 = 0
         while now < AdminConnection.exchangeNanoseconds {
@@ -86,9 +86,9 @@ import Testing
         connection.requestBegan(now: 0)
         connection.writing(100, now: 0)
         connection.answered(now: Self.second)
-        #expect(connection.standing.0 == .stalled)
+        #expect(connection.activity.0 == .stalled)
         connection.wrote(100, now: 2 * Self.second)
-        #expect(connection.standing == (.idle, 2 * Self.second))
+        #expect(connection.activity == (.idle, 2 * Self.second))
     }
 
     @Test("an answer without end may be read slowly") func endless() {
@@ -96,7 +96,7 @@ import Testing
         connection.requestBegan(now: 0)
         connection.becameEndless()
         connection.writing(100, now: 0)
-        #expect(connection.standing.0 == .endless)
+        #expect(connection.activity.0 == .endless)
         #expect(connection.overdue(at: 1000 * Self.second) == nil)
     }
 

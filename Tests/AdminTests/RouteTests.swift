@@ -87,6 +87,6 @@ import Testing
     @Test("the reasons for which connections are closed are those of the metric") func cuts() {
         let metric = MetricCatalog.all.first { $0.family.name == "weir_admin_connections_closed" }
         #expect(metric?.labels.map(\.name) == ["reason"])
-        #expect(metric?.labels.first?.values == AdminCut.allCases.map(\.label))
+        #expect(metric?.labels.first?.values == AdminCloseReason.allCases.map(\.label))
     }
 }

@@ -43,14 +43,14 @@ import Wire
     }
 
     @Test("after 101 and after a tunnel's 2xx nothing more is read", arguments: [2, 3])
-    func foreign(index: Int) {
+    func notHTTP(index: Int) {
         let sample = samples[index]
         let reading = read(sample.role, sample.text, answered: sample.answered)
         let head = sample.text.utf8.count - (index == 2 ? 4 : 3)
-        #expect(reading.isForeignAt == head)
+        #expect(reading.notHTTPAt == head)
         #expect(reading.error == nil)
         #expect(reading.lines.last == "end")
-        #expect(reading.ending == .foreign)
+        #expect(reading.ending == .notHTTP)
     }
 
     @Test("a refused CONNECT and a CONNECT whose method is not known are ordinary responses")

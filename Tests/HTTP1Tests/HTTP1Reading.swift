@@ -75,7 +75,7 @@ struct Reading: Equatable {
     var ends: [Int] = []
     var error: HTTP1Error?
     var ending: HTTP1Reader.Ending?
-    var isForeignAt: Int?
+    var notHTTPAt: Int?
 }
 
 func read(
@@ -100,8 +100,8 @@ func read(
                 case .interim: reading.ends.append(-(base + at))
                 case .needsMore: precondition(at == bytes.count)
                 case .head: break
-                case .foreign:
-                    if reading.isForeignAt == nil { reading.isForeignAt = base + at }
+                case .notHTTP:
+                    if reading.notHTTPAt == nil { reading.notHTTPAt = base + at }
                     break pieces
                 }
                 precondition(at > before, "no progress")

@@ -106,10 +106,10 @@ import Testing
     private static let top = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    /// By path: the methods that the table of what is asked for names.
+    /// By path: the methods in the table of requirements.
     private func documented() throws -> [String: Set<String>] {
         let text = try String(contentsOf: Self.top.appendingPathComponent("docs/admin-api.md"), encoding: .utf8)
-        let section = try #require(text.components(separatedBy: "## What is asked for").last)
+        let section = try #require(text.components(separatedBy: "## Requirements").last)
         var paths: [String: Set<String>] = [:]
         for line in section.components(separatedBy: "\n## ")[0].split(separator: "\n") where line.hasPrefix("| ") {
             let cell = line.dropFirst(2).prefix { $0 != "|" }

@@ -46,25 +46,7 @@ struct Fields: Sendable {
         #expect(Self.java.text(head.version) == "1.0.0" && Self.java.text(head.group) == "vip")
         #expect(Self.java.text(head.caller) == "shop-consumer")
         #expect(Self.java.text(head.contentTypeText) == "application/grpc+proto")
-        #expect(Self.java.text(head.traceparent) == "00-186058845d855b4a039a0cd331166be1-ee8e4909fe3c65e6-01")
-        #expect(Self.java.text(head.uberTraceID) == "fecca5ce7266bcfe:6325286d51387218:0:1")
         #expect(head.form == .grpc && head.timeoutNanoseconds == 5_000_000_000 && head.marks == .isTriple)
-        #expect(head.b3.isEmpty && head.sw8.isEmpty)
-    }
-
-    @Test("every trace header has its place")
-    func traces() {
-        let names = [
-            "traceparent", "tracestate", "uber-trace-id", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-sampled",
-            "x-b3-flags", "sw8",
-        ]
-        let fields = Fields(names.map { ($0, "value of " + $0) })
-        let head = fields.request
-        let ranges = [
-            head.traceparent, head.tracestate, head.uberTraceID, head.b3, head.b3TraceID, head.b3SpanID, head.b3Sampled,
-            head.b3Flags, head.sw8,
-        ]
-        #expect(ranges.map(fields.text) == names.map { "value of " + $0 })
     }
 
     @Test("the form follows from the content type, or from a header that only Triple sends")
@@ -129,10 +111,13 @@ struct Fields: Sendable {
 
     @Test("a value that does not fit is left out and the rest is kept")
     func limit() {
-        let fields = Fields([(":path", "/a.B/c"), ("traceparent", "123456789"), ("sw8", "12")], limitBytes: 10)
+        let fields = Fields(
+            [(":path", "/a.B/c"), ("tri-service-version", "123456789"), ("tri-service-group", "12")],
+            limitBytes: 10
+        )
         let head = fields.request
-        #expect(fields.text(head.path) == "/a.B/c" && head.traceparent.isEmpty && fields.text(head.sw8) == "12")
-        #expect(head.marks == .isCut)
+        #expect(fields.text(head.path) == "/a.B/c" && head.version.isEmpty && fields.text(head.group) == "12")
+        #expect(head.marks == [.isCut, .isTriple])
         #expect(Fields([("grpc-message", "abc"), ("grpc-status", "9")], limitBytes: 2).response.grpcMessage.isEmpty)
     }
 

@@ -1,7 +1,7 @@
 internal import Clocks
 internal import Synchronization
 
-/// One of the connections that ``DemoConsumers`` keep.
+/// One of the connections of ``DemoConsumers``.
 protocol Consumer: Sendable {
     var applicationName: String { get }
 
@@ -12,7 +12,7 @@ protocol Consumer: Sendable {
     func stop()
 }
 
-/// What all connections of ``DemoConsumers`` have in common.
+/// The common parts of all connections of ``DemoConsumers``.
 struct ConsumerSetup: Sendable {
     var address: String
     var port: UInt16
@@ -21,20 +21,20 @@ struct ConsumerSetup: Sendable {
     var threads: DemoThreads
 }
 
-/// How long consumers wait for what.
+/// The consumers' waiting times.
 private enum Patience {
     static let connectMilliseconds: Int32 = 1000
     static let reconnectNanoseconds: UInt64 = 500_000_000
     static let heartbeatNanoseconds: UInt64 = 2_000_000_000
-    /// How long the replies to the last calls are waited for.
+    /// The longest wait for the replies to the last calls.
     static let drainNanoseconds: UInt64 = 500_000_000
-    /// How long the connection outlives a call that timed out, so that who watches it sees the deadline pass too.
+    /// The time for which a connection outlives a call that timed out, so that an observer sees the deadline pass too.
     static let lingerNanoseconds: UInt64 = 200_000_000
-    /// What is left out when the machine slept or was too busy: calls are not made up for after this long.
+    /// The longest delay that is made up for: calls beyond it are left out if the machine slept or was too busy.
     static let mostBehindNanoseconds: UInt64 = 1_000_000_000
 }
 
-/// One connection of a consumer, made again whenever it ends: decides what is sent when.
+/// One connection of a consumer, reopened whenever it ends: it decides what is sent when.
 final class ConsumerConnection<Link: ConsumerLink>: Consumer {
     private let application: DemoApplication<Link.Call>
     private let setup: ConsumerSetup

@@ -1,8 +1,8 @@
-/// One TCP connection of a consumer: what waits for a reply on it, and the thread that reads replies.
+/// One TCP connection of a consumer: its pending calls, and the thread that reads replies.
 protocol ConsumerLink: Sendable {
-    /// What is sent on it.
+    /// The calls that are sent on it.
     associatedtype Call: Sendable
-    /// What waits for a reply.
+    /// The state of a pending call.
     associatedtype Waiting: Sendable
 
     var pending: PendingCalls<Waiting> { get }
@@ -10,13 +10,13 @@ protocol ConsumerLink: Sendable {
     /// A link on a connection that has just been made.
     init(_ socket: DemoSocket, _ tally: DemoTally)
 
-    /// Says what the protocol has to be begun with.
+    /// Sends the protocol's opening bytes.
     func begin()
 
     /// Sends a call, counted before; not when too many wait already.
     func send(_ call: Call, by application: DemoApplication<Call>, traceParent: String?)
 
-    /// Asks whether the peer is there, if the protocol knows such a question.
+    /// Checks that the peer is there, if the protocol has such a request.
     func heartbeat(id: UInt64)
 
     /// Gives up the calls whose deadline has passed.

@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// One of the consumer's processes: its name, its traffic, and the counter of its request ids.
 final class DemoApplication<Call: Sendable>: Sendable {
-    /// One kind of call and how often it is made.
+    /// One kind of call and its frequency.
     struct Choice: Sendable {
         /// Its share: this many of all the weights of the application.
         let weight: Int

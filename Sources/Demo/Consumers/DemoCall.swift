@@ -2,7 +2,7 @@ internal import Calls
 internal import Dubbo
 internal import Hessian
 
-/// A Java type of a parameter.
+/// The Java type of a parameter.
 enum JavaType: Sendable {
     case string, int, long, object
 
@@ -27,7 +27,7 @@ enum JavaType: Sendable {
     }
 }
 
-/// A call that a consumer makes in Dubbo 2.
+/// A Dubbo 2 call of a consumer.
 struct DemoCall: CountedCall, Sendable {
     var interface: String
     var version = DemoServices.version
@@ -89,7 +89,7 @@ struct DemoCall: CountedCall, Sendable {
 }
 
 extension Outcome {
-    /// What a reply says became of its call; `nil` when its body does not say.
+    /// The outcome that a reply gives its call; `nil` if its body does not tell.
     static func of(status: UInt8, kind: ResponseMetadata.Kind?) -> Outcome? {
         switch status {
         case 20: kind.map { $0.isException ? .businessError : .ok }

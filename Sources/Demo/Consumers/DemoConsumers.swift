@@ -14,7 +14,7 @@ public final class DemoConsumers: Sendable {
     public static let maxCallsPerSecond = 20_000
     /// The most connections.
     public static let maxConnections = 64
-    /// Which application the connections belong to, over and over.
+    /// The applications that the connections belong to, in rotation.
     private static let callers: [Caller] = [
         .dubbo(0), .triple, .jsonrpc, .dubbo(1), .triple, .dubbo(2), .jsonrpc, .dubbo(0),
     ]
@@ -44,9 +44,9 @@ public final class DemoConsumers: Sendable {
     ///   - address: An IP address: the provider's, or a proxy's in front of it.
     ///   - port: Its port.
     ///   - callsPerSecond: The total rate, from 1 to ``maxCallsPerSecond``; other rates are brought into this range.
-    ///   - connections: How many, from 1 to ``maxConnections``; likewise. Of eight, four speak Dubbo 2, two Triple, two
+    ///   - connections: The number, from 1 to ``maxConnections``. Of eight, four speak Dubbo 2, two Triple, two
     ///     JSON-RPC.
-    ///   - seed: Which calls are drawn.
+    ///   - seed: The seed of the choice of calls.
     ///   - protocols: The protocols that are spoken; with none of them there are no connections.
     public init(
         address: String,
@@ -83,7 +83,7 @@ public final class DemoConsumers: Sendable {
         self.connections = made
     }
 
-    /// What was sent and what came back up to now.
+    /// The counts of calls and replies up to now.
     public var counts: DemoCounts { tally.counts }
 
     /// The names of the applications that call, as Dubbo and Triple callers tell them.

@@ -1,6 +1,6 @@
 public import Calls
 
-/// What demo consumers sent and what came back, to be compared with what a proxy between them and the provider counted.
+/// The counts of the demo consumers, to be compared with those of a proxy between them and the provider.
 ///
 /// Generic calls count under the method they name, as Weir counts them. Versions and groups are added together.
 public struct DemoCounts: Equatable, Sendable {
@@ -23,9 +23,9 @@ public struct DemoCounts: Equatable, Sendable {
 
     /// Calls sent, oneway ones too.
     public internal(set) var sent: [Method: UInt64] = [:]
-    /// Calls ended, by what became of them.
+    /// The ended calls by outcome.
     public internal(set) var results: [Method: [Outcome: UInt64]] = [:]
-    /// Calls whose end was not the one that their arguments ask for.
+    /// The calls whose end was not the expected one for their arguments.
     public internal(set) var unexpected: UInt64 = 0
     /// Replies with an id that no call waits for, such as one after its call's deadline.
     public internal(set) var lateReplies: UInt64 = 0
@@ -40,13 +40,13 @@ public struct DemoCounts: Equatable, Sendable {
     /// Connections that could not be made.
     public internal(set) var failedConnections: UInt64 = 0
 
-    /// Nothing sent.
+    /// Zero counts.
     public init() {}
 
-    /// How many calls were sent.
+    /// The number of calls sent.
     public var totalSent: UInt64 { sent.values.reduce(0, +) }
 
-    /// How many calls were sent in one protocol.
+    /// The number of calls sent in one protocol.
     ///
     /// - Parameter callProtocol: The protocol.
     /// - Returns: The sum over its methods.
@@ -54,19 +54,19 @@ public struct DemoCounts: Equatable, Sendable {
         sent.reduce(0) { $0 + ($1.key.callProtocol == callProtocol ? $1.value : 0) }
     }
 
-    /// How many calls have ended.
+    /// The number of ended calls.
     public var totalEnded: UInt64 { results.values.reduce(0) { $0 + $1.values.reduce(0, +) } }
 
-    /// How many calls wait for a reply.
+    /// The number of calls that wait for a reply.
     public var inFlight: UInt64 { totalSent - totalEnded }
 
-    /// How many calls ended in one way.
+    /// The number of calls with one outcome.
     ///
     /// - Parameter outcome: The way.
     /// - Returns: The sum over all methods.
     public func total(_ outcome: Outcome) -> UInt64 { results.values.reduce(0) { $0 + ($1[outcome] ?? 0) } }
 
-    /// How many calls of one protocol ended in one way.
+    /// The number of calls of one protocol with one outcome.
     ///
     /// - Parameters:
     ///   - outcome: The way.
@@ -88,6 +88,6 @@ public struct DemoCounts: Equatable, Sendable {
 protocol CountedCall {
     /// Under which names its sending and its end are counted.
     var countedAs: DemoCounts.Method { get }
-    /// What must become of it.
+    /// The outcome it must have.
     var expected: Outcome { get }
 }

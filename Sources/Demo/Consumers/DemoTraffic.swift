@@ -1,13 +1,13 @@
 internal import Calls
 internal import Hessian
 
-/// Who calls what in Dubbo 2, and how often.
+/// The Dubbo 2 traffic: callers, calls and frequencies.
 enum DemoTraffic {
     private typealias Choice = DemoApplication<DemoCall>.Choice
 
     /// The applications that speak Dubbo 2.
     ///
-    /// - Parameter random: From which their first request ids are drawn.
+    /// - Parameter random: The generator of their first request ids.
     /// - Returns: Three of them; the first is the busiest.
     static func applications(_ random: inout DemoRandom) -> [DemoApplication<DemoCall>] {
         [
@@ -173,7 +173,7 @@ enum DemoTraffic {
         )
     }
 
-    /// Dubbo's own question whether a service is there.
+    /// Dubbo's own check that a service is there.
     private static let echo = DemoCall(
         interface: DemoServices.orders,
         method: "$echo",

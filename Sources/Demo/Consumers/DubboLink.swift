@@ -10,7 +10,7 @@ final class DubboLink: ConsumerLink {
         case heartbeat
     }
 
-    /// How long a heartbeat may take.
+    /// The longest time for a heartbeat.
     private static let heartbeatNanoseconds: UInt64 = 3_000_000_000
 
     let pending = PendingCalls<Waiting>()
@@ -98,7 +98,7 @@ final class DubboLink: ConsumerLink {
         }
     }
 
-    /// What a reply says; `nil` when its body cannot be read.
+    /// The outcome in a reply; `nil` if its body cannot be read.
     private func outcome(of frame: DemoFrame, _ reader: inout BodyReader) -> Outcome? {
         reader.beginReply(frame.header, detail: .attachments)
         do throws(HessianError) {

@@ -1,6 +1,6 @@
 internal import Calls
 
-/// A call that a consumer makes in JSON-RPC.
+/// A JSON-RPC call of a consumer.
 struct JSONCall: CountedCall, Sendable {
     var interface = PaymentService.interface
     var method: String
@@ -21,7 +21,7 @@ struct JSONCall: CountedCall, Sendable {
     }
 }
 
-/// What one POST carries: a call, or a batch of them.
+/// The content of one POST: a call, or a batch of them.
 struct JSONPost: Sendable {
     /// The calls, at least one; several make a batch.
     var calls: [JSONCall]
@@ -47,13 +47,13 @@ struct JSONPost: Sendable {
     }
 }
 
-/// What is called in JSON-RPC, and how often.
+/// The JSON-RPC traffic: calls and frequencies.
 enum JSONTraffic {
     private typealias Choice = DemoApplication<JSONPost>.Choice
 
     /// The application that speaks JSON-RPC.
     ///
-    /// - Parameter random: From which its first id is drawn.
+    /// - Parameter random: The generator of its first id.
     /// - Returns: The application.
     static func application(_ random: inout DemoRandom) -> DemoApplication<JSONPost> {
         // Numbers above 2⁵³ would lose digits in JavaScript.

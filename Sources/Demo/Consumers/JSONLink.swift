@@ -5,12 +5,12 @@ internal import Synchronization
 
 /// A connection that speaks JSON-RPC over HTTP/1.1; requests do not wait for the replies to those before them.
 final class JSONLink: ConsumerLink {
-    /// What waits for a response: its calls that are no notifications, and their ids.
+    /// A pending response: its calls that are no notifications, and their ids.
     struct Waiting {
         let calls: [(id: String, call: JSONCall)]
     }
 
-    /// How long a response is waited for; HTTP/1.1 can give up all of a connection's only.
+    /// The longest wait for a response; HTTP/1.1 can only give up all of a connection's.
     private static let patienceNanoseconds: UInt64 = 3_000_000_000
 
     /// The most requests without a response: as with a pool that is exhausted, further ones are not made.
@@ -19,7 +19,7 @@ final class JSONLink: ConsumerLink {
     let pending = PendingCalls<Waiting>()
     private let socket: DemoSocket
     private let tally: DemoTally
-    /// How many requests were sent.
+    /// The number of requests sent.
     private let requests = Atomic<UInt64>(0)
 
     init(_ socket: DemoSocket, _ tally: DemoTally) {

@@ -1,25 +1,25 @@
 internal import Clocks
 internal import Synchronization
 
-/// What waits for an answer on one connection of a consumer, and until when.
+/// The pending calls of one connection of a consumer, with their deadlines.
 final class PendingCalls<Waiting: Sendable>: Sendable {
     private struct State {
         var isOpen = true
         var waiting: [UInt64: Waiting] = [:]
-        /// The ids in `waiting`, and answered ones whose time has not come.
+        /// The ids in `waiting`, and answered ones whose deadline has not come.
         var deadlines = DueQueue<UInt64>()
         var lastTimeout: UInt64 = 0
     }
 
     private let state = Mutex(State())
 
-    /// Whether the connection still takes calls.
+    /// True if the connection still takes calls.
     var isOpen: Bool { state.withLock { $0.isOpen } }
     var count: Int { state.withLock { $0.waiting.count } }
     var isEmpty: Bool { state.withLock { $0.waiting.isEmpty } }
-    /// When the next deadline passes, of an answered call perhaps; `nil` when there is none.
+    /// The next deadline, perhaps of an answered call; `nil` if there is none.
     var nextDeadline: UInt64? { state.withLock { $0.deadlines.nextDue } }
-    /// When a call was last given up; 0 for never.
+    /// The time of the last call that was given up; 0 for never.
     var lastTimeout: UInt64 { state.withLock { $0.lastTimeout } }
 
     func insert(_ waiting: Waiting, id: UInt64, nanoseconds: UInt64) {
@@ -30,10 +30,10 @@ final class PendingCalls<Waiting: Sendable>: Sendable {
         }
     }
 
-    /// Takes what waits under an id, which has been answered.
+    /// Removes the pending call of an id, which has been answered.
     func take(_ id: UInt64) -> Waiting? { state.withLock { $0.waiting.removeValue(forKey: id) } }
 
-    /// Takes one thing whose deadline has passed; `nil` when there is no more.
+    /// Removes one call whose deadline has passed; `nil` if there is no more.
     func takeExpired(_ now: UInt64) -> (id: UInt64, waiting: Waiting)? {
         state.withLock { state in
             while let id = state.deadlines.popDue(at: now) {
@@ -45,7 +45,7 @@ final class PendingCalls<Waiting: Sendable>: Sendable {
         }
     }
 
-    /// Takes all that waits.
+    /// Removes all pending calls.
     func takeAll() -> [Waiting] {
         state.withLock { state in
             defer { state.waiting = [:] }

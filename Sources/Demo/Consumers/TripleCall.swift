@@ -1,30 +1,30 @@
 internal import Calls
 
-/// A call that a consumer makes in Triple.
+/// A Triple call of a consumer.
 struct TripleCall: CountedCall, Sendable {
     var interface = TripleServices.shipping
     var method: String
     /// The request's only message.
     var message: [UInt8]
-    /// What `grpc-timeout` says.
+    /// The value of `grpc-timeout`.
     var timeoutMilliseconds: UInt64 = 3000
-    /// When the caller loses its patience; `nil` for a caller that waits until its deadline.
+    /// The time after which the caller gives up; `nil` for a caller that waits until its deadline.
     var cancelsAfterMilliseconds: UInt64?
     var expected = Outcome.ok
 
     var countedAs: DemoCounts.Method { DemoCounts.Method(.triple, interface: interface, method: method) }
 
-    /// What becomes of the call when its caller gives it up.
+    /// The outcome of the call if its caller gives it up.
     var outcomeGivenUp: Outcome { cancelsAfterMilliseconds == nil ? .timeout : .cancelled }
 }
 
-/// What is called in Triple, and how often.
+/// The Triple traffic: calls and frequencies.
 enum TripleTraffic {
     private typealias Choice = DemoApplication<TripleCall>.Choice
 
     /// The application that speaks Triple.
     ///
-    /// - Parameter random: From which its first ping is drawn.
+    /// - Parameter random: The generator of its first ping.
     /// - Returns: The application.
     static func application(_ random: inout DemoRandom) -> DemoApplication<TripleCall> {
         DemoApplication("dispatch", firstID: random.next(), choices)

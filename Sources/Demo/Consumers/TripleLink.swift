@@ -6,7 +6,7 @@ internal import Wire
 
 /// A connection that speaks Triple, which is gRPC over HTTP/2.
 final class TripleLink: ConsumerLink {
-    /// What waits is found by its stream.
+    /// A pending call is found by its stream.
     typealias Waiting = TripleCall
 
     /// The deadline's own timer fires a little late, as timers do: the call is over for the peer by then.
@@ -23,7 +23,7 @@ final class TripleLink: ConsumerLink {
         var window = FlowWindow()
     }
 
-    /// What has come of a reply.
+    /// The part of a reply that has come.
     private struct Reply {
         var head = TripleResponseHead()
         var messages = GRPCMessageReader()
@@ -136,7 +136,7 @@ final class TripleLink: ConsumerLink {
         }
     }
 
-    /// Keeps the beginning of a reply; those of calls that were given up are never finished.
+    /// Keeps the first part of a reply; those of calls that were given up are never finished.
     private func keep(_ reply: Reply, _ id: UInt32, in replies: inout [UInt32: Reply]) {
         replies[id] = reply
         if replies.count > 2 * ProviderConnection.maxCalls, let oldest = replies.keys.min() { replies[oldest] = nil }
@@ -159,7 +159,7 @@ final class TripleLink: ConsumerLink {
 }
 
 extension TripleResponseHead {
-    /// Adds what the trailers say to what the headers said.
+    /// Adds the facts of the trailers to those of the headers.
     fileprivate mutating func add(_ later: TripleResponseHead) {
         if later.httpStatus != 0 { httpStatus = later.httpStatus }
         if later.grpcStatus != Self.noStatus { grpcStatus = later.grpcStatus }

@@ -22,7 +22,7 @@ struct FrameBuffer: Sendable {
         bytes += piece
     }
 
-    /// Takes the next frame; `nil` until all of it is there.
+    /// Takes the next frame; `nil` until it is complete.
     mutating func next() throws(FrameError) -> DemoFrame? {
         guard bytes.count - offset >= FrameHeader.byteCount else { return nil }
         let header = try FrameHeader(bytes.byteSpan, at: offset)
@@ -74,7 +74,7 @@ enum FrameBytes {
         }
     }
 
-    /// A frame in Hessian 2 whose body is what `write` writes.
+    /// A frame in Hessian 2 with the body that `write` writes.
     static func frame(flags: UInt8, status: UInt8, id: UInt64, _ write: (inout HessianEncoder) -> Void) -> [UInt8] {
         var header: [UInt8] = [0xda, 0xbb, flags | Serialization.hessian2, status]
         header.appendBigEndian(id)
@@ -90,7 +90,7 @@ enum FrameBytes {
 
 /// Version numbers of the protocol.
 enum DubboVersion {
-    /// What peers send today in a request's first slot and in a reply's attachment `dubbo`.
+    /// The version that peers send today in a request's first slot and in a reply's attachment `dubbo`.
     static let `protocol` = "2.0.2"
 }
 

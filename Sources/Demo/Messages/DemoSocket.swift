@@ -4,12 +4,12 @@ internal import Glibc
 internal import Synchronization
 internal import Wire
 
-/// A TCP connection whose reads and writes wait; the only file of the module that touches pointers.
+/// A TCP connection with blocking reads and writes; the only file of the module that touches pointers.
 ///
 /// Any thread may shut it down, which ends the waits of the others. The descriptor is closed with the last reference,
 /// so that its number is never another socket's while a thread still uses it.
 final class DemoSocket: Sendable {
-    /// How long a peer may refuse to take bytes before the connection is given up.
+    /// The longest time that a peer may refuse bytes before the connection is given up.
     private static let writePatienceMilliseconds: Int32 = 2000
 
     private let descriptor: Int32
@@ -42,7 +42,7 @@ final class DemoSocket: Sendable {
         }
     }
 
-    /// Writes all of `bytes`, undisturbed by other writers: whether the peer's kernel took them.
+    /// Writes all of `bytes` without mixing with other writers; true if the peer's kernel took them.
     func write(_ bytes: [UInt8]) -> Bool {
         writing.withLock { _ in
             var written = 0
@@ -97,11 +97,11 @@ final class DemoListener: Sendable {
         return accepted >= 0 ? DemoSocket(owning: accepted) : nil
     }
 
-    /// Lets ``accept()`` return at once from now on.
+    /// Makes ``accept()`` return at once from now on.
     func shutDown() { _ = shutdown(descriptor, Int32(SHUT_RDWR)) }
 }
 
-/// Wakes a thread that sleeps until a moment.
+/// A bell that wakes a thread that sleeps until a given time.
 final class DemoBell: Sendable {
     /// Without a descriptor nothing can ring: the sleeper then looks up this often.
     private static let blindNanoseconds: UInt64 = 20_000_000
@@ -126,9 +126,9 @@ final class DemoBell: Sendable {
     }
 }
 
-/// Threads that are waited for together.
+/// Threads that are joined together.
 final class DemoThreads: Sendable {
-    /// What a thread runs; its captures are gone before it counts as ended.
+    /// The body of a thread; its captures are released before it counts as ended.
     private final class Body {
         private var body: (() -> Void)?
         private let threads: DemoThreads
@@ -145,7 +145,7 @@ final class DemoThreads: Sendable {
     private let running = Mutex(0)
     private let bell = DemoBell()
 
-    /// Runs `body` on a thread of its own: whether there could be one.
+    /// Runs `body` on a thread of its own; true if there could be one.
     func start(_ body: @escaping @Sendable () -> Void) -> Bool {
         running.withLock { $0 += 1 }
         let context = unsafe Unmanaged.passRetained(Body(self, body)).toOpaque()
@@ -177,7 +177,7 @@ final class DemoThreads: Sendable {
 }
 
 extension DemoError: CustomStringConvertible {
-    /// What went wrong, for people.
+    /// The problem, for people.
     public var description: String {
         switch self {
         case .cannotListen(let port, let errorNumber):

@@ -9,7 +9,7 @@ struct HTTP1Message: Sendable {
     var body: [UInt8] = []
 }
 
-/// Cuts one direction of an HTTP/1.1 connection into messages.
+/// A splitter of one direction of an HTTP/1.1 connection into messages.
 struct HTTP1Bodies: ~Copyable {
     /// The longest body taken; nothing in the demo comes near it.
     static let maxBodyBytes = 65_536
@@ -21,7 +21,7 @@ struct HTTP1Bodies: ~Copyable {
 
     /// Reads on.
     ///
-    /// - Parameter piece: What has arrived.
+    /// - Parameter piece: The bytes that have arrived.
     /// - Returns: The messages that it completes.
     /// - Throws: ``PeerFault`` for what is no HTTP/1.1, and for bodies that are too long.
     mutating func read(_ piece: ArraySlice<UInt8>) throws(PeerFault) -> [HTTP1Message] {
@@ -39,7 +39,7 @@ struct HTTP1Bodies: ~Copyable {
             guard sink.message.body.count <= Self.maxBodyBytes else { throw .tooLong }
             switch progress {
             case .message: messages.append(sink.take())
-            case .foreign: throw .badHTTP1
+            case .notHTTP: throw .badHTTP1
             case .needsMore, .head, .interim: break
             }
         }
@@ -47,7 +47,7 @@ struct HTTP1Bodies: ~Copyable {
     }
 }
 
-/// Keeps what is wanted of a message.
+/// A collector of the wanted parts of a message.
 private struct Collector: HTTP1Sink, ~Copyable {
     static func number(ofHeader name: RawSpan) -> UInt8 { NameTable.unwanted }
 

@@ -1,9 +1,9 @@
 internal import HTTP2
 internal import Wire
 
-/// Why what an HTTP peer sent cannot be read.
+/// The reasons for which an HTTP peer's bytes cannot be read.
 enum PeerFault: Error, Equatable {
-    /// The first bytes are those of no protocol, or of no HTTP/2 preface.
+    /// The first bytes belong to no protocol, or to no HTTP/2 preface.
     case unknownProtocol
     /// A frame, a message or a body is longer than the demo takes.
     case tooLong
@@ -40,7 +40,7 @@ struct HTTP2FrameBuffer: Sendable {
         bytes += piece
     }
 
-    /// Takes the next frame; `nil` until all of it is there.
+    /// Takes the next frame; `nil` until it is complete.
     mutating func next() throws(PeerFault) -> DemoHTTP2Frame? {
         if awaitsPreface {
             guard bytes.count >= HTTP2Preface.byteCount else { return nil }

@@ -2,17 +2,17 @@ internal import HTTP2
 internal import Triple
 internal import Wire
 
-/// What the header fields of a request or a reply say.
+/// The facts in the header fields of a request or a reply.
 struct TripleFields: Sendable {
     var interface = ""
     var method = ""
     var version = ""
-    /// Whether the fields are those of a gRPC request.
+    /// True if the fields are those of a gRPC request.
     var isRequest = false
     var reply = TripleResponseHead()
 }
 
-/// What a peer said on one HTTP/2 connection.
+/// An event of a peer on one HTTP/2 connection.
 enum HTTP2Event: Sendable {
     /// The fields of a request, a reply or its trailers.
     case headers(UInt32, TripleFields, endsStream: Bool)
@@ -26,9 +26,9 @@ enum HTTP2Event: Sendable {
     case credit(UInt32)
 }
 
-/// Reads one direction of an HTTP/2 connection and says what has to be answered to it.
+/// A reader of one direction of an HTTP/2 connection that also gives the necessary answers.
 struct HTTP2Reader: ~Copyable {
-    /// How much DATA is taken before the sender gets new room: a quarter of the window that every connection has.
+    /// The amount of DATA taken before the sender gets new room: a quarter of the window that every connection has.
     private static let creditBytes: UInt32 = HTTP2Default.windowBytes / 4
     /// The longest header block.
     private static let maxBlockBytes = 16_384
@@ -37,7 +37,7 @@ struct HTTP2Reader: ~Copyable {
 
     /// Frames that the peer must get.
     private var due: [UInt8] = []
-    /// How many answers to pings were among them.
+    /// The number of answers to pings among them.
     private var pongs: UInt64 = 0
     private var frames: HTTP2FrameBuffer
     private var decoder = HPACKDecoder(names: HPACKNames(TripleHeaderName.table))
@@ -51,19 +51,19 @@ struct HTTP2Reader: ~Copyable {
 
     mutating func append(_ piece: ArraySlice<UInt8>) { frames.append(piece) }
 
-    /// Takes the frames that the peer must get.
+    /// Takes the frames that are due to the peer.
     mutating func takeDue() -> [UInt8] {
         defer { due = [] }
         return due
     }
 
-    /// Takes the number of pings answered.
+    /// Takes the number of answered pings.
     mutating func takePongs() -> UInt64 {
         defer { pongs = 0 }
         return pongs
     }
 
-    /// What the peer says next; `nil` until there is more.
+    /// The peer's next event; `nil` until there is one.
     mutating func next() throws(PeerFault) -> HTTP2Event? {
         while let frame = try frames.next() {
             if let event = try take(frame) { return event }
@@ -113,7 +113,7 @@ struct HTTP2Reader: ~Copyable {
         }
     }
 
-    /// Gives the sender room for what has been taken; streams are short and need none of their own.
+    /// Gives the sender room for the DATA taken; streams are short and need none of their own.
     private mutating func credit(_ bytes: UInt32) {
         uncreditedBytes += bytes
         guard uncreditedBytes >= Self.creditBytes else { return }
@@ -165,7 +165,7 @@ struct HTTP2Reader: ~Copyable {
     }
 }
 
-/// Keeps what is wanted of a block's fields.
+/// A collector of the wanted fields of a block.
 private struct FieldCollector: HeaderSink, ~Copyable {
     private var request = TripleRequestHead()
     private var reply = TripleResponseHead()

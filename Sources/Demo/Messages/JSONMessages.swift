@@ -4,13 +4,13 @@ internal import Wire
 
 /// One message of JSON-RPC as it was read.
 struct JSONMessage: Sendable {
-    /// What it means.
+    /// Its role.
     var role: JSONRPCRole
     /// Its method; empty for a reply.
     var method: String
     /// Its id as on the wire; empty without one.
     var id: String
-    /// For a reply: what became of its call.
+    /// The outcome of its call, for a reply.
     var outcome: Outcome
     /// All of it.
     var text: String

@@ -1,6 +1,6 @@
 internal import Hessian
 
-/// A Java exception as hessian-lite writes it: an object whose fields come in the order Java's own peers send.
+/// A Java exception as hessian-lite writes it: an object whose fields are in the order of Java's own peers.
 struct JavaException: Equatable, Sendable {
     /// One line of a stack trace.
     struct Line: Equatable, Sendable {
@@ -14,13 +14,13 @@ struct JavaException: Equatable, Sendable {
 
     var className: String
     var message: String?
-    /// Fields of the class itself, behind those of `Throwable`.
+    /// Fields of the class itself, after those of `Throwable`.
     var ownFields: [(name: String, value: HessianValue)] = []
     var trace: [Line]
 
     static func == (left: JavaException, right: JavaException) -> Bool { left.value == right.value }
 
-    /// The object; its `cause` is itself, which is Java's way to say that there is none.
+    /// The object; its `cause` is itself, which is Java's form of no cause.
     var value: HessianValue {
         let names = ["suppressedExceptions", "stackTrace", "cause", "detailMessage"] + ownFields.map(\.name)
         let noneSuppressed = HessianList(className: "java.util.Collections$EmptyList", id: 1, elements: [])

@@ -8,12 +8,12 @@ enum TripleBytes {
     /// The room for DATA that the demo's own peers give each other on a connection, in bytes.
     static let windowBytes: UInt32 = 1 << 20
 
-    /// What a client begins with: the preface, its settings and a wider window.
+    /// A client's first bytes: the preface, its settings and a wider window.
     static func clientHello() -> [UInt8] {
         Array(HTTP2Preface.text.description.utf8) + hello(HTTP2Setting(id: HTTP2SettingID.enablePush, value: 0))
     }
 
-    /// What a server begins with.
+    /// A server's first bytes.
     static func serverHello() -> [UInt8] {
         let most = UInt32(ProviderConnection.maxCalls)
         return hello(HTTP2Setting(id: HTTP2SettingID.maxConcurrentStreams, value: most))
@@ -64,7 +64,7 @@ enum TripleBytes {
         return bytes
     }
 
-    /// The trailers behind a reply's last message.
+    /// The trailers after a reply's last message.
     static func trailers(streamID: UInt32) -> [UInt8] {
         var bytes: [UInt8] = []
         headers([("grpc-status", "0"), ("grpc-message", "")], streamID: streamID, endsStream: true, into: &bytes)
@@ -83,7 +83,7 @@ enum TripleBytes {
         return bytes
     }
 
-    /// How many bytes of DATA a message takes from the flow-control windows.
+    /// The number of DATA bytes that a message takes from the flow-control windows.
     static func dataBytes(_ message: [UInt8]) -> UInt32 { UInt32(GRPCMessageReader.prefixBytes + message.count) }
 
     private static func headers(

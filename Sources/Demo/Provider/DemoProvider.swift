@@ -1,7 +1,7 @@
 internal import Clocks
 internal import Synchronization
 
-/// A little provider on 127.0.0.1 whose services belong to a shop that does not exist.
+/// A small provider on 127.0.0.1 whose services belong to an imaginary shop.
 ///
 /// Like Dubbo 3 it tells from a connection's first bytes what is spoken there: Dubbo 2, Triple, or JSON-RPC over
 /// HTTP/1.1. It is a real peer. In Dubbo 2 it takes requests in Hessian 2, oneway and generic ones too, answers with
@@ -32,8 +32,8 @@ public final class DemoProvider: Sendable {
     /// Begins to serve.
     ///
     /// - Parameters:
-    ///   - port: Where to listen; 0 lets the kernel choose.
-    ///   - seed: Which service times are drawn.
+    ///   - port: The port to listen on; 0 lets the kernel choose.
+    ///   - seed: The seed of the service times.
     /// - Throws: ``DemoError`` when the port is taken or no thread can be had.
     public init(port: UInt16 = 0, seed: UInt64 = 1) throws(DemoError) {
         listener = try DemoListener(port: port)
@@ -42,7 +42,7 @@ public final class DemoProvider: Sendable {
         guard threads.start({ self.accept() }) else { throw .noThread }
     }
 
-    /// What it has seen and done up to now.
+    /// The counts up to now.
     public var counts: DemoProviderCounts {
         state.withLock { state in
             state.connections.values.reduce(into: state.counts) { $0.add($1.counts) }
@@ -101,11 +101,11 @@ public final class DemoProvider: Sendable {
     }
 }
 
-/// What a ``DemoProvider`` has seen and done.
+/// The counts of a ``DemoProvider``.
 public struct DemoProviderCounts: Equatable, Sendable {
     /// Connections taken.
     public internal(set) var connections: UInt64 = 0
-    /// Requests that ask for a reply, readable or not, those of a batch one by one; heartbeats are not among them.
+    /// Requests that ask for a reply, readable or not, those of a batch one by one; heartbeats are not included.
     public internal(set) var requests: UInt64 = 0
     /// Requests that ask for none.
     public internal(set) var onewayRequests: UInt64 = 0
@@ -120,7 +120,7 @@ public struct DemoProviderCounts: Equatable, Sendable {
     /// Frames, bodies and connections that could not be read.
     public internal(set) var decodeErrors: UInt64 = 0
 
-    /// Nothing seen.
+    /// Zero counts.
     public init() {}
 
     mutating func add(_ other: DemoProviderCounts) {

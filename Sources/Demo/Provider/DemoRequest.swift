@@ -15,11 +15,11 @@ struct DemoRequest: Sendable {
     var version: String
     /// The method; for a generic call the one it names.
     var method: String
-    /// What the method gets; for a generic call what stands in its argument array.
+    /// The method's arguments; for a generic call the content of its argument array.
     var arguments: [HessianValue]
     /// The attachments whose values are text.
     var attachments: [String: String] = [:]
-    /// Whether the call came through `$invoke`.
+    /// True if the call came through `$invoke`.
     var isGeneric = false
 
     /// The service's group; empty for none.
@@ -55,9 +55,9 @@ struct DemoRequest: Sendable {
     }
 }
 
-/// What a provider does about a request.
+/// A provider's answer to a request.
 struct DemoAnswer: Sendable {
-    /// What the reply holds.
+    /// The content of the reply.
     enum Content: Sendable {
         /// The method returned this.
         case value(HessianValue)
@@ -70,10 +70,10 @@ struct DemoAnswer: Sendable {
     }
 
     var content: Content
-    /// How long it takes, shortest to longest.
+    /// The service time, shortest to longest.
     var nanoseconds: ClosedRange<UInt64>
 
-    /// An answer after a time between those milliseconds.
+    /// An answer after a time in the range of milliseconds.
     init(_ content: Content, _ milliseconds: ClosedRange<UInt64>) {
         self.content = content
         nanoseconds = milliseconds.lowerBound * 1_000_000...milliseconds.upperBound * 1_000_000

@@ -1,6 +1,6 @@
 internal import Hessian
 
-/// What the services of the demo's little shop answer: it depends on the arguments alone.
+/// The answers of the services of the demo's shop; they depend on the arguments alone.
 enum DemoServices {
     static let orders = "com.example.shop.OrderService"
     static let inventory = "com.example.shop.InventoryService"
@@ -22,7 +22,7 @@ enum DemoServices {
     /// The only right password.
     static let password = "correct horse"
 
-    /// What to answer.
+    /// The answer.
     ///
     /// - Parameter request: Any request.
     /// - Returns: The answer, errors included.

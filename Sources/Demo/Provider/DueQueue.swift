@@ -1,10 +1,10 @@
-/// Things that become due, the earliest first: a binary heap.
+/// Elements with due times, the earliest first: a binary heap.
 struct DueQueue<Element: Sendable>: Sendable {
     private var heap: [(due: UInt64, element: Element)] = []
 
     var count: Int { heap.count }
 
-    /// When the first thing is due, on the monotonic clock; `nil` when there is none.
+    /// The due time of the first element, on the monotonic clock; `nil` if there is none.
     var nextDue: UInt64? { heap.first?.due }
 
     mutating func insert(_ element: Element, due: UInt64) {
@@ -16,7 +16,7 @@ struct DueQueue<Element: Sendable>: Sendable {
         }
     }
 
-    /// Takes the first thing if it is due at `now`.
+    /// Removes the first element if it is due at `now`.
     mutating func popDue(at now: UInt64) -> Element? {
         guard let first = heap.first, first.due <= now else { return nil }
         let last = heap.removeLast()

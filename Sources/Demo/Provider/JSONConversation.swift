@@ -6,7 +6,7 @@ internal import JSONRPC
 final class JSONConversation: Conversation {
     private var random: DemoRandom
     private var bodies = HTTP1Bodies(.requests)
-    /// When the last reply is due: none may come before it.
+    /// The due time of the last reply: none may come before it.
     private var lastDue: UInt64 = 0
 
     init(_ random: DemoRandom) { self.random = random }

@@ -1,7 +1,7 @@
 internal import Calls
 internal import JSONRPC
 
-/// What the demo's JSON-RPC service answers: it depends on the call's text alone.
+/// The answers of the demo's JSON-RPC service; they depend on the call's text alone.
 enum PaymentService {
     static let interface = "com.example.pay.PaymentService"
 
@@ -12,7 +12,7 @@ enum PaymentService {
     /// An account whose ledger is not reachable: −32603, an internal error.
     static let lostAccount = "ACC-0003"
 
-    /// A reply's content and how long it takes.
+    /// A reply's content and service time.
     struct Answer {
         /// The value of `result`, as JSON; `nil` for an error.
         var result: String?
@@ -67,7 +67,7 @@ enum PaymentService {
     /// The answer to JSON that is no call.
     static let invalidRequest = Answer(error: -32600, "Invalid Request")
 
-    /// What to answer.
+    /// The answer.
     ///
     /// - Parameters:
     ///   - call: A request, a notification, or what is neither.

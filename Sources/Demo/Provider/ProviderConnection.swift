@@ -4,15 +4,15 @@ internal import HTTP2
 internal import Synchronization
 internal import Wire
 
-/// One consumer's connection to the demo provider: a thread that reads, and one that writes replies as they are due.
+/// One consumer's connection to the demo provider: a thread that reads, and one that writes replies when they are due.
 ///
-/// A method's time passes in a queue, not in a thread that sleeps: any number of calls run side by side.
+/// A method's time passes in a queue, not in a sleeping thread: any number of calls run side by side.
 final class ProviderConnection: Sendable {
     /// The most calls at a time; past it they are refused as a full Java thread pool refuses them, and past twice as
     /// many (a peer that sends and does not read) the connection ends.
     static let maxCalls = 4096
 
-    /// Bytes that the peer is to get.
+    /// The bytes of a reply.
     struct Reply {
         enum Kind {
             /// A reply, or the last part of one.
@@ -29,7 +29,7 @@ final class ProviderConnection: Sendable {
         var kind = Kind.whole
         /// The HTTP/2 stream; 0 for none.
         var streamID: UInt32 = 0
-        /// What it takes of the HTTP/2 connection's window.
+        /// The part of the HTTP/2 connection's window that it takes.
         var dataBytes: UInt32 = 0
     }
 
@@ -55,7 +55,7 @@ final class ProviderConnection: Sendable {
 
     var counts: DemoProviderCounts { state.withLock { $0.counts } }
 
-    /// Whether there are as many calls as may be.
+    /// True if the number of calls has reached its bound.
     var isFull: Bool { state.withLock { $0.replies.count >= Self.maxCalls } }
 
     /// Ends the connection and both threads.
@@ -89,7 +89,7 @@ final class ProviderConnection: Sendable {
         stop()
     }
 
-    /// The conversation that begins with those bytes; `nil` while they are too few to tell.
+    /// The conversation that begins with these bytes; `nil` while they are too few to tell.
     private func begin(_ bytes: [UInt8]) throws(PeerFault) -> (any Conversation)? {
         let magic: [UInt8] = [0xda, 0xbb]
         if bytes.prefix(2).elementsEqual(magic.prefix(bytes.count)) {
@@ -111,7 +111,7 @@ final class ProviderConnection: Sendable {
 
     func count(_ change: (inout DemoProviderCounts) -> Void) { state.withLock { change(&$0.counts) } }
 
-    /// Takes a reply, to be written when it is due.
+    /// Adds a reply, to be written when it is due.
     func answer(_ reply: Reply, at due: UInt64) {
         let (isFirst, isTooMany) = state.withLock { state in
             if reply.streamID != 0 { state.openStreams.insert(reply.streamID) }
@@ -122,7 +122,7 @@ final class ProviderConnection: Sendable {
         if isFirst { bell.ring() }
     }
 
-    /// The peer gave an HTTP/2 stream up: what was to be said on it is not.
+    /// Drops the unsent bytes of an HTTP/2 stream that the peer gave up.
     func cancel(_ streamID: UInt32) {
         state.withLock { state in
             if state.openStreams.remove(streamID) != nil { state.counts.cancelledRequests += 1 }
@@ -153,7 +153,7 @@ final class ProviderConnection: Sendable {
         }
     }
 
-    /// Writes one reply, counted before the peer can know it: whether the peer takes more.
+    /// Writes one reply, counted before the peer can know it; true if the peer takes more.
     private func send(_ reply: Reply) -> Bool {
         let isWanted: Bool? = state.withLock { state in
             if reply.streamID != 0, !state.openStreams.contains(reply.streamID) { return false }
@@ -174,8 +174,8 @@ final class ProviderConnection: Sendable {
     }
 }
 
-/// What one connection of the provider reads, in the protocol that its first bytes told.
+/// The reader of one connection of the provider, in the protocol of its first bytes.
 protocol Conversation: AnyObject {
-    /// Takes bytes and answers the requests that they complete.
+    /// Reads bytes and answers the requests that they complete.
     func take(_ piece: ArraySlice<UInt8>, on connection: ProviderConnection) throws(PeerFault)
 }

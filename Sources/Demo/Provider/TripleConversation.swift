@@ -7,7 +7,7 @@ final class TripleConversation: Conversation {
     /// The longest message taken; nothing in the demo comes near it.
     private static let maxMessageBytes = 16_384
 
-    /// A request that is coming in.
+    /// A request that is arriving.
     private struct Request {
         var fields: TripleFields
         var reader = GRPCMessageReader()

@@ -1,6 +1,6 @@
 internal import Hessian
 
-/// What a Triple service answers: messages, or a gRPC status.
+/// The answer of a Triple service: messages, or a gRPC status.
 struct TripleAnswer: Sendable {
     /// The reply's messages; none in a reply that is a status only.
     var messages: [[UInt8]] = []
@@ -8,14 +8,14 @@ struct TripleAnswer: Sendable {
     var status = 0
     /// `grpc-message`.
     var text = ""
-    /// Whether the only message is an exception of the application.
+    /// True if the only message is an exception of the application.
     var hasException = false
-    /// How long the first message, or the status, takes: shortest to longest.
+    /// The time of the first message, or of the status: shortest to longest.
     var nanoseconds: ClosedRange<UInt64>
-    /// How long each further message takes.
+    /// The time of each further message.
     var gapNanoseconds: UInt64 = 0
 
-    /// One message after a time between those milliseconds.
+    /// One message after a time in the range of milliseconds.
     init(_ message: [UInt8], _ milliseconds: ClosedRange<UInt64>) {
         messages = [message]
         nanoseconds = milliseconds.lowerBound * 1_000_000...milliseconds.upperBound * 1_000_000
@@ -29,12 +29,12 @@ struct TripleAnswer: Sendable {
     }
 }
 
-/// What the demo's Triple service answers: it depends on the request's number alone.
+/// The answers of the demo's Triple service; they depend on the request's number alone.
 enum TripleServices {
     static let shipping = "com.example.ship.ShippingService"
     static let version = "2.1.0"
 
-    /// A parcel that nobody knows: NOT_FOUND.
+    /// A parcel that does not exist: NOT_FOUND.
     static let lostParcel: UInt64 = 0
     /// A carrier that takes no more questions: RESOURCE_EXHAUSTED.
     static let busyCarrier: UInt64 = 10_000_001
@@ -44,7 +44,7 @@ enum TripleServices {
     static let slowCarrier: UInt64 = 10_000_003
     static let slowMilliseconds: UInt64 = 400
 
-    /// What to answer.
+    /// The answer.
     ///
     /// - Parameters:
     ///   - fields: The request's header fields.

@@ -1,11 +1,11 @@
-/// Shows one text after another in the same place of a terminal; what was there before it stays above.
+/// A place of a terminal that shows one text after another; earlier output stays above.
 public struct DemoScreen: Sendable {
     private var lines = 0
 
     /// A screen on which nothing has been shown.
     public init() {}
 
-    /// What to write so that `text` takes the place of the text before.
+    /// The bytes that replace the previous text by `text`.
     ///
     /// - Parameter text: Whole lines, fewer than the terminal has and none wider than it.
     /// - Returns: The text with the control sequences that it needs.
@@ -17,6 +17,6 @@ public struct DemoScreen: Sendable {
         return start + body.joined(separator: "\u{1b}[K\n") + "\u{1b}[J"
     }
 
-    /// What to write at the end: the last text stays, and the cursor comes back below it.
+    /// The bytes for the end: the last text stays, and the cursor returns below it.
     public var farewell: String { "\u{1b}[?25h" }
 }

@@ -1,5 +1,5 @@
 extension DemoTable {
-    /// Numbers as a person reads them; short enough for their columns.
+    /// Numbers for people; short enough for their columns.
     enum Cells {
         static let none = "–"
 

@@ -1,7 +1,7 @@
 internal import Calls
 
 extension DemoTable {
-    /// The columns that fit a width, and how wide each is.
+    /// The columns that fit a width, with the width of each.
     struct Layout {
         private enum Column: CaseIterable {
             case callProtocol, rate, bar, errors, refused, p50, p99, inFlight, total
@@ -20,7 +20,7 @@ extension DemoTable {
                 }
             }
 
-            /// How many letters it needs; ``bar`` takes more when there is room.
+            /// The number of letters it needs; ``bar`` takes more if there is room.
             var width: Int {
                 switch self {
                 case .bar: 5
@@ -39,7 +39,7 @@ extension DemoTable {
 
         /// Between columns.
         private static let gap = 2
-        /// How many parts of a package are cut to a letter rather than that a column goes.
+        /// The number of package parts that are cut to a letter before a column is dropped.
         private static let preferredParts = 3
         /// Letters that an interface keeps at least, rather than a column.
         private static let leastInterface = 28
@@ -49,7 +49,7 @@ extension DemoTable {
         private let interfaceWidth: Int
         private let methodWidth: Int
         private let barWidth: Int
-        /// How many leading parts of all interfaces' packages are cut to a letter.
+        /// The number of leading package parts of all interfaces that are cut to a letter.
         private let shortenedParts: Int
         private let highestRate: Double
 
@@ -74,7 +74,7 @@ extension DemoTable {
             highestRate = rows.compactMap(\.callsPerSecond).filter(\.isFinite).max() ?? 0
         }
 
-        /// How wide a line is.
+        /// The width of a line.
         var width: Int {
             columns.reduce(1 + interfaceWidth + Self.gap + methodWidth) { $0 + $1.gap + width(of: $1) }
         }
@@ -182,7 +182,7 @@ extension String {
         return group + parts.joined(separator: ".") + version
     }
 
-    /// The part of an interface that is the class's own name, with its version: what stands behind the package.
+    /// The part of an interface after its package: the class's own name, with its version.
     fileprivate var ownName: Substring {
         let end = firstIndex(of: ":") ?? endIndex
         let start = self[..<end].lastIndex { $0 == "." || $0 == "/" }

@@ -1,18 +1,18 @@
 public import Calls
 
-/// Draws the live table of calls: a pure function from numbers to text.
+/// The drawing of the live table of calls: a pure function from numbers to text.
 ///
-/// Texts from the wire are made harmless: what could move the cursor or change colours becomes `?`.
+/// Texts from the wire are made harmless: characters that could move the cursor or change colours become `?`.
 public enum DemoTable {
-    /// What stands above the rows.
+    /// The facts above the rows.
     public struct Header: Equatable, Sendable {
         /// The first words, such as `weir demo`.
         public var title: String
-        /// Who talks to whom, for the second line; empty for no such line.
+        /// The peers, for the second line; empty for no such line.
         public var route: String
         /// The last line, such as how to stop; empty for none.
         public var footer: String
-        /// For how long it has run, in seconds.
+        /// The uptime in seconds.
         public var uptimeSeconds: Double
         /// Connections that are open.
         public var connections: Int
@@ -22,10 +22,10 @@ public enum DemoTable {
         public var totalCalls: UInt64
         /// Calls that ended in each second; `nil` while there is no earlier moment to compare with.
         public var callsPerSecond: Double?
-        /// How many of them ended with an error; `nil` likewise.
+        /// The calls of them that ended with an error; `nil` likewise.
         public var errorsPerSecond: Double?
 
-        /// A header of those facts.
+        /// A header with these facts.
         public init(
             title: String = "weir demo",
             route: String = "",
@@ -59,9 +59,9 @@ public enum DemoTable {
         public var callProtocol: CallProtocol
         /// Calls that ended in each second; `nil` while there is no earlier moment to compare with.
         public var callsPerSecond: Double?
-        /// How many of them ended with an error; `nil` likewise.
+        /// The calls of them that ended with an error; `nil` likewise.
         public var errorsPerSecond: Double?
-        /// How many more of them Weir refused, for a limit or a drain; `nil` for a table that does not tell.
+        /// The further calls that Weir refused, for a limit or a drain; `nil` for a table without them.
         public var refusedPerSecond: Double?
         /// Half of the answered calls took at most this long, in seconds; `nil` for none.
         public var p50Seconds: Double?
@@ -103,15 +103,15 @@ public enum DemoTable {
 
     /// Draws a table.
     ///
-    /// The busiest rows come first. What does not fit the width loses columns, then letters of the interfaces; what
-    /// does not fit the height is told in a line of its own.
+    /// The busiest rows come first. A narrow width drops columns, then letters of the interfaces; rows beyond the
+    /// height are counted in a line of their own.
     ///
     /// - Parameters:
-    ///   - header: What stands above the rows.
+    ///   - header: The facts above the rows.
     ///   - rows: The operations, in any order.
     ///   - width: The columns of the terminal.
     ///   - height: Its lines.
-    ///   - colour: Whether to write ANSI colours.
+    ///   - colour: True to write ANSI colours.
     /// - Returns: Lines, each ended by a newline, at most `height` of them and none wider than `width`.
     public static func render(header: Header, rows: [Row], width: Int, height: Int, colour: Bool) -> String {
         let (width, height) = (min(max(width, minWidth), 400), max(height, minHeight))
@@ -132,7 +132,7 @@ public enum DemoTable {
         return (lines + footer).joined(separator: "\n") + "\n"
     }
 
-    /// One line that says the same in short, for output that is not a terminal.
+    /// The same facts in one line, for output that is not a terminal.
     ///
     /// - Parameters:
     ///   - header: The numbers of the moment.
@@ -190,7 +190,7 @@ public enum DemoTable {
 }
 
 extension DemoTable.Row {
-    /// What rows are sorted by: the rate now, or the total while there is none.
+    /// The sort key of rows: the current rate, or the total while there is none.
     fileprivate var rank: Double { callsPerSecond ?? Double(totalCalls) }
 
     fileprivate var name: String { interface + "." + method }

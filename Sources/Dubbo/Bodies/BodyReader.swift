@@ -172,7 +172,7 @@ public struct BodyReader: ~Copyable {
             failure = error
         }
         if step == .throwable { takeThrowable(bytes) }
-        // Also when nothing more is wanted: the frame's end may lie behind these bytes.
+        // Also when nothing more is wanted: the frame's end may lie after these bytes.
         if !isLast { keepRanges(of: bytes) }
         if let failure { throw failure }
         scanner.advanceBase(by: bytes.byteCount)

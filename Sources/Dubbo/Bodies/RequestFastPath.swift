@@ -40,7 +40,7 @@ public struct AttachmentCursor: ~Escapable {
         cursor.at = request.endsInMap ? Int(request.firstAttachment) : body.byteCount
     }
 
-    /// The next attachment, or `nil` behind the last.
+    /// The next attachment, or `nil` after the last.
     public mutating func next() -> Attachment? {
         guard cursor.at < cursor.bytes.byteCount, cursor.bytes.byte(at: cursor.at) != 0x5a, let key = cursor.text(),
             let value = cursor.text()
@@ -53,7 +53,7 @@ extension BodyReader {
     /// Parses a body on the fast path.
     ///
     /// - Parameter body: A request's whole body, in Hessian 2.
-    /// - Returns: What was found, or `nil` if the body has to be read by ``read(_:isLast:)``.
+    /// - Returns: The findings, or `nil` if the body has to be read by ``read(_:isLast:)``.
     public mutating func parseFast(_ body: RawSpan) -> RequestFastPath? {
         var cursor = FastPathCursor(bytes: body)
         guard cursor.text() != nil else { return nil }

@@ -168,7 +168,7 @@ public enum FrameWriter {
 
     private static func hex(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
 
-    /// The values of a reply in fastjson 2, each behind its length: the kind, the exception, the attachments.
+    /// The values of a reply in fastjson 2, each after its length: the kind, the exception, the attachments.
     ///
     /// A type or a member's name is followed by the number that it has from then on.
     private static func jsonbException(_ text: String, _ attachments: [(key: String, value: String)]) -> [UInt8] {
@@ -181,7 +181,7 @@ public enum FrameWriter {
         return body + chunk([0xa6] + pairs + [0xa5])
     }
 
-    /// A value behind its length, as `FastJson2ObjectOutput.java` writes each.
+    /// A value after its length, as `FastJson2ObjectOutput.java` writes each.
     private static func chunk(_ value: [UInt8]) -> [UInt8] { length(of: value.count) + value }
 
     /// A JSONB string in UTF-8.

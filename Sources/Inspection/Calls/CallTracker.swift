@@ -40,7 +40,6 @@ final class CallTracker {
     var tracer: Tracer? {
         didSet {
             isTraced = tracer != nil
-            traceNames = tracer?.names ?? .usual
             wantsTraces = isTraced || observer != nil
         }
     }
@@ -48,8 +47,6 @@ final class CallTracker {
     private(set) var isTraced = false
     /// Whether what requests say of traces is wanted, by the tracer or the observer.
     private(set) var wantsTraces = false
-    /// The names of attachments and headers that are wanted for traces.
-    private(set) var traceNames = TraceNames.usual
     /// Numbers callers, if calls are counted by caller.
     var callers = CallerNumbers()
 

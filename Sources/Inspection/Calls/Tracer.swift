@@ -61,7 +61,6 @@ public final class Tracer {
     let spanBuffer: SpanBuffer
     let counters: TracingCounters
     private let ownName: LearnedName?
-    let names: TraceNames
     private var randomState: UInt64
     private var drafts: [Draft] = []
     var draftTexts: [[UInt8]] = []
@@ -75,6 +74,9 @@ public final class Tracer {
     /// Spans that wait for late replies, oldest first.
     private var waiting: [(span: SpanFacts, draft: Int32, call: Int32, until: UInt64)] = []
     private var failures = FailedAttempts()
+    /// What a JSON-RPC request says of traces that has no headers.
+    private let messageFields = FieldValues()
+    private static let messageSelector = FieldSelector(traces: true, listed: [], limited: [])
 
     /// A tracer without calls.
     ///
@@ -100,7 +102,6 @@ public final class Tracer {
         self.counters = counters
         var random = SystemRandomNumberGenerator()
         randomState = seed ?? random.next()
-        names = options.attachments.isEmpty ? TraceNames.usual : TraceNames(listed: options.attachments)
     }
 
     /// A number that is hard to guess and never 0.
@@ -128,7 +129,7 @@ public final class Tracer {
     ///   - now: The time, in nanoseconds.
     func prepare(
         _ operation: OperationID,
-        _ fields: TraceFields,
+        _ fields: FieldValues,
         caller: ByteRange,
         in texts: RawSpan,
         _ callProtocol: CallProtocol,
@@ -168,14 +169,15 @@ public final class Tracer {
         keepTexts(fields, caller, texts, Int(draft))
     }
 
-    private func keepTexts(_ fields: TraceFields, _ caller: ByteRange, _ texts: RawSpan, _ draft: Int) {
+    private func keepTexts(_ fields: FieldValues, _ caller: ByteRange, _ texts: RawSpan, _ draft: Int) {
         draftTexts[draft].removeAll(keepingCapacity: true)
         keep(.caller, caller, texts, draft)
-        keep(.tracestate, fields.tracestate, texts, draft)
-        keep(.sw8, fields.sw8, texts, draft)
-        keep(.eagleEyeTraceID, fields.eagleEyeTraceID, texts, draft)
-        keep(.eagleEyeRPCID, fields.eagleEyeRPCID, texts, draft)
-        keep(.transaction, fields.transaction, texts, draft)
+        guard fields.hasAny(of: TraceField.keptBits) else { return }
+        keep(.tracestate, fields[.tracestate], texts, draft)
+        keep(.sw8, fields[.sw8], texts, draft)
+        keep(.eagleEyeTraceID, fields[.eagleEyeTraceID], texts, draft)
+        keep(.eagleEyeRPCID, fields[.eagleEyeRPCID], texts, draft)
+        keep(.transaction, fields[.transaction], texts, draft)
     }
 
     @inline(__always)
@@ -189,8 +191,11 @@ public final class Tracer {
     }
 
     /// Keeps attachments of the request being prepared that the settings list.
-    func note(_ listed: [TraceScan.Listed], in texts: RawSpan) {
-        for item in listed { note(.attachment, texts.slice(item.value), number: item.number) }
+    func noteListed(_ fields: FieldValues, in texts: RawSpan) {
+        guard !fields.selector.listed.isEmpty else { return }
+        for (number, slot) in fields.selector.listed.enumerated() {
+            if let value = fields[slot] { note(.attachment, texts.slice(value), number: UInt8(number)) }
+        }
     }
 
     /// The request being prepared says that it was tried before.
@@ -209,7 +214,7 @@ public final class Tracer {
     }
 
     /// The context of the first form that can be read; what cannot be is counted.
-    private func context(_ fields: TraceFields, in texts: RawSpan) -> TraceContext? {
+    private func context(_ fields: FieldValues, in texts: RawSpan) -> TraceContext? {
         for format in options.formats where fields.has(format) {
             if let context = fields.context(format, in: texts) { return context }
             counters.malformed(format)
@@ -259,6 +264,20 @@ public final class Tracer {
 
     /// Whether calls that nobody chose may become spans.
     private var keepsAny: Bool { sampler.options.keepsAny }
+
+    /// Takes the trace context that a JSON-RPC message without headers brings.
+    ///
+    /// - Parameters:
+    ///   - traceparent: Its W3C context; `nil` without one.
+    ///   - tracestate: The state beside it, behind it in the same bytes.
+    /// - Returns: The fields.
+    func fields(traceparent: ByteRange?, tracestate: ByteRange = .empty) -> FieldValues {
+        messageFields.begin(Self.messageSelector)
+        guard let traceparent else { return messageFields }
+        messageFields.set(TraceField.traceparent.rawValue, traceparent)
+        messageFields.set(TraceField.tracestate.rawValue, tracestate)
+        return messageFields
+    }
 
     // MARK: Drafts
 

@@ -12,6 +12,7 @@ extension Inspector {
     /// Other limits are in force: looks whether there are any, and at which headers they look.
     public func limitsChanged() {
         pipeline.limitsChanged(asking: operations.unknown)
+        updateSelector()
     }
 
     /// Tells a connection's consumers what they do not know yet of drains.

@@ -45,6 +45,10 @@ public final class Inspector {
     let operations: OperationNames
     let tracker: CallTracker
     let pool = ReaderPool()
+    /// The attachments and headers whose values are wanted.
+    private(set) var selector = FieldSelector.none
+    /// True if any is: asking the selector itself would retain it.
+    private(set) var isSelecting = false
     /// What is known of the paths of HTTP requests.
     var rpcPaths = RPCPaths()
     /// How many sessions hold requests back that more bytes may never follow, and when the first is to be released.
@@ -116,13 +120,28 @@ public final class Inspector {
         set {
             tracker.tracer = newValue
             pipeline.injection.tracer = newValue
+            updateSelector()
         }
     }
 
     /// Is told every finished call; `nil` costs nothing.
     public var callObserver: (any CallObserver)? {
         get { tracker.observer }
-        set { tracker.observer = newValue }
+        set {
+            tracker.observer = newValue
+            updateSelector()
+        }
+    }
+
+    /// Compiles what is wanted of requests anew: traces, the settings' own list, limits.
+    func updateSelector() {
+        let limited = pipeline.limits.attachmentNames
+        let listed = tracer?.options.attachments ?? []
+        let traces = tracker.wantsTraces
+        selector =
+            traces || !limited.isEmpty
+            ? FieldSelector(traces: traces, listed: listed, limited: limited) : .none
+        isSelecting = !selector.isEmpty
     }
 
     /// Where callers get their numbers, to be counted by; `nil` costs nothing.

@@ -14,8 +14,8 @@ final class ReaderPool {
     private(set) var body = BodyReaderBox()
     /// What HPACK decodes Huffman codes into.
     var headerScratch = HPACKScratch()
-    /// What the Dubbo request being read says of traces.
-    var traces = TraceScan()
+    /// The wanted attachments of the Dubbo request being read.
+    let fields = FieldValues()
     private var spareBodies: [BodyReaderBox] = []
     private var spareHeaders: [HeaderTextsBox] = []
     private var spareMessages: [RPCReader] = []

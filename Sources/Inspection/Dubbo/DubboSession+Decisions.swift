@@ -13,7 +13,7 @@ extension DubboSession {
         _ request: borrowing DubboRequest,
         _ entry: CallTable.Entry,
         endsInMap: Bool,
-        _ fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        _ fields: borrowing RequestFields,
         _ context: ConnectionContext,
         _ turn: inout DubboTurn,
         end: Int
@@ -34,7 +34,7 @@ extension DubboSession {
             turn.drop(header, start: start, reply: Self.answer(header, reply))
             let code = Int32(Self.status(of: reply, in: header.serialization))
             context.tracker.count(entry, as: reply.outcome, code: code, on: session, now: context.now) {
-                Self.texts(request.caller, pool.traces, request.texts)
+                Self.texts(request.caller, pool.fields, request.texts)
             }
             return nil
         }
@@ -106,7 +106,13 @@ extension DubboSession {
         let side = session.side(of: direction)
         var request = Self.request(operation, side, header)
         request.takesContext = false
-        let decided = context.pipeline.decide(request, as: .dubbo, fields: NoFields(), on: session, now: context.now)
+        let decided = context.pipeline.decide(
+            request,
+            as: .dubbo,
+            fields: RequestFields(),
+            on: session,
+            now: context.now
+        )
         guard let reply = decided.decision.reply else {
             state.permit = decided.permit
             return nil

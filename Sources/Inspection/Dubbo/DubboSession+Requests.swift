@@ -31,10 +31,11 @@ extension DubboSession {
             in: texts
         )
         request.timeoutMilliseconds = box.reader.timeoutMilliseconds
-        if context.tracker.wantsTraces { trace(box.reader.request, request, direction, context) }
+        if inspector.isSelecting { select(box.reader.request.attachments, in: texts, context) }
+        if context.tracker.isTraced { trace(box.reader.request, request, direction, context) }
         if context.pipeline.drains.isActive { noteVersion(box.reader.request, texts) }
         let entry = entry(request, direction, context)
-        let fields = ReadDubboFields(box.reader.request.attachments, caller: attachments.caller, in: texts)
+        let fields = RequestFields(context.pool.fields, caller: attachments.caller, in: texts)
         var permit = state.permit
         state.permit = .none
         switch state.holdState {
@@ -69,10 +70,11 @@ extension DubboSession {
             attachments: fast.attachments,
             in: body
         )
-        if context.tracker.wantsTraces { trace(fast, request, direction, context) }
+        if context.inspector.isSelecting { select(fast, in: body, context) }
+        if context.tracker.isTraced { trace(fast, request, direction, context) }
         let entry = entry(request, direction, context)
         guard context.isGoverned else { return beginCall(request, entry, .none, context) }
-        let fields = FastDubboFields(fast, in: body)
+        let fields = RequestFields(context.pool.fields, caller: fast.attachments.caller, in: body)
         guard isJudged(direction) else {
             context.pipeline.learnCaller(fields, on: context.session)
             return beginCall(request, entry, .none, context)
@@ -116,21 +118,21 @@ extension DubboSession {
     ) {
         if request.header.isTwoWay {
             let index = context.tracker.begin(entry, on: context.session, permit: permit, now: context.now) {
-                Self.texts(request.caller, context.pool.traces, request.texts)
+                Self.texts(request.caller, context.pool.fields, request.texts)
             }
             context.tracker.requestEnded(index, on: context.session, now: context.now)
         } else {
             context.pipeline.limits.release(permit)
             context.tracker.count(entry, as: .oneway, on: context.session, now: context.now) {
-                Self.texts(request.caller, context.pool.traces, request.texts)
+                Self.texts(request.caller, context.pool.fields, request.texts)
             }
         }
     }
 
     /// What an observer of calls is told of a request.
-    static func texts(_ caller: RawSpan, _ traces: TraceScan, _ texts: RawSpan) -> CallTexts {
+    static func texts(_ caller: RawSpan, _ fields: FieldValues, _ texts: RawSpan) -> CallTexts {
         let caller = HessianText.string(caller, maxBytes: OperationCache.maxNameBytes)
-        return CallTexts(caller: caller, trace: traces.fields.firstContext(in: texts))
+        return CallTexts(caller: caller, trace: fields.firstContext(in: texts))
     }
 
     // MARK: Operations
@@ -199,53 +201,43 @@ extension DubboSession {
         )
     }
 
-    // MARK: Spans
+    // MARK: Fields and spans
 
-    /// Looks a request that was understood by the fast path through for what it says of traces.
+    /// Keeps the wanted attachments of a request that was understood by the fast path.
+    private func select(_ fast: RequestFastPath, in body: RawSpan, _ context: ConnectionContext) {
+        let fields = context.pool.fields
+        fields.begin(context.inspector.selector)
+        var cursor = AttachmentCursor(fast, in: body)
+        while let attachment = cursor.next() { fields.take(body.slice(attachment.key), attachment.value) }
+    }
+
+    /// Keeps the wanted ones of a request's attachments.
+    private func select(_ attachments: [Attachment], in texts: RawSpan, _ context: ConnectionContext) {
+        let fields = context.pool.fields
+        fields.begin(context.inspector.selector)
+        for attachment in attachments { fields.take(texts.slice(attachment.key), attachment.value) }
+    }
+
     private func trace(
         _ fast: RequestFastPath,
         _ request: borrowing DubboRequest,
         _ direction: Direction,
         _ context: ConnectionContext
     ) {
-        let body = request.texts
-        scanTraces(context) { scan, names in
-            var cursor = AttachmentCursor(fast, in: body)
-            while let attachment = cursor.next() {
-                scan.take(body.slice(attachment.key), attachment.value, names)
-            }
-        }
         var marks: SpanFacts.Marks = fast.names.isEmpty ? .isGeneric : []
-        if body.slice(fast.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
+        if request.texts.slice(fast.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
         prepareSpan(request, marks, direction, context)
     }
 
-    /// Looks the attachments of a request through for what they say of traces.
     private func trace(
         _ metadata: borrowing RequestMetadata,
         _ request: borrowing DubboRequest,
         _ direction: Direction,
         _ context: ConnectionContext
     ) {
-        let (attachments, texts) = (metadata.attachments, request.texts)
-        scanTraces(context) { scan, names in
-            for attachment in attachments {
-                scan.take(texts.slice(attachment.key), attachment.value, names)
-            }
-        }
         var marks: SpanFacts.Marks = metadata.known.contains(.genericMethod) ? .isGeneric : []
-        if texts.slice(metadata.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
+        if request.texts.slice(metadata.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
         prepareSpan(request, marks, direction, context)
-    }
-
-    @inline(__always)
-    private func scanTraces(_ context: ConnectionContext, _ body: (inout TraceScan, TraceNames) -> Void) {
-        // Taken out, so that it is not the pool that changes meanwhile.
-        var scan = TraceScan()
-        swap(&scan, &context.pool.traces)
-        scan.removeAll()
-        body(&scan, context.tracker.traceNames)
-        swap(&scan, &context.pool.traces)
     }
 
     private func prepareSpan(
@@ -258,7 +250,7 @@ extension DubboSession {
         let side = context.session.side(of: direction)
         tracer.prepare(
             request.operation,
-            context.pool.traces.fields,
+            context.pool.fields,
             caller: request.attachments.caller,
             in: request.texts,
             .dubbo,
@@ -266,6 +258,6 @@ extension DubboSession {
             now: context.now
         )
         tracer.note(serialization: request.header.serialization, marks)
-        if !context.pool.traces.listed.isEmpty { tracer.note(context.pool.traces.listed, in: request.texts) }
+        tracer.noteListed(context.pool.fields, in: request.texts)
     }
 }

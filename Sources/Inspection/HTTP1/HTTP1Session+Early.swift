@@ -78,7 +78,13 @@ extension HTTP1Session {
         let inspector = context.inspector
         let groups = inspector.operations.groups(of: rpc, interface: interface)
         let side = context.session.side(of: requestDirection)
-        inspector.pipeline.chargeRest(early, groups: groups, side: side, fields: headers, on: context.session)
+        inspector.pipeline.chargeRest(
+            early,
+            groups: groups,
+            side: side,
+            fields: headers.requestFields,
+            on: context.session
+        )
     }
 
     /// A request that was decided about is no JSON-RPC, or will not end.
@@ -161,6 +167,6 @@ extension HTTP1Session {
         guard let box = requests.headers else { return false }
         let request = CallRequest(operation: operation, side: context.session.side(of: requestDirection))
         let (pipeline, session) = (context.pipeline, context.session)
-        return pipeline.wouldRefuse(request, fields: box.texts, on: session, now: context.now)
+        return pipeline.wouldRefuse(request, fields: box.texts.requestFields, on: session, now: context.now)
     }
 }

@@ -22,8 +22,7 @@ struct RequestSink: HTTP1Sink, ~Copyable {
 
     var wantsAllHeaders: Bool {
         let inspector = context.inspector
-        return inspector.messageObserver != nil || inspector.tracker.wantsTraces
-            || inspector.pipeline.limits.wantsHeaders
+        return inspector.messageObserver != nil || inspector.isSelecting
     }
 
     mutating func requestLine(method: RawSpan, target: RawSpan, version: HTTP1Version) {
@@ -37,9 +36,7 @@ struct RequestSink: HTTP1Sink, ~Copyable {
 
     mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {
         session.requestHeader(id, name, value)
-        guard id >= TripleHeaderName.traceparent.rawValue, let name = TripleHeaderName(id: id),
-            let format = TraceFormat(header: name)
-        else { return }
+        guard let format = TraceFormat(header: id) else { return }
         session.traceLines.append((format, lineStart..<session.lineEnd))
     }
 
@@ -66,8 +63,7 @@ extension HTTP1Session {
             isRequest: true,
             isReply: false,
             wantsFields: inspector.messageObserver != nil,
-            traceNames: inspector.tracker.wantsTraces ? inspector.tracker.traceNames : nil,
-            limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
+            selector: inspector.selector
         )
         if HTTP1Target.mayDiffer(target) {
             let plain = HTTP1Target.plain(target)

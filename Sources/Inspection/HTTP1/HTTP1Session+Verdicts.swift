@@ -31,7 +31,14 @@ extension HTTP1Session {
         var request = CallRequest(operation: context.operations.unknown, side: side)
         request.takesContext = takesContext
         let (pipeline, session) = (context.pipeline, context.session)
-        return pipeline.decide(groups: groups, request, as: .jsonrpc, fields: headers, on: session, now: context.now)
+        return pipeline.decide(
+            groups: groups,
+            request,
+            as: .jsonrpc,
+            fields: headers.requestFields,
+            on: session,
+            now: context.now
+        )
     }
 
     /// Makes the answer to calls that are refused.
@@ -86,7 +93,7 @@ extension HTTP1Session {
         }
         let request = CallRequest(operation: entry.operation, side: entry.side)
         let (pipeline, session) = (context.pipeline, context.session)
-        return pipeline.decide(request, as: .triple, fields: headers, on: session, now: context.now)
+        return pipeline.decide(request, as: .triple, fields: headers.requestFields, on: session, now: context.now)
     }
 
     /// Answers and counts a Triple request.

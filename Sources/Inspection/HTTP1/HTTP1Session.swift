@@ -176,7 +176,7 @@ final class HTTP1Session: ProtocolSession {
             if walk.boundary == nil { walk.boundary = at }
             judgement = .held
             if isResponseBlind { goBlindIfDone(context) }
-        case .needsMore, .interim, .foreign: break
+        case .needsMore, .interim, .notHTTP: break
         }
     }
 
@@ -217,7 +217,7 @@ final class HTTP1Session: ProtocolSession {
             let progress = try responseReader.read(bytes, &at, into: &sink)
             if isCloseDue { insertClose(from, context, &walk, &plan) }
             responses.bytes &+= UInt64(at - from)
-            if progress == .foreign { return true }
+            if progress == .notHTTP { return true }
             guard progress == .message else {
                 if progress == .interim { takeInterim(at, &walk, &plan) }
                 continue

@@ -31,8 +31,7 @@ extension HTTP2Session {
             isRequest: isClientUnknown || state.direction == requests,
             isReply: isClientUnknown || state.direction != requests,
             wantsFields: inspector.messageObserver != nil,
-            traceNames: inspector.tracker.wantsTraces ? inspector.tracker.traceNames : nil,
-            limitNames: inspector.pipeline.limits.wantsHeaders ? inspector.pipeline.limits.names : nil
+            selector: inspector.selector
         )
         let place = streams.place(of: state.assembler.frame.streamID)
         if place >= 0, state.direction != requests, !streams[place].reply.isInterim {

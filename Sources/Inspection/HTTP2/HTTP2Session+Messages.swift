@@ -53,7 +53,7 @@ extension HTTP2Session {
         if call.draft >= 0 { context.tracker.tracer?.resume(call.draft) }
         var request = CallRequest(operation: operation, side: context.session.side(of: requests))
         request.drainHandling = .count
-        context.pipeline.pass(request, fields: NoFields(), on: context.session)
+        context.pipeline.pass(request, fields: RequestFields(), on: context.session)
         count(id, operation: operation, caller: call.caller, permit: call.permit, context: context) { call.texts }
     }
 

@@ -134,7 +134,7 @@ extension HTTP2Session {
         var request = request
         request.drainHandling = isUnnamed ? .none : .count
         guard let failure else {
-            context.pipeline.pass(request, fields: headers, on: context.session)
+            context.pipeline.pass(request, fields: headers.requestFields, on: context.session)
             return LimitToken.none
         }
         if isUnnamed, context.pipeline.mayRefuseByFields { context.recorder.verdictPartial(failure) }

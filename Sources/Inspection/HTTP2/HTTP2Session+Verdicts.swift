@@ -30,7 +30,13 @@ extension HTTP2Session {
         var request = request
         if streams.isIncomplete || localReplies.isFull { request.unanswerable = .tooLarge }
         let (pipeline, session) = (context.pipeline, context.session)
-        let decided = pipeline.decide(request, as: .triple, fields: headers, on: session, now: context.now)
+        let decided = pipeline.decide(
+            request,
+            as: .triple,
+            fields: headers.requestFields,
+            on: session,
+            now: context.now
+        )
         if let reply = decided.decision.reply {
             refuse(stream, operation: request.operation, reply: reply, headers: headers, context: context)
             return nil

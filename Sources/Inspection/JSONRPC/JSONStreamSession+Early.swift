@@ -80,7 +80,7 @@ extension JSONStreamSession {
         let inspector = context.inspector
         let groups = inspector.operations.groups(of: reader, interface: RawSpan())
         let side = context.session.side(of: direction)
-        inspector.pipeline.chargeRest(early, groups: groups, side: side, fields: NoFields(), on: context.session)
+        inspector.pipeline.chargeRest(early, groups: groups, side: side, fields: RequestFields(), on: context.session)
     }
 
     /// A value that was decided about is no call, or will not end.

@@ -348,7 +348,14 @@ final class JSONStreamSession: ProtocolSession {
         var request = CallRequest(operation: context.operations.unknown, side: side)
         request.takesContext = false
         let (pipeline, session) = (context.pipeline, context.session)
-        return pipeline.decide(groups: groups, request, as: .jsonrpc, fields: NoFields(), on: session, now: context.now)
+        return pipeline.decide(
+            groups: groups,
+            request,
+            as: .jsonrpc,
+            fields: RequestFields(),
+            on: session,
+            now: context.now
+        )
     }
 
     private func answer(_ reader: RPCReader, _ localReply: LocalReply) {

@@ -27,7 +27,7 @@ extension RequestPipeline {
         _ early: EarlyDecision,
         groups: [CallGroup],
         side: Side,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session
     ) {
         guard early.reply == nil, limits.isActive else { return }

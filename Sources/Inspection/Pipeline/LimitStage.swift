@@ -8,10 +8,8 @@ struct LimitStage: ~Copyable {
     var gate: LimitGate?
     /// Whether there are limits in force: asking the gate itself would retain it.
     private(set) var isActive = false
-    /// The names of headers that limits look at.
-    private(set) var names = LimitNames.none
-    /// Whether there are any: asking the names themselves would retain them.
-    private(set) var wantsHeaders = false
+    /// The names of attachments and headers that limits look at, in lower case.
+    private(set) var attachmentNames: [String] = []
     /// What calls in flight hold.
     private var permits = CallPermits()
 
@@ -22,14 +20,13 @@ struct LimitStage: ~Copyable {
     /// - Parameter operation: Any operation.
     mutating func refresh(asking operation: OperationID) {
         isActive = false
-        names = .none
+        attachmentNames = []
         if let gate {
             // Asking about anything makes the gate take them up.
             _ = gate.needs(of: operation, side: .provider)
             isActive = !gate.limits.limits.isEmpty
-            names = gate.limits.attachmentNames.isEmpty ? .none : LimitNames(gate.limits.attachmentNames)
+            attachmentNames = gate.limits.attachmentNames
         }
-        wantsHeaders = !names.isEmpty
     }
 
     // MARK: Asking
@@ -46,7 +43,7 @@ struct LimitStage: ~Copyable {
     func begin(
         _ operation: OperationID,
         side: Side,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session
     ) -> Bool {
         guard isActive, let gate else { return false }
@@ -60,7 +57,13 @@ struct LimitStage: ~Copyable {
             let caller = session.lastCaller
             if !caller.isEmpty { gate.note(caller: caller.byteSpan) }
         }
-        if needs.attachments != 0 { fields.forEach { name, value in gate.note(attachment: name, value: value) } }
+        guard needs.attachments != 0, let values = fields.values else { return true }
+        for slot in values.selector.limited {
+            guard let value = values[slot] else { continue }
+            // By name: the gate may have taken up other limits since the values were selected.
+            let name = values.selector.names[Int(slot)]
+            gate.note(attachment: name.byteSpan, value: fields.texts.slice(value))
+        }
         return true
     }
 
@@ -102,7 +105,7 @@ struct LimitStage: ~Copyable {
         calls: Int,
         of operation: OperationID,
         side: Side,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session
     ) {
         guard isActive, let gate else { return }

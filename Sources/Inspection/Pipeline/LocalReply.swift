@@ -73,8 +73,9 @@ extension LocalReply {
     /// The answer to a call that comes although its service is drained.
     ///
     /// One for all Dubbo consumers, which nothing on the wire tells apart for sure: failover makes all of them try
-    /// another provider upon status 100. Its text is none of ``LocalReplyPolicy/forbiddenTexts``: of those dubbo-go from
-    /// 3.3.2 on concludes that this instance is gone for 30 s, for the whole interface, calls in flight too. Source:
+    /// another provider upon status 100. Its text is none of ``LocalReplyPolicy/forbiddenTexts``: dubbo-go from 3.3.2
+    /// on concludes from those that this instance is gone for 30 s, for the whole interface, calls in flight too.
+    /// Sources:
     /// `FailoverClusterInvoker.java`, dubbo-go `filter/graceful_shutdown/consumer_filter.go`.
     init(drained order: DrainOrder) {
         let reason = order.reason.isEmpty ? "" : " (\(order.reason))"

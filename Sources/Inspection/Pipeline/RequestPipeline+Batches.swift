@@ -22,7 +22,7 @@ extension RequestPipeline {
         groups: [CallGroup],
         _ request: CallRequest,
         as callProtocol: CallProtocol,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session,
         now: UInt64
     ) -> DecidedBatch {
@@ -78,7 +78,7 @@ extension RequestPipeline {
         _ groups: [CallGroup],
         _ request: CallRequest,
         _ permits: inout BatchPermits,
-        _ fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        _ fields: borrowing RequestFields,
         _ session: Session
     ) -> LocalReply? {
         var groups = groups

@@ -67,7 +67,7 @@ final class RequestPipeline {
     func decide(
         _ request: CallRequest,
         as callProtocol: CallProtocol,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session,
         now: UInt64
     ) -> DecidedRequest {
@@ -108,9 +108,9 @@ final class RequestPipeline {
     /// - Parameters:
     ///   - fields: A request's attachments or headers.
     ///   - session: Its connection's session.
-    func learnCaller(_ fields: borrowing some RequestFields & ~Copyable & ~Escapable, on session: Session) {
+    func learnCaller(_ fields: borrowing RequestFields, on session: Session) {
         guard drains.isActive || limits.isActive else { return }
-        fields.withCaller { session.learn(caller: $0) }
+        session.learn(caller: fields.texts.slice(fields.caller))
     }
 
     /// What a drain answers a request; it is counted as refused or passed.
@@ -140,7 +140,7 @@ final class RequestPipeline {
     /// Begins to ask limits about a request; one that could not be refused is counted and not asked about.
     private func isLimited(
         _ request: CallRequest,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session
     ) -> Bool {
         guard begin(request.operation, side: request.side, fields: fields, on: session) else { return false }
@@ -158,7 +158,7 @@ final class RequestPipeline {
     func begin(
         _ operation: OperationID,
         side: Side,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session
     ) -> Bool {
         limits.begin(operation, side: side, fields: fields, on: session) && !isProbe(operation)
@@ -172,7 +172,7 @@ final class RequestPipeline {
     /// Counts a request as passed that goes on without being decided about; its caller is learnt.
     func pass(
         _ request: CallRequest,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session
     ) {
         learnCaller(fields, on: session)
@@ -209,7 +209,7 @@ final class RequestPipeline {
     /// Whether a drain or a limit would refuse a request now; nothing is counted or charged.
     func wouldRefuse(
         _ request: CallRequest,
-        fields: borrowing some RequestFields & ~Copyable & ~Escapable,
+        fields: borrowing RequestFields,
         on session: Session,
         now: UInt64
     ) -> Bool {

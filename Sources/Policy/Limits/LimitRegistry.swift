@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// The place of the limits in force found, by workers cheaply and by whoever changes them.
+/// The registry of the limits in force, read cheaply by workers and changed by their owner.
 public final class LimitRegistry: Sendable {
     private struct Entry {
         var set: LimitSet

@@ -51,7 +51,7 @@ enum LimitLayout {
             && words[byteCount] == UInt64(memory.byteCount)
     }
 
-    /// Writes a name of at most 64 bytes into eight words, and its length behind them.
+    /// Writes a name of at most 64 bytes into eight words, and its length after them.
     static func write(_ name: String, to words: SharedWords, at place: Int) {
         var parts = [UInt64](repeating: 0, count: 8)
         for (index, byte) in name.utf8.prefix(64).enumerated() { parts[index / 8] |= UInt64(byte) << (index % 8 * 8) }

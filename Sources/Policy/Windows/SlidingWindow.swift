@@ -114,7 +114,7 @@ struct SlidingWindow: LimitWindow {
         guard ring.slots <= rule.capacity, now &- time(back: ring.recorded, ring) < rule.length else { return }
         let more = Self.size(above: ring.slots &- 1, rule.capacity) &- (ring.slots &- 1)
         if ring.next == 0 {
-            // All of them stand in order behind slot 0, which was the free one.
+            // All of them stand in order after slot 0, which was the free one.
             ring.next = ring.slots
         } else {
             var number = ring.slots

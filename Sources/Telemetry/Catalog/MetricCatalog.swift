@@ -2,7 +2,7 @@ public import Calls
 
 /// Every metric that Weir exports, each declared once.
 ///
-/// A new one of the workers is a ``WorkerMetric`` or ``WorkerHistogram`` behind the last of its kind, its place in
+/// A new one of the workers is a ``WorkerMetric`` or ``WorkerHistogram`` after the last of its kind, its place in
 /// ``workers``, and the line that counts it (``Recorder/count(_:_:by:)``). One of the control plane is a
 /// ``ControlMetric``, its place in ``control``, and the line that sets it (``MetricsAdditions/set(_:_:to:)``). Numbers
 /// of another form are a ``Metric`` that says how its samples are made. README's table gets its row: tests compare it,

@@ -16,7 +16,7 @@ struct LabelText {
     private let form: LabelForm
     private var needsComma: Bool
 
-    /// Labels that come first, or behind others.
+    /// Labels that come first, or after others.
     init(_ form: LabelForm, isContinued: Bool = false) {
         self.form = form
         needsComma = isContinued

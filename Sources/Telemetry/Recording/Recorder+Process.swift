@@ -78,7 +78,7 @@ extension Recorder {
     /// - Parameter reason: The reason.
     public func connectionRefused(reason: ConnectionRejectReason) { count(MetricCatalog.refusedConnections, reason) }
 
-    // MARK: Protocol events and troubles
+    // MARK: Protocol events and failures
 
     /// An event request was seen; heartbeats are events too.
     ///
@@ -110,7 +110,7 @@ extension Recorder {
     ///   - reason: The error's label.
     public func decodeError(_ connectionProtocol: ConnectionProtocol, reason: StaticString) {
         let key = RecorderIndex.DecodeReason(connectionProtocol: connectionProtocol, reason: reason.description)
-        note(DecodeTrouble(connectionProtocol: connectionProtocol, reason: key.reason))
+        note(DecodeFailure(connectionProtocol: connectionProtocol, reason: key.reason))
         add(1, at: grow { index, words in index.position(key, &words) })
     }
 

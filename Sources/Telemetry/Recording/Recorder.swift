@@ -20,9 +20,9 @@ public final class Recorder {
     private var handedOut: [UInt64] = []
     private let labels: SeriesLabels
     private let scale = HistogramScale.shared
-    /// True if a decoder has met bytes that it could not follow since the last call of ``takeTrouble()``.
-    public private(set) var hasTrouble = false
-    private var trouble: DecodeTrouble?
+    /// True if a decoder has met bytes that it could not follow since the last call of ``takeDecodeFailure()``.
+    public private(set) var hasDecodeFailure = false
+    private var failure: DecodeFailure?
     /// The operations behind the ids, so that each protocol's own codes are all told apart; `nil` if not known.
     public var operations: OperationRegistry?
 
@@ -36,16 +36,16 @@ public final class Recorder {
     }
 
     /// A decoder met bytes that it could not follow.
-    func note(_ trouble: DecodeTrouble) {
-        self.trouble = trouble
-        hasTrouble = true
+    func note(_ failure: DecodeFailure) {
+        self.failure = failure
+        hasDecodeFailure = true
     }
 
     /// The last bytes that a decoder could not follow; `nil` after it was returned once.
-    public func takeTrouble() -> DecodeTrouble? {
-        hasTrouble = false
-        defer { trouble = nil }
-        return trouble
+    public func takeDecodeFailure() -> DecodeFailure? {
+        hasDecodeFailure = false
+        defer { failure = nil }
+        return failure
     }
 
     /// A copy of all numbers that may go to another thread.
@@ -145,7 +145,7 @@ public final class Recorder {
         if let streams = index.rows[at].streams { record(call.durationNanoseconds, in: streams) }
     }
 
-    /// Counts the messages of a call with more than one message in a direction, whether it counts as a stream or not.
+    /// Counts the messages of a call with more than one message in a direction, even if it is not a stream.
     ///
     /// - Parameters:
     ///   - call: The facts of the call.
@@ -381,7 +381,7 @@ public final class Recorder {
 }
 
 /// Bytes that a decoder could not follow.
-public struct DecodeTrouble: Equatable, Sendable {
+public struct DecodeFailure: Equatable, Sendable {
     /// The protocol of the decoder.
     public let connectionProtocol: ConnectionProtocol
     /// The error's label, as the metric has it.

@@ -64,7 +64,7 @@ extension MetricsSnapshot {
         self[MetricCatalog.loopLag, NoLabels()] = try reader.histogram()
     }
 
-    /// Reads a metric's numbers, each behind its label's word.
+    /// Reads a metric's numbers, each after its label's word.
     private mutating func read(
         _ metric: WorkerMetric<some MetricLabel>,
         _ reader: inout ReportReader

@@ -13,7 +13,7 @@ extension HeaderTexts {
         let bytes = texts.bytes
         return CallTexts(
             caller: bytes.slice(request.caller).text,
-            trace: traceFields.firstContext(in: bytes)
+            trace: values.firstContext(in: bytes)
         )
     }
 
@@ -40,12 +40,10 @@ extension HeaderTexts {
             guard TraceContext(traceparent: traceparent) != nil else { return }
             let place = ByteRange(offset: texts.count, count: traceparent.byteCount)
             guard texts.append(traceparent) else { return }
-            request.traceparent = place
+            values.set(TraceField.traceparent.rawValue, place)
             let state = ByteRange(offset: texts.count, count: tracestate.byteCount)
-            request.tracestate = texts.append(tracestate) ? state : .empty
-            request.uberTraceID = .empty
-            request.b3 = .empty
-            request.b3TraceID = .empty
+            values.set(TraceField.tracestate.rawValue, texts.append(tracestate) ? state : .empty)
+            for field in [TraceField.uberTraceID, .b3, .b3TraceID] { values.remove(field) }
         }
     }
 
@@ -98,15 +96,10 @@ extension HeaderTexts {
     }
 }
 
-extension HeaderTexts: RequestFields {
-    func withCaller(_ body: (RawSpan) -> Void) { body(texts.bytes.slice(request.caller)) }
-
-    func forEach(_ body: (_ name: RawSpan, _ value: RawSpan) -> Void) {
-        guard !limited.isEmpty, let names = limitNames?.names else { return }
-        let bytes = texts.bytes
-        for header in limited where Int(header.name) < names.count {
-            let name = names[Int(header.name)]
-            body(name.byteSpan, bytes.slice(header.value))
-        }
+extension HeaderTexts {
+    /// What the stages of the pipeline may look at.
+    var requestFields: RequestFields {
+        @_lifetime(borrow self)
+        get { RequestFields(values, caller: request.caller, in: texts.bytes) }
     }
 }
