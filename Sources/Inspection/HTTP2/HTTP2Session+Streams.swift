@@ -42,36 +42,32 @@ extension HTTP2Session {
         if isGeneric, !endsStream, method == nil { stream.marks.insert(.isGeneric) }
         if inspector.messageObserver != nil { observe(stream, headers) }
         let operation = headers.operation(names, method: method, in: inspector.operations)
-        let caller =
-            inspector.tracker.callers.isWanted
-            ? inspector.tracker.callers.number(of: headers.texts.bytes.slice(head.caller), on: context.session) : 0
+        let caller = caller(headers, context)
         let side = context.session.side(of: requests)
         if inspector.tracker.isTraced {
-            inspector.tracker.prepareSpan(
-                operation,
-                headers,
-                .triple,
-                isGeneric: isGeneric,
-                side: side,
-                now: context.now
-            )
+            let now = context.now
+            inspector.tracker.prepareSpan(operation, headers, .triple, isGeneric: isGeneric, side: side, now: now)
         }
-        var permit = LimitToken.none
-        if names.kind(in: path).isBusiness {
-            let request = CallRequest(operation: operation, side: side)
-            let isJudged = context.isGoverned && !state.passed.contains(.block)
-            guard
-                let taken = admit(
-                    stream,
-                    request,
-                    headers: headers,
-                    failure: isJudged ? failure : nil,
-                    context: context
-                )
-            else { return }
-            permit = taken
-        }
+        let isJudged = context.isGoverned && !state.passed.contains(.block)
+        let permit = admit(
+            stream,
+            CallRequest(operation: operation, side: side),
+            isBusiness: names.kind(in: path).isBusiness,
+            headers: headers,
+            failure: isJudged ? failure : nil,
+            context: context
+        )
+        guard let permit else { return }
         begin(stream, headers, call: (operation, caller, permit), names: names, context: context)
+    }
+
+    /// The number of a request's caller; 0 if callers are not wanted.
+    private func caller(_ headers: borrowing HeaderTexts, _ context: ConnectionContext) -> UInt8 {
+        guard context.tracker.callers.isWanted else { return 0 }
+        return context.tracker.callers.number(
+            of: headers.texts.bytes.slice(headers.request.caller),
+            on: context.session
+        )
     }
 
     /// The stream that a request begins.
@@ -114,11 +110,12 @@ extension HTTP2Session {
         if stream.marks.contains(.requestEnded) { finishRequest(stream.id, context) }
     }
 
-    /// Has a business call decided about, or noted where it is too late for a decision.
+    /// Has a business call decided about, or noted where it is too late for a decision; no other call is.
     ///
     /// - Parameters:
     ///   - stream: Its stream.
     ///   - request: The call.
+    ///   - isBusiness: True if it is a business call.
     ///   - headers: Its headers.
     ///   - failure: The reason for which a generic call's method is not known; `nil` if nothing is decided.
     ///   - context: The bytes being read.
@@ -126,10 +123,12 @@ extension HTTP2Session {
     private func admit(
         _ stream: TripleStream,
         _ request: CallRequest,
+        isBusiness: Bool,
         headers: borrowing HeaderTexts,
         failure: PartialVerdictReason?,
         context: ConnectionContext
     ) -> LimitToken? {
+        guard isBusiness else { return LimitToken.none }
         let isUnnamed = stream.marks.contains(.isGeneric)
         var request = request
         request.drainHandling = isUnnamed ? .none : .count

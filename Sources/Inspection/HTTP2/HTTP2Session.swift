@@ -126,11 +126,7 @@ final class HTTP2Session: ProtocolSession {
             case .payload(let content):
                 if !content.isEmpty { data(state, bytes.extracting(content), context: context) }
                 if walk.isEdited { decideRead(state, bytes, at: at, walk: &walk, plan: &plan) }
-            case .ended:
-                if walk.isEdited, state.disposition == .hold {
-                    decideRead(state, bytes, at: at, walk: &walk, plan: &plan)
-                }
-                endFrame(state, bytes, at: at, context: context, walk: &walk, plan: &plan)
+            case .ended: endFrame(state, bytes, at: at, context: context, walk: &walk, plan: &plan)
             case .preface: if context.pipeline.drains.isActive { learnDrains(context) }
             case .searched(let count): context.recorder.uninspectedBytes(UInt64(count), reason: .resync)
             case .failed(let failure): goBlind(context, failure)
@@ -178,6 +174,7 @@ final class HTTP2Session: ProtocolSession {
         walk: inout PlanWalk,
         plan: inout Plan
     ) {
+        if walk.isEdited, state.disposition == .hold { decideRead(state, bytes, at: at, walk: &walk, plan: &plan) }
         if state.reader.gathered.isEmpty {
             handle(state, bytes.extracting(state.reader.wantedRange(endingAt: at)), context: context)
         } else {
