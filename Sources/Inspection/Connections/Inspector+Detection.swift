@@ -86,9 +86,10 @@ extension Inspector {
         let http2 = HTTP2Session(requests: isPreface ? direction : direction.opposite)
         become(http2, direction, context)
         http2.began = context.now
-        http2.isTurnedAway =
+        let isRejected =
             isPreface == (direction == .toUpstream) && context.isGoverned
             && pipeline.drains.turnsAway(context.session, now: context.now)
+        if isRejected { http2.connectionEnd = .rejected(isTold: false) }
     }
 
     func becomeDubbo(_ direction: Direction, _ context: ConnectionContext) {
@@ -156,9 +157,9 @@ extension Inspector {
             becomeDubbo(direction, context)
             return dispatch(bytes, direction, context, &unused)
         }
-        if HTTP2Session.beginsWithFrame(bytes) {
+        if HTTP2FrameSearch.beginsWithFrame(bytes) {
             let http2 = HTTP2Session(requests: direction, isMidstream: true)
-            http2.half(direction).phase = .header
+            http2.state(direction).reader.resume()
             become(http2, direction, context)
             return dispatch(bytes, direction, context, &unused)
         }

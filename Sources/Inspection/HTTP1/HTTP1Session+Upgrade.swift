@@ -42,10 +42,10 @@ extension HTTP1Session {
         var stream = TripleStream(id: 1)
         stream.form = .http
         stream.marks = .requestEnded
-        http2.lastStream = 1
+        http2.streams.noteOpened(1)
         // The client's settings hold since its request; its windows are not read from there.
-        http2.areWindowsKnown = false
-        if let bytes = exchange.details?.tableBytes { http2.half(requestDirection.opposite).setTableSize(bytes) }
+        http2.forgetWindows()
+        if let bytes = exchange.details?.tableBytes { http2.state(requestDirection.opposite).setTableSize(bytes) }
         let calls = context.tracker.table
         if exchange.kind == .triple, exchange.hasCall {
             let index = moveCall(exchange.number, context)

@@ -31,15 +31,15 @@ struct FirstMessage {
     /// How many bytes of the frame's payload are to come, and how many of its content.
     private var payloadLeft = 0
     private var contentLeft = 0
-    /// Whether the padding's length is to come.
+    /// True if the padding's length is to come.
     private var isPaddingDue = false
     private var reader = GRPCMessageReader()
     private var search = TripleMethodReader()
-    /// Whether no more bytes will tell more.
+    /// True if no more bytes will tell more.
     private(set) var isOver = false
     /// The method; `nil` while it is not found.
     var method: [UInt8]? { search.method }
-    /// Whether the message is compressed.
+    /// True if the message is compressed.
     private(set) var isCompressed = false
 
     init(streamID: UInt32) { self.streamID = streamID }

@@ -8,7 +8,7 @@ enum HTTP2Failure: Error, Equatable, Sendable {
     case frame(HTTP2FrameError)
     /// A CONTINUATION without an open header block, or another frame inside one (RFC 9113 §6.10).
     case continuation
-    /// A header block, coded, of more than ``HTTP2Session/maxBlockBytes``.
+    /// A header block, coded, of more than ``HeaderBlockAssembler/maxBytes``.
     case headerBlockSize
     /// A header block that cannot be decoded.
     case headerBlock(HPACKError)
@@ -20,7 +20,7 @@ enum HTTP2Failure: Error, Equatable, Sendable {
     case settingsFlood
     /// More open streams than are followed.
     case tooManyStreams
-    /// A connection joined in the middle where no frame was found in ``HTTP2Session/maxSearchedBytes``.
+    /// A connection joined in the middle where no frame was found in ``HTTP2FrameSearch/maxBytes``.
     case resync
 
     /// The value of the metric label `reason`.

@@ -2,104 +2,77 @@ internal import Calls
 internal import HTTP2
 internal import Wire
 
-/// Replies that wait for room.
-///
-/// What Weir puts into a stream takes room of the connection's that upstream still believes to have. Should upstream
-/// use all of it before the client has given more, its last DATA would be more than the client takes: it waits here,
-/// unread, and everything behind it. It is at most as much as Weir has put in, so it seldom happens and is short.
+/// The wiring of replies that wait for room; see ``ReplyThrottle``.
 extension HTTP2Session {
-    /// Whether DATA has to wait until the client has given more room.
-    func isStalled(_ frame: HTTP2FrameHeader) -> Bool {
-        guard !isBacklogForced, frame.frameBytes <= HoldLimits.backlogBytes else { return false }
-        if connectionWindow.debtBytes > 0, !connectionWindow.fits(frame.payloadBytes) { return true }
-        guard let window = watches[frame.streamID]?.window else { return false }
-        return window.debtBytes > 0 && !window.fits(frame.payloadBytes)
-    }
-
     /// A frame that has to wait has begun: it and what follows is taken out.
-    func stall(_ half: HTTP2Half, _ bytes: RawSpan, from end: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
-        half.phase = .header
+    func stall(_ state: HTTP2Direction, _ bytes: RawSpan, from end: Int, walk: inout PlanWalk, plan: inout Plan) {
+        state.reader.resume()
         plan.markBoundary()
         walk.drop(to: bytes.byteCount, &plan)
-        half.heldBytes = 0
-        half.reachBytes = 0
-        HTTP2FrameWriter.header(half.frame, into: &backlog)
-        backlog.append(bytes.extracting(end..<bytes.byteCount))
-        updateNews()
+        state.heldBytes = 0
+        state.reachBytes = 0
+        throttle.stall(state.frame, rest: bytes.extracting(end..<bytes.byteCount))
+        refreshEdits()
     }
 
     /// More replies come while others wait.
-    func receiveStalled(_ half: HTTP2Half, _ bytes: RawSpan, _ context: ConnectionContext, _ plan: inout Plan) {
+    func receiveStalled(_ state: HTTP2Direction, _ bytes: RawSpan, context: ConnectionContext, plan: inout Plan) {
         plan.drop(bytes.byteCount)
-        backlog.append(bytes)
-        isBacklogForced = backlog.count > HoldLimits.backlogBytes
+        throttle.append(bytes)
         let frames = release(context, &plan)
-        isBacklogForced = false
         if !frames.isEmpty { plan.replace(0, with: frames) }
-        if half.isAtBoundary { plan.markBoundary() }
-        let credit = takeReplyCredit()
+        if state.isAtBoundary { plan.markBoundary() }
+        let credit = watches.takeCredit()
         if !credit.isEmpty { plan.reply(with: credit) }
     }
 
     /// No more replies come: what waits passes as it is.
     func endStalled(_ context: ConnectionContext, _ plan: inout Plan) {
-        isBacklogForced = true
-        let frames = release(context, &plan) + backlog
-        backlog = []
-        plan.replace(0, with: frames)
+        throttle.lift()
+        let frames = release(context, &plan)
+        plan.replace(0, with: frames + throttle.takeAll())
     }
 
-    /// Reads as many frames of those that wait as the client takes.
+    /// Reads as many frames of those that wait as the client accepts.
     ///
     /// - Parameters:
-    ///   - context: Whom they belong to.
+    ///   - context: The bytes being read.
     ///   - plan: Is told to close, should the connection have to be given up.
-    /// - Returns: What the client gets.
+    /// - Returns: The bytes for the client.
     func release(_ context: ConnectionContext, _ plan: inout Plan) -> [UInt8] {
-        let count = wholeFrames(of: backlog)
-        guard count > 0, !isAbandoned else { return [] }
-        let taken = Array(backlog[..<count])
+        let taken = throttle.wholeFrames
+        guard !taken.isEmpty, !connectionEnd.isAbandoned else {
+            throttle.advance(by: 0)
+            return []
+        }
         let bytes = taken.byteSpan
         var edits = Plan()
         var walk = PlanWalk(at: 0, isEdited: true)
-        let end = follow(down, bytes, context, &walk, &edits)
-        if isAbandoned {
-            abandonForwarded(down, bytes, from: end, &walk, &edits)
-            backlog = []
+        let end = follow(down, bytes, context: context, walk: &walk, plan: &edits)
+        var rest: [UInt8] = []
+        if connectionEnd.isAbandoned {
+            abandonForwarded(down, bytes, from: end, walk: &walk, plan: &edits)
+            _ = throttle.takeAll()
             plan.close()
-        } else if down.phase == .stalled {
-            down.phase = .header
-            backlog.removeFirst(end - HTTP2FrameHeader.byteCount)
-        } else if case .other = context.session.decoder {
-            backlog.removeFirst(count)
+        } else if down.reader.phase == .stalled {
+            down.reader.resume()
+            throttle.advance(by: end - HTTP2FrameHeader.byteCount)
         } else {
-            // Nothing is decided about the rest.
-            walk.forward(to: count, &edits)
-            backlog.removeFirst(count)
-            let rest = backlog
-            backlog = []
-            return edits.result(on: bytes) + rest
+            throttle.advance(by: taken.count)
+            if case .other = context.session.decoder {
+            } else {
+                // Nothing is decided about the rest.
+                walk.forward(to: taken.count, &edits)
+                rest = throttle.takeAll()
+            }
         }
-        if backlog.isEmpty { backlog = [] }
-        updateNews()
-        return edits.result(on: bytes)
-    }
-
-    /// How many bytes whole frames have at the beginning of `bytes`.
-    private func wholeFrames(of bytes: [UInt8]) -> Int {
-        let bytes = bytes.byteSpan
-        var at = 0
-        while at + HTTP2FrameHeader.byteCount <= bytes.byteCount {
-            let end = at + HTTP2FrameHeader(bytes, at: at).frameBytes
-            guard end <= bytes.byteCount else { break }
-            at = end
-        }
-        return at
+        refreshEdits()
+        return edits.result(on: bytes) + rest
     }
 }
 
 extension Plan {
-    /// What the edits make of `bytes`, which are all here.
+    /// The bytes that the edits make of `bytes`, which are all here.
     fileprivate func result(on bytes: RawSpan) -> [UInt8] {
         var out: [UInt8] = []
         var at = 0

@@ -7,67 +7,47 @@ internal import Wire
 /// Header blocks.
 extension HTTP2Session {
     /// A part of a header block; the last one completes it.
-    func fragment(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
-        let frame = half.frame
-        half.blockStream = frame.has(HTTP2Flag.endHeaders) ? 0 : frame.streamID
-        let content: ByteRange
-        do throws(HTTP2FrameError) {
-            content = try frame.content(firstByte: payload.byteCount > 0 ? payload.byte(at: 0) : 0)
-        } catch {
-            return goBlind(context, .frame(error))
-        }
-        let piece = payload.slice(content)
-        if frame.type != HTTP2FrameType.continuation {
-            half.blockFrame = frame
-            half.blockStart = half.frameStart
-            half.blockBytes = 0
-        }
-        half.blockBytes += UInt64(frame.frameBytes)
-        guard frame.has(HTTP2Flag.endHeaders) else {
-            // A block of a thousand tiny frames is as bad as a large one.
-            guard half.blockBytes <= UInt64(Self.maxBlockBytes) else {
-                return goBlind(context, .headerBlockSize)
+    func fragment(_ state: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
+        do throws(HTTP2Failure) {
+            switch try state.assembler.take(payload, of: state.frame, at: state.frameStart) {
+            case .open: break
+            case .whole(let content): decode(state, payload.slice(content), context: context)
+            case .last:
+                let block = state.assembler.takeBlock()
+                decode(state, block.byteSpan, context: context)
             }
-            half.block.append(piece)
-            return
+        } catch {
+            goBlind(context, error)
         }
-        guard !half.block.isEmpty else { return decode(half, piece, context) }
-        var block: [UInt8] = []
-        swap(&block, &half.block)
-        block.append(piece)
-        decode(half, block.byteSpan, context)
     }
 
     /// A whole header block, which must be decoded whatever it is for: the tables depend on it.
-    private func decode(_ half: HTTP2Half, _ block: RawSpan, _ context: ConnectionContext) {
+    private func decode(_ state: HTTP2Direction, _ block: RawSpan, context: ConnectionContext) {
         let inspector = context.inspector
         let isClientUnknown = context.session.isClientUnknown
         // The texts stay where they are: they are too large to be moved for every block.
         let box = context.pool.takeHeaderTexts()
         box.texts.begin(
-            isRequest: isClientUnknown || half.direction == requests,
-            isReply: isClientUnknown || half.direction != requests,
+            isRequest: isClientUnknown || state.direction == requests,
+            isReply: isClientUnknown || state.direction != requests,
             wantsFields: inspector.messageObserver != nil,
             selector: inspector.selector
         )
-        let place = streams.place(of: half.blockFrame.streamID)
-        if place >= 0, half.direction != requests, !streams[place].reply.isInterim {
+        let place = streams.place(of: state.assembler.frame.streamID)
+        if place >= 0, state.direction != requests, !streams[place].reply.isInterim {
             box.texts.reply = streams[place].reply
         }
-        if half.isRewriting { box.texts.beginRewriting() }
+        if state.rewriter.isRewriting { box.texts.beginRewriting() }
         do throws(HPACKError) {
-            try half.decoder.decode(block, scratch: &context.pool.headerScratch, into: &box.texts)
+            try state.decoder.decode(block, scratch: &context.pool.headerScratch, into: &box.texts)
         } catch {
             context.pool.giveBack(box)
             return goBlind(context, .headerBlock(error))
         }
-        if half.decoder.hasUnknown { box.texts.reply.hasUnknown = true }
-        if half.isRewriting {
-            swap(&half.rewritten, &box.texts.rewritten)
-            swap(&half.rewrittenTraces, &box.texts.rewrittenTraces)
-        }
-        if take(box.texts, half, place, context) {
-            holdGeneric(half, box, context)
+        if state.decoder.hasUnknown { box.texts.reply.hasUnknown = true }
+        if state.rewriter.isRewriting { state.rewriter.take(&box.texts) }
+        if take(box.texts, state, place: place, context: context) {
+            holdGeneric(state, box, context: context)
         } else {
             context.pool.giveBack(box)
         }
@@ -76,8 +56,8 @@ extension HTTP2Session {
     /// Who is the client is told by the first block, if it was not seen who opened the connection.
     private func learnClient(
         _ headers: borrowing HeaderTexts,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        direction: Direction,
+        context: ConnectionContext
     ) {
         let session = context.session
         guard session.isClientUnknown else { return }
@@ -89,74 +69,76 @@ extension HTTP2Session {
 
     /// The fields of a block are known.
     ///
-    /// - Returns: Whether they wait for the request's first message.
+    /// - Returns: True if they wait for the request's first message.
     private func take(
         _ headers: borrowing HeaderTexts,
-        _ half: HTTP2Half,
-        _ place: Int,
-        _ context: ConnectionContext
+        _ state: HTTP2Direction,
+        place: Int,
+        context: ConnectionContext
     ) -> Bool {
-        let frame = half.blockFrame
-        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, !half.isBlockWithheld else {
+        let frame = state.assembler.frame
+        guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, state.rewriter.decision != .withhold else {
             return false
         }
-        learnClient(headers, half.direction, context)
+        learnClient(headers, direction: state.direction, context: context)
         let endsStream = frame.has(HTTP2Flag.endStream)
-        if half.direction == requests {
+        if state.direction == requests {
             if place >= 0 {
-                streams[place].requestBytes &+= half.blockBytes
-                if endsStream { endHalf(half, frame.streamID, context) }
-            } else if frame.streamID & 1 == 1, frame.streamID > lastStream || headers.isRequest {
-                lastStream = max(lastStream, frame.streamID)
-                if isHeld(half, headers, endsStream: endsStream, context) { return true }
-                open(half, headers, endsStream: endsStream, context)
+                streams[place].requestBytes &+= state.assembler.frameBytes
+                if endsStream { endHalf(state, id: frame.streamID, context: context) }
+            } else if frame.streamID & 1 == 1, frame.streamID > streams.highestID || headers.isRequest {
+                streams.noteOpened(frame.streamID)
+                if isHeld(state, headers, endsStream: endsStream, context: context) { return true }
+                open(state, headers, endsStream: endsStream, context: context)
             }
             return false
         }
-        if place >= 0 { takeReply(headers, half, place, endsStream: endsStream, context) }
+        if place >= 0 { takeReply(headers, state, place: place, endsStream: endsStream, context: context) }
         return false
     }
 
     private func takeReply(
         _ headers: borrowing HeaderTexts,
-        _ half: HTTP2Half,
-        _ place: Int,
+        _ state: HTTP2Direction,
+        place: Int,
         endsStream: Bool,
-        _ context: ConnectionContext
+        context: ConnectionContext
     ) {
-        let frame = half.blockFrame
-        streams[place].replyBytes &+= half.blockBytes
-        if context.tracker.isTraced { traceReply(half, place, context) }
+        let frame = state.assembler.frame
+        streams[place].replyBytes &+= state.assembler.frameBytes
+        if context.tracker.isTraced { traceReply(state, place: place, context: context) }
         let reply = headers.reply
         streams[place].reply = reply
         // Ranges end with the block.
         streams[place].reply.grpcMessage = .empty
         guard !reply.isInterim || endsStream else { return }
         if endsStream, !streams[place].marks.contains(.replyBegun) { streams[place].marks.insert(.isTrailersOnly) }
-        if context.inspector.messageObserver != nil { noteReply(frame.streamID, place, headers) }
+        if context.inspector.messageObserver != nil { noteReply(frame.streamID, place: place, headers: headers) }
         streams[place].marks.insert(.replyBegun)
         if reply.hasExceptionCode, !endsStream {
             if captures[frame.streamID]?.purpose == .method { resolveMethod(frame.streamID, context) }
             capture(frame.streamID, .exception)
         }
-        if endsStream { endHalf(half, frame.streamID, context) }
+        if endsStream { endHalf(state, id: frame.streamID, context: context) }
     }
 
     /// Notes when the first block of a reply came.
-    private func traceReply(_ half: HTTP2Half, _ place: Int, _ context: ConnectionContext) {
+    private func traceReply(_ state: HTTP2Direction, place: Int, context: ConnectionContext) {
         if !streams[place].marks.contains(.replyBegun), isOpenCall(place, context) {
             let replies = context.session.replyBytes
-            context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: half.blockStart)
+            context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: state.assembler.start)
         }
-        context.session.replyBytes &+= half.blockBytes
+        context.session.replyBytes &+= state.assembler.frameBytes
     }
 
     // MARK: Observed
 
     /// Keeps what an observer of messages will be told of a reply.
-    private func noteReply(_ id: UInt32, _ place: Int, _ headers: borrowing HeaderTexts) {
+    private func noteReply(_ id: UInt32, place: Int, headers: borrowing HeaderTexts) {
         guard halves[id] != nil else { return }
-        if !streams[place].marks.contains(.replyBegun) { halves[id]?.reply.start = half(requests.opposite).blockStart }
+        if !streams[place].marks.contains(.replyBegun) {
+            halves[id]?.reply.start = state(requests.opposite).assembler.start
+        }
         for field in headers.fields {
             switch TripleHeaderName(id: field.id) {
             case .grpcStatus: halves[id]?.reply.grpcStatus = field.value
@@ -188,6 +170,6 @@ struct MessageCapture {
     var bytes: [UInt8] = []
     /// Looks for the method.
     var search = TripleMethodReader()
-    /// Whether nothing more is to be added.
+    /// True if nothing more is to be added.
     var isComplete = false
 }

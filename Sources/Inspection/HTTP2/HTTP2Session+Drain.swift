@@ -3,27 +3,6 @@ internal import HTTP2
 internal import Policy
 internal import Wire
 
-/// How far a client was told that its connection ends.
-enum HTTP2Notice: Equatable {
-    case none
-    /// It is to be told.
-    case due
-    /// It was told that an end comes, and asked by a PING of these bytes how far its requests have come.
-    case asked(UInt64)
-    /// It has answered: all that it had sent until then has passed.
-    case answered
-    /// It was told the last stream.
-    case said
-
-    /// Whether something is to be said now.
-    var isDue: Bool { self == .due || self == .answered }
-
-    /// Whether the client has yet to say how far its requests have come; until then one may be on its way.
-    var isAwaited: Bool {
-        if case .asked = self { true } else { false }
-    }
-}
-
 /// Drains of HTTP/2: the end of the connection in two steps, and connections that come too late.
 ///
 /// GOAWAY first names the highest stream there can be, so that requests on their way are not lost; what the client has
@@ -31,232 +10,64 @@ enum HTTP2Notice: Equatable {
 /// Java does not try them elsewhere.
 extension HTTP2Session {
     func drainsChanged(_ context: ConnectionContext, _ plan: inout Plan) {
-        if isTurnedAway, !isGoodbyeSaid {
-            isTurnedAway = context.pipeline.drains.turnsAway(context.session, now: context.now)
-        }
+        connectionEnd.review(isRefusing: context.pipeline.drains.turnsAway(context.session, now: context.now))
         learnDrains(context)
-        let half = half(requests.opposite)
-        if half.isAtBoundary, hasAnswers(for: half) { plan.reply(with: takeAnswers(context)) }
+        let state = state(requests.opposite)
+        if state.isAtBoundary, hasAnswers(for: state) { plan.reply(with: takeAnswers(context)) }
     }
 
     /// Looks what the client is to be told of the drains that there are.
     func learnDrains(_ context: ConnectionContext) {
         guard isSignalled(context), let gate = context.pipeline.drains.gate else { return }
-        if gate.service?.endsConnections(begunAt: began, now: context.now) == true {
-            if notice == .none { notice = .due }
-        } else if notice == .due {
-            notice = .none
-        }
-        judgeWatches(context)
-        updateNews()
+        goAway.update(isEnding: gate.service?.endsConnections(begunAt: began, now: context.now) == true)
+        updateWatches(context)
+        refreshEdits()
     }
 
-    /// Whether the client can be told of drains.
+    /// True if the client can be told of drains.
     func isSignalled(_ context: ConnectionContext) -> Bool {
-        context.session.side == .provider && requests == .toUpstream && !isTurnedAway && !isAbandoned
+        context.session.side == .provider && requests == .toUpstream && connectionEnd == .none
             && !down.decoder.isMidstream
     }
 
-    /// Sees what there is to be told, and which directions must be edited for it.
-    func updateNews() {
-        let isStatusDue = watches.values.contains { $0.isDue }
-        let hasDebt = connectionWindow.debtBytes > 0 || watches.values.contains { $0.window.debtBytes > 0 }
-        hasNews = notice.isDue || isStatusDue
-        isWatching = !watches.isEmpty || down.isFrameWithheld
-        isEditing = half(requests).isRewriting || hasNews || hasDebt || notice.isAwaited || !backlog.isEmpty
-        isEditingReplies =
-            notice != .none || isStatusDue || hasDebt || !backlog.isEmpty
-            || watches.values.contains { $0.isDrained || $0.isWithholding }
+    /// Sees what the client is to be told, and which directions must be edited for it.
+    func refreshEdits() {
+        let isStatusDue = watches.isStatusDue
+        let isThrottled = watches.hasDebt || throttle.isStalled
+        edits = []
+        if goAway.isDue || isStatusDue { edits.insert([.signals, .requests]) }
+        if state(requests).rewriter.isRewriting || isThrottled || goAway.isAwaited { edits.insert(.requests) }
+        if goAway.isActive || isStatusDue || isThrottled || watches.filtersReplies { edits.insert(.replies) }
     }
 
     /// Writes what the client is to be told, as far as that is possible here.
     func tellNews(_ context: ConnectionContext, into frames: inout [UInt8]) {
-        switch notice {
-        case .due:
-            var random = SystemRandomNumberGenerator()
-            let ping = UInt64.random(in: .min ... .max, using: &random)
-            HTTP2FrameWriter.goAway(lastStreamID: lastTold, errorCode: HTTP2ErrorCode.noError, into: &frames)
+        switch goAway.next(highestStreamID: streams.highestID, ping: UInt64.random(in: .min ... .max)) {
+        case .announce(let last, let ping):
+            HTTP2FrameWriter.goAway(lastStreamID: last, errorCode: HTTP2ErrorCode.noError, into: &frames)
             HTTP2FrameWriter.ping(ping, isAck: false, into: &frames)
-            notice = .asked(ping)
             context.pipeline.drains.note(.goAway, on: context.session)
-        case .answered:
-            lastTold = min(lastTold, lastStream)
-            HTTP2FrameWriter.goAway(lastStreamID: lastTold, errorCode: HTTP2ErrorCode.noError, into: &frames)
-            notice = .said
-        case .none, .asked, .said: break
+        case .conclude(let last):
+            HTTP2FrameWriter.goAway(lastStreamID: last, errorCode: HTTP2ErrorCode.noError, into: &frames)
+        case nil: break
         }
-        tellStatuses(context, into: &frames)
-        updateNews()
+        writeStatuses(context, into: &frames)
+        refreshEdits()
     }
 
     // MARK: New connections
 
-    /// A connection that begins when its service refuses requests: upstream gets nothing, and the client learns that
-    /// none of its requests was looked at.
-    func turnAway(_ half: HTTP2Half, _ count: Int, _ context: ConnectionContext, _ plan: inout Plan) {
-        plan.drop(half.heldBytes + count)
-        half.heldBytes = 0
+    /// Drops the bytes of a connection that began when its service refused requests: the server gets nothing, and the
+    /// client learns that none of its requests was looked at.
+    func reject(_ state: HTTP2Direction, byteCount: Int, _ context: ConnectionContext, plan: inout Plan) {
+        plan.drop(state.heldBytes + byteCount)
+        state.heldBytes = 0
         plan.close()
-        guard !isGoodbyeSaid else { return }
-        isGoodbyeSaid = true
-        guard down.isAtBoundary else { return }
+        guard connectionEnd.tell(), down.isAtBoundary else { return }
         var frames: [UInt8] = []
         if !down.hasSettings { HTTP2FrameWriter.settings([], into: &frames) }
         HTTP2FrameWriter.goAway(lastStreamID: 0, errorCode: HTTP2ErrorCode.noError, into: &frames)
         plan.reply(with: frames)
         context.pipeline.drains.note(.goAway, on: context.session)
-    }
-
-    // MARK: Requests
-
-    /// A frame begins: what becomes of it.
-    func decideFrame(
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        guard half.direction == requests else { return decideReply(half, at, &walk, &plan) }
-        guard isEditing, isUndecided(half) else { return decide(half, at, context, &walk, &plan) }
-        half.isFrameHeld = true
-        walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
-    }
-
-    /// Whether it depends on the frame's payload what becomes of it: it may be the answer to a PING of Weir's own, or
-    /// give the sender room that Weir has taken.
-    func isUndecided(_ half: HTTP2Half) -> Bool {
-        let frame = half.frame
-        guard !half.isUnitPassed else { return false }
-        switch frame.type {
-        case HTTP2FrameType.ping:
-            guard case .asked = notice else { return false }
-            return frame.has(HTTP2Flag.ack) && frame.payloadBytes == 8
-        case HTTP2FrameType.windowUpdate:
-            let window = frame.streamID == 0 ? connectionWindow : watches[frame.streamID]?.window
-            return frame.payloadBytes == 4 && (window?.debtBytes ?? 0) > 0
-        default: return false
-        }
-    }
-
-    /// The payload of a PING that may be the client's answer.
-    func takeAcknowledgement(_ half: HTTP2Half, _ payload: RawSpan) {
-        guard case .asked(let ping) = notice, half.direction == requests, payload.byteCount == 8,
-            payload.uint64(at: 0) == ping
-        else { return }
-        notice = .answered
-        half.isFrameWithheld = true
-        updateNews()
-    }
-
-    /// A frame that was held has ended.
-    func decideHeld(
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        half.isFrameHeld = false
-        if half.isFrameWithheld {
-            half.isFrameWithheld = false
-            return walk.drop(to: at, &plan)
-        }
-        guard half.frame.type == HTTP2FrameType.windowUpdate, let passed = passedIncrement else {
-            return walk.forward(to: at, &plan)
-        }
-        var frame: [UInt8] = []
-        HTTP2FrameWriter.windowUpdate(passed, streamID: half.frame.streamID, into: &frame)
-        if frame.isEmpty { walk.drop(to: at, &plan) } else { walk.replace(to: at, with: frame, &plan) }
-    }
-
-    // MARK: Replies
-
-    /// A frame of the replies' direction begins: what becomes of it.
-    func decideReply(_ half: HTTP2Half, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
-        let frame = half.frame
-        let end = at + Int(frame.payloadBytes)
-        let isPassed = half.isUnitPassed
-        half.isUnitPassed = false
-        if frame.type == HTTP2FrameType.goAway, notice != .none, frame.payloadBytes >= 8 {
-            half.isFrameHeld = true
-            return walk.forward(to: at, &plan)
-        }
-        guard frame.type == HTTP2FrameType.data else { return walk.forward(to: end, &plan) }
-        guard !watches.isEmpty, isWithheld(frame, isPassed: isPassed) else {
-            if !isPassed, isStalled(frame) {
-                half.phase = .stalled
-            } else {
-                walk.forward(to: end, &plan)
-            }
-            return
-        }
-        half.isFrameWithheld = true
-        if frame.has(HTTP2Flag.endStream) {
-            var last: [UInt8] = []
-            HTTP2FrameWriter.data(
-                RawSpan(),
-                streamID: frame.streamID,
-                endsStream: true,
-                maxFrameBytes: half.maxFrameBytes,
-                into: &last
-            )
-            walk.replace(to: at, with: last, &plan)
-        }
-        walk.drop(to: end, &plan)
-    }
-
-    /// More of a frame's payload was read: a GOAWAY of upstream's own must not name a later stream than Weir's did.
-    func decideRead(_ half: HTTP2Half, _ bytes: RawSpan, _ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
-        guard half.isFrameHeld, half.frame.type == HTTP2FrameType.goAway, half.payloadRead >= 4 else { return }
-        half.isFrameHeld = false
-        let start = at - half.payloadRead
-        let first =
-            half.gathered.count >= 4
-            ? half.gathered.prefix(4).reduce(0) { $0 << 8 | UInt32($1) } : bytes.uint32(at: start)
-        if first & 0x7fff_ffff > lastTold {
-            let last = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: lastTold >> $0) }
-            walk.replace(to: start + 4, with: last, &plan)
-        }
-        walk.forward(to: start + Int(half.frame.payloadBytes), &plan)
-    }
-
-    /// Puts in, between two frames of replies, what waits for that.
-    func insertAnswers(
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        guard half.direction != requests else { return }
-        let frames = hasAnswers(for: half) ? takeAnswers(context) : []
-        if !frames.isEmpty { walk.replace(to: at, with: frames, &plan) }
-        plan.markBoundary()
-    }
-
-    /// Completes the plan for the replies' direction.
-    func finishReplies(
-        _ half: HTTP2Half,
-        _ bytes: RawSpan,
-        from end: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        let count = bytes.byteCount
-        if isAbandoned { return abandonForwarded(half, bytes, from: end, &walk, &plan) }
-        if half.phase == .stalled { return stall(half, bytes, from: end, &walk, &plan) }
-        guard case .other = context.session.decoder else { return walk.forward(to: count, &plan) }
-        if !isEditingReplies {
-            half.isFrameHeld = false
-            half.wasForwarded = true
-            walk.forward(to: count, &plan)
-        }
-        half.heldBytes = max(0, count - walk.at)
-        half.reachBytes = max(0, walk.at - count)
-        if half.isAtBoundary { plan.markBoundary() }
-        let credit = takeReplyCredit()
-        if !credit.isEmpty { plan.reply(with: credit) }
     }
 }

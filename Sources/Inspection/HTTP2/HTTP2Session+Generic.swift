@@ -13,12 +13,17 @@ extension HTTP2Session {
     /// So long a generic call waits for its message, and a turn of the relay's clock.
     static let waitNanoseconds: UInt64 = 100_000_000
 
-    /// Whether a request's headers wait for its first message.
-    func isHeld(_ half: HTTP2Half, _ headers: borrowing HeaderTexts, endsStream: Bool, _ context: ConnectionContext)
+    /// True if a request's headers wait for its first message.
+    func isHeld(
+        _ state: HTTP2Direction,
+        _ headers: borrowing HeaderTexts,
+        endsStream: Bool,
+        context: ConnectionContext
+    )
         -> Bool
     {
         let inspector = context.inspector
-        guard !endsStream, context.isGoverned, inspector.pipeline.mayRefuseByFields, !half.isBlockPassed,
+        guard !endsStream, context.isGoverned, inspector.pipeline.mayRefuseByFields, !state.passed.contains(.block),
             headers.request.form == .grpc
         else { return false }
         let path = headers.texts.bytes.slice(headers.request.path)
@@ -29,33 +34,33 @@ extension HTTP2Session {
     }
 
     /// Keeps a request's headers until its first message is there.
-    func holdGeneric(_ half: HTTP2Half, _ headers: HeaderTextsBox, _ context: ConnectionContext) {
-        hold = GenericHold(headers, streamID: half.blockFrame.streamID)
-        half.phase = .waiting
+    func holdGeneric(_ state: HTTP2Direction, _ headers: HeaderTextsBox, context: ConnectionContext) {
+        hold = GenericHold(headers, streamID: state.assembler.frame.streamID)
+        state.reader.wait()
         context.inspector.hold(context.session, until: context.now &+ Self.waitNanoseconds)
     }
 
     /// The headers that wait are the last of what was read: looks for the message in what is behind them.
     ///
     /// - Parameters:
-    ///   - half: The requests' direction.
+    ///   - state: The requests' direction.
     ///   - bytes: What is here.
     ///   - start: Where the header block ends.
-    ///   - isForced: Whether nothing is waited for.
+    ///   - isForced: True if nothing is waited for.
     ///   - context: Whom it belongs to.
     ///   - walk: Up to where it is decided.
     ///   - plan: Where the edits go.
     func lookAhead(
-        _ half: HTTP2Half,
+        _ state: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int,
         isForced: Bool = false,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         var start = start
-        while half.phase == .waiting, let hold {
+        while state.reader.phase == .waiting, let hold {
             let rest = bytes.extracting(start..<bytes.byteCount)
             hold.message.take(rest)
             let isFull = bytes.byteCount - walk.at > HoldLimits.requestBytes
@@ -63,32 +68,32 @@ extension HTTP2Session {
                 hold.bytes = rest.array
                 return
             }
-            judge(hold, half, start, isFull: isFull, context, &walk, &plan)
-            start = follow(half, bytes, from: start, context, &walk, &plan)
+            judge(hold, state, at: start, isFull: isFull, context: context, walk: &walk, plan: &plan)
+            start = follow(state, bytes, from: start, context: context, walk: &walk, plan: &plan)
         }
     }
 
     /// More comes while headers wait, or nothing more is waited for.
     func receiveHeld(
         _ hold: GenericHold,
-        _ half: HTTP2Half,
-        _ bytes: RawSpan,
+        _ state: HTTP2Direction,
+        bytes: RawSpan,
         isForced: Bool = false,
-        _ context: ConnectionContext,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        plan: inout Plan
     ) {
-        guard !isAbandoned else {
+        guard !connectionEnd.isAbandoned else {
             self.hold = nil
             context.inspector.endHold(context.session)
-            half.phase = .header
-            var walk = PlanWalk(at: -half.heldBytes, isEdited: true)
-            return finishPlan(half, bytes.byteCount, context, &walk, &plan)
+            state.reader.resume()
+            var walk = PlanWalk(at: -state.heldBytes, isEdited: true)
+            return finishPlan(state, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
         }
         let held = hold.bytes.count
         hold.message.take(bytes)
         hold.bytes.append(bytes)
-        half.heldBytes += bytes.byteCount
-        let isFull = half.heldBytes > HoldLimits.requestBytes
+        state.heldBytes += bytes.byteCount
+        let isFull = state.heldBytes > HoldLimits.requestBytes
         guard hold.message.isOver || isFull || isForced || !context.isGoverned else {
             // Upstream stands between two frames.
             return plan.markBoundary()
@@ -96,32 +101,32 @@ extension HTTP2Session {
         var all: [UInt8] = []
         swap(&all, &hold.bytes)
         let span = all.byteSpan
-        var walk = PlanWalk(at: held + bytes.byteCount - half.heldBytes, isEdited: true)
-        judge(hold, half, 0, isFull: isFull, context, &walk, &plan)
-        let end = follow(half, span, context, &walk, &plan)
-        lookAhead(half, span, from: end, isForced: isForced, context, &walk, &plan)
-        finishPlan(half, span.byteCount, context, &walk, &plan)
+        var walk = PlanWalk(at: held + bytes.byteCount - state.heldBytes, isEdited: true)
+        judge(hold, state, at: 0, isFull: isFull, context: context, walk: &walk, plan: &plan)
+        let end = follow(state, span, context: context, walk: &walk, plan: &plan)
+        lookAhead(state, span, from: end, isForced: isForced, context: context, walk: &walk, plan: &plan)
+        finishPlan(state, count: span.byteCount, context: context, walk: &walk, plan: &plan)
     }
 
     /// Headers wait no longer: the call is judged by its method, as far as that is known.
     private func judge(
         _ hold: GenericHold,
-        _ half: HTTP2Half,
-        _ at: Int,
+        _ state: HTTP2Direction,
+        at: Int,
         isFull: Bool,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         self.hold = nil
-        half.phase = .header
+        state.reader.resume()
         context.inspector.endHold(context.session)
         defer { context.pool.giveBack(hold.headers) }
         let message = hold.message
         let failure: PartialVerdictReason =
             message.isCompressed ? .encoding : message.isOver ? .serialization : isFull ? .tooLarge : .expect
-        open(half, hold.headers.texts, endsStream: false, method: message.method, failure: failure, context)
-        decideBlock(half, at, context, &walk, &plan)
+        open(state, hold.headers.texts, endsStream: false, method: message.method, failure: failure, context: context)
+        decideBlock(state, at: at, context: context, walk: &walk, plan: &plan)
     }
 
     // MARK: Time
@@ -131,32 +136,33 @@ extension HTTP2Session {
     /// Not of blocks that are written anew, of which nothing can pass before the end; nor of answers to Weir's frames.
     func isWaiting(_ direction: Direction) -> Bool {
         guard direction == requests, hold == nil else { return false }
-        let half = half(requests)
-        return half.heldBytes > 0 && !half.isRewriting && !half.isFrameHeld && !isAbandoned
+        let state = state(requests)
+        return state.heldBytes > 0 && !state.rewriter.isRewriting && state.disposition != .hold
+            && !connectionEnd.isAbandoned
     }
 
     func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool {
         guard direction == requests else { return false }
-        let half = half(requests)
+        let state = state(requests)
         if let hold {
-            receiveHeld(hold, half, RawSpan(), isForced: true, context, &plan)
+            receiveHeld(hold, state, bytes: RawSpan(), isForced: true, context: context, plan: &plan)
             return true
         }
         guard isWaiting(direction) else { return false }
         // What has begun cannot be taken back: a header block that goes on is passed as it is.
-        half.wasForwarded = true
-        plan.forward(half.heldBytes)
-        half.heldBytes = 0
+        state.passed.insert(.bytes)
+        plan.forward(state.heldBytes)
+        state.heldBytes = 0
         context.recorder.verdictPartial(.late)
         return true
     }
 
     /// The requests' direction ends while headers wait: all of it is decided about, and what is whole passes.
-    func endHeld(_ hold: GenericHold, _ context: ConnectionContext, _ plan: inout Plan) {
-        let half = half(requests)
-        receiveHeld(hold, half, RawSpan(), isForced: true, context, &plan)
-        guard !half.isRewriting, half.heldBytes > 0 else { return }
-        plan.forward(half.heldBytes)
-        half.heldBytes = 0
+    func endHeld(_ hold: GenericHold, _ context: ConnectionContext, plan: inout Plan) {
+        let state = state(requests)
+        receiveHeld(hold, state, bytes: RawSpan(), isForced: true, context: context, plan: &plan)
+        guard !state.rewriter.isRewriting, state.heldBytes > 0 else { return }
+        plan.forward(state.heldBytes)
+        state.heldBytes = 0
     }
 }

@@ -6,7 +6,7 @@ internal import Wire
 /// Streams that end before their time.
 extension HTTP2Session {
     /// A stream was reset.
-    func reset(_ id: UInt32, _ code: UInt32, _ direction: Direction, _ context: ConnectionContext) {
+    func reset(_ id: UInt32, code: UInt32, direction: Direction, context: ConnectionContext) {
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         let stream = streams[place]
@@ -23,13 +23,13 @@ extension HTTP2Session {
                 isReplyComplete: false
             )
             if direction == requests {
-                switch giveUp(id, place, context) {
+                switch giveUp(id, place: place, context: context) {
                 case .waiting: return
                 case .late: result = TripleResult(outcome: .timeout, code: ResultCode.none)
                 case .over: break
                 }
             }
-            finishReply(stream, result, context)
+            finishReply(stream, result, context: context)
         }
         remove(id)
     }
@@ -45,7 +45,7 @@ extension HTTP2Session {
     }
 
     /// The caller does not wait any longer; if its time was over that is no cancellation, and no late reply either.
-    private func giveUp(_ id: UInt32, _ place: Int, _ context: ConnectionContext) -> GivenUp {
+    private func giveUp(_ id: UInt32, place: Int, context: ConnectionContext) -> GivenUp {
         if captures[id]?.purpose == .method { resolveMethod(id, context) }
         let (inspector, session) = (context.inspector, context.session)
         let index = inspector.tracker.table.find(session: session.number, direction: requests, id: UInt64(id))
@@ -71,7 +71,7 @@ extension HTTP2Session {
         return .waiting
     }
 
-    /// Whether the reply of a stream that its caller has reset ended in time, and with what tells its result.
+    /// True if the reply of a stream that its caller has reset ended in time, and with what tells its result.
     func hasTrailers(_ stream: TripleStream, _ context: ConnectionContext) -> Bool {
         guard stream.form == .http || stream.reply.grpcStatus != TripleResponseHead.noStatus else { return false }
         let calls = context.tracker.table
@@ -91,7 +91,7 @@ extension HTTP2Session {
                 streams[place],
                 TripleResult(outcome: result.outcome, code: result.code),
                 at: calls.deadline(index) &- CallTracker.trailerNanoseconds,
-                context
+                context: context
             )
         }
         remove(id)
@@ -117,12 +117,9 @@ extension HTTP2Session {
         for id in ended { endGivenUp(id, context) }
     }
 
-    /// A peer looks at no stream above `last`: calls there will not be answered.
-    func goAway(_ last: UInt32, _ direction: Direction, _ context: ConnectionContext) {
-        guard direction != requests, last < lastStream else { return }
-        // Many of them cost no search each: above what the last one named, nothing is left but what came since.
-        guard last < farewell.last || lastStream > farewell.lastStream else { return }
-        farewell = (last, lastStream)
+    /// The server looks at no stream above `last`: calls there will not be answered.
+    func goneAway(_ last: UInt32, _ context: ConnectionContext) {
+        guard goAway.receive(last: last, highestStreamID: streams.highestID) else { return }
         var ended: [UInt32] = []
         for place in 0..<streams.placeCount where streams[place].id > last { ended.append(streams[place].id) }
         for id in ended {

@@ -14,46 +14,26 @@ extension HTTP2Session {
     /// A request begins.
     ///
     /// - Parameters:
-    ///   - half: The requests' direction.
+    ///   - state: The requests' direction.
     ///   - headers: Its headers.
-    ///   - endsStream: Whether nothing follows them.
+    ///   - endsStream: True if nothing follows them.
     ///   - method: The method that a generic call names, if its headers have waited for it.
     ///   - failure: Why it is not known, if it is not.
     ///   - context: Whom it belongs to.
     func open(
-        _ half: HTTP2Half,
+        _ state: HTTP2Direction,
         _ headers: borrowing HeaderTexts,
         endsStream: Bool,
         method: [UInt8]? = nil,
         failure: PartialVerdictReason = .serialization,
-        _ context: ConnectionContext
+        context: ConnectionContext
     ) {
         let inspector = context.inspector
         let head = headers.request
-        let id = half.blockFrame.streamID
-        var stream = TripleStream(id: id, start: half.blockStart, requestBytes: half.blockBytes)
-        stream.deadline = inspector.tracker.defaultDeadline(stream.start)
-        if head.timeoutNanoseconds > 0 {
-            stream.deadline = stream.start &+ head.timeoutNanoseconds
-            stream.marks.insert(.hasDeadline)
-        }
-        if endsStream { stream.marks.insert(.requestEnded) }
+        var stream = stream(state, timeout: head.timeoutNanoseconds, endsStream: endsStream, context: context)
         let path = headers.texts.bytes.slice(head.path)
         guard let form = head.form, let names = TriplePath(path), !names.kind(in: path).isStanding else {
-            if context.session.connectionProtocol == .silent || context.session.connectionProtocol == .opaque {
-                inspector.identify(context.session, head.form == nil ? .http : .triple)
-            }
-            if inspector.messageObserver != nil, head.form != nil { observe(stream, headers) }
-            if head.form != nil, TriplePath(path)?.kind(in: path).isStanding == true {
-                stream.marks.insert(.isStanding)
-            }
-            if streams.add(stream) < 0 {
-                overflow(id, context)
-            } else if head.form == .grpc, TriplePath(path)?.kind(in: path) == .healthWatch {
-                beginWatch(id, context)
-            }
-            if endsStream { finishRequest(id, context) }
-            return
+            return openOther(stream, headers, context: context)
         }
         if context.session.connectionProtocol != .triple { inspector.identify(context.session, .triple) }
         stream.form = form
@@ -62,73 +42,154 @@ extension HTTP2Session {
         if isGeneric, !endsStream, method == nil { stream.marks.insert(.isGeneric) }
         if inspector.messageObserver != nil { observe(stream, headers) }
         let operation = headers.operation(names, method: method, in: inspector.operations)
-        let bytes = headers.texts.bytes
-        let caller =
-            inspector.tracker.callers.isWanted
-            ? inspector.tracker.callers.number(of: bytes.slice(head.caller), on: context.session) : 0
+        let caller = caller(headers, context)
+        let side = context.session.side(of: requests)
         if inspector.tracker.isTraced {
-            let side = context.session.side(of: requests)
-            inspector.tracker.prepareSpan(
-                operation,
-                headers,
-                .triple,
-                isGeneric: isGeneric,
-                side: side,
-                now: context.now
-            )
+            let now = context.now
+            inspector.tracker.prepareSpan(operation, headers, .triple, isGeneric: isGeneric, side: side, now: now)
         }
-        var permit = LimitToken.none
-        if names.kind(in: path).isBusiness {
-            let isUnnamed = stream.marks.contains(.isGeneric)
-            var request = CallRequest(operation: operation, side: context.session.side(of: requests))
-            request.drainHandling = isUnnamed ? .none : .count
-            if context.isGoverned, !half.isBlockPassed {
-                if isUnnamed, inspector.pipeline.mayRefuseByFields { inspector.recorder.verdictPartial(failure) }
-                guard let taken = decideCall(stream, request, headers, context) else { return }
-                permit = taken
-            } else {
-                inspector.pipeline.pass(request, fields: headers.requestFields, on: context.session)
-            }
+        let isJudged = context.isGoverned && !state.passed.contains(.block)
+        let permit = admit(
+            stream,
+            CallRequest(operation: operation, side: side),
+            isBusiness: names.kind(in: path).isBusiness,
+            headers: headers,
+            failure: isJudged ? failure : nil,
+            context: context
+        )
+        guard let permit else { return }
+        begin(stream, headers, call: (operation, caller, permit), names: names, context: context)
+    }
+
+    /// The number of a request's caller; 0 if callers are not wanted.
+    private func caller(_ headers: borrowing HeaderTexts, _ context: ConnectionContext) -> UInt8 {
+        guard context.tracker.callers.isWanted else { return 0 }
+        return context.tracker.callers.number(
+            of: headers.texts.bytes.slice(headers.request.caller),
+            on: context.session
+        )
+    }
+
+    /// The stream that a request begins.
+    private func stream(
+        _ state: HTTP2Direction,
+        timeout: UInt64,
+        endsStream: Bool,
+        context: ConnectionContext
+    ) -> TripleStream {
+        var stream = TripleStream(
+            id: state.assembler.frame.streamID,
+            start: state.assembler.start,
+            requestBytes: state.assembler.frameBytes
+        )
+        stream.deadline = context.tracker.defaultDeadline(stream.start)
+        if timeout > 0 {
+            stream.deadline = stream.start &+ timeout
+            stream.marks.insert(.hasDeadline)
         }
+        if endsStream { stream.marks.insert(.requestEnded) }
+        return stream
+    }
+
+    /// A request begins that is no call: of plain HTTP, or one whose stream stays open.
+    private func openOther(_ stream: TripleStream, _ headers: borrowing HeaderTexts, context: ConnectionContext) {
+        let (inspector, session) = (context.inspector, context.session)
+        let (head, path) = (headers.request, headers.texts.bytes.slice(headers.request.path))
+        if session.connectionProtocol == .silent || session.connectionProtocol == .opaque {
+            inspector.identify(session, head.form == nil ? .http : .triple)
+        }
+        if inspector.messageObserver != nil, head.form != nil { observe(stream, headers) }
+        var stream = stream
+        let kind = head.form == nil ? nil : TriplePath(path)?.kind(in: path)
+        if kind?.isStanding == true { stream.marks.insert(.isStanding) }
+        if streams.add(stream) < 0 {
+            overflow(stream.id, context)
+        } else if head.form == .grpc, kind == .healthWatch {
+            beginWatch(stream.id, context)
+        }
+        if stream.marks.contains(.requestEnded) { finishRequest(stream.id, context) }
+    }
+
+    /// Has a business call decided about, or noted where it is too late for a decision; no other call is.
+    ///
+    /// - Parameters:
+    ///   - stream: Its stream.
+    ///   - request: The call.
+    ///   - isBusiness: True if it is a business call.
+    ///   - headers: Its headers.
+    ///   - failure: The reason for which a generic call's method is not known; `nil` if nothing is decided.
+    ///   - context: The bytes being read.
+    /// - Returns: What it has taken of limits; `nil` if it is refused.
+    private func admit(
+        _ stream: TripleStream,
+        _ request: CallRequest,
+        isBusiness: Bool,
+        headers: borrowing HeaderTexts,
+        failure: PartialVerdictReason?,
+        context: ConnectionContext
+    ) -> LimitToken? {
+        guard isBusiness else { return LimitToken.none }
+        let isUnnamed = stream.marks.contains(.isGeneric)
+        var request = request
+        request.drainHandling = isUnnamed ? .none : .count
+        guard let failure else {
+            context.pipeline.pass(request, fields: headers.requestFields, on: context.session)
+            return LimitToken.none
+        }
+        if isUnnamed, context.pipeline.mayRefuseByFields { context.recorder.verdictPartial(failure) }
+        return decideCall(stream, request, headers: headers, context: context)
+    }
+
+    /// A call's stream is passed on: it is counted, once its method is known.
+    private func begin(
+        _ stream: TripleStream,
+        _ headers: borrowing HeaderTexts,
+        call: (operation: OperationID, caller: UInt8, permit: LimitToken),
+        names: TriplePath,
+        context: ConnectionContext
+    ) {
+        let (id, tracker) = (stream.id, context.tracker)
         guard streams.add(stream) >= 0 else {
-            inspector.pipeline.limits.release(permit)
+            context.pipeline.limits.release(call.permit)
             return overflow(id, context)
         }
         if stream.marks.contains(.isGeneric) {
-            // Counted once its first message has named the method.
+            let bytes = headers.texts.bytes
             capture(id, .method)
             pending[id] = PendingCall(
-                operation: operation,
-                caller: caller,
-                interface: path.slice(names.interface).text,
-                version: headers.texts.bytes.slice(head.version).text,
-                group: headers.texts.bytes.slice(head.group).text,
-                texts: inspector.tracker.observer == nil ? CallTexts() : headers.callTexts,
-                draft: inspector.tracker.isTraced ? inspector.tracker.tracer?.suspend() ?? Tracer.none : Tracer.none,
-                permit: permit
+                operation: call.operation,
+                caller: call.caller,
+                interface: bytes.slice(headers.request.path).slice(names.interface).text,
+                version: bytes.slice(headers.request.version).text,
+                group: bytes.slice(headers.request.group).text,
+                texts: tracker.observer == nil ? CallTexts() : headers.callTexts,
+                draft: tracker.isTraced ? tracker.tracer?.suspend() ?? Tracer.none : Tracer.none,
+                permit: call.permit
             )
         } else {
-            count(id, operation, caller, permit, context) { headers.callTexts }
+            count(id, operation: call.operation, caller: call.caller, permit: call.permit, context: context) {
+                headers.callTexts
+            }
         }
-        if endsStream { finishRequest(id, context) }
+        if stream.marks.contains(.requestEnded) { finishRequest(id, context) }
     }
 
     /// There are too many streams to follow one more.
     private func overflow(_ id: UInt32, _ context: ConnectionContext) {
         if !halves.isEmpty { halves[id] = nil }
         // Streams that are not open are taken for refused ones from the first of these on.
-        if half(requests).isRewriting { return goBlind(context, .tooManyStreams) }
-        hasUntracked = true
+        if state(requests).rewriter.isRewriting { return goBlind(context, .tooManyStreams) }
+        streams.noteIncomplete()
         context.recorder.decodeError(.triple, reason: HTTP2Failure.tooManyStreams.label)
     }
 
     /// Puts a stream's call into the call table.
-    private func count(
+    func count(
         _ id: UInt32,
-        _ operation: OperationID,
-        _ caller: UInt8,
-        _ permit: LimitToken,
-        _ context: ConnectionContext,
+        operation: OperationID,
+        caller: UInt8,
+        permit: LimitToken,
+        context: ConnectionContext,
         texts: () -> CallTexts
     ) {
         let place = streams.place(of: id)
@@ -137,7 +198,7 @@ extension HTTP2Session {
             context.pipeline.limits.release(permit)
             return
         }
-        var entry = callEntry(streams[place], operation, context)
+        var entry = callEntry(streams[place], operation: operation, context: context)
         entry.caller = caller
         let (inspector, session) = (context.inspector, context.session)
         let index = inspector.tracker.begin(entry, on: session, permit: permit, now: context.now, texts: texts)
@@ -153,7 +214,7 @@ extension HTTP2Session {
         streams[place].requestBytes = 0
     }
 
-    /// Whether a stream's call is in the call table and waits for its reply.
+    /// True if a stream's call is in the call table and waits for its reply.
     func isOpenCall(_ place: Int, _ context: ConnectionContext) -> Bool {
         let stream = streams[place]
         guard stream.marks.contains(.isCounted) else { return false }
@@ -162,7 +223,7 @@ extension HTTP2Session {
             && entry.direction == requests
     }
 
-    func callEntry(_ stream: TripleStream, _ operation: OperationID, _ context: ConnectionContext) -> CallTable.Entry {
+    func callEntry(_ stream: TripleStream, operation: OperationID, context: ConnectionContext) -> CallTable.Entry {
         CallTable.Entry(
             kind: .call,
             session: context.session.number,
@@ -179,10 +240,10 @@ extension HTTP2Session {
 
     // MARK: Messages
 
-    func countBytes(_ half: HTTP2Half, _ count: UInt64) {
-        let place = streams.place(of: half.frame.streamID)
+    func countBytes(_ state: HTTP2Direction, _ count: UInt64) {
+        let place = streams.place(of: state.frame.streamID)
         guard place >= 0 else { return }
-        if half.direction == requests {
+        if state.direction == requests {
             streams[place].requestBytes &+= count
         } else {
             streams[place].replyBytes &+= count
@@ -190,16 +251,16 @@ extension HTTP2Session {
     }
 
     /// Content of DATA.
-    func data(_ half: HTTP2Half, _ piece: RawSpan, _ context: ConnectionContext) {
-        let id = half.frame.streamID
+    func data(_ state: HTTP2Direction, _ piece: RawSpan, context: ConnectionContext) {
+        let id = state.frame.streamID
         let place = streams.place(of: id)
         guard place >= 0, streams[place].form == .grpc,
             streams[place].marks.intersection([.isCall, .isDamaged]) == .isCall
         else {
-            if !watches.isEmpty { watchData(half, piece, context) }
+            if !watches.isEmpty { watchData(state, piece, context: context) }
             return
         }
-        let isRequest = half.direction == requests
+        let isRequest = state.direction == requests
         var at = 0
         while true {
             let found =
@@ -210,11 +271,12 @@ extension HTTP2Session {
                 streams[place].marks.insert(.endsEmpty)
             }
             if !halves.isEmpty, part.isStart { noteMessage(id, part.lengthBytes, isRequest: isRequest) }
-            if !captures.isEmpty { keep(part, piece, id, isRequest: isRequest, context) }
+            if !captures.isEmpty { keep(part, piece, id: id, isRequest: isRequest, context: context) }
         }
         guard !streams[place].marks.contains(.streams) else { return }
         // A unary call has one message each way, and nothing comes behind the reply's but its trailers.
-        if streams[place].hasMoreMessages, !(isRequest && half.frame.has(HTTP2Flag.endStream) && streams[place].isUnary)
+        if streams[place].hasMoreMessages,
+            !(isRequest && state.frame.has(HTTP2Flag.endStream) && streams[place].isUnary)
         {
             streams[place].marks.insert(.streams)
             liftDeadline(place, context)
@@ -222,17 +284,17 @@ extension HTTP2Session {
     }
 
     private func liftDeadline(_ place: Int, _ context: ConnectionContext) {
-        setDeadline(Self.noDeadline, place, context)
+        setDeadline(Self.noDeadline, place: place, context: context)
     }
 
     /// What looked like a stream was a unary request with an empty message behind it: the usual deadline holds.
     private func restoreDeadline(_ place: Int, _ context: ConnectionContext) {
         guard streams[place].marks.contains(.streams), streams[place].isUnary else { return }
         streams[place].marks.remove(.streams)
-        setDeadline(streams[place].deadline, place, context)
+        setDeadline(streams[place].deadline, place: place, context: context)
     }
 
-    private func setDeadline(_ deadline: UInt64, _ place: Int, _ context: ConnectionContext) {
+    private func setDeadline(_ deadline: UInt64, place: Int, context: ConnectionContext) {
         guard streams[place].marks.isDisjoint(with: .hasDeadline), streams[place].marks.contains(.isCounted) else {
             return
         }
@@ -245,15 +307,15 @@ extension HTTP2Session {
     // MARK: Ends
 
     /// One half of a stream has ended.
-    func endHalf(_ half: HTTP2Half, _ id: UInt32, _ context: ConnectionContext) {
-        guard half.direction != requests else { return finishRequest(id, context) }
+    func endHalf(_ state: HTTP2Direction, id: UInt32, context: ConnectionContext) {
+        guard state.direction != requests else { return finishRequest(id, context) }
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         streams[place].marks.insert(.replyEnded)
         if !watches.isEmpty { endWatch(id) }
         let stream = streams[place]
         if stream.marks.contains(.isGivenUp), !hasTrailers(stream, context) { return endGivenUp(id, context) }
-        finishReply(stream, TripleResult(reply: stream.reply, form: stream.form), context)
+        finishReply(stream, TripleResult(reply: stream.reply, form: stream.form), context: context)
         if stream.isOver { remove(id) }
     }
 
@@ -286,7 +348,7 @@ extension HTTP2Session {
         _ stream: TripleStream,
         _ result: TripleResult,
         at end: UInt64? = nil,
-        _ context: ConnectionContext
+        context: ConnectionContext
     ) {
         if captures[stream.id]?.purpose == .method { resolveMethod(stream.id, context) }
         let exception = takeException(stream.id)
@@ -323,101 +385,6 @@ extension HTTP2Session {
         // A call is resolved before its stream goes.
         if !pending.isEmpty { pending[id] = nil }
     }
-
-    // MARK: Looking into messages
-
-    func capture(_ id: UInt32, _ purpose: MessageCapture.Purpose) {
-        captures[id] = MessageCapture(purpose: purpose)
-    }
-
-    private func keep(
-        _ part: GRPCMessagePart,
-        _ piece: RawSpan,
-        _ id: UInt32,
-        isRequest: Bool,
-        _ context: ConnectionContext
-    ) {
-        guard var capture = captures[id], (capture.purpose == .method) == isRequest, !capture.isComplete else { return }
-        captures[id] = nil
-        let payload = piece.slice(part.payload)
-        if isRequest {
-            if !part.isCompressed { capture.search.take(payload) }
-            capture.isComplete = part.isEnd || capture.search.isOver
-        } else {
-            let room = MessageCapture.maxBytes - capture.bytes.count
-            if !part.isCompressed { capture.bytes.append(payload.extracting(first: room)) }
-            capture.isComplete = part.isEnd || capture.bytes.count >= MessageCapture.maxBytes
-        }
-        captures[id] = capture
-        if isRequest, capture.isComplete { resolveMethod(id, context) }
-    }
-
-    /// Counts a generic call, now that as much of its first message is known as will be.
-    func resolveMethod(_ id: UInt32, _ context: ConnectionContext) {
-        guard let capture = captures.removeValue(forKey: id), let call = pending.removeValue(forKey: id) else { return }
-        var operation = call.operation
-        if let method = capture.search.method {
-            let (interface, version, group) = (
-                Array(call.interface.utf8), Array(call.version.utf8), Array(call.group.utf8)
-            )
-            operation = context.operations.cache.operation(
-                .triple,
-                interface: interface.byteSpan,
-                version: version.byteSpan,
-                method: method.byteSpan,
-                group: group.byteSpan
-            )
-        }
-        if call.draft >= 0 { context.tracker.tracer?.resume(call.draft) }
-        var request = CallRequest(operation: operation, side: context.session.side(of: requests))
-        request.drainHandling = .count
-        context.pipeline.pass(request, fields: RequestFields(), on: context.session)
-        count(id, operation, call.caller, call.permit, context) { call.texts }
-    }
-
-    /// The class of the exception that a reply's first message carries; empty if it was not looked for or found.
-    private func takeException(_ id: UInt32) -> String {
-        guard !captures.isEmpty, let capture = captures.removeValue(forKey: id), capture.purpose == .exception else {
-            return ""
-        }
-        let message = capture.bytes.byteSpan
-        guard let wrapper = TripleResponseWrapper(message) else { return "" }
-        return HessianText.string(message.slice(wrapper.exceptionClass), maxBytes: OperationCache.maxNameBytes)
-    }
-
-    // MARK: Observed
-
-    /// Keeps what an observer of messages will be told of a request.
-    private func observe(_ stream: TripleStream, _ headers: borrowing HeaderTexts) {
-        var observed = ObservedStream()
-        observed.request = headers.observedRequest()
-        observed.request.streamID = stream.id
-        observed.request.start = stream.start
-        observed.reply.streamID = stream.id
-        observed.reply.direction = .toDownstream
-        halves[stream.id] = observed
-    }
-
-    /// Tells of requests that were still going on when the connection ended, in messages that are whole.
-    func reportOpenRequests(_ context: ConnectionContext) {
-        guard !halves.isEmpty, let connection = context.session.seenConnection else { return }
-        for id in halves.keys.sorted() {
-            let place = streams.place(of: id)
-            guard place >= 0, streams[place].marks.isDisjoint(with: [.requestEnded, .isDamaged]),
-                !streams[place].requests.isMidway, let observed = halves[id]
-            else { continue }
-            context.inspector.messageObserver?.streamRequest(observed.request, on: connection)
-        }
-    }
-
-    private func noteMessage(_ id: UInt32, _ bytes: UInt32, isRequest: Bool) {
-        guard halves[id] != nil else { return }
-        if isRequest {
-            halves[id]?.request.note(bytes)
-        } else {
-            halves[id]?.reply.note(bytes)
-        }
-    }
 }
 
 /// A call that waits for its method's name.
@@ -434,13 +401,7 @@ struct PendingCall {
     var permit: LimitToken
 }
 
-extension ObservedStreamHalf {
-    fileprivate mutating func note(_ bytes: UInt32) {
-        if messageBytes.count < Self.maxMessages { messageBytes.append(UInt64(bytes)) }
-    }
-}
-
 extension TripleServiceKind {
-    /// Whether its streams stay open as long as the peers are connected, or are made by tools: never calls.
+    /// True if its streams stay open as long as the peers are connected, or are made by tools: never calls.
     fileprivate var isStanding: Bool { self == .healthWatch || self == .reflection }
 }

@@ -11,9 +11,6 @@ internal import Wire
 /// client is answered with a single block of headers. From the first block that is dropped or changed on, upstream's
 /// header table is no longer the client's, so every later block of that direction is written anew, without indexing.
 extension HTTP2Session {
-    /// The most answers that wait.
-    private static let maxAnswers = 4096
-
     // MARK: Judging
 
     /// Decides about a request, and answers and counts it if it is refused.
@@ -27,11 +24,11 @@ extension HTTP2Session {
     func decideCall(
         _ stream: TripleStream,
         _ request: CallRequest,
-        _ headers: borrowing HeaderTexts,
-        _ context: ConnectionContext
+        headers: borrowing HeaderTexts,
+        context: ConnectionContext
     ) -> LimitToken? {
         var request = request
-        if hasUntracked || answers.count >= Self.maxAnswers { request.unanswerable = .tooLarge }
+        if streams.isIncomplete || localReplies.isFull { request.unanswerable = .tooLarge }
         let (pipeline, session) = (context.pipeline, context.session)
         let decided = pipeline.decide(
             request,
@@ -41,19 +38,19 @@ extension HTTP2Session {
             now: context.now
         )
         if let reply = decided.decision.reply {
-            refuse(stream, request.operation, reply, headers, context)
+            refuse(stream, operation: request.operation, reply: reply, headers: headers, context: context)
             return nil
         }
-        insertion += decided.decision.inserted
+        state(requests).rewriter.insertion += decided.decision.inserted
         return decided.permit
     }
 
     private func refuse(
         _ stream: TripleStream,
-        _ operation: OperationID,
-        _ reply: LocalReply,
-        _ headers: borrowing HeaderTexts,
-        _ context: ConnectionContext
+        operation: OperationID,
+        reply: LocalReply,
+        headers: borrowing HeaderTexts,
+        context: ConnectionContext
     ) {
         let inspector = context.inspector
         let reason: TripleLocalReply.Reason = reply.outcome == .drained ? .drained : .limited
@@ -62,7 +59,7 @@ extension HTTP2Session {
             message: reply.text,
             retryAfterNanoseconds: reply.retryAfterNanoseconds
         )
-        var entry = callEntry(stream, operation, context)
+        var entry = callEntry(stream, operation: operation, context: context)
         entry.requestBytes = stream.requestBytes
         if inspector.tracker.callers.isWanted {
             entry.caller = inspector.tracker.callers.number(
@@ -75,6 +72,21 @@ extension HTTP2Session {
         context.tracker.count(entry, as: reply.outcome, code: code, on: context.session, now: context.now) {
             headers.callTexts
         }
+        let block = Self.block(of: answer, reason, isGRPC: isGRPC, headers: headers)
+        localReplies.append(block, on: stream.id, isEarly: !stream.marks.contains(.requestEnded))
+        state(requests).rewriter.refuse()
+        guard let observed = halves.removeValue(forKey: stream.id), let connection = context.session.seenConnection
+        else { return }
+        inspector.messageObserver?.streamRequest(observed.request, on: connection)
+    }
+
+    /// The fields of an answer, coded.
+    private static func block(
+        of answer: TripleLocalReply,
+        _ reason: TripleLocalReply.Reason,
+        isGRPC: Bool,
+        headers: borrowing HeaderTexts
+    ) -> [UInt8] {
         let contentType = headers.texts.bytes.slice(headers.request.contentTypeText)
         var fields = isGRPC ? answer.trailersOnly(contentType: contentType) : answer.httpFields
         if !isGRPC { fields.insert(TripleField(.status, Array(String(reason.httpStatus).utf8)), at: 0) }
@@ -84,279 +96,6 @@ extension HTTP2Session {
             let name = Array(field.name.text.description.utf8)
             encoder.field(name: name.byteSpan, value: field.value.byteSpan, into: &block)
         }
-        answers.append(
-            HTTP2Answer(streamID: stream.id, fields: block, isEarly: !stream.marks.contains(.requestEnded))
-        )
-        isBlockRefused = true
-        guard let observed = halves.removeValue(forKey: stream.id), let connection = context.session.seenConnection
-        else { return }
-        inspector.messageObserver?.streamRequest(observed.request, on: connection)
+        return block
     }
-
-    /// Whether upstream knows nothing of the stream, or has no use for more of it.
-    ///
-    /// Streams that were refused are not told from those that have ended: of either upstream needs no frame. What comes
-    /// behind its reset would only take room that it gives back.
-    private func isWithheld(_ half: HTTP2Half, _ id: UInt32) -> Bool {
-        half.isRewriting && id != 0 && id <= lastStream && streams.place(of: id) < 0
-    }
-
-    // MARK: Deciding
-
-    /// A frame of the requests' direction begins: what becomes of it, unless it is part of a header block.
-    func decide(
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        let frame = half.frame
-        let end = at + Int(frame.payloadBytes)
-        switch frame.type {
-        case HTTP2FrameType.headers:
-            half.isBlockPassed = half.isUnitPassed
-            half.isUnitPassed = false
-            half.isBlockWithheld = isWithheld(half, frame.streamID)
-            // Only the block waits, and not what a client without SETTINGS said before it.
-            walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
-            // A context that a request came with gives way to Weir's own, which takes a block written anew.
-            if !half.isRewriting, !half.isBlockPassed, context.isGoverned,
-                context.tracker.tracer?.injects(.triple) == true
-            {
-                startRewriting(half)
-            }
-            // What is written anew is made of the fields.
-            if half.isRewriting { walk.drop(to: end, &plan) }
-            return
-        case HTTP2FrameType.continuation:
-            if half.isRewriting { walk.drop(to: end, &plan) }
-            return
-        case HTTP2FrameType.data, HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate, HTTP2FrameType.priority:
-            guard isWithheld(half, frame.streamID) else { break }
-            walk.drop(to: end, &plan)
-            if frame.type == HTTP2FrameType.data { creditBytes += frame.payloadBytes }
-            return
-        default: break
-        }
-        half.isUnitPassed = false
-        walk.forward(to: end, &plan)
-    }
-
-    /// A frame of the requests' direction has ended: what becomes of the header block that it completes.
-    func decideBlock(
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        if half.isFrameHeld { return decideHeld(half, at, context, &walk, &plan) }
-        let type = half.frame.type
-        guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, half.blockStream == 0 else {
-            return
-        }
-        defer {
-            half.isBlockPassed = false
-            isBlockRefused = false
-            if !insertion.isEmpty { insertion = [] }
-        }
-        guard !isAbandoned else { return }
-        let id = half.blockFrame.streamID
-        let endsStream = half.blockFrame.has(HTTP2Flag.endStream)
-        if isBlockRefused || half.isBlockWithheld {
-            half.encoder.carry(half.decoder.sizeUpdates)
-            startRewriting(half)
-            return walk.drop(to: at, &plan)
-        }
-        if !insertion.isEmpty, !half.isRewriting {
-            // Its fields have gone by; only the next block can be written anew from the decoder.
-            return insert(insertion, half, at, &walk, &plan)
-        }
-        guard half.isRewriting else { return walk.forward(to: at, &plan) }
-        var block: [UInt8] = []
-        half.encoder.carry(half.decoder.sizeUpdates)
-        half.encoder.beginBlock(into: &block)
-        half.appendRewritten(to: &block, without: insertion)
-        Self.append(insertion, half.encoder, to: &block)
-        var frames: [UInt8] = []
-        HTTP2FrameWriter.headers(
-            block.byteSpan,
-            streamID: id,
-            endsStream: endsStream,
-            maxFrameBytes: half.maxFrameBytes,
-            into: &frames
-        )
-        walk.replace(to: at, with: frames, &plan)
-    }
-
-    /// Adds a field to a block that otherwise stays as it is: a literal without indexing leaves all tables alone.
-    private func insert(
-        _ fields: [InsertedField],
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        var literal: [UInt8] = []
-        Self.append(fields, half.encoder, to: &literal)
-        let frame = half.blockFrame
-        guard half.frame.type == HTTP2FrameType.headers, !frame.has(HTTP2Flag.padded),
-            Int(frame.payloadBytes) + literal.count <= Int(half.maxFrameBytes)
-        else {
-            // The field goes into a CONTINUATION of its own behind the block.
-            return insertFrame(literal, half, at, &walk, &plan)
-        }
-        let longer = HTTP2FrameHeader(
-            payloadBytes: frame.payloadBytes + UInt32(literal.count),
-            type: frame.type,
-            flags: frame.flags,
-            streamID: frame.streamID
-        )
-        var header: [UInt8] = []
-        HTTP2FrameWriter.header(longer, into: &header)
-        let start = at - frame.frameBytes
-        walk.forward(to: start, &plan)
-        walk.replace(to: start + HTTP2FrameHeader.byteCount, with: header, &plan)
-        walk.forward(to: at, &plan)
-        walk.replace(to: at, with: literal, &plan)
-    }
-
-    /// Ends a block with one more frame: its last one loses END_HEADERS.
-    private func insertFrame(
-        _ literal: [UInt8],
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        var last = half.frame
-        last.flags &= ~HTTP2Flag.endHeaders
-        var header: [UInt8] = []
-        HTTP2FrameWriter.header(last, into: &header)
-        let start = at - last.frameBytes
-        walk.forward(to: start, &plan)
-        walk.replace(to: start + HTTP2FrameHeader.byteCount, with: header, &plan)
-        walk.forward(to: at, &plan)
-        var frame: [UInt8] = []
-        HTTP2FrameWriter.header(
-            HTTP2FrameHeader(
-                payloadBytes: UInt32(literal.count),
-                type: HTTP2FrameType.continuation,
-                flags: HTTP2Flag.endHeaders,
-                streamID: last.streamID
-            ),
-            into: &frame
-        )
-        walk.replace(to: at, with: frame + literal, &plan)
-    }
-
-    private static func append(_ fields: [InsertedField], _ encoder: HPACKEncoder, to out: inout [UInt8]) {
-        for field in fields {
-            let name = Array(field.key.lowercased().utf8)
-            let value = Array(field.value.utf8)
-            encoder.field(name: name.byteSpan, value: value.byteSpan, into: &out)
-        }
-    }
-
-    private func startRewriting(_ half: HTTP2Half) {
-        half.isRewriting = true
-        isEditing = true
-    }
-
-    // MARK: Plans
-
-    /// Completes the plan for the requests' direction.
-    func finishPlan(
-        _ half: HTTP2Half,
-        _ count: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
-    ) {
-        if isAbandoned { return abandonDecided(half, count, &walk, &plan) }
-        guard case .other = context.session.decoder else {
-            walk.forward(to: count, &plan)
-            plan.reply(with: backlog)
-            return backlog = []
-        }
-        let isHeld = context.isGoverned || half.isRewriting || isEditing
-        if !isHeld {
-            half.isFrameHeld = false
-            // What has begun cannot be taken back, should it be decided about again.
-            half.wasForwarded = true
-            walk.forward(to: count, &plan)
-        }
-        if count - walk.at > HoldLimits.requestBytes {
-            // A block that large is passed on as it comes; its request is not judged.
-            half.isBlockPassed = true
-            context.recorder.verdictPartial(.tooLarge)
-            walk.forward(to: count, &plan)
-        }
-        half.heldBytes = max(0, count - walk.at)
-        half.reachBytes = max(0, walk.at - count)
-        if half.isAtBoundary || (half.heldBytes > 0 && !half.isBlockPassed) { plan.markBoundary() }
-        if !backlog.isEmpty { plan.reply(with: release(context, &plan)) }
-        let opposite = self.half(requests.opposite)
-        if opposite.isAtBoundary, hasAnswers(for: opposite) { plan.reply(with: takeAnswers(context)) }
-    }
-
-    /// Whether there is something to be put into the replies' direction; not before the server's SETTINGS, which must
-    /// be its first frame.
-    @inline(__always)
-    func hasAnswers(for half: HTTP2Half) -> Bool {
-        (!answers.isEmpty || creditBytes > 0 || hasNews) && half.direction != requests && half.hasSettings
-    }
-
-    /// The frames that wait, to be put in exactly here: where the client's table stands decides how a block begins.
-    func takeAnswers(_ context: ConnectionContext) -> [UInt8] {
-        let half = half(requests.opposite)
-        var frames: [UInt8] = []
-        if hasNews { tellNews(context, into: &frames) }
-        var encoder = HPACKEncoder()
-        encoder.announce(half.decoder.dueUpdateBytes)
-        for answer in answers {
-            var block: [UInt8] = []
-            encoder.beginBlock(into: &block)
-            block += answer.fields
-            HTTP2FrameWriter.headers(
-                block.byteSpan,
-                streamID: answer.streamID,
-                endsStream: true,
-                maxFrameBytes: half.maxFrameBytes,
-                into: &frames
-            )
-            // The rest of the request is not needed (RFC 9113 §8.1).
-            guard answer.isEarly else { continue }
-            HTTP2FrameWriter.resetStream(answer.streamID, errorCode: HTTP2ErrorCode.noError, into: &frames)
-        }
-        answers.removeAll(keepingCapacity: answers.capacity <= 64)
-        HTTP2FrameWriter.windowUpdate(creditBytes, streamID: 0, into: &frames)
-        creditBytes = 0
-        return frames
-    }
-
-    /// Forwards all of a direction that is not edited, marking where frames of Weir's own may go in.
-    func forward(_ count: Int, _ half: HTTP2Half, _ boundary: Int?, _ plan: inout Plan) {
-        var walk = PlanWalk(at: 0, isEdited: true)
-        if let boundary {
-            walk.forward(to: boundary, &plan)
-            if !insertedFrames.isEmpty {
-                walk.replace(to: boundary, with: insertedFrames, &plan)
-                insertedFrames = []
-            }
-            plan.markBoundary()
-        }
-        walk.forward(to: count, &plan)
-        if half.isAtBoundary { plan.markBoundary() }
-    }
-}
-
-/// An answer of Weir's own to a request, which is a single block.
-struct HTTP2Answer {
-    var streamID: UInt32
-    /// The block, but for the table's sizes.
-    var fields: [UInt8]
-    /// Whether the request goes on.
-    var isEarly: Bool
 }

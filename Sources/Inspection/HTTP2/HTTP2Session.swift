@@ -10,18 +10,11 @@ internal import Wire
 /// Both directions' header tables are followed; frames are forwarded untouched unless something decides about
 /// requests. What cannot be followed makes the connection blind, never broken.
 final class HTTP2Session: ProtocolSession {
-    /// The most bytes of a header block.
-    static let maxBlockBytes = 262_144
-    /// The most bytes of a SETTINGS frame that are looked at.
-    static let maxSettingsBytes = 4096
-
-    let up: HTTP2Half
-    let down: HTTP2Half
+    let up: HTTP2Direction
+    let down: HTTP2Direction
     var streams = StreamTable()
     /// The direction of requests.
     var requests: Direction
-    /// The highest stream the client has opened.
-    var lastStream: UInt32 = 0
     /// What observers of messages will be told of streams.
     var halves: [UInt32: ObservedStream] = [:]
     /// The beginnings of messages that name a generic call's method or an exception's class.
@@ -30,119 +23,86 @@ final class HTTP2Session: ProtocolSession {
     var pending: [UInt32: PendingCall] = [:]
     /// The generic request whose headers wait; see HTTP2Session+Generic.
     var hold: GenericHold?
-    /// What the server's last GOAWAY named, and which stream was the last one then.
-    var farewell: (last: UInt32, lastStream: UInt32) = (.max, 0)
-    /// What the client still takes of DATA on the connection.
-    var connectionWindow = FlowWindow()
-    /// What it takes on a stream at first.
-    var initialWindowBytes = HTTP2Default.windowBytes
 
     // Verdicts; see HTTP2Session+Verdicts.
-    /// Whether a stream was passed on that ``streams`` had no room for, so that it cannot be told from a refused one.
-    var hasUntracked = false
-    /// Whether plans have changed something, so that they must go on doing so.
-    var isEditing = false
-    /// Answers that wait for the replies' direction to be between two frames.
-    var answers: [HTTP2Answer] = []
-    /// Frames of Weir's own that go in at the boundary found in the bytes being read.
-    var insertedFrames: [UInt8] = []
-    /// DATA of refused streams that is to be credited back.
-    var creditBytes: UInt32 = 0
-    /// The header to be inserted into the block being decoded.
-    var insertion: [InsertedField] = []
-    /// Whether the block just decoded began a request that was refused.
-    var isBlockRefused = false
-    /// Whether the peers were told that the connection ends.
-    var isGoodbyeSaid = false
-    /// Whether the connection can no longer be followed.
-    private var isLost = false
-    /// Whether the connection was given up because a direction that is written anew could not be decoded.
-    var isAbandoned = false
+    /// The directions that are edited for more than decisions; see ``refreshEdits()``.
+    var edits: EditedDirections = []
+    /// The frames of Weir's own that wait for the replies' direction to be between two frames.
+    var localReplies = LocalReplyQueue()
+    /// The end that Weir brings about.
+    var connectionEnd = ConnectionEnd.none
 
-    // Drains; see HTTP2Session+Drain and HTTP2Session+Watch.
+    // Drains; see HTTP2Session+Drain and HTTP2Session+Watches.
     /// When the first bytes came, in nanoseconds.
     var began: UInt64 = 0
-    /// Whether the connection began when its service refused requests: it is closed, and upstream hears nothing of it.
-    var isTurnedAway = false
-    /// Whether plans say what becomes of replies.
-    var isEditingReplies = false
-    /// Whether the client is to be told something of drains.
-    var hasNews = false
-    /// How far the client was told that the connection ends.
-    var notice = HTTP2Notice.none
-    /// The lowest last-stream id that the client was told; it never rises.
-    var lastTold: UInt32 = .max >> 1
-    /// The streams on which the client waits for a service's health.
-    var watches: [UInt32: HTTP2Watch] = [:]
-    /// Whether there are any, or DATA of one is being withheld.
-    var isWatching = false
-    /// Whether what is known of windows is right; without it nothing is put into streams.
-    var areWindowsKnown: Bool
-    /// DATA of upstream's that was withheld and is to be credited back.
-    var replyCreditBytes: UInt32 = 0
-    /// Replies that wait for room, from the beginning of a frame on; see HTTP2Session+Backlog.
-    var backlog: [UInt8] = []
-    /// Whether they pass though there is none.
-    var isBacklogForced = false
-    /// What is to be given to upstream of the WINDOW_UPDATE being read; `nil` for all of it.
-    var passedIncrement: UInt32?
+    /// The GOAWAY frames that tell the client of drains.
+    var goAway = GoAwayCoordinator()
+    /// The streams on which the client waits for a service's health, and its windows.
+    var watches: HealthWatchTable
+    /// The replies that wait for room.
+    var throttle = ReplyThrottle()
 
     /// A session in front of the client's preface.
     ///
     /// - Parameters:
     ///   - requests: The direction of requests.
-    ///   - isMidstream: Whether the connection's beginning was not seen: frames must be found first.
+    ///   - isMidstream: True if the connection's beginning was not seen: frames must be found first.
     init(requests: Direction, isMidstream: Bool = false) {
         self.requests = requests
-        func half(_ direction: Direction) -> HTTP2Half {
-            let phase: HTTP2Half.Phase = isMidstream ? .searching : direction == requests ? .preface : .header
-            return HTTP2Half(direction, phase: phase, isMidstream: isMidstream)
+        func state(_ direction: Direction) -> HTTP2Direction {
+            let phase: HTTP2FrameReader.Phase = isMidstream ? .searching : direction == requests ? .preface : .header
+            return HTTP2Direction(direction, phase: phase, isMidstream: isMidstream)
         }
-        up = half(.toUpstream)
-        down = half(.toDownstream)
-        areWindowsKnown = !isMidstream
+        up = state(.toUpstream)
+        down = state(.toDownstream)
+        watches = HealthWatchTable(areWindowsKnown: !isMidstream)
     }
 
-    func half(_ direction: Direction) -> HTTP2Half { direction == .toUpstream ? up : down }
+    func state(_ direction: Direction) -> HTTP2Direction { direction == .toUpstream ? up : down }
 
     var isQuiet: Bool {
-        up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && backlog.isEmpty && hold == nil
-            && !notice.isAwaited
+        up.isAtBoundary && down.isAtBoundary && !streams.hasRequests && !throttle.isStalled && hold == nil
+            && !goAway.isAwaited
     }
 
     // MARK: Bytes
 
     func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
-        let half = half(direction)
-        if isTurnedAway, direction == requests || isGoodbyeSaid {
-            return turnAway(half, bytes.byteCount, context, &plan)
+        let state = state(direction)
+        guard !connectionEnd.rejects(isRequest: direction == requests) else {
+            return reject(state, byteCount: bytes.byteCount, context, plan: &plan)
         }
-        if let hold, direction == requests { return receiveHeld(hold, half, bytes, context, &plan) }
-        let isEdited = direction == requests ? context.isGoverned || isEditing : isEditingReplies
-        guard isEdited || half.heldBytes > 0 || half.reachBytes > 0 else {
-            half.wasForwarded = true
+        if let hold, direction == requests {
+            return receiveHeld(hold, state, bytes: bytes, context: context, plan: &plan)
+        }
+        let isEdited =
+            direction == requests ? context.isGoverned || edits.contains(.requests) : edits.contains(.replies)
+        guard isEdited || state.heldBytes > 0 || state.reachBytes > 0 else {
+            state.passed.insert(.bytes)
             var walk = PlanWalk(at: bytes.byteCount)
-            let end = follow(half, bytes, context, &walk, &plan)
-            if isAbandoned {
+            let end = follow(state, bytes, context: context, walk: &walk, plan: &plan)
+            if connectionEnd.isAbandoned {
                 var walk = PlanWalk(at: 0, isEdited: true)
-                return abandonForwarded(half, bytes, from: end, &walk, &plan)
+                return abandonForwarded(state, bytes, from: end, walk: &walk, plan: &plan)
             }
-            if isLost { return plan.forwardAll(endsAtBoundary: false) }
-            guard direction != requests, plan.isBoundaryWanted || !insertedFrames.isEmpty else {
-                return plan.forwardAll(endsAtBoundary: half.isAtBoundary)
+            if connectionEnd.isLost { return plan.forwardAll(endsAtBoundary: false) }
+            guard direction != requests, plan.isBoundaryWanted || !localReplies.staged.isEmpty else {
+                return plan.forwardAll(endsAtBoundary: state.isAtBoundary)
             }
-            return forward(bytes.byteCount, half, walk.boundary, &plan)
+            return forward(bytes.byteCount, state, boundary: walk.boundary, plan: &plan)
         }
-        if direction != requests, !backlog.isEmpty { return receiveStalled(half, bytes, context, &plan) }
-        let passed = half.beginDeciding()
-        var walk = PlanWalk(at: half.reachBytes > 0 ? half.reachBytes : -half.heldBytes, isEdited: true)
+        if direction != requests, throttle.isStalled {
+            return receiveStalled(state, bytes, context: context, plan: &plan)
+        }
+        let passed = state.beginDeciding()
+        var walk = PlanWalk(at: state.reachBytes > 0 ? state.reachBytes : -state.heldBytes, isEdited: true)
         if passed > 0 { walk.forward(to: passed, &plan) }
-        let end = follow(half, bytes, context, &walk, &plan)
+        let end = follow(state, bytes, context: context, walk: &walk, plan: &plan)
         if direction == requests {
-            if hold != nil { lookAhead(half, bytes, from: end, context, &walk, &plan) }
-            finishPlan(half, bytes.byteCount, context, &walk, &plan)
+            if hold != nil { lookAhead(state, bytes, from: end, context: context, walk: &walk, plan: &plan) }
+            finishPlan(state, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
         } else {
-            finishReplies(half, bytes, from: end, context, &walk, &plan)
+            finishReplies(state, bytes, from: end, context: context, walk: &walk, plan: &plan)
         }
     }
 
@@ -150,204 +110,119 @@ final class HTTP2Session: ProtocolSession {
     ///
     /// - Returns: Where it stopped: at the end, unless the connection can no longer be followed, or something waits.
     func follow(
-        _ half: HTTP2Half,
+        _ state: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int = 0,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) -> Int {
         var at = start
-        while at < bytes.byteCount, !isAbandoned {
-            switch half.phase {
-            case .preface: skipPreface(half, bytes, &at, context)
-            case .header:
-                if !half.isInHeader { half.frameStart = context.now }
-                guard half.gatherHeader(bytes, &at) else { return at }
-                beginFrame(half, at, context, &walk, &plan)
-            case .payload:
-                readPayload(half, bytes, &at, context)
-                if walk.isEdited { decideRead(half, bytes, at, &walk, &plan) }
-            case .searching: search(half, bytes, &at, context)
-            case .stalled, .waiting: return at
+        while !connectionEnd.isAbandoned {
+            if state.reader.isBetweenFrames { state.frameStart = context.now }
+            switch state.reader.next(bytes, at: &at) {
+            case .needsMore: return at
+            case .began: beginFrame(state, at: at, context: context, walk: &walk, plan: &plan)
+            case .payload(let content):
+                if !content.isEmpty { data(state, bytes.extracting(content), context: context) }
+                if walk.isEdited { decideRead(state, bytes, at: at, walk: &walk, plan: &plan) }
+            case .ended: endFrame(state, bytes, at: at, context: context, walk: &walk, plan: &plan)
+            case .preface: if context.pipeline.drains.isActive { learnDrains(context) }
+            case .searched(let count): context.recorder.uninspectedBytes(UInt64(count), reason: .resync)
+            case .failed(let failure): goBlind(context, failure)
             }
-            if !isLost, half.phase == .payload, half.payloadRead == Int(half.frame.payloadBytes) {
-                endFrame(half, bytes, at, context, &walk, &plan)
-            }
-            if isLost {
-                guard !isAbandoned else { return at }
+            guard !connectionEnd.isLost else {
+                guard !connectionEnd.isAbandoned else { return at }
                 context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
                 return at
             }
-            if half.isAtBoundary, walk.boundary == nil || hasAnswers(for: half) {
+            if state.isAtBoundary, walk.boundary == nil || hasAnswers(for: state) {
                 walk.boundary = at
                 if walk.isEdited {
-                    insertAnswers(half, at, context, &walk, &plan)
-                } else if hasAnswers(for: half) {
-                    insertedFrames = takeAnswers(context)
+                    insertAnswers(state, at: at, context: context, walk: &walk, plan: &plan)
+                } else if hasAnswers(for: state) {
+                    localReplies.staged = takeAnswers(context)
                 }
             }
         }
         return at
     }
 
-    private func skipPreface(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: ConnectionContext) {
-        let text = Array(HTTP2Preface.text.description.utf8)
-        while half.prefaceLeft > 0, at < bytes.byteCount {
-            guard bytes.byte(at: at) == text[text.count - half.prefaceLeft] else {
-                return goBlind(context, .preface)
-            }
-            at += 1
-            half.prefaceLeft -= 1
-        }
-        guard half.prefaceLeft == 0 else { return }
-        half.phase = .header
-        if context.pipeline.drains.isActive { learnDrains(context) }
-    }
-
     // MARK: Frames
 
     private func beginFrame(
-        _ half: HTTP2Half,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        _ state: HTTP2Direction,
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
-        let frame = half.frame
-        half.phase = .payload
-        half.payloadRead = 0
-        half.content = ByteRange(offset: 0, count: Int(frame.payloadBytes))
-        if !half.gathered.isEmpty { half.gathered.removeAll(keepingCapacity: half.gathered.capacity <= 1024) }
-        if half.blockStream != 0 {
-            guard frame.type == HTTP2FrameType.continuation, frame.streamID == half.blockStream else {
-                return goBlind(context, .continuation)
-            }
-        } else if frame.type == HTTP2FrameType.continuation {
-            return goBlind(context, .continuation)
+        if let failure = state.assembler.failure(of: state.frame) { return goBlind(context, failure) }
+        guard walk.isEdited else { return }
+        // A client's would be passed on as it is, though the tables may differ; and no client may push.
+        if state.direction == requests, state.frame.type == HTTP2FrameType.pushPromise {
+            return goBlind(context, .pushPromise)
         }
-        switch frame.type {
-        case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise:
-            guard Int(frame.payloadBytes) + half.block.count <= Self.maxBlockBytes else {
-                return goBlind(context, .headerBlockSize)
-            }
-            // A client's would be passed on as it is, though the tables may differ; and no client may push.
-            if walk.isEdited, half.direction == requests, frame.type == HTTP2FrameType.pushPromise {
-                return goBlind(context, .pushPromise)
-            }
-        case HTTP2FrameType.data where frame.has(HTTP2Flag.padded):
-            // Where the content ends is known with its first byte.
-            half.content = .empty
-        default: break
-        }
-        if walk.isEdited { decideFrame(half, at, context, &walk, &plan) }
-    }
-
-    /// How much of a frame's payload is wanted whole; of DATA nothing is.
-    private static func wantedBytes(_ frame: HTTP2FrameHeader) -> Int {
-        let count = Int(frame.payloadBytes)
-        return switch frame.type {
-        case HTTP2FrameType.headers, HTTP2FrameType.continuation, HTTP2FrameType.pushPromise: count
-        case HTTP2FrameType.settings: min(count, maxSettingsBytes)
-        case HTTP2FrameType.resetStream, HTTP2FrameType.windowUpdate: min(count, 4)
-        case HTTP2FrameType.goAway, HTTP2FrameType.ping: min(count, 8)
-        default: 0
-        }
-    }
-
-    private func readPayload(_ half: HTTP2Half, _ bytes: RawSpan, _ at: inout Int, _ context: ConnectionContext) {
-        let frame = half.frame
-        if frame.type == HTTP2FrameType.data, half.payloadRead == 0, frame.has(HTTP2Flag.padded) {
-            do throws(HTTP2FrameError) {
-                half.content = try frame.content(firstByte: bytes.byte(at: at))
-            } catch {
-                return goBlind(context, .frame(error))
-            }
-        }
-        let count = min(Int(frame.payloadBytes) &- half.payloadRead, bytes.byteCount &- at)
-        let piece = bytes.extracting(at..<at &+ count)
-        at &+= count
-        if frame.type == HTTP2FrameType.data {
-            readData(half, piece, context)
-        } else if count < Int(frame.payloadBytes) {
-            let missing = Self.wantedBytes(frame) - half.gathered.count
-            if missing > 0 { half.gathered.append(piece.extracting(first: missing)) }
-        }
-        half.payloadRead &+= count
-    }
-
-    private func readData(_ half: HTTP2Half, _ piece: RawSpan, _ context: ConnectionContext) {
-        let start = half.payloadRead
-        let content = half.content.indices
-        let from = max(content.lowerBound, start)
-        let to = min(content.upperBound, start + piece.byteCount)
-        guard from < to else { return }
-        data(half, piece.extracting(from - start..<to - start), context)
+        decideFrame(state, at: at, context: context, walk: &walk, plan: &plan)
     }
 
     private func endFrame(
-        _ half: HTTP2Half,
+        _ state: HTTP2Direction,
         _ bytes: RawSpan,
-        _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: Int,
+        context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
-        half.phase = .header
-        if half.gathered.isEmpty {
-            let start = at - Int(half.frame.payloadBytes)
-            let wanted = Self.wantedBytes(half.frame)
-            let payload = bytes.extracting(max(0, start)..<max(0, start) + (start < 0 ? 0 : wanted))
-            handle(half, payload, context)
+        if walk.isEdited, state.disposition == .hold { decideRead(state, bytes, at: at, walk: &walk, plan: &plan) }
+        if state.reader.gathered.isEmpty {
+            handle(state, bytes.extracting(state.reader.wantedRange(endingAt: at)), context: context)
         } else {
-            var gathered: [UInt8] = []
-            swap(&gathered, &half.gathered)
-            handle(half, gathered.byteSpan, context)
-            gathered.removeAll(keepingCapacity: gathered.capacity <= 1024)
-            swap(&gathered, &half.gathered)
+            var gathered = state.reader.takeGathered()
+            handle(state, gathered.byteSpan, context: context)
+            state.reader.giveBack(&gathered)
         }
-        guard walk.isEdited, half.direction == requests, half.phase != .waiting else { return }
-        decideBlock(half, at, context, &walk, &plan)
+        guard walk.isEdited, state.direction == requests, state.reader.phase != .waiting else { return }
+        decideBlock(state, at: at, context: context, walk: &walk, plan: &plan)
     }
 
     /// A frame is complete.
-    private func handle(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
-        let frame = half.frame
+    private func handle(_ state: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
+        let frame = state.frame
         switch frame.type {
         case HTTP2FrameType.data:
-            countBytes(half, UInt64(frame.frameBytes))
-            if half.direction != requests { countWindow(half) }
-            if context.tracker.isTraced, half.direction != requests {
+            countBytes(state, UInt64(frame.frameBytes))
+            if state.direction != requests { countWindow(state) }
+            if context.tracker.isTraced, state.direction != requests {
                 context.session.replyBytes &+= UInt64(frame.frameBytes)
             }
-            if frame.has(HTTP2Flag.endStream) { endHalf(half, frame.streamID, context) }
+            if frame.has(HTTP2Flag.endStream) { endHalf(state, id: frame.streamID, context: context) }
         case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
-            fragment(half, payload, context)
+            fragment(state, payload, context: context)
         case HTTP2FrameType.resetStream:
             guard let code = try? frame.number(in: payload) else { return }
-            reset(frame.streamID, code, half.direction, context)
-        case HTTP2FrameType.settings: settings(half, payload, context)
+            reset(frame.streamID, code: code, direction: state.direction, context: context)
+        case HTTP2FrameType.settings: settings(state, payload, context: context)
         case HTTP2FrameType.goAway:
             guard let last = try? frame.goAway(in: payload) else { return }
-            if half.direction != requests { lastTold = min(lastTold, last.lastStreamID) }
-            goAway(last.lastStreamID, half.direction, context)
-        case HTTP2FrameType.windowUpdate: if half.direction == requests { updateWindow(half, payload) }
-        case HTTP2FrameType.ping: if half.isFrameHeld { takeAcknowledgement(half, payload) }
+            if state.direction != requests { goneAway(last.lastStreamID, context) }
+        case HTTP2FrameType.windowUpdate: if state.direction == requests { updateWindow(state, payload) }
+        case HTTP2FrameType.ping: if state.disposition == .hold { takeAcknowledgement(state, payload) }
         default: break
         }
     }
 
     // MARK: Settings
 
-    private func settings(_ half: HTTP2Half, _ payload: RawSpan, _ context: ConnectionContext) {
-        half.hasSettings = true
-        let other = self.half(half.direction.opposite)
-        guard let count = try? half.frame.settingCount() else {
+    private func settings(_ state: HTTP2Direction, _ payload: RawSpan, context: ConnectionContext) {
+        state.hasSettings = true
+        let other = self.state(state.direction.opposite)
+        guard let count = try? state.frame.settingCount() else {
             return context.recorder.decodeError(.triple, reason: HTTP2Failure.settingsLength.label)
         }
-        if half.frame.has(HTTP2Flag.ack) {
+        if state.frame.has(HTTP2Flag.ack) {
             // What this direction's receiver had set binds its sender from here on.
-            if let size = half.pendingSettings.acknowledge() { half.setTableSize(size) }
+            if let size = state.pendingSettings.acknowledge() { state.setTableSize(size) }
             return
         }
         var tableSize: UInt32?
@@ -359,7 +234,13 @@ final class HTTP2Session: ProtocolSession {
                 // A larger one may be used before it is acknowledged.
                 if setting.value > other.tableBytes { other.setTableSize(setting.value) }
             case HTTP2SettingID.initialWindowSize:
-                if half.direction == requests { changeInitialWindow(to: setting.value) }
+                if state.direction == requests {
+                    do throws(FlowError) {
+                        try watches.changeInitialWindow(to: setting.value)
+                    } catch {
+                        refreshEdits()
+                    }
+                }
             case HTTP2SettingID.maxFrameSize:
                 other.maxFrameBytes = max(
                     HTTP2Default.maxFrameBytes,
@@ -376,10 +257,10 @@ final class HTTP2Session: ProtocolSession {
     // MARK: Ends
 
     func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
-        if direction == requests, let hold { return endHeld(hold, context, &plan) }
+        if direction == requests, let hold { return endHeld(hold, context, plan: &plan) }
         // Half a block in the sender's own coding would mean something else to the receiver.
-        guard !half(direction).isRewriting else { return }
-        if direction != requests, !backlog.isEmpty { return endStalled(context, &plan) }
+        guard !state(direction).rewriter.isRewriting else { return }
+        if direction != requests, throttle.isStalled { return endStalled(context, &plan) }
         plan.forwardAll(endsAtBoundary: true)
     }
 
@@ -409,13 +290,12 @@ final class HTTP2Session: ProtocolSession {
     /// The connection can no longer be followed.
     func goBlind(_ context: ConnectionContext, _ failure: HTTP2Failure) {
         if context.session.connectionProtocol == .silent { context.inspector.identify(context.session, .http) }
-        isLost = true
+        connectionEnd.fail(isRewritten: up.rewriter.isRewriting || down.rewriter.isRewriting)
         endAllGivenUp(context)
         dropPending(context)
         context.recorder.decodeError(.triple, reason: failure.label)
-        if up.isRewriting || down.isRewriting {
+        if connectionEnd.isAbandoned {
             // What was withheld cannot be told from the rest any more.
-            isAbandoned = true
             return context.tracker.endAll(on: context.session, as: .lost, now: context.now)
         }
         context.inspector.goBlind(context.session, context.now)

@@ -52,15 +52,15 @@ struct TripleStream: BitwiseCopyable {
     var requests = GRPCMessageReader()
     var replies = GRPCMessageReader()
 
-    /// Whether nothing more is to come of it.
+    /// True if nothing more is to come of it.
     var isOver: Bool {
         marks.contains(.replyEnded) && !marks.isDisjoint(with: [.requestEnded, .isGivenUp])
     }
 
-    /// Whether either way carried more than one message.
+    /// True if either way carried more than one message.
     var hasMoreMessages: Bool { requests.messageCount > 1 || replies.messageCount > 1 }
 
-    /// Whether the request was one message or, as dubbo-python ends it, one and an empty one, and the reply one.
+    /// True if the request was one message or, as dubbo-python ends it, one and an empty one, and the reply one.
     var isUnary: Bool {
         let asked = requests.messageCount
         return replies.messageCount <= 1 && (asked <= 1 || (asked == 2 && marks.contains(.endsEmpty)))
@@ -86,11 +86,15 @@ struct StreamTable: ~Copyable {
 
     private var slots = FlatTable(repeating: TripleStream(), count: StreamTable.smallest)
     private(set) var count = 0
+    /// The highest stream that the client has opened.
+    private(set) var highestID: UInt32 = 0
+    /// True if a stream was passed on that the table had no room for.
+    private(set) var isIncomplete = false
 
     /// How many places there are; each is free when its stream's id is 0.
     var placeCount: Int { slots.count }
 
-    /// Whether any stream is open but those that stay so as long as the peers are connected, and those that their
+    /// True if any stream is open but those that stay so as long as the peers are connected, and those that their
     /// callers have given up.
     var hasRequests: Bool {
         guard count > 0 else { return false }
@@ -113,6 +117,12 @@ struct StreamTable: ~Copyable {
         }
         return -1
     }
+
+    /// The client opens a stream, which may not be followed.
+    mutating func noteOpened(_ id: UInt32) { highestID = max(highestID, id) }
+
+    /// A stream was passed on that the table had no room for, so that it cannot be told from a refused one.
+    mutating func noteIncomplete() { isIncomplete = true }
 
     subscript(place: Int) -> TripleStream {
         @inline(__always)

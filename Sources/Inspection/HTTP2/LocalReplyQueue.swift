@@ -1,0 +1,81 @@
+internal import HTTP2
+internal import Wire
+
+/// The frames of Weir's own that wait for the replies' direction to be between two frames: answers to requests, and
+/// room for the client.
+///
+/// Bound: ``maxCount`` answers; requests beyond that are not refused.
+struct LocalReplyQueue {
+    /// An answer to a request, which is a single block.
+    private struct Answer {
+        var streamID: UInt32
+        /// The block, but for the table's sizes.
+        var fields: [UInt8]
+        /// True if the request goes on.
+        var isEarly: Bool
+    }
+
+    /// The most answers that wait.
+    static let maxCount = 4096
+
+    private var answers: [Answer] = []
+    /// The DATA of refused streams that is to be credited back.
+    private var creditBytes: UInt32 = 0
+    /// Frames that were taken and go in at the boundary found in the bytes being read.
+    var staged: [UInt8] = []
+
+    /// True if nothing waits.
+    var isEmpty: Bool { answers.isEmpty && creditBytes == 0 }
+
+    /// True if no further answer can wait.
+    var isFull: Bool { answers.count >= Self.maxCount }
+
+    /// Adds an answer.
+    ///
+    /// - Parameters:
+    ///   - fields: Its block, but for the table's sizes.
+    ///   - id: The stream.
+    ///   - isEarly: True if the request goes on.
+    mutating func append(_ fields: [UInt8], on id: UInt32, isEarly: Bool) {
+        answers.append(Answer(streamID: id, fields: fields, isEarly: isEarly))
+    }
+
+    /// DATA of a refused stream is dropped: the client gets its room back.
+    mutating func credit(_ bytes: UInt32) { creditBytes += bytes }
+
+    /// Takes the frames, to be put in exactly here: where the client's table stands decides how a block begins.
+    ///
+    /// - Parameters:
+    ///   - tableBytes: The size that the client's decoder waits to be told; `nil` for none.
+    ///   - maxFrameBytes: The client's MAX_FRAME_SIZE.
+    ///   - frames: The buffer that they are appended to.
+    mutating func take(tableBytes: UInt32?, maxFrameBytes: UInt32, into frames: inout [UInt8]) {
+        var encoder = HPACKEncoder()
+        encoder.announce(tableBytes)
+        for answer in answers {
+            var block: [UInt8] = []
+            encoder.beginBlock(into: &block)
+            block += answer.fields
+            HTTP2FrameWriter.headers(
+                block.byteSpan,
+                streamID: answer.streamID,
+                endsStream: true,
+                maxFrameBytes: maxFrameBytes,
+                into: &frames
+            )
+            // The rest of the request is not needed (RFC 9113 §8.1).
+            guard answer.isEarly else { continue }
+            HTTP2FrameWriter.resetStream(answer.streamID, errorCode: HTTP2ErrorCode.noError, into: &frames)
+        }
+        answers.removeAll(keepingCapacity: answers.capacity <= 64)
+        HTTP2FrameWriter.windowUpdate(creditBytes, streamID: 0, into: &frames)
+        creditBytes = 0
+    }
+
+    /// Takes the frames that were staged.
+    mutating func takeStaged() -> [UInt8] {
+        var taken: [UInt8] = []
+        swap(&taken, &staged)
+        return taken
+    }
+}
