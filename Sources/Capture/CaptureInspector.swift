@@ -55,14 +55,14 @@ public final class CaptureInspector: StreamConsumer {
         advance(to: time)
         guard let stream = streams[connection] else { return }
         plan.removeAll()
-        inspector.receive(stream.session, bytes, direction(role, stream), now: time, plan: &plan)
+        inspector.receive(stream.session, bytes: bytes, going: direction(role, stream), now: time, plan: &plan)
     }
 
     /// Reports a hole to the connection's session.
     public func missed(_ connection: Int, from role: EndpointRole, byteCount: UInt64, time: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }
-        inspector.missed(stream.session, byteCount, direction(role, stream), now: time)
+        inspector.missed(stream.session, count: byteCount, going: direction(role, stream), now: time)
     }
 
     /// Reports to the connection's session that one end sends no more.

@@ -46,11 +46,11 @@ extension Worker {
             if direction == .toUpstream {
                 pair.lastHeard = now
                 plan.isBoundaryWanted = !pair.up.replies.isEmpty
-                inspector.receive(pair.session, bytes, direction, now: now, plan: &plan)
+                inspector.receive(pair.session, bytes: bytes, going: direction, now: now, plan: &plan)
                 isSettled = pass(&pair.up, pair.upstream.descriptor, bytes)
             } else {
                 plan.isBoundaryWanted = !pair.down.replies.isEmpty
-                inspector.receive(pair.session, bytes, direction, now: now, plan: &plan)
+                inspector.receive(pair.session, bytes: bytes, going: direction, now: now, plan: &plan)
                 isSettled = pass(&pair.down, pair.downstream.descriptor, bytes)
             }
         }

@@ -242,7 +242,7 @@ final class Worker {
                 bytesToDownstream: pair.down.receivedBytes,
                 isConnecting: pair.phase == .connecting,
                 finishedCalls: pair.session.finishedCalls,
-                caller: pair.session.caller,
+                caller: pair.session.callerNumber,
                 callerName: pair.session.lastCallerName,
                 drainSignals: pair.session.drainSignals,
                 lateCalls: pair.session.lateCalls,

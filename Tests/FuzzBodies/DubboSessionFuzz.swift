@@ -163,7 +163,7 @@ private final class SessionRun: CallObserver, MessageObserver {
                 give(bytes, direction, &random)
             case .hole(let direction, let count):
                 guard !ended.contains(direction), drains == nil else { continue }
-                inspector.missed(session, count, direction, now: now)
+                inspector.missed(session, count: count, going: direction, now: now)
                 fed += count
             case .tick:
                 now += 1 << 29
@@ -229,7 +229,7 @@ private final class SessionRun: CallObserver, MessageObserver {
             plan.removeAll()
             plan.isBoundaryWanted = random.map { $0 >> 40 & 1 == 0 } ?? false
             if let drains { plan.isBoundaryWanted = drains.isBoundaryWanted(direction) }
-            inspector.receive(session, piece.span.bytes, direction, now: now, plan: &plan)
+            inspector.receive(session, bytes: piece.span.bytes, going: direction, now: now, plan: &plan)
             speaksAnother = speaksAnother || session.isDecodedAsAnother
             if let drains {
                 drains.carryOut(piece, plan, direction)

@@ -186,7 +186,7 @@ private final class StreamRun {
             let piece = Array(all[start..<start + count])
             start += count
             plan.removeAll()
-            inspector.receive(sessions[place], piece.span.bytes, direction, now: now, plan: &plan)
+            inspector.receive(sessions[place], bytes: piece.span.bytes, going: direction, now: now, plan: &plan)
             precondition(plan.forwardsAll && plan.edits.isEmpty, "an observer changes bytes")
         }
     }

@@ -156,7 +156,7 @@ private final class WebRun: CallObserver {
             start += count
             plan.removeAll()
             plan.isBoundaryWanted = random.map { $0 >> 40 & 1 == 0 } ?? false
-            inspector.receive(session, piece.span.bytes, direction, now: now, plan: &plan)
+            inspector.receive(session, bytes: piece.span.bytes, going: direction, now: now, plan: &plan)
             carryOut(piece, direction)
         }
     }

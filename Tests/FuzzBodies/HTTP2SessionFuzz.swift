@@ -148,7 +148,7 @@ private final class HTTP2Stand: CallObserver {
     }
 
     func receive(_ bytes: [UInt8], _ direction: Direction) {
-        inspector.receive(session, bytes.span.bytes, direction, now: now, plan: &plan)
+        inspector.receive(session, bytes: bytes.span.bytes, going: direction, now: now, plan: &plan)
         precondition(inspector.callsInFlight <= Self.limits.maxCalls, "more calls than the bound")
     }
 

@@ -60,7 +60,7 @@ final class Bench {
 
     func give(_ session: Session, _ bytes: [UInt8], _ direction: Direction, _ now: UInt64) {
         plan.removeAll()
-        inspector.receive(session, bytes.span.bytes, direction, now: now, plan: &plan)
+        inspector.receive(session, bytes: bytes.span.bytes, going: direction, now: now, plan: &plan)
         #expect(
             plan.forwardsAll && plan.edits.isEmpty && plan.reply.isEmpty,
             "a session that only observes passes all on"

@@ -123,8 +123,8 @@ import Wire
         bench.plan.removeAll()
         bench.inspector.receive(
             consumer,
-            Frames.request(id: 6).span.bytes,
-            .toUpstream,
+            bytes: Frames.request(id: 6).span.bytes,
+            going: .toUpstream,
             now: Self.late,
             plan: &bench.plan
         )

@@ -61,7 +61,13 @@ import Wire
         let consumer = bench.open(side: .consumer)
         drained.drain()
         bench.plan.removeAll()
-        bench.inspector.receive(consumer, Frames.request(id: 1).span.bytes, .toUpstream, now: 20_000, plan: &bench.plan)
+        bench.inspector.receive(
+            consumer,
+            bytes: Frames.request(id: 1).span.bytes,
+            going: .toUpstream,
+            now: 20_000,
+            plan: &bench.plan
+        )
         bench.inspector.signalDrains(consumer, now: 20_000, plan: &bench.plan)
         #expect(bench.plan.reply.isEmpty && consumer.drainSignals == [])
     }

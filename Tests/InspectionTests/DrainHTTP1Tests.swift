@@ -238,10 +238,16 @@ import Testing
         drained.drain()
         var down = PlanModel()
         bench.plan.removeAll()
-        bench.inspector.receive(consumer, H1.request(RPC.call()).span.bytes, .toUpstream, now: 5, plan: &bench.plan)
+        bench.inspector.receive(
+            consumer,
+            bytes: H1.request(RPC.call()).span.bytes,
+            going: .toUpstream,
+            now: 5,
+            plan: &bench.plan
+        )
         bench.plan.removeAll()
         let response = H1.response(200, RPC.result())
-        bench.inspector.receive(consumer, response.span.bytes, .toDownstream, now: 5, plan: &bench.plan)
+        bench.inspector.receive(consumer, bytes: response.span.bytes, going: .toDownstream, now: 5, plan: &bench.plan)
         #expect(down.take(response, bench.plan) && down.output == response && !bench.plan.closes)
     }
 

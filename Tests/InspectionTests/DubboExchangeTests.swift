@@ -173,8 +173,8 @@ import Testing
             let bytes = Array(piece)
             governed.bench.inspector.receive(
                 governed.session,
-                bytes.span.bytes,
-                .toUpstream,
+                bytes: bytes.span.bytes,
+                going: .toUpstream,
                 now: 1000,
                 plan: &governed.bench.plan
             )

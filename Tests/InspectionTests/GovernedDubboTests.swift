@@ -43,7 +43,7 @@ final class GovernedBench {
     func give(_ bytes: ArraySlice<UInt8>, _ direction: Direction = .toUpstream, now: UInt64 = 1000) {
         let piece = Array(bytes)
         bench.plan.removeAll()
-        bench.inspector.receive(session, piece.span.bytes, direction, now: now, plan: &bench.plan)
+        bench.inspector.receive(session, bytes: piece.span.bytes, going: direction, now: now, plan: &bench.plan)
         if direction == .toUpstream {
             let isWithin = up.take(piece, bench.plan)
             #expect(isWithin)

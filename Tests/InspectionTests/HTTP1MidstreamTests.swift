@@ -115,7 +115,7 @@ import Testing
                     let (from, to) = (min(from, bytes.count), min(to, bytes.count))
                     let direction = isUp ? Direction.toUpstream : .toDownstream
                     if from > 0 { bench.give(session, Array(bytes[..<from]), direction, 1) }
-                    bench.inspector.missed(session, UInt64(to - from), direction, now: 1)
+                    bench.inspector.missed(session, count: UInt64(to - from), going: direction, now: 1)
                     if to < bytes.count { bench.give(session, Array(bytes[to...]), direction, 1) }
                 }
                 let counts = bench.counts()
@@ -139,7 +139,7 @@ import Testing
         let bench = Bench()
         let session = bench.open()
         bench.up(session, Array((RPC.call("1", "m1") + "\n" + RPC.call("2", "m2").prefix(20)).utf8))
-        bench.inspector.missed(session, 30, .toUpstream, now: 1)
+        bench.inspector.missed(session, count: 30, going: .toUpstream, now: 1)
         bench.up(session, Array("d\":3}}\n".utf8))
         bench.up(session, Array((RPC.call("3", "m3") + "\n").utf8))
         bench.down(session, Array((RPC.result("3") + "\n").utf8))

@@ -157,10 +157,16 @@ import Testing
                 let now = UInt64(truncatingIfNeeded: number) &* 100_000
                 let (up, down) = calls[number]
                 bench.plan.removeAll()
-                bench.inspector.receive(session, up.span.bytes, .toUpstream, now: now, plan: &bench.plan)
+                bench.inspector.receive(session, bytes: up.span.bytes, going: .toUpstream, now: now, plan: &bench.plan)
                 bench.plan.removeAll()
                 let later = now &+ 50_000
-                bench.inspector.receive(session, down.span.bytes, .toDownstream, now: later, plan: &bench.plan)
+                bench.inspector.receive(
+                    session,
+                    bytes: down.span.bytes,
+                    going: .toDownstream,
+                    now: later,
+                    plan: &bench.plan
+                )
                 bench.inspector.tick(now: now)
                 number &+= 1
             }

@@ -296,7 +296,7 @@ import Testing
         var speaker = HTTP2Speaker()
         for bytes in [H2.preface + H2.settings(), speaker.call(1), speaker.call(3, "/com.x.Other/a")] {
             bench.plan.removeAll()
-            bench.inspector.receive(session, bytes.span.bytes, .toUpstream, now: 500, plan: &bench.plan)
+            bench.inspector.receive(session, bytes: bytes.span.bytes, going: .toUpstream, now: 500, plan: &bench.plan)
             #expect(!bench.plan.closes && bench.plan.reply.isEmpty)
         }
         bench.plan.removeAll()

@@ -269,7 +269,13 @@ final class GovernedHTTP2 {
         guard !piece.isEmpty else { return }
         governed.bench.plan.removeAll()
         let bytes = Array(piece)
-        governed.bench.inspector.receive(session, bytes.span.bytes, .toUpstream, now: 1000, plan: &governed.bench.plan)
+        governed.bench.inspector.receive(
+            session,
+            bytes: bytes.span.bytes,
+            going: .toUpstream,
+            now: 1000,
+            plan: &governed.bench.plan
+        )
         let isWithin = governed.up.take(bytes, governed.bench.plan)
         #expect(isWithin)
         governed.down.addReplies(governed.bench.plan.reply)
@@ -356,8 +362,8 @@ final class GovernedHTTP2 {
         let bytes = Array(piece)
         governed.bench.inspector.receive(
             session,
-            bytes.span.bytes,
-            .toDownstream,
+            bytes: bytes.span.bytes,
+            going: .toDownstream,
             now: 2000,
             plan: &governed.bench.plan
         )

@@ -267,13 +267,18 @@ import Testing
         http2.up(http2.client.request(1))
         let body = H2.data(1, H2.message([UInt8](repeating: 7, count: 3000)), end: true)
         http2.up(Array(body.prefix(1000)))
-        http2.bench.inspector.missed(http2.session, 500, .toUpstream, now: 1000)
+        http2.bench.inspector.missed(http2.session, count: 500, going: .toUpstream, now: 1000)
         http2.up(Array(body.dropFirst(1500)))
         http2.down(http2.server.reply(1))
         #expect(http2.counts == ["com.x.Shop.buy ok OK 1"] && http2.session.inFlight == 0)
         // A whole call is missing, and the end of the frame before it.
         http2.up(Array(http2.client.call(3).dropLast(4)))
-        http2.bench.inspector.missed(http2.session, 4 + UInt64(http2.client.call(5).count), .toUpstream, now: 1000)
+        http2.bench.inspector.missed(
+            http2.session,
+            count: 4 + UInt64(http2.client.call(5).count),
+            going: .toUpstream,
+            now: 1000
+        )
         http2.up(H2.update(0, 9) + http2.client.request(7, "/com.x.Shop/after", type: "application/grpc", end: true))
         http2.down(http2.server.reply(7))
         #expect(http2.counts.contains("com.x.Shop.after ok OK 1"))
@@ -283,7 +288,7 @@ import Testing
     @Test("the search for a frame ends")
     func searchEnds() {
         let http2 = HTTP2Bench()
-        http2.bench.inspector.missed(http2.session, 5, .toUpstream, now: 1000)
+        http2.bench.inspector.missed(http2.session, count: 5, going: .toUpstream, now: 1000)
         let noise = [UInt8](repeating: 0xee, count: 65_536)
         for _ in 0..<20 { http2.up(noise) }
         #expect(http2.bench.decodeErrors == ["resync": 1])

@@ -96,7 +96,13 @@ private struct Conversation: Equatable {
                 let count = min(size == 1 ? 1 : Int.random(in: 1...size, using: &random), rest.count)
                 bench.plan.removeAll()
                 let bytes = Array(rest.prefix(count))
-                bench.inspector.receive(session, bytes.span.bytes, message.direction, now: 1000, plan: &bench.plan)
+                bench.inspector.receive(
+                    session,
+                    bytes: bytes.span.bytes,
+                    going: message.direction,
+                    now: 1000,
+                    plan: &bench.plan
+                )
                 rest = rest.dropFirst(count)
             }
         }

@@ -63,7 +63,12 @@ import Testing
             if Int.random(in: 0..<6, using: &random) == 0 {
                 let cut = Int.random(in: 0..<reply.count, using: &random)
                 http2.down(Array(reply[..<cut]))
-                http2.bench.inspector.missed(http2.session, UInt64(reply.count - cut), .toDownstream, now: 2000)
+                http2.bench.inspector.missed(
+                    http2.session,
+                    count: UInt64(reply.count - cut),
+                    going: .toDownstream,
+                    now: 2000
+                )
                 // Whoever has come into the table meanwhile is lost, too.
                 if Bool.random(using: &random) { http2.server = HTTP2Speaker(encoder: Self.used(http2.server.encoder)) }
             } else {

@@ -171,10 +171,10 @@ import Testing
         let session = bench.open()
         let (request, reply) = (form.request(1, 100_000), form.exception(1, 100_000))
         bench.up(session, Array(request[..<1_000]))
-        bench.inspector.missed(session, UInt64(request.count - 2_000), .toUpstream, now: 1000)
+        bench.inspector.missed(session, count: UInt64(request.count - 2_000), going: .toUpstream, now: 1000)
         bench.up(session, Array(request[(request.count - 1_000)...]))
         bench.down(session, Array(reply[..<1_000]))
-        bench.inspector.missed(session, UInt64(reply.count - 1_000), .toDownstream, now: 2000)
+        bench.inspector.missed(session, count: UInt64(reply.count - 1_000), going: .toDownstream, now: 2000)
         #expect(bench.counts() == ["com.x.Svc.hello business_error OK 1"])
     }
 

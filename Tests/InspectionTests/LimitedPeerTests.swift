@@ -60,8 +60,8 @@ import Wire
             limited.bench.plan.removeAll()
             limited.bench.inspector.receive(
                 session,
-                piece.span.bytes,
-                .toUpstream,
+                bytes: piece.span.bytes,
+                going: .toUpstream,
                 now: 1000,
                 plan: &limited.bench.plan
             )
@@ -120,8 +120,8 @@ import Wire
             let request = Frames.request(id: 1)
             limited.bench.inspector.receive(
                 session,
-                request.span.bytes,
-                .toUpstream,
+                bytes: request.span.bytes,
+                going: .toUpstream,
                 now: 1000,
                 plan: &limited.bench.plan
             )

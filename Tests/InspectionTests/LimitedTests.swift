@@ -222,14 +222,20 @@ import Testing
         let other = limited.bench.open()
         limited.bench.inspector.receive(
             other,
-            Frames.request(id: 1).span.bytes,
-            .toUpstream,
+            bytes: Frames.request(id: 1).span.bytes,
+            going: .toUpstream,
             now: 1,
             plan: &limited.bench.plan
         )
         #expect(limited.gate.heldTokens == 1)
         let broken: [UInt8] = [0xda, 0xbb, 0xc2, 0] + Array(repeating: 0, count: 8) + [0xff, 0, 0, 0]
-        limited.bench.inspector.receive(other, broken.span.bytes, .toUpstream, now: 2, plan: &limited.bench.plan)
+        limited.bench.inspector.receive(
+            other,
+            bytes: broken.span.bytes,
+            going: .toUpstream,
+            now: 2,
+            plan: &limited.bench.plan
+        )
         #expect(limited.gate.heldTokens == 0, "lost")
     }
 

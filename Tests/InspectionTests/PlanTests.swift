@@ -11,7 +11,7 @@ import Testing
     {
         var plan = Plan()
         plan.isBoundaryWanted = true
-        bench.inspector.receive(session, bytes.span.bytes, direction, now: 1, plan: &plan)
+        bench.inspector.receive(session, bytes: bytes.span.bytes, going: direction, now: 1, plan: &plan)
         return plan
     }
 
@@ -93,7 +93,7 @@ import Testing
             (request + [0xda], false),
         ] {
             var plan = Plan()
-            bench.inspector.receive(session, piece.span.bytes, .toUpstream, now: 1, plan: &plan)
+            bench.inspector.receive(session, bytes: piece.span.bytes, going: .toUpstream, now: 1, plan: &plan)
             #expect(plan.forwardsAll && plan.edits.isEmpty && plan.endsAtBoundary == ends)
         }
         // Bytes that are not understood have no boundaries.
@@ -116,23 +116,26 @@ import Testing
 
     @Test("a session made elsewhere writes its own plans")
     func external() {
-        final class Echo: ExternalSession {
+        final class Echo: ProtocolSession {
             var ends: [Direction] = []
-            func receive(_ bytes: RawSpan, _ direction: Direction, now: UInt64, plan: inout Plan) {
+            func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan)
+            {
                 plan.drop(bytes.byteCount)
                 plan.replace(0, with: [1, 2])
                 plan.reply(with: [3])
                 plan.forward(0)
                 plan.drop(0)
             }
-            func ended(_ direction: Direction, now: UInt64, plan: inout Plan) { ends.append(direction) }
+            func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
+                ends.append(direction)
+            }
         }
         let bench = Bench(.nothing)
         let echo = Echo()
-        let session = bench.inspector.open(side: .provider, external: echo)
+        let session = bench.inspector.open(side: .provider, as: echo)
         var plan = Plan()
         let bytes: [UInt8] = [9, 9, 9]
-        bench.inspector.receive(session, bytes.span.bytes, .toUpstream, now: 1, plan: &plan)
+        bench.inspector.receive(session, bytes: bytes.span.bytes, going: .toUpstream, now: 1, plan: &plan)
         #expect(plan.edits.count == 2 && plan.edits[0] == .drop(3) && plan.content == [1, 2] && plan.reply == [3])
         plan.removeAll()
         #expect(plan.edits.isEmpty && plan.content.isEmpty && plan.reply.isEmpty && !plan.forwardsAll)

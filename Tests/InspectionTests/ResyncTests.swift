@@ -185,7 +185,7 @@ import Testing
             let bench = Bench(watching)
             let session = bench.open()
             bench.up(session, Array(request[..<from]))
-            bench.inspector.missed(session, UInt64(to - from), .toUpstream, now: 1500)
+            bench.inspector.missed(session, count: UInt64(to - from), going: .toUpstream, now: 1500)
             if to < request.count { bench.up(session, Array(request[to...])) }
             bench.up(session, Frames.request(id: 2))
             #expect(session.inFlight == 2, "\(from) \(to)")
@@ -210,7 +210,7 @@ import Testing
         let session = bench.open()
         let (from, to) = (60, request.count + 30)
         bench.up(session, Array(stream[..<from]))
-        bench.inspector.missed(session, UInt64(to - from), .toUpstream, now: 1500)
+        bench.inspector.missed(session, count: UInt64(to - from), going: .toUpstream, now: 1500)
         bench.up(session, Array(stream[to...]))
         #expect(session.inFlight == 2)
         bench.down(session, Frames.reply(id: 1) + Frames.reply(id: 3))
@@ -227,7 +227,7 @@ import Testing
             let bench = Bench()
             let session = bench.open()
             bench.up(session, Frames.heartbeat() + request[..<from])
-            bench.inspector.missed(session, UInt64(request.count - from), .toUpstream, now: 1500)
+            bench.inspector.missed(session, count: UInt64(request.count - from), going: .toUpstream, now: 1500)
             bench.up(session, Frames.request(id: 3))
             #expect(session.inFlight == 1, "\(from)")
             var expected = ["gap": UInt64(request.count - from)]
@@ -240,7 +240,7 @@ import Testing
     func atTheBeginning() {
         let bench = Bench()
         let session = bench.open()
-        bench.inspector.missed(session, 100, .toUpstream, now: 1000)
+        bench.inspector.missed(session, count: 100, going: .toUpstream, now: 1000)
         bench.up(session, Array(request.dropFirst(30)) + Frames.request(id: 2))
         bench.down(session, Frames.reply(id: 2))
         #expect(bench.counts() == ["com.x.Svc.hello ok OK 1"])
@@ -256,12 +256,12 @@ import Testing
             for id in 1...4 { bench.up(session, Frames.request(id: UInt64(id))) }
             let reply = Frames.exception(id: 1)
             bench.down(session, Array(reply[..<64]))
-            bench.inspector.missed(session, UInt64(reply.count - 64), .toDownstream, now: 2500)
+            bench.inspector.missed(session, count: UInt64(reply.count - 64), going: .toDownstream, now: 2500)
             let failure = Frames.failure(id: 2, status: 70, "a longer text")
             bench.down(session, Array(failure[..<16]))
-            bench.inspector.missed(session, UInt64(failure.count - 16), .toDownstream, now: 2500)
+            bench.inspector.missed(session, count: UInt64(failure.count - 16), going: .toDownstream, now: 2500)
             bench.down(session, Array(failure[..<16]))
-            bench.inspector.missed(session, 3, .toDownstream, now: 2500)
+            bench.inspector.missed(session, count: 3, going: .toDownstream, now: 2500)
             bench.down(session, Array(failure[19...]) + Frames.reply(id: 3))
             #expect(
                 bench.counts() == [

@@ -27,7 +27,7 @@ struct UnknownReplyTests {
             let session = bench.open()
             bench.up(session, Frames.request(id: 1), now: 1_000)
             bench.down(session, Array(reply[..<start]), now: 1_000_000)
-            bench.inspector.missed(session, UInt64(reply.count - start), .toDownstream, now: 2_000_000)
+            bench.inspector.missed(session, count: UInt64(reply.count - start), going: .toDownstream, now: 2_000_000)
             #expect(bench.counts() == ["com.x.Svc.hello \(expected) 1"])
             let report = bench.snapshot.report("hello")
             #expect(report?.duration.count == 1 && (start == 17 || report?.errors == 0))

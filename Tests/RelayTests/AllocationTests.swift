@@ -11,15 +11,17 @@ import Wire
 private func allocationCount() -> UInt64
 
 /// Notes the allocations of the relay's thread whenever it is given bytes.
-private final class AllocationProbe: ExternalSession, Sendable {
+private final class AllocationProbe: ProtocolSession, Sendable {
     let count = Atomic<UInt64>(0)
 
-    func receive(_ bytes: RawSpan, _ direction: Direction, now: UInt64, plan: inout Plan) {
+    func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         count.store(allocationCount(), ordering: .sequentiallyConsistent)
         plan.forwardAll(endsAtBoundary: true)
     }
 
-    func ended(_ direction: Direction, now: UInt64, plan: inout Plan) { plan.forwardAll(endsAtBoundary: true) }
+    func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
+        plan.forwardAll(endsAtBoundary: true)
+    }
 }
 
 extension RelaySocketTests {
@@ -34,7 +36,7 @@ extension RelaySocketTests {
                 to: listener,
                 makeSession: { inspector, side in
                     isProbe.exchange(false, ordering: .relaxed)
-                        ? inspector.open(side: side, external: probe)
+                        ? inspector.open(side: side, as: probe)
                         : inspector.open(side: side)
                 }
             )

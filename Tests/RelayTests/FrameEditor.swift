@@ -77,7 +77,7 @@ enum FrameAction: CaseIterable, Sendable {
 }
 
 /// A session that edits the frames of both directions as it was told, frame by frame.
-final class FrameEditor: ExternalSession, @unchecked Sendable {
+final class FrameEditor: ProtocolSession, @unchecked Sendable {
     private struct Half {
         let actions: [FrameAction]
         /// Which frame is next.
@@ -122,9 +122,9 @@ final class FrameEditor: ExternalSession, @unchecked Sendable {
         return true
     }
 
-    // MARK: ExternalSession
+    // MARK: ProtocolSession
 
-    func receive(_ bytes: RawSpan, _ direction: Direction, now: UInt64, plan: inout Plan) {
+    func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         condition.lock()
         defer { condition.unlock() }
         let new = bytes.array
@@ -138,7 +138,7 @@ final class FrameEditor: ExternalSession, @unchecked Sendable {
         condition.broadcast()
     }
 
-    func ended(_ direction: Direction, now: UInt64, plan: inout Plan) {}
+    func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {}
 
     private func decide(_ new: [UInt8], _ half: inout Half, _ direction: Direction, _ plan: inout Plan) {
         half.received += new.count

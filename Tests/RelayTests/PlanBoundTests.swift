@@ -7,15 +7,15 @@ import Testing
 import Wire
 
 /// A session made of a closure.
-private final class ClosureSession: ExternalSession {
+private final class ClosureSession: ProtocolSession {
     private let body: @Sendable (RawSpan, Direction, inout Plan) -> Void
 
     init(_ body: @escaping @Sendable (RawSpan, Direction, inout Plan) -> Void) { self.body = body }
 
-    func receive(_ bytes: RawSpan, _ direction: Direction, now: UInt64, plan: inout Plan) {
+    func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         body(bytes, direction, &plan)
     }
-    func ended(_ direction: Direction, now: UInt64, plan: inout Plan) {}
+    func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {}
 }
 
 extension RelaySocketTests {
@@ -25,7 +25,7 @@ extension RelaySocketTests {
             _ listener: TestListener,
             _ body: @escaping @Sendable (RawSpan, Direction, inout Plan) -> Void
         ) throws -> Harness {
-            try Harness(to: listener, makeSession: { $0.open(side: $1, external: ClosureSession(body)) })
+            try Harness(to: listener, makeSession: { $0.open(side: $1, as: ClosureSession(body)) })
         }
 
         /// What the relay has read of the only connection, after it has had every chance to read more.

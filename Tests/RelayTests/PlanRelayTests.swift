@@ -36,7 +36,7 @@ extension RelaySocketTests {
                 let editor = FrameEditor(up: up, down: down, seed: seed, isModelled: isModelled)
                 self.editor = editor
                 listener = try TestListener(backlog: backlog, receiveBuffer: receiveBuffer)
-                harness = try Harness(to: listener, makeSession: { $0.open(side: $1, external: editor) })
+                harness = try Harness(to: listener, makeSession: { $0.open(side: $1, as: editor) })
             }
 
             /// What the peer at the end of a direction must get.
@@ -112,7 +112,7 @@ extension RelaySocketTests {
             let expected = zip(frames, actions).flatMap { $1.transform($0) }
             let editor = FrameEditor(up: actions, down: [], seed: 1, isModelled: false)
             let listener = try TestListener()
-            let harness = try Harness(to: listener, makeSession: { $0.open(side: $1, external: editor) })
+            let harness = try Harness(to: listener, makeSession: { $0.open(side: $1, as: editor) })
             let (client, server) = try harness.pair(listener)
             let replyBytes = (0..<rounds * 3).map {
                 action.isAnswer && $0 % 3 != 1 ? FrameAction.reply(to: $0, .toUpstream).count : 0

@@ -11,13 +11,14 @@ extension RelaySocketTests {
     @Suite("Slow sinks", .timeLimit(.minutes(10)))
     struct SlowSinkTests {
         /// Passes everything on, and ends the connection when downstream says anything.
-        private final class Closer: ExternalSession {
-            func receive(_ bytes: RawSpan, _ direction: Direction, now: UInt64, plan: inout Plan) {
+        private final class Closer: ProtocolSession {
+            func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan)
+            {
                 plan.forwardAll(endsAtBoundary: true)
                 if direction == .toUpstream { plan.close() }
             }
 
-            func ended(_ direction: Direction, now: UInt64, plan: inout Plan) {
+            func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
                 plan.forwardAll(endsAtBoundary: true)
             }
         }
@@ -64,7 +65,7 @@ extension RelaySocketTests {
         @Test("a connection that Weir ends while its reader is slow does not keep a worker busy")
         func ended() async throws {
             let listener = try TestListener()
-            let harness = try Harness(to: listener, makeSession: { $0.open(side: $1, external: Closer()) })
+            let harness = try Harness(to: listener, makeSession: { $0.open(side: $1, as: Closer()) })
             let (client, server) = try harness.pair(listener, receiveBuffer: 4096)
             let pattern = Pattern(seed: 3)
             _ = try Self.fill(server, pattern)

@@ -1,8 +1,8 @@
-internal import Calls
+package import Calls
 internal import Telemetry
 
 /// What became of a call.
-struct CallResult: BitwiseCopyable {
+package struct CallResult: BitwiseCopyable {
     /// As what it is counted.
     var outcome: Outcome
     /// The protocol's own code, or ``ResultCode``'s.
@@ -10,12 +10,18 @@ struct CallResult: BitwiseCopyable {
     /// When it ended, in nanoseconds.
     var end: UInt64
     /// The bytes of its reply.
-    var responseBytes: UInt64 = 0
+    package var responseBytes: UInt64 = 0
     /// What its stream carried; `nil` of protocols without streams, and of one message each way.
     var stream: StreamMessages?
 
+    /// A result without a reply.
+    ///
+    /// - Parameters:
+    ///   - outcome: As what the call is counted.
+    ///   - code: The protocol's own code.
+    ///   - end: When it ended, in nanoseconds.
     @inline(__always)
-    init(_ outcome: Outcome, code: Int32 = ResultCode.none, end: UInt64) {
+    package init(_ outcome: Outcome, code: Int32 = ResultCode.none, end: UInt64) {
         self.outcome = outcome
         self.code = code
         self.end = end
@@ -23,7 +29,7 @@ struct CallResult: BitwiseCopyable {
 }
 
 /// The texts of a call in flight, kept only while someone observes calls.
-struct CallTexts {
+package struct CallTexts {
     var caller = ""
     var trace: TraceContext?
     /// The protocol's own id, where it is no number.
@@ -33,7 +39,7 @@ struct CallTexts {
 }
 
 /// How many messages a call carried, of which one way carried more than one.
-struct StreamMessages: BitwiseCopyable {
+package struct StreamMessages: BitwiseCopyable {
     var requests: UInt64
     var responses: UInt64
     /// Whether it is a stream: its duration says nothing of the service.

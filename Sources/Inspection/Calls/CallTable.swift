@@ -1,4 +1,4 @@
-internal import Calls
+package import Calls
 internal import Wire
 
 /// The calls in flight of one worker, found by connection, direction and raw 64-bit id.
@@ -7,9 +7,9 @@ internal import Wire
 /// list, chained in buckets; each connection's entries are linked so that they can be ended with it; each entry hangs
 /// in a slot of a timing wheel by its deadline. A call past its deadline becomes a tombstone, kept until a late reply
 /// takes it or too many newer ones push it out. Every operation is O(1) but growth.
-final class CallTable {
+package final class CallTable {
     /// What an entry stands for.
-    enum Kind: UInt8, BitwiseCopyable {
+    package enum Kind: UInt8, BitwiseCopyable {
         case free
         case call
         case heartbeat
@@ -24,7 +24,7 @@ final class CallTable {
         var isGivenUp: Bool { self == .timedOut || self == .cancelled }
     }
 
-    struct Entry: BitwiseCopyable {
+    package struct Entry: BitwiseCopyable {
         var id: UInt64
         var start: UInt64
         var deadline: UInt64
@@ -43,7 +43,7 @@ final class CallTable {
         fileprivate var previousInTime: Int32
     }
 
-    static let none: Int32 = -1
+    package static let none: Int32 = -1
     /// The wheel's slots: 512 of 2²⁷ ns (134 ms); a deadline further away is met again each time round.
     static let slotShift: UInt64 = 27
     private static let slotCount = 512
@@ -104,7 +104,7 @@ final class CallTable {
     // MARK: Finding
 
     @inline(__always)
-    private func bucket(_ session: UInt32, _ direction: Direction, _ id: UInt64) -> Int {
+    private func bucket(_ session: UInt32, going direction: Direction, id: UInt64) -> Int {
         var hash = ByteHash(seed: seed)
         hash.combine(id ^ (UInt64(session) << 1 | UInt64(direction.rawValue)) &* 0x9e37_79b9_7f4a_7c15)
         return Int(truncatingIfNeeded: hash.value) & (buckets.count &- 1)
@@ -113,7 +113,7 @@ final class CallTable {
     /// The entry of that id, a tombstone too; ``none`` when there is none.
     @inline(__always)
     func find(session: UInt32, direction: Direction, id: UInt64) -> Int32 {
-        var index = buckets[bucket(session, direction, id)]
+        var index = buckets[bucket(session, going: direction, id: id)]
         while index >= 0 {
             let place = Int(index)
             if entries[place].id == id, entries[place].session == session, entries[place].direction == direction {
@@ -143,7 +143,7 @@ final class CallTable {
         entries[place].direction = new.direction
         entries[place].side = new.side
         entries[place].caller = new.caller
-        let bucket = bucket(new.session, new.direction, new.id)
+        let bucket = bucket(new.session, going: new.direction, id: new.id)
         entries[place].nextInBucket = buckets[bucket]
         buckets[bucket] = index
         entries[place].nextInSession = first
@@ -224,7 +224,7 @@ final class CallTable {
     private func unlinkInBucket(_ index: Int32) {
         let place = Int(index)
         let next = entries[place].nextInBucket
-        let bucket = bucket(entries[place].session, entries[place].direction, entries[place].id)
+        let bucket = bucket(entries[place].session, going: entries[place].direction, id: entries[place].id)
         var at = buckets[bucket]
         if at == index {
             buckets[bucket] = next
@@ -244,7 +244,7 @@ final class CallTable {
         buckets = FlatTable(repeating: Self.none, count: buckets.count * 2)
         for index in 0..<entries.count where entries[index].kind != .free {
             let entry = entries[index]
-            let place = bucket(entry.session, entry.direction, entry.id)
+            let place = bucket(entry.session, going: entry.direction, id: entry.id)
             entries[index].nextInBucket = buckets[place]
             buckets[place] = Int32(index)
         }
@@ -327,7 +327,7 @@ extension CallTable.Entry {
     )
 
     /// An entry that is not in a table yet.
-    init(
+    package init(
         kind: CallTable.Kind,
         session: UInt32,
         direction: Direction,

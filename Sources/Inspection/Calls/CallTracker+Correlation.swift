@@ -29,9 +29,9 @@ extension CallTracker {
         entry.id = number
         entry.session = waiting.number
         let moved = move(index, of: session, to: entry, on: waiting)
-        session.inFlight -= 1
-        session.finishedCalls &+= 1
-        waiting.inFlight += 1
+        session.calls.inFlight -= 1
+        session.calls.finished &+= 1
+        waiting.calls.inFlight += 1
         correlated.kept[moved] = CorrelatedCalls.Kept(
             key: key,
             ends: session.seenConnection,

@@ -12,17 +12,17 @@ extension CallTracker {
     ///   - session: Its connection's session.
     ///   - result: What became of it.
     @inline(__always)
-    func end(_ index: Int32, on session: Session, with result: CallResult) {
+    package func end(_ index: Int32, on session: Session, with result: CallResult) {
         finish(index, on: session, with: result)
-        table.remove(index, first: &session.firstCall)
+        table.remove(index, first: &session.calls.first)
     }
 
     /// Ends all calls of a connection, tombstones too.
     func endAll(on session: Session, as outcome: Outcome, now: UInt64) {
-        while session.firstCall >= 0 {
-            let index = session.firstCall
+        while session.calls.first >= 0 {
+            let index = session.calls.first
             abandon(index, on: session, as: outcome, now: now)
-            table.remove(index, first: &session.firstCall)
+            table.remove(index, first: &session.calls.first)
         }
     }
 
@@ -33,7 +33,7 @@ extension CallTracker {
         guard entry.kind == .call else {
             // A heartbeat without an answer: its connection has other ways to die.
             abandon(index, on: session, as: .timeout, now: entry.deadline)
-            table.remove(index, first: &session.firstCall)
+            table.remove(index, first: &session.calls.first)
             return
         }
         var result = CallResult(.timeout, end: entry.deadline)
@@ -41,7 +41,7 @@ extension CallTracker {
         finish(index, on: session, with: result, mayBeLate: true)
         let surplus = table.bury(index)
         guard surplus >= 0, let owner = connections[table[surplus].session] else { return }
-        table.remove(surplus, first: &owner.firstCall)
+        table.remove(surplus, first: &owner.calls.first)
     }
 
     /// Counts the end of a call in the table; the entry stays for the caller to take out.
@@ -61,9 +61,9 @@ extension CallTracker {
         let isGivenUp = entry.kind.isGivenUp
         recorder.callFinished(call, wasInFlight: !isGivenUp, isStream: result.stream?.isStream == true)
         if let stream = result.stream { count(stream, of: call) }
-        if !isGivenUp { session.inFlight -= 1 }
+        if !isGivenUp { session.calls.inFlight -= 1 }
         pipeline.limits.release(of: index)
-        session.finishedCalls &+= 1
+        session.calls.finished &+= 1
         operations.tools.ended(index, outcome: result.outcome, code: result.code)
         if isTraced { endSpan(index, call, id: entry.id, on: session, stream: result.stream, mayBeLate: mayBeLate) }
         let texts = texts.isEmpty ? nil : texts.removeValue(forKey: index)
@@ -88,7 +88,7 @@ extension CallTracker {
         mayBeLate: Bool
     ) {
         guard let tracer,
-            let start = tracer.end(index, call, id: id, session, stream: stream, mayBeLate: mayBeLate),
+            let start = tracer.end(index, call: call, id: id, on: session, stream: stream, mayBeLate: mayBeLate),
             tracer.options.givesExemplars
         else { return }
         recorder.exemplar(call, traceID: start.traceID, spanID: start.spanID, isStream: stream?.isStream == true)
@@ -125,8 +125,8 @@ extension CallTracker {
     /// - Returns: Its new place.
     func move(_ index: Int32, of session: Session, to entry: CallTable.Entry, on owner: Session) -> Int32 {
         let kept = texts.removeValue(forKey: index)
-        table.remove(index, first: &session.firstCall)
-        let moved = table.add(entry, first: &owner.firstCall)
+        table.remove(index, first: &session.calls.first)
+        let moved = table.add(entry, first: &owner.calls.first)
         if isTraced { tracer?.move(index, to: moved) }
         pipeline.limits.move(index, to: moved)
         operations.tools.move(index, to: moved)
@@ -148,11 +148,11 @@ extension CallTracker {
     ///   - kind: As what it ends without trailers.
     ///   - now: The time, in nanoseconds.
     /// - Returns: Whether they are waited for: not when too many calls wait for theirs.
-    func giveUp(_ index: Int32, on session: Session, as kind: CallTable.Kind, now: UInt64) -> Bool {
+    package func giveUp(_ index: Int32, on session: Session, as kind: CallTable.Kind, now: UInt64) -> Bool {
         guard table.giveUp(index, as: kind, until: now &+ Self.trailerNanoseconds) else { return false }
         let entry = table[index]
         recorder.callGivenUp(entry.operation, side: entry.side)
-        session.inFlight -= 1
+        session.calls.inFlight -= 1
         pipeline.limits.release(of: index)
         return true
     }

@@ -1,4 +1,4 @@
-internal import Calls
+package import Calls
 internal import JSONRPC
 internal import Telemetry
 internal import Triple
@@ -6,11 +6,36 @@ internal import Wire
 
 /// The spans of requests.
 extension CallTracker {
+    /// Decides about tracing a request, to be asked before the pipeline is.
+    ///
+    /// - Parameters:
+    ///   - request: What is known of the request.
+    ///   - callProtocol: Whose request it is.
+    ///   - fields: Where its trace contexts and its caller stand.
+    ///   - now: The time, in nanoseconds.
+    package func prepareSpan(
+        of request: CallRequest,
+        as callProtocol: CallProtocol,
+        fields: borrowing RequestFields,
+        now: UInt64
+    ) {
+        guard let tracer else { return }
+        tracer.prepare(
+            request.operation,
+            fields: fields.values ?? tracer.fields(traceparent: nil),
+            caller: fields.caller,
+            in: fields.texts,
+            callProtocol: callProtocol,
+            side: request.side,
+            now: now
+        )
+    }
+
     /// Decides about tracing a request of which the headers are known.
     func prepareSpan(
         _ operation: OperationID,
-        _ headers: borrowing HeaderTexts,
-        _ callProtocol: CallProtocol,
+        headers: borrowing HeaderTexts,
+        callProtocol: CallProtocol,
         isGeneric: Bool = false,
         side: Side,
         now: UInt64
@@ -19,11 +44,11 @@ extension CallTracker {
         let texts = headers.texts.bytes
         tracer.prepare(
             operation,
-            headers.values,
+            fields: headers.values,
             caller: headers.request.caller,
             in: texts,
-            callProtocol,
-            side,
+            callProtocol: callProtocol,
+            side: side,
             now: now
         )
         if isGeneric { tracer.note(.isGeneric) }
@@ -45,10 +70,26 @@ extension CallTracker {
                 traceparent: ByteRange(offset: 0, count: lengths.0),
                 tracestate: ByteRange(offset: lengths.0, count: lengths.1)
             )
-            tracer.prepare(operation, fields, caller: .empty, in: texts.byteSpan, .jsonrpc, side, now: now)
+            tracer.prepare(
+                operation,
+                fields: fields,
+                caller: .empty,
+                in: texts.byteSpan,
+                callProtocol: .jsonrpc,
+                side: side,
+                now: now
+            )
         } else {
             let fields = tracer.fields(traceparent: nil)
-            tracer.prepare(operation, fields, caller: .empty, in: id, .jsonrpc, side, now: now)
+            tracer.prepare(
+                operation,
+                fields: fields,
+                caller: .empty,
+                in: id,
+                callProtocol: .jsonrpc,
+                side: side,
+                now: now
+            )
         }
         tracer.note(.hasTextID)
         if !id.isEmpty { tracer.note(.requestID, id) }

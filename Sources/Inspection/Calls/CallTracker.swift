@@ -1,6 +1,6 @@
-internal import Calls
+package import Calls
 internal import Hessian
-internal import Policy
+package import Policy
 internal import Telemetry
 internal import Wire
 
@@ -18,7 +18,7 @@ internal import Wire
 /// The tracker itself ends calls whose deadline passes, whose id is used again, or whose connection ends
 /// (``endAll(on:as:now:)``). Whatever ends a call gives its permit back, ends its span and tells its observer. A place
 /// in the table is valid until the call ends.
-final class CallTracker {
+package final class CallTracker {
     /// The calls in flight, and those that were given up.
     let table: CallTable
     /// Where the numbers go.
@@ -44,7 +44,7 @@ final class CallTracker {
         }
     }
     /// Whether there is a ``tracer``: asking that itself would retain it.
-    private(set) var isTraced = false
+    package private(set) var isTraced = false
     /// Whether what requests say of traces is wanted, by the tracer or the observer.
     private(set) var wantsTraces = false
     /// Numbers callers, if calls are counted by caller.
@@ -75,7 +75,7 @@ final class CallTracker {
     }
 
     /// Until when a call has without an own deadline, or one whose deadline no longer matters.
-    func defaultDeadline(_ start: UInt64) -> UInt64 { start &+ timeoutNanoseconds }
+    package func defaultDeadline(_ start: UInt64) -> UInt64 { start &+ timeoutNanoseconds }
 
     // MARK: Requests
 
@@ -90,7 +90,7 @@ final class CallTracker {
     /// - Returns: Its place in the table, or ``CallTable/none`` when the table is full: it is counted as lost then.
     @discardableResult
     @inline(__always)
-    func begin(
+    package func begin(
         _ call: CallTable.Entry,
         on session: Session,
         permit: LimitToken = .none,
@@ -103,8 +103,8 @@ final class CallTracker {
             return CallTable.none
         }
         retire(call.id, direction: call.direction, on: session, now: now)
-        let index = table.add(call, first: &session.firstCall)
-        session.inFlight &+= 1
+        let index = table.add(call, first: &session.calls.first)
+        session.calls.inFlight &+= 1
         recorder.callStarted(call.operation, side: call.side)
         if isTraced { tracer?.attach(index) }
         if !permit.isNone { pipeline.limits.hold(permit, by: index) }
@@ -122,7 +122,7 @@ final class CallTracker {
     ///   - now: The time, in nanoseconds.
     ///   - texts: What an observer of calls wants; asked for only if there is one.
     @inline(__always)
-    func count(
+    package func count(
         _ entry: CallTable.Entry,
         as outcome: Outcome,
         code: Int32 = ResultCode.none,
@@ -154,8 +154,8 @@ final class CallTracker {
             caller: entry.caller
         )
         recorder.callFinished(call, wasInFlight: false)
-        session.finishedCalls &+= 1
-        if isTraced { _ = tracer?.end(CallTable.none, call, id: entry.id, session) }
+        session.calls.finished &+= 1
+        if isTraced { _ = tracer?.end(CallTable.none, call: call, id: entry.id, on: session) }
         if let observer { report(call, id: entry.id, on: session, texts: texts, to: observer) }
     }
 
@@ -164,13 +164,13 @@ final class CallTracker {
         let old = table.find(session: session.number, direction: direction, id: id)
         guard old >= 0 else { return }
         abandon(old, on: session, as: .unanswered, now: now)
-        table.remove(old, first: &session.firstCall)
+        table.remove(old, first: &session.calls.first)
     }
 
     /// The request's last byte was seen.
     @inline(__always)
-    func requestEnded(_ index: Int32, on session: Session, now: UInt64) {
-        if isTraced, index >= 0 { tracer?.requestEnded(index, replies: session.replyBytes, now: now) }
+    package func requestEnded(_ index: Int32, on session: Session, now: UInt64) {
+        if isTraced, index >= 0 { tracer?.requestEnded(index, replies: session.calls.replyBytes, now: now) }
     }
 
     // MARK: Replies
@@ -185,7 +185,7 @@ final class CallTracker {
     ///   - countsUnknown: Whether a reply to no call at all is counted, under the unknown operation.
     /// - Returns: Its place in the table, or ``CallTable/none``: then nothing more is to be done.
     @inline(__always)
-    func find(
+    package func find(
         _ id: UInt64,
         direction: Direction,
         on session: Session,
@@ -204,7 +204,7 @@ final class CallTracker {
         case .tombstone:
             recorder.lateReply(table[index].operation, side: table[index].side)
             if isTraced { tracer?.lateReply(index, now: now) }
-            table.remove(index, first: &session.firstCall)
+            table.remove(index, first: &session.calls.first)
             return CallTable.none
         case .heartbeat, .free: return CallTable.none
         }
@@ -218,10 +218,10 @@ final class CallTracker {
     ///   - start: When, in nanoseconds.
     ///   - byteCount: How long the reply is, if all of it is here.
     @inline(__always)
-    func replyBegan(_ index: Int32, on session: Session, at start: UInt64, byteCount: UInt64) {
+    package func replyBegan(_ index: Int32, on session: Session, at start: UInt64, byteCount: UInt64) {
         guard isTraced else { return }
-        if index >= 0 { tracer?.replyBegan(index, replies: session.replyBytes, now: start) }
-        session.replyBytes &+= byteCount
+        if index >= 0 { tracer?.replyBegan(index, replies: session.calls.replyBytes, now: start) }
+        session.calls.replyBytes &+= byteCount
     }
 
     /// Counts the exception that answers a call, and keeps its class for whoever is told of the call.
@@ -288,9 +288,9 @@ struct CallerNumbers {
     ///   - session: Its connection's session, which keeps what it said last.
     /// - Returns: Its place in the process's registry.
     func number(of name: RawSpan, on session: Session) -> UInt8 {
-        guard name.byteCount > 0, let box else { return session.caller }
+        guard name.byteCount > 0, let box else { return session.caller.number }
         let place = box.cache.place(of: name)
-        session.caller = place
+        session.caller.number = place
         return place
     }
 }

@@ -25,7 +25,7 @@ struct FailedAttempts {
     }
 
     /// The caller's span called the operation in vain.
-    mutating func note(_ start: Tracer.Start, _ operation: OperationID, _ before: UInt16) {
+    mutating func note(_ start: Tracer.Start, operation: OperationID, before: UInt16) {
         guard start.parentSpanID != 0 else { return }
         let key = Self.key(start, operation)
         slots[Int(key % UInt64(Self.count))] = Slot(key: key, attempts: before == .max ? .max : before + 1)

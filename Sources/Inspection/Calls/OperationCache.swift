@@ -50,10 +50,10 @@ struct OperationCache: ~Copyable {
     /// - Returns: The operation, or `nil` when those names, spelled so, were not met before.
     @inline(__always)
     func known(_ callProtocol: CallProtocol, key: RawSpan, group: RawSpan) -> OperationID? {
-        let hash = hash(callProtocol, key, group)
+        let hash = hash(callProtocol, key: key, group: group)
         var place = Int(truncatingIfNeeded: hash) & (slots.count &- 1)
         while slots[place].hash != 0 {
-            if slots[place].hash == hash, isSame(slots[place], callProtocol, key, group) {
+            if slots[place].hash == hash, isSame(slots[place], callProtocol: callProtocol, key: key, group: group) {
                 if slots[place].isOverflow { registry.countOverflow() }
                 return slots[place].operation
             }
@@ -167,7 +167,7 @@ struct OperationCache: ~Copyable {
         if used * 2 >= slots.count { grow() }
         insert(
             Slot(
-                hash: hash(callProtocol, key, group),
+                hash: hash(callProtocol, key: key, group: group),
                 offset: UInt32(store.count),
                 keyBytes: UInt16(key.byteCount),
                 groupBytes: UInt16(group.byteCount),
@@ -184,7 +184,7 @@ struct OperationCache: ~Copyable {
     // MARK: The table
 
     @inline(__always)
-    private func hash(_ callProtocol: CallProtocol, _ key: RawSpan, _ group: RawSpan) -> UInt64 {
+    private func hash(_ callProtocol: CallProtocol, key: RawSpan, group: RawSpan) -> UInt64 {
         var hash = ByteHash(seed: seed &+ UInt64(callProtocol.rawValue))
         hash.combine(key)
         if group.byteCount > 0 { hash.combine(group) }
@@ -192,7 +192,7 @@ struct OperationCache: ~Copyable {
     }
 
     @inline(__always)
-    private func isSame(_ slot: Slot, _ callProtocol: CallProtocol, _ key: RawSpan, _ group: RawSpan) -> Bool {
+    private func isSame(_ slot: Slot, callProtocol: CallProtocol, key: RawSpan, group: RawSpan) -> Bool {
         guard Int(slot.keyBytes) == key.byteCount, Int(slot.groupBytes) == group.byteCount,
             slot.callProtocol == callProtocol
         else { return false }

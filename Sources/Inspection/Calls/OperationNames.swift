@@ -1,11 +1,11 @@
-internal import Calls
+package import Calls
 internal import JSONRPC
 internal import Policy
 internal import Telemetry
 internal import Wire
 
 /// What one worker knows of the names that requests call operations by.
-final class OperationNames {
+package final class OperationNames {
     /// What operations stand for.
     let registry: OperationRegistry
     /// What is counted of calls whose names are not known.
@@ -28,6 +28,26 @@ final class OperationNames {
         unknown = registry.intern(
             Operation(callProtocol: .dubbo, interface: "unknown", version: "", group: "", method: "")
         )
+    }
+
+    /// The operation of those names, learnt if need be.
+    ///
+    /// - Parameters:
+    ///   - callProtocol: Whose call it is.
+    ///   - interface: The interface; at most ``OperationCache/maxNameBytes`` of each name are kept.
+    ///   - version: The service's version; empty for none.
+    ///   - method: The method.
+    ///   - group: The service's group; empty for none.
+    /// - Returns: What the call is counted and decided about under; the protocol's overflow operation if the process
+    ///   knows too many.
+    package func operation(
+        _ callProtocol: CallProtocol,
+        interface: RawSpan,
+        version: RawSpan = RawSpan(),
+        method: RawSpan,
+        group: RawSpan = RawSpan()
+    ) -> OperationID {
+        cache.operation(callProtocol, interface: interface, version: version, method: method, group: group)
     }
 
     /// The operation of a JSON-RPC call.

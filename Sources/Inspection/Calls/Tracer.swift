@@ -129,11 +129,11 @@ public final class Tracer {
     ///   - now: The time, in nanoseconds.
     func prepare(
         _ operation: OperationID,
-        _ fields: FieldValues,
+        fields: FieldValues,
         caller: ByteRange,
         in texts: RawSpan,
-        _ callProtocol: CallProtocol,
-        _ side: Side,
+        callProtocol: CallProtocol,
+        side: Side,
         now: UInt64
     ) {
         if side == .consumer, !caller.isEmpty, let ownName, !ownName.isKnown { ownName.learn(texts.slice(caller).text) }
@@ -166,22 +166,22 @@ public final class Tracer {
         pending = draft
         drafts[Int(draft)] = Draft(start: start)
         drafts[Int(draft)].previousAttempts = failures.attempts(start, operation)
-        keepTexts(fields, caller, texts, Int(draft))
+        keepTexts(fields, caller: caller, in: texts, draft: Int(draft))
     }
 
-    private func keepTexts(_ fields: FieldValues, _ caller: ByteRange, _ texts: RawSpan, _ draft: Int) {
+    private func keepTexts(_ fields: FieldValues, caller: ByteRange, in texts: RawSpan, draft: Int) {
         draftTexts[draft].removeAll(keepingCapacity: true)
-        keep(.caller, caller, texts, draft)
+        keep(.caller, value: caller, in: texts, draft: draft)
         guard fields.hasAny(of: TraceField.keptBits) else { return }
-        keep(.tracestate, fields[.tracestate], texts, draft)
-        keep(.sw8, fields[.sw8], texts, draft)
-        keep(.eagleEyeTraceID, fields[.eagleEyeTraceID], texts, draft)
-        keep(.eagleEyeRPCID, fields[.eagleEyeRPCID], texts, draft)
-        keep(.transaction, fields[.transaction], texts, draft)
+        keep(.tracestate, value: fields[.tracestate], in: texts, draft: draft)
+        keep(.sw8, value: fields[.sw8], in: texts, draft: draft)
+        keep(.eagleEyeTraceID, value: fields[.eagleEyeTraceID], in: texts, draft: draft)
+        keep(.eagleEyeRPCID, value: fields[.eagleEyeRPCID], in: texts, draft: draft)
+        keep(.transaction, value: fields[.transaction], in: texts, draft: draft)
     }
 
     @inline(__always)
-    private func keep(_ kind: SpanText, _ value: ByteRange, _ texts: RawSpan, _ draft: Int) {
+    private func keep(_ kind: SpanText, value: ByteRange, in texts: RawSpan, draft: Int) {
         if !value.isEmpty { SpanTexts.append(kind, texts.slice(value), to: &draftTexts[draft]) }
     }
 
@@ -390,9 +390,9 @@ public final class Tracer {
     /// - Returns: The span's ids, if it is one.
     func end(
         _ index: Int32,
-        _ call: FinishedCall,
+        call: FinishedCall,
         id: UInt64,
-        _ session: Session,
+        on session: Session,
         stream: StreamMessages? = nil,
         mayBeLate: Bool = false
     ) -> Start? {
@@ -401,13 +401,15 @@ public final class Tracer {
         if index < 0 { pending = Self.none } else if !mayBeLate { draftOfCall[Int(index)] = Self.none }
         let draft = drafts[Int(number)]
         let end = call.startNanoseconds &+ call.durationNanoseconds
-        if call.outcome.isFailure { failures.note(draft.start, call.operation, draft.previousAttempts) }
+        if call.outcome.isFailure {
+            failures.note(draft.start, operation: call.operation, before: draft.previousAttempts)
+        }
         guard draft.start.isSampled || sampler.keeps(call, now: end) else {
             if mayBeLate { draftOfCall[Int(index)] = Self.none }
             freeDrafts.append(number)
             return nil
         }
-        let span = facts(draft, call, id, session, stream)
+        let span = facts(draft, call: call, id: id, on: session, stream: stream)
         if mayBeLate, waiting.count < Self.maxWaiting {
             waiting.append((span, number, index, end &+ Self.lateNanoseconds))
             return draft.start
@@ -421,10 +423,10 @@ public final class Tracer {
     @inline(__always)
     private func facts(
         _ draft: Draft,
-        _ call: FinishedCall,
-        _ id: UInt64,
-        _ session: Session,
-        _ stream: StreamMessages?
+        call: FinishedCall,
+        id: UInt64,
+        on session: Session,
+        stream: StreamMessages?
     ) -> SpanFacts {
         var span = SpanFacts(
             call: call,

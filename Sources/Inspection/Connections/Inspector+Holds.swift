@@ -17,10 +17,10 @@ extension Inspector {
     public static let lateNanoseconds: UInt64 = 1_000_000_000
 
     /// Bytes came, and something of the connection may be held back: until when.
-    func noteHeld(_ session: Session, _ direction: Direction, _ now: UInt64) {
+    func noteHeld(_ session: Session, going direction: Direction, now: UInt64) {
         switch session.decoder {
         // What is held of a connection that is not followed any more goes on when its time comes.
-        case .opaque, .blind, .external: return
+        case .opaque, .blind: return
         case .other(let decoder) where decoder.isTimed: return
         case .other, .dubbo, .detecting: break
         }
@@ -37,8 +37,8 @@ extension Inspector {
         switch session.decoder {
         case .dubbo(let dubbo): dubbo.isWaiting(direction)
         case .other(let decoder): decoder.isWaiting(direction)
-        case .detecting: direction == .toUpstream && session.isPendingHeld
-        case .opaque, .blind, .external: false
+        case .detecting: direction == .toUpstream && session.detection.isHeld
+        case .opaque, .blind: false
         }
     }
 
@@ -98,20 +98,20 @@ extension Inspector {
     public func release(_ session: Session, _ direction: Direction, now: UInt64, plan: inout Plan) -> Bool {
         switch session.decoder {
         case .dubbo(let dubbo):
-            return dubbo.releaseHeld(direction, ConnectionContext(self, session, now: now), &plan)
+            return dubbo.releaseHeld(direction, in: ConnectionContext(self, session, now: now), plan: &plan)
         case .other(let decoder):
-            let isReleased = decoder.releaseHeld(direction, ConnectionContext(self, session, now: now), &plan)
+            let isReleased = decoder.releaseHeld(direction, in: ConnectionContext(self, session, now: now), plan: &plan)
             // What came behind a request that had a time of its own may wait in its turn.
-            if isReleased { noteHeld(session, direction, now) }
+            if isReleased { noteHeld(session, going: direction, now: now) }
             return isReleased
         case .detecting:
-            guard direction == .toUpstream, session.isPendingHeld else { return false }
+            guard direction == .toUpstream, session.detection.isHeld else { return false }
             // What they are is found out nevertheless, as where nothing is held.
-            session.isPendingHeld = false
+            session.detection.isHeld = false
             recorder.verdictPartial(.late)
             plan.forwardAll(endsAtBoundary: false)
             return true
-        case .opaque, .blind, .external:
+        case .opaque, .blind:
             plan.forwardAll(endsAtBoundary: false)
             return true
         }

@@ -30,7 +30,7 @@ extension Inspector {
     ///   - now: The time, in nanoseconds.
     /// - Returns: Whether it is; `false` for all whose consumers are not waited for.
     public func isRecallOver(_ session: Session, now: UInt64) -> Bool {
-        guard let recall = session.recall else { return false }
+        guard let recall = session.drain.recall else { return false }
         if session.begunCalls != recall.calls || now >= recall.told &+ Self.recallEndNanoseconds {
             endRecall(session)
             return false
@@ -40,8 +40,8 @@ extension Inspector {
 
     /// A connection is waited for no longer.
     func endRecall(_ session: Session) {
-        guard session.recall != nil else { return }
-        session.recall = nil
+        guard session.drain.recall != nil else { return }
+        session.drain.recall = nil
         recalls -= 1
     }
 
@@ -52,13 +52,13 @@ extension Inspector {
     ///   - isNew: Whether it began when its service was drained already: its consumer may have called on another.
     func noteReadonly(_ session: Session, isNew: Bool) {
         endRecall(session)
-        if isNew || session.begunCalls > 0 { session.mayKeepAway = true }
+        if isNew || session.begunCalls > 0 { session.drain.mayKeepAway = true }
     }
 
     /// A connection was told WRITEABLE.
     func noteWriteable(_ session: Session, now: UInt64) {
-        guard session.mayKeepAway, session.recall == nil else { return }
-        session.recall = DrainRecall(told: now, calls: session.begunCalls)
+        guard session.drain.mayKeepAway, session.drain.recall == nil else { return }
+        session.drain.recall = DrainRecall(told: now, calls: session.begunCalls)
         recalls += 1
     }
 }

@@ -45,6 +45,8 @@ public final class Inspector {
     let operations: OperationNames
     let tracker: CallTracker
     let pool = ReaderPool()
+    /// Protocols from outside this module; to be set before the first connection.
+    package var extensions: [any ProtocolExtension] = []
     /// The attachments and headers whose values are wanted.
     private(set) var selector = FieldSelector.none
     /// True if any is: asking the selector itself would retain it.
@@ -198,11 +200,16 @@ public final class Inspector {
         return session
     }
 
-    /// A session that asks `external` for its plans.
-    package func open(side: Side, external: any ExternalSession) -> Session {
-        let session = open(side: side)
-        session.decoder = .external(external)
-        return session
+    /// A session of a protocol that needs no detection.
+    ///
+    /// - Parameters:
+    ///   - side: On which side of the service Weir stands.
+    ///   - session: What decodes the connection's bytes.
+    /// - Returns: The session, until ``close(_:now:)``.
+    package func open(side: Side, as session: some ProtocolSession) -> Session {
+        let opened = open(side: side)
+        opened.decoder = .other(session)
+        return opened
     }
 
     /// The connection has ended: its calls go unanswered.
@@ -239,24 +246,23 @@ public final class Inspector {
     ///   - plan: An empty plan; says afterwards what to do with the bytes.
     public func receive(
         _ session: Session,
-        _ bytes: RawSpan,
-        _ direction: Direction,
+        bytes: RawSpan,
+        going direction: Direction,
         now: UInt64,
         plan: inout Plan
     ) {
         let context = ConnectionContext(self, session, now: now)
-        dispatch(bytes, direction, context, &plan)
-        if context.isGoverned || session.heldUntil != nil { noteHeld(session, direction, now) }
+        dispatch(bytes, going: direction, in: context, plan: &plan)
+        if context.isGoverned || session.heldUntil != nil { noteHeld(session, going: direction, now: now) }
     }
 
     /// Gives bytes to what decodes them.
     @inline(__always)
-    func dispatch(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+    func dispatch(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         switch context.session.decoder {
-        case .dubbo(let dubbo): dubbo.receive(bytes, direction, context, &plan)
-        case .other(let decoder): decoder.receive(bytes, direction, context, &plan)
-        case .external(let external): external.receive(bytes, direction, now: context.now, plan: &plan)
-        case .detecting: detect(bytes, direction, context, &plan)
+        case .dubbo(let dubbo): dubbo.receive(bytes, going: direction, in: context, plan: &plan)
+        case .other(let decoder): decoder.receive(bytes, going: direction, in: context, plan: &plan)
+        case .detecting: detect(bytes, going: direction, in: context, plan: &plan)
         case .opaque, .blind:
             countUninspected(context.session, bytes.byteCount)
             plan.forwardAll(endsAtBoundary: false)
@@ -273,9 +279,8 @@ public final class Inspector {
     public func ended(_ session: Session, _ direction: Direction, now: UInt64, plan: inout Plan) {
         let context = ConnectionContext(self, session, now: now)
         switch session.decoder {
-        case .external(let external): external.ended(direction, now: now, plan: &plan)
-        case .dubbo(let dubbo): dubbo.ended(direction, context, &plan)
-        case .other(let decoder): decoder.ended(direction, context, &plan)
+        case .dubbo(let dubbo): dubbo.ended(direction, in: context, plan: &plan)
+        case .other(let decoder): decoder.ended(direction, in: context, plan: &plan)
         case .detecting, .opaque, .blind: plan.forwardAll(endsAtBoundary: true)
         }
     }
@@ -287,15 +292,19 @@ public final class Inspector {
     ///   - count: How many are missing.
     ///   - direction: Which way they went.
     ///   - now: The time, in nanoseconds.
-    public func missed(_ session: Session, _ count: UInt64, _ direction: Direction, now: UInt64) {
+    public func missed(_ session: Session, count: UInt64, going direction: Direction, now: UInt64) {
         recorder.uninspectedBytes(count, reason: .gap)
         if case .detecting = session.decoder {
             // What comes next may be the middle of anything.
-            session.searchedBytes += session.takePending(direction).count
-            session.isMidstream = true
-            session.textBytes = nil
+            session.detection.searchedBytes += session.detection.take(direction).count
+            session.detection.isMidstream = true
+            session.detection.textBytes = nil
         }
-        session.decoder.session?.missed(count, direction, ConnectionContext(self, session, now: now))
+        session.decoder.session?.missed(
+            count,
+            going: direction,
+            in: ConnectionContext(self, session, now: now)
+        )
     }
 
     /// The session held back more than the relay keeps: everything was passed on, and it decides nothing any more.

@@ -1,17 +1,17 @@
-internal import Calls
+package import Calls
 internal import Telemetry
 internal import Wire
 
 /// What a protocol's session is given with each input: whose connection it is, the time, and what the worker has.
-struct ConnectionContext {
+package struct ConnectionContext {
     /// The worker's inspector.
     let inspector: Inspector
     /// The connection.
-    let session: Session
+    package let session: Session
     /// When the input came, in nanoseconds.
-    let now: UInt64
+    package let now: UInt64
     /// Whether the bytes can still be held back or changed, and a stage of the pipeline may want that.
-    let isGoverned: Bool
+    package let isGoverned: Bool
 
     /// The context of an input.
     ///
@@ -37,11 +37,11 @@ struct ConnectionContext {
     }
 
     /// Where calls begin and end.
-    var tracker: CallTracker { inspector.tracker }
+    package var tracker: CallTracker { inspector.tracker }
     /// What decides about requests.
-    var pipeline: RequestPipeline { inspector.pipeline }
+    package var pipeline: RequestPipeline { inspector.pipeline }
     /// The names of operations.
-    var operations: OperationNames { inspector.operations }
+    package var operations: OperationNames { inspector.operations }
     /// The worker's readers.
     var pool: ReaderPool { inspector.pool }
     /// Where the numbers go.
@@ -54,18 +54,24 @@ struct ConnectionContext {
 /// ``CallTracker`` for the order in which it tells of those. It says in the plan what is to become of the bytes; see
 /// ``Plan``. Where ``ConnectionContext/isGoverned`` is false it forwards all; otherwise it holds a request back until
 /// its names are known, asks the ``RequestPipeline`` once and carries the decision out.
-protocol ProtocolSession: AnyObject {
+package protocol ProtocolSession: AnyObject {
     /// Whether neither direction is inside a message, and none is known to be on its way.
     var isQuiet: Bool { get }
 
     /// Bytes arrived.
-    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan)
+    ///
+    /// - Parameters:
+    ///   - bytes: What arrived, at least one byte.
+    ///   - direction: Which way it goes.
+    ///   - context: The connection and the time.
+    ///   - plan: An empty plan; says afterwards what becomes of the bytes.
+    func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan)
 
     /// A direction has ended: what it had half said will not be finished. What the plan does not cover is dropped.
-    func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan)
+    func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan)
 
     /// Bytes of a direction were not seen (a capture with holes).
-    func missed(_ count: UInt64, _ direction: Direction, _ context: ConnectionContext)
+    func missed(_ count: UInt64, going direction: Direction, in context: ConnectionContext)
 
     /// Drains were started or undone: says in the plan's reply what downstream is to be told; see
     /// ``Inspector/signalDrains(_:now:plan:)``.
@@ -88,7 +94,7 @@ protocol ProtocolSession: AnyObject {
     /// ``Inspector/release(_:_:now:plan:)``.
     ///
     /// - Returns: Whether there was anything.
-    func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool
+    func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool
 
     /// Nothing more of the connection is decoded: what the session keeps for calls is given back.
     func goBlind(_ context: ConnectionContext)
@@ -98,18 +104,42 @@ protocol ProtocolSession: AnyObject {
 }
 
 extension ProtocolSession {
+    /// The protocol does not tell where messages end.
+    package var isQuiet: Bool { false }
+
     /// Nothing waits for a time.
-    var isTimed: Bool { false }
+    package var isTimed: Bool { false }
+
+    /// The bytes that are held back pass.
+    package func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
+        plan.forwardAll(endsAtBoundary: true)
+    }
+
+    /// Nothing is known of missing bytes: the connection is not followed any more.
+    package func missed(_ count: UInt64, going direction: Direction, in context: ConnectionContext) {
+        context.inspector.goBlind(context.session, context.now)
+    }
 
     /// There are no streams in the protocol.
-    func messages(of call: CallTable.Entry) -> StreamMessages? { nil }
+    package func messages(of call: CallTable.Entry) -> StreamMessages? { nil }
 
     /// There are no trailers in the protocol.
-    func trailersFailed(_ id: UInt64, _ context: ConnectionContext) {}
+    package func trailersFailed(_ id: UInt64, _ context: ConnectionContext) {}
 
     /// Nothing can be told in the protocol.
-    func drainsChanged(_ context: ConnectionContext, _ plan: inout Plan) {}
+    package func drainsChanged(_ context: ConnectionContext, _ plan: inout Plan) {}
+
+    /// Nothing is held back.
+    package func isWaiting(_ direction: Direction) -> Bool { false }
+
+    /// Nothing is held back.
+    package func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool {
+        false
+    }
 
     /// Nothing is kept.
-    func goBlind(_ context: ConnectionContext) {}
+    package func goBlind(_ context: ConnectionContext) {}
+
+    /// Nothing is kept.
+    package func close(_ context: ConnectionContext) {}
 }

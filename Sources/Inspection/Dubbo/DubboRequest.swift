@@ -43,10 +43,10 @@ struct DubboRequest: ~Escapable, BitwiseCopyable {
     /// How long the caller waits, in nanoseconds; `nil` if it does not say.
     var timeoutNanoseconds: UInt64? {
         @inline(__always)
-        get { Self.timeout(timeoutMilliseconds, attachments, texts) }
+        get { Self.timeout(timeoutMilliseconds, attachments: attachments, in: texts) }
     }
 
-    private static func timeout(_ number: Int32?, _ attachments: CallAttachments, _ texts: RawSpan) -> UInt64? {
+    private static func timeout(_ number: Int32?, attachments: CallAttachments, in texts: RawSpan) -> UInt64? {
         var milliseconds = Self.maxTimeoutMilliseconds
         if let number, number > 0 { milliseconds = min(milliseconds, Int64(number)) }
         if !attachments.timeout.isEmpty, let own = texts.slice(attachments.timeout).decimal, own > 0 {

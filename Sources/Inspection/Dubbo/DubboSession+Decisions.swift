@@ -11,15 +11,15 @@ extension DubboSession {
     /// - Returns: What it has taken of limits; `nil` if the call does not take place.
     func decide(
         _ request: borrowing DubboRequest,
-        _ entry: CallTable.Entry,
+        entry: CallTable.Entry,
         endsInMap: Bool,
-        _ fields: borrowing RequestFields,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn,
+        fields: borrowing RequestFields,
+        in context: ConnectionContext,
+        turn: inout DubboTurn,
         end: Int
     ) -> LimitToken? {
         let header = request.header
-        var asked = Self.request(entry.operation, entry.side, header)
+        var asked = Self.request(entry.operation, side: entry.side, header: header)
         asked.insertFailure =
             header.serialization != Serialization.hessian2 ? .serialization : endsInMap ? nil : .noMap
         let (pipeline, session, pool) = (context.pipeline, context.session, context.pool)
@@ -34,14 +34,14 @@ extension DubboSession {
             turn.drop(header, start: start, reply: Self.answer(header, reply))
             let code = Int32(Self.status(of: reply, in: header.serialization))
             context.tracker.count(entry, as: reply.outcome, code: code, on: session, now: context.now) {
-                Self.texts(request.caller, pool.fields, request.texts)
+                Self.texts(request.caller, fields: pool.fields, in: request.texts)
             }
             return nil
         }
         return decided.permit
     }
 
-    private static func request(_ operation: OperationID, _ side: Side, _ header: FrameHeader) -> CallRequest {
+    private static func request(_ operation: OperationID, side: Side, header: FrameHeader) -> CallRequest {
         var request = CallRequest(operation: operation, side: side, isOneway: !header.isTwoWay)
         if !FrameWriter.canReply(in: header.serialization) { request.unanswerable = .serialization }
         return request
@@ -59,9 +59,9 @@ extension DubboSession {
     ///   - reason: Why its end is not waited for.
     func decideEarly(
         _ state: inout DubboDirection,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn,
         end: Int,
         reason: PartialVerdictReason = .tooLarge
     ) {
@@ -86,9 +86,9 @@ extension DubboSession {
         guard hasNames, context.pipeline.mayRefuse else { return }
         var operation = context.operations.unknown
         box.reader.withKeptTexts { texts in
-            operation = Self.operation(of: box.reader.request, CallAttachments(), texts, context.operations)
+            operation = Self.operation(of: box.reader.request, CallAttachments(), in: texts, names: context.operations)
         }
-        guard let reply = decideFront(&state, operation, direction, context) else { return }
+        guard let reply = decideFront(&state, operation: operation, going: direction, in: context) else { return }
         state.holdState = .refused
         turn.drop(header, start: end - received, reply: Self.answer(header, reply))
     }
@@ -98,13 +98,13 @@ extension DubboSession {
     /// - Returns: Weir's answer; `nil` if it passes.
     private func decideFront(
         _ state: inout DubboDirection,
-        _ operation: OperationID,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        operation: OperationID,
+        going direction: Direction,
+        in context: ConnectionContext
     ) -> LocalReply? {
         let (session, header) = (context.session, state.header)
         let side = session.side(of: direction)
-        var request = Self.request(operation, side, header)
+        var request = Self.request(operation, side: side, header: header)
         request.takesContext = false
         let decided = context.pipeline.decide(
             request,
@@ -170,10 +170,10 @@ extension DubboSession {
     ///   - plan: Where the edits go.
     func apply(
         _ turn: borrowing DubboTurn,
-        _ count: Int,
-        _ earlier: EarlierBytes,
-        _ direction: Direction,
-        _ plan: inout Plan
+        count: Int,
+        earlier: EarlierBytes,
+        going direction: Direction,
+        plan: inout Plan
     ) {
         // While an earlier plan reaches into these bytes nothing is held; steps of this one begin behind its reach.
         var walk = FrameWalk(

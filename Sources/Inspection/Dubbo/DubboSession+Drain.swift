@@ -37,10 +37,10 @@ extension DubboSession {
     /// answer to an event of Weir's own, or a reply that is to say that its service is leaving.
     func beginDrained(
         _ state: inout DubboDirection,
-        _ header: FrameHeader,
-        _ at: Int,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        header: FrameHeader,
+        at: Int,
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         // What was passed on before the header was whole cannot be called back.
         guard !header.isRequest, !state.isGuess, at - 16 >= -state.heldBytes,
@@ -62,8 +62,8 @@ extension DubboSession {
     /// Such a frame is complete.
     func finishDrained(
         _ state: inout DubboDirection,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn,
+        in context: ConnectionContext,
+        turn: inout DubboTurn,
         end: Int
     ) {
         let header = state.header
@@ -74,7 +74,7 @@ extension DubboSession {
         }
         guard let reply = state.reply else {
             ownEvents.remove(header.requestID)
-            context.session.answersEvents = true
+            context.session.drain.answersEvents = true
             return turn.drop(header, start: start)
         }
         // The drain may have been undone since the reply began, and calls may have begun.

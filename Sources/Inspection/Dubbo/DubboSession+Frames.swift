@@ -9,45 +9,47 @@ internal import Wire
 extension DubboSession {
     /// Follows the frames of one direction.
     @inline(__always)
-    func follow(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ turn: inout DubboTurn) {
+    func follow(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, turn: inout DubboTurn) {
         var at = 0
         if isQuiet(direction) {
-            takeWholeFrames(bytes, &at, direction, context, &turn)
+            takeWholeFrames(bytes, at: &at, going: direction, in: context, turn: &turn)
             if at > 0 { isConfirmed = true }
             if at == bytes.byteCount { return }
         }
-        followSlowly(bytes, from: at, direction, context, &turn)
+        followSlowly(bytes, from: at, going: direction, in: context, turn: &turn)
     }
 
     /// Follows frames that are not all there, or not of the usual kinds.
     private func followSlowly(
         _ bytes: RawSpan,
         from start: Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn
     ) {
         var at = start
         var state = direction == .toUpstream ? up.take() : down.take()
         while at < bytes.byteCount {
             switch state.phase {
-            case .header: readHeader(&state, bytes, &at, direction, context, &turn)
-            case .body: readBody(&state, bytes, &at, direction, context, &turn)
-            case .searching: search(&state, bytes, &at, context)
+            case .header: readHeader(&state, bytes: bytes, at: &at, going: direction, in: context, turn: &turn)
+            case .body: readBody(&state, bytes: bytes, at: &at, going: direction, in: context, turn: &turn)
+            case .searching: search(&state, bytes: bytes, at: &at, in: context)
             }
             if case .blind = context.session.decoder {
-                return stopBlind(&state, bytes.byteCount - at, direction, context, &turn)
+                return stopBlind(&state, rest: bytes.byteCount - at, going: direction, in: context, turn: &turn)
             }
             if state.phase == .body || state.isQuiet { isConfirmed = true }
             guard state.isQuiet else { continue }
-            if state.isOwnAnswer || state.reply != nil { finishDrained(&state, context, &turn, end: at) }
+            if state.isOwnAnswer || state.reply != nil { finishDrained(&state, in: context, turn: &turn, end: at) }
             turn.noteBoundary(at)
-            takeWholeFrames(bytes, &at, direction, context, &turn)
+            takeWholeFrames(bytes, at: &at, going: direction, in: context, turn: &turn)
         }
         // A frame that goes on in the next read keeps its reader.
         if state.phase == .body, state.isReading, state.box == nil { state.box = context.pool.keepBody() }
         turn.endsAtBoundary = state.isQuiet
-        if state.holdState == .held, state.phase == .body { decideEarly(&state, direction, context, &turn, end: at) }
+        if state.holdState == .held, state.phase == .body {
+            decideEarly(&state, going: direction, in: context, turn: &turn, end: at)
+        }
         // What came before anything was held has been passed on, though it may be the same frame's.
         let wanted = state.bytesToHold(isGoverned: context.isGoverned || !ownEvents.isEmpty)
         state.heldBytes = min(wanted, state.heldBytes + bytes.byteCount)
@@ -57,10 +59,10 @@ extension DubboSession {
     /// The connection is not followed any more from here on.
     private func stopBlind(
         _ state: inout DubboDirection,
-        _ rest: Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn
+        rest: Int,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn
     ) {
         context.recorder.uninspectedBytes(UInt64(rest), reason: .blind)
         release(&state, context)
@@ -74,10 +76,10 @@ extension DubboSession {
     @inline(__always)
     private func takeWholeFrames(
         _ bytes: RawSpan,
-        _ at: inout Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn
+        at: inout Int,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn
     ) {
         guard context.inspector.messageObserver == nil, !context.session.isClientUnknown,
             !context.pipeline.drains.isActive
@@ -93,10 +95,25 @@ extension DubboSession {
             let body = bytes.extracting(start..<start &+ count)
             if header.isRequest {
                 guard let fast = box.reader.parseFast(body) else { return }
-                beginCall(fast, header, body, direction, context, &turn, end: start &+ count)
+                beginCall(
+                    fast,
+                    header: header,
+                    body: body,
+                    going: direction,
+                    in: context,
+                    turn: &turn,
+                    end: start &+ count
+                )
             } else {
                 guard header.status != 20 || Self.isPlainReply(body.byte(at: 0)) else { return }
-                endCall(header, .plain, exceptionClass: body.extracting(0..<0), direction, context, start: context.now)
+                endCall(
+                    header,
+                    content: .plain,
+                    exceptionClass: body.extracting(0..<0),
+                    going: direction,
+                    in: context,
+                    start: context.now
+                )
             }
             at = start &+ count
             turn.noteBoundary(at)
@@ -133,38 +150,38 @@ extension DubboSession {
     @inline(__always)
     private func readHeader(
         _ state: inout DubboDirection,
-        _ bytes: RawSpan,
-        _ at: inout Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn
+        bytes: RawSpan,
+        at: inout Int,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn
     ) {
         if state.headerHas == 0, bytes.byteCount &- at >= FrameHeader.byteCount {
             do throws(FrameError) {
                 let header = try FrameHeader(bytes, at: at)
                 at &+= FrameHeader.byteCount
                 state.start = context.now
-                begin(&state, header, bytes, at, direction, context, &turn)
+                begin(&state, header: header, bytes: bytes, at: at, going: direction, in: context, turn: &turn)
             } catch {
-                lose(&state, error, context)
+                lose(&state, error: error, in: context)
             }
         } else {
-            readSplitHeader(&state, bytes, &at, direction, context, &turn)
+            readSplitHeader(&state, bytes: bytes, at: &at, going: direction, in: context, turn: &turn)
         }
     }
 
     private func readSplitHeader(
         _ state: inout DubboDirection,
-        _ bytes: RawSpan,
-        _ at: inout Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn
+        bytes: RawSpan,
+        at: inout Int,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn
     ) {
         if state.headerHas == 0 {
             // Garbage is known by its first byte: it need not wait for sixteen.
             if bytes.byte(at: at) != 0xda {
-                return lose(&state, .badMagic(found: UInt16(bytes.byte(at: at)) << 8), context)
+                return lose(&state, error: .badMagic(found: UInt16(bytes.byte(at: at)) << 8), in: context)
             }
             state.start = context.now
         } else if state.isGuess, state.headerHas == 1, bytes.byte(at: at) != 0xbb {
@@ -177,14 +194,16 @@ extension DubboSession {
         let isGuess = state.isGuess
         do throws(FrameError) {
             let header = try FrameHeader(first: state.partial.0, second: state.partial.1)
-            if isGuess, !FrameSearch.isPlausible(header) { return refeed(&state, direction, context, &turn) }
+            if isGuess, !FrameSearch.isPlausible(header) {
+                return refeed(&state, going: direction, in: context, turn: &turn)
+            }
             state.forgetHeader()
             state.isGuess = isGuess
-            begin(&state, header, bytes, at, direction, context, &turn)
+            begin(&state, header: header, bytes: bytes, at: at, going: direction, in: context, turn: &turn)
         } catch {
-            if isGuess { return refeed(&state, direction, context, &turn) }
+            if isGuess { return refeed(&state, going: direction, in: context, turn: &turn) }
             context.recorder.decodeError(.dubbo, reason: error.label)
-            guard case .badLength = error else { return refeed(&state, direction, context, &turn) }
+            guard case .badLength = error else { return refeed(&state, going: direction, in: context, turn: &turn) }
             state.forgetHeader()
             context.inspector.goBlind(context.session, context.now)
             context.recorder.uninspectedBytes(UInt64(FrameHeader.byteCount), reason: .blind)
@@ -194,9 +213,9 @@ extension DubboSession {
     /// The sixteen bytes gathered are no header; another may begin inside them.
     private func refeed(
         _ state: inout DubboDirection,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn
     ) {
         let gathered = state.gathered
         state.forgetHeader()
@@ -206,14 +225,14 @@ extension DubboSession {
         var at = 0
         while at < rest.byteCount {
             switch state.phase {
-            case .searching: search(&state, rest, &at, context)
-            default: readSplitHeader(&state, rest, &at, direction, context, &turn)
+            case .searching: search(&state, bytes: rest, at: &at, in: context)
+            default: readSplitHeader(&state, bytes: rest, at: &at, going: direction, in: context, turn: &turn)
             }
         }
     }
 
     /// No frame begins where one should: looks for the next, or gives the connection up.
-    private func lose(_ state: inout DubboDirection, _ error: FrameError, _ context: ConnectionContext) {
+    private func lose(_ state: inout DubboDirection, error: FrameError, in context: ConnectionContext) {
         context.recorder.decodeError(.dubbo, reason: error.label)
         state.forgetHeader()
         if case .badLength = error { return context.inspector.goBlind(context.session, context.now) }
@@ -221,8 +240,7 @@ extension DubboSession {
     }
 
     /// Skips to the next plausible header, as Java does between frames.
-    private func search(_ state: inout DubboDirection, _ bytes: RawSpan, _ at: inout Int, _ context: ConnectionContext)
-    {
+    private func search(_ state: inout DubboDirection, bytes: RawSpan, at: inout Int, in context: ConnectionContext) {
         let next = FrameSearch.nextHeader(in: bytes, from: at)
         context.recorder.uninspectedBytes(UInt64(next.offset - at), reason: .resync)
         at = next.offset
@@ -236,12 +254,12 @@ extension DubboSession {
     @inline(__always)
     private func begin(
         _ state: inout DubboDirection,
-        _ header: FrameHeader,
-        _ bytes: RawSpan,
-        _ at: Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn
+        header: FrameHeader,
+        bytes: RawSpan,
+        at: Int,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn
     ) {
         let session = context.session
         state.header = header
@@ -254,21 +272,22 @@ extension DubboSession {
             state.holdState = .held
         }
         if context.pipeline.drains.isActive || session.drainSignals != [] {
-            beginDrained(&state, header, at, direction, context)
+            beginDrained(&state, header: header, at: at, going: direction, in: context)
         }
         state.isFound = state.isGuess
         state.isGuess = false
         state.phase = .body
         if session.isClientUnknown, !header.isEvent {
-            session.isClientUnknown = false
-            session.isFlipped = header.isRequest == (direction == .toDownstream)
+            session.settleClient(isFlipped: header.isRequest == (direction == .toDownstream))
         }
-        beginBody(&state, header, context)
-        if state.bodyLeft == 0 { finishBody(&state, bytes.extracting(at..<at), direction, context, &turn, end: at) }
+        beginBody(&state, header: header, in: context)
+        if state.bodyLeft == 0 {
+            finishBody(&state, piece: bytes.extracting(at..<at), going: direction, in: context, turn: &turn, end: at)
+        }
     }
 
     @inline(__always)
-    private func beginBody(_ state: inout DubboDirection, _ header: FrameHeader, _ context: ConnectionContext) {
+    private func beginBody(_ state: inout DubboDirection, header: FrameHeader, in context: ConnectionContext) {
         let reader = context.pool.body
         if header.isEvent {
             reader.reader.beginEvent(header)
@@ -283,11 +302,11 @@ extension DubboSession {
 
     private func readBody(
         _ state: inout DubboDirection,
-        _ bytes: RawSpan,
-        _ at: inout Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn
+        bytes: RawSpan,
+        at: inout Int,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn
     ) {
         let count = min(Int(state.bodyLeft), bytes.byteCount &- at)
         let piece = bytes.extracting(at..<at &+ count)
@@ -295,20 +314,20 @@ extension DubboSession {
         state.bodyLeft &-= UInt32(truncatingIfNeeded: count)
         if let reply = state.reply { reply.body.append(piece) }
         if state.bodyLeft == 0 {
-            finishBody(&state, piece, direction, context, &turn, end: at)
+            finishBody(&state, piece: piece, going: direction, in: context, turn: &turn, end: at)
         } else if state.isReading {
             let box = state.box ?? context.pool.keepBody()
             if state.box == nil { state.box = box }
-            read(&state, box, piece, isLast: false, context)
+            read(&state, box: box, piece: piece, isLast: false, in: context)
         }
     }
 
     private func read(
         _ state: inout DubboDirection,
-        _ box: BodyReaderBox,
-        _ piece: RawSpan,
+        box: BodyReaderBox,
+        piece: RawSpan,
         isLast: Bool,
-        _ context: ConnectionContext
+        in context: ConnectionContext
     ) {
         do throws(HessianError) {
             if try box.reader.read(piece, isLast: isLast) == .satisfied { state.isReading = false }
@@ -321,15 +340,15 @@ extension DubboSession {
 
     private func finishBody(
         _ state: inout DubboDirection,
-        _ piece: RawSpan,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn,
+        piece: RawSpan,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn,
         end: Int
     ) {
         let box = state.box ?? context.pool.body
         if state.isReading {
-            read(&state, box, piece, isLast: true, context)
+            read(&state, box: box, piece: piece, isLast: true, in: context)
         } else if state.box == nil {
             // A reply that is not read; others may have used the shared reader since it began.
             box.reader.beginReply(state.header, detail: .outcome)
@@ -339,9 +358,11 @@ extension DubboSession {
         let request = box.reader.request
         if state.isFound, !request.known.isSuperset(of: [.interface, .method]) { state.holdState = .none }
         if box.reader.isKept {
-            box.reader.withKeptTexts { finishFrame(&state, box, $0, direction, context, &turn, end: end) }
+            box.reader.withKeptTexts {
+                finishFrame(&state, box: box, in: $0, going: direction, context: context, turn: &turn, end: end)
+            }
         } else {
-            finishFrame(&state, box, piece, direction, context, &turn, end: end)
+            finishFrame(&state, box: box, in: piece, going: direction, context: context, turn: &turn, end: end)
         }
         release(&state, context)
     }
@@ -349,11 +370,11 @@ extension DubboSession {
     @inline(__always)
     private func finishFrame(
         _ state: inout DubboDirection,
-        _ box: BodyReaderBox,
-        _ texts: RawSpan,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn,
+        box: BodyReaderBox,
+        in texts: RawSpan,
+        going direction: Direction,
+        context: ConnectionContext,
+        turn: inout DubboTurn,
         end: Int
     ) {
         let frame = ObservedFrame(
@@ -364,11 +385,11 @@ extension DubboSession {
             isWhole: !state.isDamaged
         )
         if state.header.isEvent {
-            finishEvent(frame, box, direction, context)
+            finishEvent(frame, box: box, going: direction, in: context)
         } else if state.header.isRequest {
-            finishRequest(frame, &state, box, direction, context, &turn, end: end)
+            finishRequest(frame, state: &state, box: box, going: direction, in: context, turn: &turn, end: end)
         } else {
-            finishReply(frame, box, direction, context)
+            finishReply(frame, box: box, going: direction, in: context)
         }
     }
 
@@ -376,7 +397,7 @@ extension DubboSession {
 
     /// Bytes are missing: a body's end is still known, and the frame counts; if more is missing, the next frame must be
     /// found again.
-    func miss(_ state: inout DubboDirection, _ count: UInt64, _ direction: Direction, _ context: ConnectionContext) {
+    func miss(_ state: inout DubboDirection, count: UInt64, going direction: Direction, in context: ConnectionContext) {
         var beyond = count
         if state.phase == .body {
             if state.isReading { state.box?.reader.readFront() }
@@ -389,7 +410,7 @@ extension DubboSession {
             guard state.bodyLeft == 0 else { return }
             // Nothing is held of a capture, so that nothing can be done with the frame.
             var unused = DubboTurn()
-            finishBody(&state, RawSpan(), direction, context, &unused, end: 0)
+            finishBody(&state, piece: RawSpan(), going: direction, in: context, turn: &unused, end: 0)
         }
         guard beyond > 0 else { return }
         stop(&state, context)

@@ -9,26 +9,33 @@ extension DubboSession {
     /// A reply was read by a body reader.
     func finishReply(
         _ frame: borrowing ObservedFrame,
-        _ box: BodyReaderBox,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        box: BodyReaderBox,
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         if let observer = context.inspector.messageObserver, let connection = context.session.seenConnection {
             observer.reply(frame, box.reader.response, on: connection)
         }
         let content = ReplyContent(box.reader.response.kind, frame.header)
         let exceptionClass = frame.texts.slice(content == .exception ? box.reader.response.exceptionClass : .empty)
-        endCall(frame.header, content, exceptionClass: exceptionClass, direction, context, start: frame.start)
+        endCall(
+            frame.header,
+            content: content,
+            exceptionClass: exceptionClass,
+            going: direction,
+            in: context,
+            start: frame.start
+        )
     }
 
     /// A reply ends the call it answers; one to a call that was given up is late, one to no call is passed over.
     @inline(__always)
     func endCall(
         _ header: FrameHeader,
-        _ content: ReplyContent,
+        content: ReplyContent,
         exceptionClass: RawSpan,
-        _ direction: Direction,
-        _ context: ConnectionContext,
+        going direction: Direction,
+        in context: ConnectionContext,
         start: UInt64
     ) {
         let index = context.tracker.find(
@@ -61,9 +68,9 @@ extension DubboSession {
 
     func finishEvent(
         _ frame: borrowing ObservedFrame,
-        _ box: BodyReaderBox,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        box: BodyReaderBox,
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         let event = box.reader.event
         let (tracker, session) = (context.tracker, context.session)
@@ -71,7 +78,7 @@ extension DubboSession {
             observer.event(frame, event, on: connection)
         }
         let side = session.side(of: direction)
-        guard frame.header.isRequest else { return answerHeartbeat(frame, direction, context) }
+        guard frame.header.isRequest else { return answerHeartbeat(frame, going: direction, in: context) }
         switch event {
         case .heartbeat: context.recorder.heartbeat(side: side)
         case .readonly: context.recorder.event(.readonly, side: side)
@@ -92,14 +99,14 @@ extension DubboSession {
                 deadline: tracker.defaultDeadline(frame.start),
                 requestBytes: frame.header.frameBytes
             ),
-            first: &session.firstCall
+            first: &session.calls.first
         )
     }
 
     private func answerHeartbeat(
         _ frame: borrowing ObservedFrame,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         let (calls, session) = (context.tracker.table, context.session)
         let index = calls.find(session: session.number, direction: direction.opposite, id: frame.header.requestID)
@@ -107,7 +114,7 @@ extension DubboSession {
         let start = calls[index].start
         let duration = context.now > start ? context.now - start : 0
         context.recorder.heartbeatRoundTrip(side: calls[index].side, nanoseconds: duration)
-        calls.remove(index, first: &session.firstCall)
+        calls.remove(index, first: &session.calls.first)
     }
 }
 

@@ -10,16 +10,16 @@ extension DubboSession {
     /// A request was read by a body reader.
     func finishRequest(
         _ frame: borrowing ObservedFrame,
-        _ state: inout DubboDirection,
-        _ box: BodyReaderBox,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn,
+        state: inout DubboDirection,
+        box: BodyReaderBox,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn,
         end: Int
     ) {
         let (inspector, texts) = (context.inspector, frame.texts)
         let attachments = CallAttachments(box.reader.request.attachments, in: texts)
-        let operation = Self.operation(of: box.reader.request, attachments, texts, context.operations)
+        let operation = Self.operation(of: box.reader.request, attachments, in: texts, names: context.operations)
         if let observer = inspector.messageObserver, let connection = context.session.seenConnection {
             observer.request(frame, box.reader.request, on: connection)
         }
@@ -32,9 +32,9 @@ extension DubboSession {
         )
         request.timeoutMilliseconds = box.reader.timeoutMilliseconds
         if inspector.isSelecting { select(box.reader.request.attachments, in: texts, context) }
-        if context.tracker.isTraced { trace(box.reader.request, request, direction, context) }
+        if context.tracker.isTraced { trace(box.reader.request, request: request, going: direction, in: context) }
         if context.pipeline.drains.isActive { noteVersion(box.reader.request, texts) }
-        let entry = entry(request, direction, context)
+        let entry = entry(request, going: direction, in: context)
         let fields = RequestFields(context.pool.fields, caller: attachments.caller, in: texts)
         var permit = state.permit
         state.permit = .none
@@ -44,23 +44,33 @@ extension DubboSession {
         case .refused: return context.pipeline.limits.release(permit)
         case .held:
             let endsInMap = frame.isWhole && box.reader.endsInMap
-            guard let taken = decide(request, entry, endsInMap: endsInMap, fields, context, &turn, end: end) else {
+            guard
+                let taken = decide(
+                    request,
+                    entry: entry,
+                    endsInMap: endsInMap,
+                    fields: fields,
+                    in: context,
+                    turn: &turn,
+                    end: end
+                )
+            else {
                 return
             }
             permit = taken
         }
-        beginCall(request, entry, permit, context)
+        beginCall(request, entry: entry, permit: permit, in: context)
     }
 
     /// A request was understood by the fast path.
     @inline(__always)
     func beginCall(
         _ fast: RequestFastPath,
-        _ header: FrameHeader,
-        _ body: RawSpan,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ turn: inout DubboTurn,
+        header: FrameHeader,
+        body: RawSpan,
+        going direction: Direction,
+        in context: ConnectionContext,
+        turn: inout DubboTurn,
         end: Int
     ) {
         let request = DubboRequest(
@@ -71,25 +81,35 @@ extension DubboSession {
             in: body
         )
         if context.inspector.isSelecting { select(fast, in: body, context) }
-        if context.tracker.isTraced { trace(fast, request, direction, context) }
-        let entry = entry(request, direction, context)
-        guard context.isGoverned else { return beginCall(request, entry, .none, context) }
+        if context.tracker.isTraced { trace(fast, request: request, going: direction, in: context) }
+        let entry = entry(request, going: direction, in: context)
+        guard context.isGoverned else { return beginCall(request, entry: entry, permit: .none, in: context) }
         let fields = RequestFields(context.pool.fields, caller: fast.attachments.caller, in: body)
         guard isJudged(direction) else {
             context.pipeline.learnCaller(fields, on: context.session)
-            return beginCall(request, entry, .none, context)
+            return beginCall(request, entry: entry, permit: .none, in: context)
         }
-        guard let permit = decide(request, entry, endsInMap: fast.endsInMap, fields, context, &turn, end: end) else {
+        guard
+            let permit = decide(
+                request,
+                entry: entry,
+                endsInMap: fast.endsInMap,
+                fields: fields,
+                in: context,
+                turn: &turn,
+                end: end
+            )
+        else {
             return
         }
-        beginCall(request, entry, permit, context)
+        beginCall(request, entry: entry, permit: permit, in: context)
     }
 
     @inline(__always)
     private func entry(
         _ request: borrowing DubboRequest,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        going direction: Direction,
+        in context: ConnectionContext
     ) -> CallTable.Entry {
         let timeout = request.timeoutNanoseconds ?? context.tracker.timeoutNanoseconds
         var entry = CallTable.Entry(
@@ -112,25 +132,25 @@ extension DubboSession {
     @inline(__always)
     private func beginCall(
         _ request: borrowing DubboRequest,
-        _ entry: CallTable.Entry,
-        _ permit: LimitToken,
-        _ context: ConnectionContext
+        entry: CallTable.Entry,
+        permit: LimitToken,
+        in context: ConnectionContext
     ) {
         if request.header.isTwoWay {
             let index = context.tracker.begin(entry, on: context.session, permit: permit, now: context.now) {
-                Self.texts(request.caller, context.pool.fields, request.texts)
+                Self.texts(request.caller, fields: context.pool.fields, in: request.texts)
             }
             context.tracker.requestEnded(index, on: context.session, now: context.now)
         } else {
             context.pipeline.limits.release(permit)
             context.tracker.count(entry, as: .oneway, on: context.session, now: context.now) {
-                Self.texts(request.caller, context.pool.fields, request.texts)
+                Self.texts(request.caller, fields: context.pool.fields, in: request.texts)
             }
         }
     }
 
     /// What an observer of calls is told of a request.
-    static func texts(_ caller: RawSpan, _ fields: FieldValues, _ texts: RawSpan) -> CallTexts {
+    static func texts(_ caller: RawSpan, fields: FieldValues, in texts: RawSpan) -> CallTexts {
         let caller = HessianText.string(caller, maxBytes: OperationCache.maxNameBytes)
         return CallTexts(caller: caller, trace: fields.firstContext(in: texts))
     }
@@ -153,15 +173,15 @@ extension DubboSession {
             )
         }
         return names.cache.known(.dubbo, key: body.slice(fast.names), group: group)
-            ?? learn(fast, body, group, names)
+            ?? learn(fast, body: body, group: group, names: names)
     }
 
     /// The operation of a request whose names, spelled so, were not met before.
     private static func learn(
         _ fast: RequestFastPath,
-        _ body: RawSpan,
-        _ group: RawSpan,
-        _ names: OperationNames
+        body: RawSpan,
+        group: RawSpan,
+        names: OperationNames
     ) -> OperationID {
         names.cache.learn(
             .dubbo,
@@ -185,8 +205,8 @@ extension DubboSession {
     static func operation(
         of request: borrowing RequestMetadata,
         _ attachments: CallAttachments,
-        _ texts: RawSpan,
-        _ names: OperationNames
+        in texts: RawSpan,
+        names: OperationNames
     ) -> OperationID {
         let interface = attachments.interface.isEmpty ? request.interface : attachments.interface
         let hasInterface = !attachments.interface.isEmpty || request.known.contains(.interface)
@@ -220,41 +240,41 @@ extension DubboSession {
 
     private func trace(
         _ fast: RequestFastPath,
-        _ request: borrowing DubboRequest,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        request: borrowing DubboRequest,
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         var marks: SpanFacts.Marks = fast.names.isEmpty ? .isGeneric : []
         if request.texts.slice(fast.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
-        prepareSpan(request, marks, direction, context)
+        prepareSpan(request, marks: marks, going: direction, in: context)
     }
 
     private func trace(
         _ metadata: borrowing RequestMetadata,
-        _ request: borrowing DubboRequest,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        request: borrowing DubboRequest,
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         var marks: SpanFacts.Marks = metadata.known.contains(.genericMethod) ? .isGeneric : []
         if request.texts.slice(metadata.version).equals(Operation.zeroVersion) { marks.insert(.hasZeroVersion) }
-        prepareSpan(request, marks, direction, context)
+        prepareSpan(request, marks: marks, going: direction, in: context)
     }
 
     private func prepareSpan(
         _ request: borrowing DubboRequest,
-        _ marks: SpanFacts.Marks,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        marks: SpanFacts.Marks,
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         guard let tracer = context.tracker.tracer else { return }
         let side = context.session.side(of: direction)
         tracer.prepare(
             request.operation,
-            context.pool.fields,
+            fields: context.pool.fields,
             caller: request.attachments.caller,
             in: request.texts,
-            .dubbo,
-            side,
+            callProtocol: .dubbo,
+            side: side,
             now: context.now
         )
         tracer.note(serialization: request.header.serialization, marks)

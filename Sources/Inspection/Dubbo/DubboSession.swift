@@ -34,14 +34,14 @@ final class DubboSession: ProtocolSession {
     func isJudged(_ direction: Direction) -> Bool { direction == .toUpstream || judgesCallbacks }
 
     @inline(__always)
-    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+    func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         let earlier = direction == .toUpstream ? up.earlier : down.earlier
         var turn = DubboTurn()
-        follow(bytes, direction, context, &turn)
+        follow(bytes, going: direction, in: context, turn: &turn)
         guard context.isGoverned || earlier.isAny || !ownEvents.isEmpty || turn.changes != nil else {
-            return forward(bytes.byteCount, turn, &plan)
+            return forward(bytes.byteCount, turn: turn, plan: &plan)
         }
-        apply(turn, bytes.byteCount, earlier, direction, &plan)
+        apply(turn, count: bytes.byteCount, earlier: earlier, going: direction, plan: &plan)
         if !context.pipeline.drains.isActive {
             ownEvents.removeOld(context.now)
         } else if context.isGoverned, direction == .toUpstream {
@@ -51,7 +51,7 @@ final class DubboSession: ProtocolSession {
 
     /// Passes everything on, with the boundaries that the relay wants to know.
     @inline(__always)
-    private func forward(_ count: Int, _ turn: borrowing DubboTurn, _ plan: inout Plan) {
+    private func forward(_ count: Int, turn: borrowing DubboTurn, plan: inout Plan) {
         guard plan.isBoundaryWanted, let first = turn.firstBoundary else {
             return plan.forwardAll(endsAtBoundary: turn.endsAtBoundary)
         }
@@ -62,16 +62,16 @@ final class DubboSession: ProtocolSession {
         if turn.endsAtBoundary { plan.markBoundary() }
     }
 
-    func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+    func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         if direction == .toUpstream { stop(&up, context) } else { stop(&down, context) }
         plan.forwardAll(endsAtBoundary: true)
     }
 
-    func missed(_ count: UInt64, _ direction: Direction, _ context: ConnectionContext) {
+    func missed(_ count: UInt64, going direction: Direction, in context: ConnectionContext) {
         if direction == .toUpstream {
-            miss(&up, count, direction, context)
+            miss(&up, count: count, going: direction, in: context)
         } else {
-            miss(&down, count, direction, context)
+            miss(&down, count: count, going: direction, in: context)
         }
     }
 
@@ -86,14 +86,14 @@ final class DubboSession: ProtocolSession {
 
     func isWaiting(_ direction: Direction) -> Bool { direction == .toUpstream ? up.isWaiting : down.isWaiting }
 
-    func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool {
+    func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool {
         guard isWaiting(direction) else { return false }
         var state = direction == .toUpstream ? up.take() : down.take()
         let earlier = state.earlier
         var turn = DubboTurn()
         turn.endsAtBoundary = false
         if state.phase == .body, state.holdState == .held {
-            decideEarly(&state, direction, context, &turn, end: 0, reason: .late)
+            decideEarly(&state, going: direction, in: context, turn: &turn, end: 0, reason: .late)
         } else {
             context.recorder.verdictPartial(.late)
         }
@@ -101,7 +101,7 @@ final class DubboSession: ProtocolSession {
         state.reply = nil
         state.heldBytes = 0
         if direction == .toUpstream { up = state } else { down = state }
-        apply(turn, 0, earlier, direction, &plan)
+        apply(turn, count: 0, earlier: earlier, going: direction, plan: &plan)
         return true
     }
 }

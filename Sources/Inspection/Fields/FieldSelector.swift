@@ -59,7 +59,7 @@ final class FieldSelector: Sendable {
         }
         self.headerSlots = headerSlots
         // Of what limits alone look at no more is kept than they compare.
-        maxBytes = names.indices.map { uncut.contains($0) ? .max : Session.maxCallerBytes }
+        maxBytes = names.indices.map { uncut.contains($0) ? .max : ConnectionCaller.maxBytes }
     }
 
     /// The slot of a name in any case; ``unwanted`` if nobody wants it.

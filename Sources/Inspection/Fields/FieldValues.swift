@@ -1,10 +1,10 @@
 internal import Calls
-internal import Wire
+package import Wire
 
 /// The values of one request's wanted attachments or headers, by the slots of a ``FieldSelector``.
 ///
 /// Of a name that comes twice the last value counts. Used again for every request, so that it allocates nothing.
-final class FieldValues {
+package final class FieldValues {
     /// What is wanted.
     private(set) var selector = FieldSelector.none
     private var ranges = FlatTable(repeating: ByteRange.empty, count: 0)
@@ -57,7 +57,7 @@ final class FieldValues {
 }
 
 /// Where the stages of the ``RequestPipeline`` find what they look at in a request besides what is called.
-struct RequestFields: ~Escapable {
+package struct RequestFields: ~Escapable {
     /// The wanted values; `nil` if they are not known, or none is wanted.
     let values: FieldValues?
     /// The place of the calling application's name; empty if the request does not say.
@@ -67,7 +67,7 @@ struct RequestFields: ~Escapable {
 
     /// The fields of a request.
     @_lifetime(copy texts)
-    init(_ values: FieldValues?, caller: ByteRange, in texts: RawSpan) {
+    package init(_ values: FieldValues?, caller: ByteRange, in texts: RawSpan) {
         self.values = values
         self.caller = caller
         self.texts = texts
@@ -75,7 +75,7 @@ struct RequestFields: ~Escapable {
 
     /// The fields of a request that has none, or of which they are not known.
     @_lifetime(immortal)
-    init() {
+    package init() {
         values = nil
         caller = .empty
         texts = RawSpan()

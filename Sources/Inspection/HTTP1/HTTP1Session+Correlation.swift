@@ -44,7 +44,7 @@ extension HTTP1Session {
     }
 
     /// Calls were posted: if a stream announced the endpoint, their replies come there.
-    func awaitElsewhere(_ rpc: RPCReader, _ path: RawSpan, _ context: ConnectionContext) {
+    func awaitElsewhere(_ rpc: RPCReader, path: RawSpan, in context: ConnectionContext) {
         let (inspector, session) = (context.inspector, context.session)
         guard !inspector.tracker.correlated.waiting.isEmpty, current.hasCall else { return }
         let scope = Self.scope(endpoint: path)
@@ -64,8 +64,7 @@ extension HTTP1Session {
     }
 
     /// A response to calls whose replies are awaited elsewhere: one that is no success, or a reply, ends them.
-    func answerCorrelated(_ numbers: [UInt64], _ result: (outcome: Outcome, code: Int32), _ context: ConnectionContext)
-    {
+    func answerCorrelated(_ numbers: [UInt64], result: (outcome: Outcome, code: Int32), in context: ConnectionContext) {
         guard result.outcome != .unknown else { return }
         for number in numbers {
             context.tracker.end(
@@ -180,7 +179,7 @@ extension HTTP1Session {
     }
 
     /// A stream has ended before the reply, and its server said how it can be taken up: whether the reply is awaited.
-    func resumesLater(_ events: EventStream, _ exchange: Exchange, _ context: ConnectionContext) -> Bool {
+    func resumesLater(_ events: EventStream, exchange: Exchange, in context: ConnectionContext) -> Bool {
         guard events.reader.hasEventID, events.reader.hasRetry, exchange.mcpSession != 0, exchange.idKey != 0 else {
             return false
         }

@@ -41,7 +41,7 @@ extension HTTP1Session {
     ///   - context: The bytes being read.
     ///   - walk: Where the plan has come to.
     ///   - plan: Where it is inserted.
-    func insertClose(_ from: Int, _ context: ConnectionContext, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func insertClose(_ from: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
         isCloseDue = false
         let head = from - Int(responses.bytes - interimBytes)
         if !walk.isEdited, plan.isBoundaryWanted, let boundary = walk.boundary {
@@ -62,7 +62,7 @@ extension HTTP1Session {
     }
 
     /// The last response has ended at `end`: so does the connection, and what upstream says behind it is nobody's.
-    func close(behind end: Int, _ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func close(behind end: Int, _ count: Int, walk: inout PlanWalk, plan: inout Plan) {
         walk.isEdited = true
         walk.forward(to: end, &plan)
         walk.drop(to: count, &plan)

@@ -35,7 +35,7 @@ extension HTTP1Session {
         defer { swap(&headers, &box.texts) }
         let interface = Self.interface(headers.texts.bytes.slice(headers.request.path))
         var early = EarlyDecision(asked: groups(isReading: reading, interface, context), knowsMethods: reading)
-        early.decided = decide(early.asked, takesContext: false, headers, context)
+        early.decided = decide(early.asked, takesContext: false, headers: headers, in: context)
         self.early = early
         if reading { passed = nil }
         guard let reply = early.reply else { return }
@@ -69,10 +69,10 @@ extension HTTP1Session {
     /// A request that was decided about has ended as JSON-RPC: what came behind is charged.
     func chargeRest(
         _ early: EarlyDecision,
-        _ rpc: RPCReader,
-        _ interface: RawSpan,
-        _ headers: borrowing HeaderTexts,
-        _ context: ConnectionContext
+        rpc: RPCReader,
+        interface: RawSpan,
+        headers: borrowing HeaderTexts,
+        in context: ConnectionContext
     ) {
         guard early.knowsMethods || rpc.scanner.isBatch else { return }
         let inspector = context.inspector

@@ -33,7 +33,7 @@ extension HTTP1Session {
     }
 
     /// Reads a piece of an event stream.
-    func readEvents(_ piece: RawSpan, _ events: EventStream, _ context: ConnectionContext) {
+    func readEvents(_ piece: RawSpan, events: EventStream, in context: ConnectionContext) {
         guard !events.isPassed else { return }
         let before = events.byteCount
         var at = 0
@@ -105,9 +105,9 @@ extension HTTP1Session {
         events.rpc.eachResponse { id, outcome, code, byteCount in
             if !keys.isEmpty {
                 guard let id else { return }
-                end(Self.key(id, exchange.number), outcome, code, byteCount, context)
+                end(Self.key(id, exchange.number), outcome: outcome, code: code, bytes: byteCount, in: context)
             } else if isNameless || exchange.idKey == 0 || id == exchange.idKey {
-                end(exchange.number, outcome, code, events.byteCount, context)
+                end(exchange.number, outcome: outcome, code: code, bytes: events.byteCount, in: context)
             } else {
                 if events.strangers == 0 { events.stranger = (outcome, code) }
                 events.strangers += 1
@@ -116,16 +116,18 @@ extension HTTP1Session {
     }
 
     /// The response has ended, in order.
-    func finishEvents(_ events: EventStream, _ exchange: Exchange?, _ context: ConnectionContext) {
+    func finishEvents(_ events: EventStream, exchange: Exchange?, in context: ConnectionContext) {
         guard let exchange, exchange.kind == .rpc else { return leave(events, context) }
         if let keys = exchange.details?.keys, !keys.isEmpty {
-            for key in keys where isOpen(key, context) { end(key, .unanswered, ResultCode.none, 0, context) }
-        } else if isOpen(exchange.number, context), !resumesLater(events, exchange, context) {
+            for key in keys where isOpen(key, context) {
+                end(key, outcome: .unanswered, code: ResultCode.none, bytes: 0, in: context)
+            }
+        } else if isOpen(exchange.number, context), !resumesLater(events, exchange: exchange, in: context) {
             // Of a single call the only answer there is answers it, whatever its id.
             let isGivenUp = isClientGone && events.endsWithConnection
             let nothing = (outcome: isGivenUp ? Outcome.cancelled : .unanswered, code: ResultCode.none)
             let result = events.strangers == 1 ? events.stranger : nothing
-            end(exchange.number, result.outcome, result.code, events.byteCount, context)
+            end(exchange.number, outcome: result.outcome, code: result.code, bytes: events.byteCount, in: context)
         }
     }
 
@@ -142,7 +144,7 @@ extension HTTP1Session {
             if let exchange = oldest, exchange.kind == .rpc {
                 let isSingle = exchange.details?.keys.isEmpty != false
                 if !isClientGone, isSingle, isOpen(exchange.number, context) {
-                    _ = resumesLater(events, exchange, context)
+                    _ = resumesLater(events, exchange: exchange, in: context)
                 }
             } else {
                 leave(events, context)
@@ -151,8 +153,12 @@ extension HTTP1Session {
         guard isClientGone else { return }
         for exchange in exchanges[firstExchange...] where exchange.acceptsEvents && exchange.hasCall {
             let keys = exchange.details?.keys ?? []
-            for key in keys where isOpen(key, context) { end(key, .cancelled, ResultCode.none, 0, context) }
-            if isOpen(exchange.number, context) { end(exchange.number, .cancelled, ResultCode.none, 0, context) }
+            for key in keys where isOpen(key, context) {
+                end(key, outcome: .cancelled, code: ResultCode.none, bytes: 0, in: context)
+            }
+            if isOpen(exchange.number, context) {
+                end(exchange.number, outcome: .cancelled, code: ResultCode.none, bytes: 0, in: context)
+            }
         }
     }
 }

@@ -26,7 +26,7 @@ struct RequestSink: HTTP1Sink, ~Copyable {
     }
 
     mutating func requestLine(method: RawSpan, target: RawSpan, version: HTTP1Version) {
-        session.requestLine(HTTP1Method(method), target, context)
+        session.requestLine(HTTP1Method(method), target: target, in: context)
     }
 
     mutating func headerLine(end: Int) {
@@ -35,7 +35,7 @@ struct RequestSink: HTTP1Sink, ~Copyable {
     }
 
     mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {
-        session.requestHeader(id, name, value)
+        session.requestHeader(id, name: name, value: value)
         guard let format = TraceFormat(header: id) else { return }
         session.traceLines.append((format, lineStart..<session.lineEnd))
     }
@@ -50,7 +50,7 @@ struct RequestSink: HTTP1Sink, ~Copyable {
 }
 
 extension HTTP1Session {
-    func requestLine(_ method: HTTP1Method, _ target: RawSpan, _ context: ConnectionContext) {
+    func requestLine(_ method: HTTP1Method, target: RawSpan, in context: ConnectionContext) {
         let inspector = context.inspector
         current = Exchange(number: nextNumber, method: method)
         lineEnd = 0
@@ -80,7 +80,7 @@ extension HTTP1Session {
         isPathConfigured = false
     }
 
-    func requestHeader(_ id: UInt8, _ name: RawSpan, _ value: RawSpan) {
+    func requestHeader(_ id: UInt8, name: RawSpan, value: RawSpan) {
         guard let box = requests.headers else { return }
         let field = HeaderField(nameID: id, name: name, value: value)
         box.texts.field(field)
@@ -102,17 +102,17 @@ extension HTTP1Session {
         guard waiting < Self.maxExchanges else { return failRequests(.tooManyRequests, context) }
         current.asksForUpgrade = head.asksForOtherProtocol
         if box.texts.request.form == .http {
-            openTriple(box.texts, head, context)
+            openTriple(box.texts, head: head, in: context)
         } else if wantsEvents, current.method == .get {
             noteEventsWanted(box.texts)
         } else if head.body != .none {
-            openBody(box.texts, head, context)
+            openBody(box.texts, head: head, in: context)
         }
         enqueue()
     }
 
     /// A body begins that may be JSON-RPC.
-    private func openBody(_ headers: borrowing HeaderTexts, _ head: HTTP1Head, _ context: ConnectionContext) {
+    private func openBody(_ headers: borrowing HeaderTexts, head: HTTP1Head, in context: ConnectionContext) {
         let inspector = context.inspector
         let target = headers.texts.bytes.slice(headers.request.path)
         current.pathKey = RPCPaths.key(Self.interface(target), context.session.connection?.serverEnd)
@@ -150,7 +150,9 @@ extension HTTP1Session {
             rpc.readBody(piece)
         }
         // Once nothing decides about it any more, what is not remembered is counted as it comes.
-        if judgement != .held, early == nil, rpc.surplus > rpc.countedSurplus { countSurplus(rpc, nil, context) }
+        if judgement != .held, early == nil, rpc.surplus > rpc.countedSurplus {
+            countSurplus(rpc, reply: nil, in: context)
+        }
     }
 
     /// Nothing further is read of the body.
@@ -217,53 +219,59 @@ extension HTTP1Session {
         }
         guard let box = requests.headers else { return }
         if inspector.tracker.wantsTraces { box.texts.takeTrace(of: rpc) }
-        takeCalls(rpc, box.texts, context)
+        takeCalls(rpc, headers: box.texts, in: context)
     }
 
-    private func takeCalls(_ rpc: RPCReader, _ headers: borrowing HeaderTexts, _ context: ConnectionContext) {
+    private func takeCalls(_ rpc: RPCReader, headers: borrowing HeaderTexts, in context: ConnectionContext) {
         let inspector = context.inspector
         let path = headers.texts.bytes.slice(headers.request.path)
         let interface = Self.interface(path)
         let early = self.early
         self.early = nil
         if let reason = passed { inspector.recorder.verdictPartial(reason) }
-        if let early { chargeRest(early, rpc, interface, headers, context) }
+        if let early { chargeRest(early, rpc: rpc, interface: interface, headers: headers, in: context) }
         let isDecided = early == nil && judgement == .held && context.isGoverned
         // The span of a single call is there before it is decided about: the request is given its context.
         let isPrepared = isDecided && inspector.tracker.isTraced && !rpc.scanner.isBatch
         if isPrepared {
             rpc.eachCall {
-                trace(inspector.operations.operation(of: $0, interface: interface), headers, id: $0.id, context)
+                trace(
+                    inspector.operations.operation(of: $0, interface: interface),
+                    headers: headers,
+                    id: $0.id,
+                    in: context
+                )
             }
         }
         var decided = early?.decided ?? DecidedBatch()
         if isDecided {
             let groups = inspector.operations.groups(of: rpc, interface: interface)
-            decided = decide(groups, takesContext: !rpc.scanner.isBatch, headers, context)
+            decided = decide(groups, takesContext: !rpc.scanner.isBatch, headers: headers, in: context)
             insertion = decided.inserted
         }
         let deadline = headers.request.timeoutNanoseconds
         open(
             rpc,
-            interface,
+            interface: interface,
             deadline: deadline > 0 ? requests.start &+ deadline : inspector.tracker.defaultDeadline(requests.start),
-            decided,
-            context,
-            prepareSpan: { operation, id in if !isPrepared { trace(operation, headers, id: id, context) } },
+            decided: decided,
+            in: context,
+            prepareSpan: { operation, id in if !isPrepared { trace(operation, headers: headers, id: id, in: context) }
+            },
             texts: { id in texts(headers, id: id) }
         )
         if let reply = decided.reply { answerRPC(rpc, reply) }
-        if decided.reply == nil, !current.isAnswered { awaitElsewhere(rpc, path, context) }
+        if decided.reply == nil, !current.isAnswered { awaitElsewhere(rpc, path: path, in: context) }
         if current.isAnswered, current.hasCall { answerEarly(context) }
     }
 
     /// Opens the calls of the request being read, or counts those that nobody waits for.
     private func open(
         _ rpc: RPCReader,
-        _ interface: RawSpan,
+        interface: RawSpan,
         deadline: UInt64,
-        _ decided: DecidedBatch,
-        _ context: ConnectionContext,
+        decided: DecidedBatch,
+        in context: ConnectionContext,
         prepareSpan: (_ operation: OperationID, _ id: RawSpan) -> Void,
         texts: (_ id: RawSpan) -> CallTexts
     ) {
@@ -300,7 +308,9 @@ extension HTTP1Session {
             }
         }
         if !permits.isEmpty { inspector.pipeline.end(permits) }
-        if rpc.surplus > rpc.countedSurplus { countSurplus(rpc, decided.reply, interface: interface, context) }
+        if rpc.surplus > rpc.countedSurplus {
+            countSurplus(rpc, reply: decided.reply, interface: interface, in: context)
+        }
         if !keys.isEmpty { currentDetails.keys = keys }
     }
 
@@ -322,15 +332,15 @@ extension HTTP1Session {
 
     /// Counts the calls of a batch that are too many to be remembered, under the last operation that is: which of them
     /// are answered cannot be told.
-    private func countSurplus(_ rpc: RPCReader, _ reply: LocalReply?, _ context: ConnectionContext) {
-        requests.headers?.texts.withPath { countSurplus(rpc, reply, interface: Self.interface($0), context) }
+    private func countSurplus(_ rpc: RPCReader, reply: LocalReply?, in context: ConnectionContext) {
+        requests.headers?.texts.withPath { countSurplus(rpc, reply: reply, interface: Self.interface($0), in: context) }
     }
 
     private func countSurplus(
         _ rpc: RPCReader,
-        _ reply: LocalReply?,
+        reply: LocalReply?,
         interface: RawSpan,
-        _ context: ConnectionContext
+        in context: ConnectionContext
     ) {
         let inspector = context.inspector
         var operation = inspector.operations.unknown
@@ -373,12 +383,12 @@ extension HTTP1Session {
 
     private func trace(
         _ operation: OperationID,
-        _ headers: borrowing HeaderTexts,
+        headers: borrowing HeaderTexts,
         id: RawSpan,
-        _ context: ConnectionContext
+        in context: ConnectionContext
     ) {
         let side = context.session.side(of: requestDirection)
-        context.tracker.prepareSpan(operation, headers, .jsonrpc, side: side, now: context.now)
+        context.tracker.prepareSpan(operation, headers: headers, callProtocol: .jsonrpc, side: side, now: context.now)
         context.tracker.tracer?.note(.hasTextID)
         if !id.isEmpty { context.tracker.tracer?.note(.requestID, id) }
     }
@@ -391,7 +401,7 @@ extension HTTP1Session {
 
     // MARK: Triple
 
-    private func openTriple(_ headers: borrowing HeaderTexts, _ head: HTTP1Head, _ context: ConnectionContext) {
+    private func openTriple(_ headers: borrowing HeaderTexts, head: HTTP1Head, in context: ConnectionContext) {
         let inspector = context.inspector
         let texts = headers.texts.bytes
         let path = texts.slice(headers.request.path)
@@ -409,7 +419,13 @@ extension HTTP1Session {
         let operation = headers.operation(names, in: inspector.operations)
         if inspector.tracker.isTraced {
             let side = context.session.side(of: requestDirection)
-            inspector.tracker.prepareSpan(operation, headers, .triple, side: side, now: context.now)
+            inspector.tracker.prepareSpan(
+                operation,
+                headers: headers,
+                callProtocol: .triple,
+                side: side,
+                now: context.now
+            )
         }
         var entry = CallTable.Entry(
             kind: .call,
@@ -428,8 +444,10 @@ extension HTTP1Session {
                 on: context.session
             )
         }
-        let decided = decideTriple(entry, headers, context)
-        if let reply = decided.decision.reply { return answerTriple(entry, reply, headers, head, context) }
+        let decided = decideTriple(entry, headers: headers, in: context)
+        if let reply = decided.decision.reply {
+            return answerTriple(entry, localReply: reply, headers: headers, head: head, in: context)
+        }
         insertion = decided.decision.inserted
         let index = inspector.tracker.begin(entry, on: context.session, permit: decided.permit, now: context.now) {
             headers.callTexts
@@ -442,6 +460,6 @@ extension HTTP1Session {
         let (inspector, session) = (context.inspector, context.session)
         let index = inspector.tracker.table.find(session: session.number, direction: requestDirection, id: key)
         guard index >= 0, inspector.tracker.table.kind(index) == .call else { return }
-        inspector.tracker.tracer?.requestEnded(index, replies: session.replyBytes, now: context.now)
+        inspector.tracker.tracer?.requestEnded(index, replies: session.calls.replyBytes, now: context.now)
     }
 }

@@ -62,7 +62,7 @@ extension HTTP1Session {
     }
 
     func responseBody(_ piece: RawSpan, _ context: ConnectionContext) {
-        if let events = responses.events { return readEvents(piece, events, context) }
+        if let events = responses.events { return readEvents(piece, events: events, in: context) }
         if responses.rpc == nil {
             // A response whose request was not seen may be a JSON-RPC one, too, and so may one to half a request.
             guard mayAnswerRPC else { return }
@@ -84,16 +84,18 @@ extension HTTP1Session {
     /// A final response is complete.
     func finishResponse(_ context: ConnectionContext) {
         defer { giveBack(&responses, context.inspector) }
-        defer { context.session.replyBytes &+= responses.bytes }
+        defer { context.session.calls.replyBytes &+= responses.bytes }
         let exchange = popOldest()
-        if let events = responses.events { return finishEvents(events, exchange, context) }
+        if let events = responses.events { return finishEvents(events, exchange: exchange, in: context) }
         let isRPC = responses.rpc?.finishBody() == .response
         if isRPC { observeRPC(context) }
         guard let exchange else { return }
         switch exchange.kind {
         case .other:
             if !exchange.isComplete { keepEarly(isRPC: isRPC) }
-            if isRPC, let unparsed = exchange.details?.unparsed { countUnparsed(unparsed, exchange, context) }
+            if isRPC, let unparsed = exchange.details?.unparsed {
+                countUnparsed(unparsed, exchange: exchange, in: context)
+            }
         case .rpc:
             if isRPC { context.inspector.rpcPaths.noteAnswered(exchange.pathKey) }
             answerCalls(exchange, isRPC: isRPC, context)
@@ -118,14 +120,14 @@ extension HTTP1Session {
 
     private func answerCalls(_ exchange: Exchange, isRPC: Bool, _ context: ConnectionContext) {
         if let numbers = exchange.details?.correlated, !numbers.isEmpty {
-            return answerCorrelated(numbers, result(isRPC: isRPC), context)
+            return answerCorrelated(numbers, result: result(isRPC: isRPC), in: context)
         }
         guard exchange.hasCall else { return }
         let keys = exchange.details?.keys ?? []
-        guard keys.isEmpty else { return answerBatch(exchange, keys, isRPC: isRPC, context) }
+        guard keys.isEmpty else { return answerBatch(exchange, keys: keys, isRPC: isRPC, in: context) }
         // Of a single call the only answer there is answers it, whatever its id.
         let result = result(isRPC: isRPC)
-        end(exchange.number, result.outcome, result.code, responses.bytes, context)
+        end(exchange.number, outcome: result.outcome, code: result.code, bytes: responses.bytes, in: context)
     }
 
     /// What a response says of the only call of its request, or of all that it does not name.
@@ -137,7 +139,7 @@ extension HTTP1Session {
         return (status >= 400 && status < 500 ? .clientError : .serverError, status)
     }
 
-    private func answerBatch(_ exchange: Exchange, _ keys: [UInt64], isRPC: Bool, _ context: ConnectionContext) {
+    private func answerBatch(_ exchange: Exchange, keys: [UInt64], isRPC: Bool, in context: ConnectionContext) {
         var (outcome, code) = result(isRPC: isRPC)
         var bytes = responses.bytes
         if isRPC, let rpc = responses.rpc {
@@ -147,7 +149,7 @@ extension HTTP1Session {
                 guard let id else { return }
                 let key = Self.key(id, exchange.number)
                 if isWhole { isNamed = keys.contains(key) }
-                if isNamed { end(key, outcome, code, byteCount, context) }
+                if isNamed { end(key, outcome: outcome, code: code, bytes: byteCount, in: context) }
             }
             // A reply that answers members has none for the others, and there will be none.
             if isNamed {
@@ -156,7 +158,7 @@ extension HTTP1Session {
                 bytes = 0
             }
         }
-        for key in keys where isOpen(key, context) { end(key, outcome, code, bytes, context) }
+        for key in keys where isOpen(key, context) { end(key, outcome: outcome, code: code, bytes: bytes, in: context) }
     }
 
     func isOpen(_ key: UInt64, _ context: ConnectionContext) -> Bool {
@@ -172,12 +174,12 @@ extension HTTP1Session {
     func answerEarly(_ context: ConnectionContext) {
         let (outcome, code) = currentDetails.early
         guard let keys = current.details?.keys, !keys.isEmpty else {
-            return end(current.number, outcome, code, 0, context)
+            return end(current.number, outcome: outcome, code: code, bytes: 0, in: context)
         }
-        for key in keys { end(key, outcome, code, 0, context) }
+        for key in keys { end(key, outcome: outcome, code: code, bytes: 0, in: context) }
     }
 
-    func end(_ key: UInt64, _ outcome: Outcome, _ code: Int32, _ bytes: UInt64, _ context: ConnectionContext) {
+    func end(_ key: UInt64, outcome: Outcome, code: Int32, bytes: UInt64, in context: ConnectionContext) {
         let (tracker, session) = (context.tracker, context.session)
         let index = tracker.find(key, direction: requestDirection, on: session, now: context.now)
         guard index >= 0 else { return }
@@ -195,6 +197,8 @@ extension HTTP1Session {
             half.start = responses.start
             context.inspector.messageObserver?.streamResponse(half, on: connection)
         }
-        if exchange.hasCall { end(exchange.number, result.outcome, result.code, responses.bytes, context) }
+        if exchange.hasCall {
+            end(exchange.number, outcome: result.outcome, code: result.code, bytes: responses.bytes, in: context)
+        }
     }
 }

@@ -36,7 +36,7 @@ extension HTTP1Session {
     }
 
     /// Whether a direction is followed, or begins with these bytes.
-    func isFollowed(_ direction: Direction, _ bytes: RawSpan, _ context: ConnectionContext) -> Bool {
+    func isFollowed(_ direction: Direction, bytes: RawSpan, in context: ConnectionContext) -> Bool {
         let isRequests = direction == requestDirection
         guard isRequests ? search.requests : search.responses else { return true }
         guard Self.beginning(of: bytes) == (isRequests ? .requests : .responses) else {
@@ -85,16 +85,15 @@ extension Inspector {
     ///   - bytes: What arrived.
     ///   - direction: Which way it goes.
     /// - Returns: The decoder, or `nil` if the bytes are no beginning.
-    func joinHTTP1(_ session: Session, _ bytes: RawSpan, _ direction: Direction) -> HTTP1Session? {
+    func joinHTTP1(_ session: Session, bytes: RawSpan, going direction: Direction) -> HTTP1Session? {
         guard let role = HTTP1Session.beginning(of: bytes) else { return nil }
         let requests = role == .requests ? direction : direction.opposite
         if session.isClientUnknown {
-            session.isClientUnknown = false
-            session.isFlipped = requests == .toDownstream
+            session.settleClient(isFlipped: requests == .toDownstream)
         }
         guard session.seen(requests) == .toUpstream else { return nil }
-        recorder.uninspectedBytes(UInt64(session.searchedBytes), reason: .resync)
-        session.searchedBytes = 0
+        recorder.uninspectedBytes(UInt64(session.detection.searchedBytes), reason: .resync)
+        session.detection.searchedBytes = 0
         let http = HTTP1Session(requests: requests)
         http.search = HTTP1Session.Search(requests: true, responses: true)
         return http
@@ -106,16 +105,16 @@ extension Inspector {
     func joinHTTP1(
         insteadOf stream: JSONStreamSession,
         _ bytes: RawSpan,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        going direction: Direction,
+        in context: ConnectionContext
     ) -> Bool {
         let session = context.session
-        guard let http = joinHTTP1(session, bytes, direction) else { return false }
+        guard let http = joinHTTP1(session, bytes: bytes, going: direction) else { return false }
         stream.close(context)
         tracker.endAll(on: session, as: .lost, now: context.now)
         session.decoder = .other(http)
         var unused = Plan()
-        http.receive(bytes, direction, context, &unused)
+        http.receive(bytes, going: direction, in: context, plan: &unused)
         return true
     }
 }

@@ -29,7 +29,7 @@ extension HTTP1Session {
     }
 
     /// The response to such a request is JSON-RPC: counts a call if it says that the request could not be read.
-    func countUnparsed(_ request: UnparsedRequest, _ exchange: Exchange, _ context: ConnectionContext) {
+    func countUnparsed(_ request: UnparsedRequest, exchange: Exchange, in context: ConnectionContext) {
         guard let rpc = responses.rpc, !rpc.scanner.isBatch else { return }
         let facts = rpc.scanner.facts
         guard facts.isError, facts.id == .null || facts.id == .absent,

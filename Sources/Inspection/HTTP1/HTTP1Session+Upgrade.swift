@@ -23,7 +23,7 @@ extension HTTP1Session {
         }
         let http2 = HTTP2Session(requests: requestDirection)
         http2.began = context.now
-        adopt(exchange, http2, context)
+        adopt(exchange, http2: http2, in: context)
         return http2
     }
 
@@ -34,11 +34,11 @@ extension HTTP1Session {
         guard rest.byteCount > 0 else { return }
         var unused = Plan()
         let forwarded = context.forwarded
-        http2.receive(rest, requestDirection.opposite, forwarded, &unused)
+        http2.receive(rest, going: requestDirection.opposite, in: forwarded, plan: &unused)
     }
 
     /// Makes the request that asked for HTTP/2 its first stream, which is half closed (RFC 7540 §3.2).
-    private func adopt(_ exchange: Exchange, _ http2: HTTP2Session, _ context: ConnectionContext) {
+    private func adopt(_ exchange: Exchange, http2: HTTP2Session, in context: ConnectionContext) {
         var stream = TripleStream(id: 1)
         stream.form = .http
         stream.marks = .requestEnded
@@ -64,8 +64,8 @@ extension HTTP1Session {
         } else if exchange.hasCall {
             // HTTP/2's replies are not read for JSON-RPC.
             let keys = exchange.details?.keys ?? []
-            if keys.isEmpty { end(exchange.number, .lost, ResultCode.none, 0, context) }
-            for key in keys { end(key, .lost, ResultCode.none, 0, context) }
+            if keys.isEmpty { end(exchange.number, outcome: .lost, code: ResultCode.none, bytes: 0, in: context) }
+            for key in keys { end(key, outcome: .lost, code: ResultCode.none, bytes: 0, in: context) }
         }
         _ = http2.streams.add(stream)
     }

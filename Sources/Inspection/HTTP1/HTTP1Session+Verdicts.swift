@@ -24,8 +24,8 @@ extension HTTP1Session {
     func decide(
         _ groups: [CallGroup],
         takesContext: Bool,
-        _ headers: borrowing HeaderTexts,
-        _ context: ConnectionContext
+        headers: borrowing HeaderTexts,
+        in context: ConnectionContext
     ) -> DecidedBatch {
         let side = context.session.side(of: requestDirection)
         var request = CallRequest(operation: context.operations.unknown, side: side)
@@ -84,8 +84,8 @@ extension HTTP1Session {
     /// - Returns: What becomes of it.
     func decideTriple(
         _ entry: CallTable.Entry,
-        _ headers: borrowing HeaderTexts,
-        _ context: ConnectionContext
+        headers: borrowing HeaderTexts,
+        in context: ConnectionContext
     ) -> DecidedRequest {
         let path = headers.texts.bytes.slice(headers.request.path)
         guard context.isGoverned, judgement == .held, TriplePath(path)?.kind(in: path).isBusiness == true else {
@@ -99,10 +99,10 @@ extension HTTP1Session {
     /// Answers and counts a Triple request.
     func answerTriple(
         _ entry: CallTable.Entry,
-        _ localReply: LocalReply,
-        _ headers: borrowing HeaderTexts,
-        _ head: HTTP1Head,
-        _ context: ConnectionContext
+        localReply: LocalReply,
+        headers: borrowing HeaderTexts,
+        head: HTTP1Head,
+        in context: ConnectionContext
     ) {
         let reason: TripleLocalReply.Reason = localReply.outcome == .drained ? .drained : .limited
         let answer = TripleLocalReply(reason, message: localReply.text)
@@ -124,7 +124,7 @@ extension HTTP1Session {
     // MARK: Deciding
 
     /// A request's head has ended and its body follows.
-    func decideHead(_ at: Int, _ context: ConnectionContext, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func decideHead(_ at: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
         switch judgement {
         case .refused:
             walk.drop(to: at, &plan)
@@ -138,9 +138,9 @@ extension HTTP1Session {
             // Triple's is judged by its head; a client that waits to be told to go on would wait for ever.
             let expects = requests.head.flags.contains(.expectsContinue)
             guard current.kind == .triple || expects || !waitsForBody(context) else { return }
-            if expects, current.kind != .triple, decideExpected(at, context, &walk, &plan) { return }
+            if expects, current.kind != .triple, decideExpected(at, in: context, walk: &walk, plan: &plan) { return }
             judgement = .admitted
-            passHead(at, &walk, &plan)
+            passHead(at, walk: &walk, plan: &plan)
         }
     }
 
@@ -149,9 +149,9 @@ extension HTTP1Session {
     /// - Returns: Whether it is not passed on.
     private func decideExpected(
         _ at: Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        in context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) -> Bool {
         switch expectation(context) {
         case .pass:
@@ -178,7 +178,7 @@ extension HTTP1Session {
     }
 
     /// Passes a request on from its first byte, with what is to be inserted into its head.
-    private func passHead(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    private func passHead(_ at: Int, walk: inout PlanWalk, plan: inout Plan) {
         if !insertion.isEmpty {
             let start = at - Int(requests.bytes)
             walk.forward(to: start + Int(requests.head.startLineBytes), &plan)
@@ -197,9 +197,9 @@ extension HTTP1Session {
     func decideMessage(
         _ at: Int,
         isLast: Bool,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        in context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         if current.isContinueDue {
             // The client did not wait for it.
@@ -211,7 +211,7 @@ extension HTTP1Session {
             walk.drop(to: at, &plan)
             sendIfNext(isLast: isLast, context)
         case .admitted: walk.forward(to: at, &plan)
-        case .held: passHead(at, &walk, &plan)
+        case .held: passHead(at, walk: &walk, plan: &plan)
         }
         insertion = []
         plan.markBoundary()
@@ -248,7 +248,7 @@ extension HTTP1Session {
 
     // MARK: Plans
 
-    func finishRequestPlan(_ count: Int, _ context: ConnectionContext, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func finishRequestPlan(_ count: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
         let isAtBoundary = requestReader.isAtBoundary
         guard walk.isEdited else {
             // What has been passed on in part is not decided about any more.
@@ -297,7 +297,7 @@ extension HTTP1Session {
         direction == requestDirection && heldBytes > 0 && judgement == .held && !current.isContinueDue
     }
 
-    func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool {
+    func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool {
         guard isWaiting(direction) else { return false }
         context.recorder.verdictPartial(.late)
         if context.isGoverned, requestReader.isInBody { judgeEarly(.late, context) } else { judgement = .admitted }
@@ -310,7 +310,7 @@ extension HTTP1Session {
     }
 
     /// A response has ended at `at`: answers of Weir's own that are next go behind it.
-    func sendLocalReplies(_ at: Int, _ context: ConnectionContext, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func sendLocalReplies(_ at: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
         sendIfNext(isLast: true, context)
         guard !replies.isEmpty else { return }
         walk.isEdited = true
@@ -321,7 +321,7 @@ extension HTTP1Session {
     }
 
     /// An interim response has ended at `at`: upstream's word to a client that Weir has told to go on is left out.
-    func takeInterim(_ at: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func takeInterim(_ at: Int, walk: inout PlanWalk, plan: inout Plan) {
         guard reply.httpStatus == 100, firstExchange < exchanges.count, exchanges[firstExchange].swallowsContinue else {
             interimBytes = responses.bytes
             return
@@ -344,7 +344,7 @@ extension HTTP1Session {
     }
 
     /// Passes responses on, with what was put between them.
-    func forwardResponses(_ count: Int, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    func forwardResponses(_ count: Int, walk: inout PlanWalk, plan: inout Plan) {
         let isAtBoundary = responseReader.isAtBoundary
         if heldResponseBytes > 0 { walk.isEdited = true }
         guard walk.isEdited || (plan.isBoundaryWanted && walk.boundary != nil) else {

@@ -111,18 +111,18 @@ final class HTTP1Session: ProtocolSession {
 
     // MARK: Bytes
 
-    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
-        if search.isGoingOn, !isFollowed(direction, bytes, context) {
+    func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
+        if search.isGoingOn, !isFollowed(direction, bytes: bytes, in: context) {
             return plan.forwardAll(endsAtBoundary: false)
         }
         if direction == requestDirection {
-            receiveRequests(bytes, context, &plan)
+            receiveRequests(bytes, in: context, plan: &plan)
         } else {
-            receiveResponses(bytes, context, &plan)
+            receiveResponses(bytes, in: context, plan: &plan)
         }
     }
 
-    private func receiveRequests(_ bytes: RawSpan, _ context: ConnectionContext, _ plan: inout Plan) {
+    private func receiveRequests(_ bytes: RawSpan, in context: ConnectionContext, plan: inout Plan) {
         let isDropped = judgement == .refused || requestReading == .drop
         var walk = PlanWalk(at: -heldBytes, isEdited: context.isGoverned || heldBytes > 0 || isDropped)
         var at = 0
@@ -135,7 +135,7 @@ final class HTTP1Session: ProtocolSession {
                     let progress = try requestReader.read(bytes, &at, into: &sink)
                     countRequestBytes(progress, at - from)
                     guard isFollowing(context) else { break }
-                    take(progress, at, isLast: at == bytes.byteCount, context, &walk, &plan)
+                    take(progress, at: at, isLast: at == bytes.byteCount, in: context, walk: &walk, plan: &plan)
                 }
             } catch {
                 failRequests(.malformed(error), context)
@@ -144,7 +144,7 @@ final class HTTP1Session: ProtocolSession {
         if at < bytes.byteCount {
             context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: .blind)
         }
-        finishRequestPlan(bytes.byteCount, context, &walk, &plan)
+        finishRequestPlan(bytes.byteCount, in: context, walk: &walk, plan: &plan)
     }
 
     /// Counts the request's own bytes, not empty lines in front of it, in whatever pieces they come.
@@ -158,21 +158,21 @@ final class HTTP1Session: ProtocolSession {
 
     private func take(
         _ progress: HTTP1Reader.Progress,
-        _ at: Int,
+        at: Int,
         isLast: Bool,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        in context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         switch progress {
         case .head:
-            if walk.isEdited { decideHead(at, context, &walk, &plan) }
+            if walk.isEdited { decideHead(at, in: context, walk: &walk, plan: &plan) }
         case .message:
             if context.isGoverned, judgement == .held, isBodyUnreadable, requests.rpc?.isCallSoFar != true {
                 judgeEarly(.encoding, context)
             }
             finishRequest(context)
-            if walk.isEdited { decideMessage(at, isLast: isLast, context, &walk, &plan) }
+            if walk.isEdited { decideMessage(at, isLast: isLast, in: context, walk: &walk, plan: &plan) }
             if walk.boundary == nil { walk.boundary = at }
             judgement = .held
             if isResponseBlind { goBlindIfDone(context) }
@@ -180,21 +180,21 @@ final class HTTP1Session: ProtocolSession {
         }
     }
 
-    private func receiveResponses(_ bytes: RawSpan, _ context: ConnectionContext, _ plan: inout Plan) {
+    private func receiveResponses(_ bytes: RawSpan, in context: ConnectionContext, plan: inout Plan) {
         var walk = PlanWalk(at: -heldResponseBytes, isEdited: heldResponseBytes > 0)
         heldResponseBytes = 0
         var at = 0
         var isForeign = false
         if !isResponseBlind {
             do throws(HTTP1Error) {
-                isForeign = try readResponses(bytes, &at, context, &walk, &plan)
+                isForeign = try readResponses(bytes, at: &at, in: context, walk: &walk, plan: &plan)
             } catch {
                 isCloseDue = false
                 failResponses(.malformed(error), context)
             }
         }
         let next = isForeign ? finishUpgrade(context) : nil
-        forwardResponses(bytes.byteCount - heldForContinue(context), &walk, &plan)
+        forwardResponses(bytes.byteCount - heldForContinue(context), walk: &walk, plan: &plan)
         if let next { return upgrade(to: next, bytes.extracting(at..<bytes.byteCount), context) }
         guard at < bytes.byteCount else { return }
         context.recorder.uninspectedBytes(UInt64(bytes.byteCount - at), reason: isForeign ? .opaque : .blind)
@@ -205,28 +205,28 @@ final class HTTP1Session: ProtocolSession {
     /// - Returns: Whether what follows `at` is no HTTP/1.
     private func readResponses(
         _ bytes: RawSpan,
-        _ at: inout Int,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        at: inout Int,
+        in context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) throws(HTTP1Error) -> Bool {
         var sink = ResponseSink(session: self, context: context)
         while at < bytes.byteCount {
             if responseReader.isAtBoundary { beginResponse(context) }
             let from = at
             let progress = try responseReader.read(bytes, &at, into: &sink)
-            if isCloseDue { insertClose(from, context, &walk, &plan) }
+            if isCloseDue { insertClose(from, in: context, walk: &walk, plan: &plan) }
             responses.bytes &+= UInt64(at - from)
             if progress == .notHTTP { return true }
             guard progress == .message else {
-                if progress == .interim { takeInterim(at, &walk, &plan) }
+                if progress == .interim { takeInterim(at, walk: &walk, plan: &plan) }
                 continue
             }
             finishResponse(context)
-            sendLocalReplies(at, context, &walk, &plan)
+            sendLocalReplies(at, in: context, walk: &walk, plan: &plan)
             if walk.boundary == nil { walk.boundary = at }
             if isClosing {
-                close(behind: at, bytes.byteCount, &walk, &plan)
+                close(behind: at, bytes.byteCount, walk: &walk, plan: &plan)
                 return false
             }
             if requestReading == .pass { goBlindIfDone(context) }
@@ -235,7 +235,7 @@ final class HTTP1Session: ProtocolSession {
         return false
     }
 
-    func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+    func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         if direction == requestDirection { isClientGone = !isServerGone } else { isServerGone = true }
         if direction != requestDirection {
             var sink = ResponseSink(session: self, context: context)
@@ -250,7 +250,7 @@ final class HTTP1Session: ProtocolSession {
         }
     }
 
-    func missed(_ count: UInt64, _ direction: Direction, _ context: ConnectionContext) { searchAgain(context) }
+    func missed(_ count: UInt64, going direction: Direction, in context: ConnectionContext) { searchAgain(context) }
 
     func goBlind(_ context: ConnectionContext) {
         leaveEvents(context)

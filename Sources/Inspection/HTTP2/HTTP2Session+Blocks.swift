@@ -62,9 +62,8 @@ extension HTTP2Session {
         let session = context.session
         guard session.isClientUnknown else { return }
         guard headers.isRequest || headers.isReply else { return }
-        session.isClientUnknown = false
         requests = headers.isRequest ? direction : direction.opposite
-        session.isFlipped = requests == .toDownstream
+        session.settleClient(isFlipped: requests == .toDownstream)
     }
 
     /// The fields of a block are known.
@@ -125,10 +124,10 @@ extension HTTP2Session {
     /// Notes when the first block of a reply came.
     private func traceReply(_ state: HTTP2Direction, place: Int, context: ConnectionContext) {
         if !streams[place].marks.contains(.replyBegun), isOpenCall(place, context) {
-            let replies = context.session.replyBytes
+            let replies = context.session.calls.replyBytes
             context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: state.assembler.start)
         }
-        context.session.replyBytes &+= state.assembler.frameBytes
+        context.session.calls.replyBytes &+= state.assembler.frameBytes
     }
 
     // MARK: Observed

@@ -141,7 +141,7 @@ extension HTTP2Session {
             && !connectionEnd.isAbandoned
     }
 
-    func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool {
+    func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool {
         guard direction == requests else { return false }
         let state = state(requests)
         if let hold {

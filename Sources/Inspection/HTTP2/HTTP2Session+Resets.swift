@@ -53,7 +53,7 @@ extension HTTP2Session {
         guard index >= 0, stream.marks.contains(.isCounted) else { return .over }
         guard inspector.tracker.table.kind(index) == .call else {
             streams[place].marks.remove(.isCounted)
-            inspector.tracker.table.remove(index, first: &session.firstCall)
+            inspector.tracker.table.remove(index, first: &session.calls.first)
             return .over
         }
         // A status that is known already decides.

@@ -5,7 +5,7 @@ internal import Wire
 
 /// Connections of which bytes are missing.
 extension HTTP2Session {
-    func missed(_ count: UInt64, _ direction: Direction, _ context: ConnectionContext) {
+    func missed(_ count: UInt64, going direction: Direction, in context: ConnectionContext) {
         let state = state(direction)
         switch state.reader.miss(count) {
         case .none: return

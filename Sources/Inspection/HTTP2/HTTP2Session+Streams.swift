@@ -46,7 +46,14 @@ extension HTTP2Session {
         let side = context.session.side(of: requests)
         if inspector.tracker.isTraced {
             let now = context.now
-            inspector.tracker.prepareSpan(operation, headers, .triple, isGeneric: isGeneric, side: side, now: now)
+            inspector.tracker.prepareSpan(
+                operation,
+                headers: headers,
+                callProtocol: .triple,
+                isGeneric: isGeneric,
+                side: side,
+                now: now
+            )
         }
         let isJudged = context.isGoverned && !state.passed.contains(.block)
         let permit = admit(
@@ -328,7 +335,7 @@ extension HTTP2Session {
         if streams[place].marks.contains(.endsEmpty) { restoreDeadline(place, context) }
         creditRequest(place, context)
         if context.tracker.isTraced, isOpenCall(place, context) {
-            let replies = context.session.replyBytes
+            let replies = context.session.calls.replyBytes
             context.tracker.tracer?.requestEnded(streams[place].call, replies: replies, now: context.now)
         }
         if let observed = halves[id], let connection = context.session.seenConnection {

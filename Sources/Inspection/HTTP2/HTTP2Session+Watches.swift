@@ -34,7 +34,7 @@ extension HTTP2Session {
     func updateWatches(_ context: ConnectionContext) {
         guard !watches.isEmpty, let gate = context.pipeline.drains.gate else { return }
         watches.update { gate.isSignalled(interface: $0) }
-        if !watches.isToldNotServing { context.session.drainSignals.remove(DrainSignals(.notServing)) }
+        if !watches.isToldNotServing { context.session.drain.signals.remove(DrainSignals(.notServing)) }
     }
 
     /// Puts what clients are to be told into their streams, where these have begun, stand between two messages, and
@@ -57,7 +57,7 @@ extension HTTP2Session {
             case .drained: context.pipeline.drains.note(.notServing, on: context.session)
             case .restored:
                 context.pipeline.drains.note(.serving, on: context.session)
-                if watches.isToldNotServing { context.session.drainSignals.insert(DrainSignals(.notServing)) }
+                if watches.isToldNotServing { context.session.drain.signals.insert(DrainSignals(.notServing)) }
             case .none: break
             }
         }

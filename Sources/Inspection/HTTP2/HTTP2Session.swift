@@ -67,7 +67,7 @@ final class HTTP2Session: ProtocolSession {
 
     // MARK: Bytes
 
-    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+    func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         let state = state(direction)
         guard !connectionEnd.rejects(isRequest: direction == requests) else {
             return reject(state, byteCount: bytes.byteCount, context, plan: &plan)
@@ -194,7 +194,7 @@ final class HTTP2Session: ProtocolSession {
             countBytes(state, UInt64(frame.frameBytes))
             if state.direction != requests { countWindow(state) }
             if context.tracker.isTraced, state.direction != requests {
-                context.session.replyBytes &+= UInt64(frame.frameBytes)
+                context.session.calls.replyBytes &+= UInt64(frame.frameBytes)
             }
             if frame.has(HTTP2Flag.endStream) { endHalf(state, id: frame.streamID, context: context) }
         case HTTP2FrameType.headers, HTTP2FrameType.pushPromise, HTTP2FrameType.continuation:
@@ -256,7 +256,7 @@ final class HTTP2Session: ProtocolSession {
 
     // MARK: Ends
 
-    func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+    func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         if direction == requests, let hold { return endHeld(hold, context, plan: &plan) }
         // Half a block in the sender's own coding would mean something else to the receiver.
         guard !state(direction).rewriter.isRewriting else { return }

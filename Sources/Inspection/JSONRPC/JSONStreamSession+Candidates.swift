@@ -26,7 +26,7 @@ extension JSONStreamSession {
     }
 
     /// Keeps a value that is no message by what it says itself, if a reply may show that it was one.
-    func noteCandidate(_ reader: RPCReader, _ half: Half, _ direction: Direction, _ context: ConnectionContext) {
+    func noteCandidate(_ reader: RPCReader, half: Half, going direction: Direction, in context: ConnectionContext) {
         let facts = reader.scanner.facts
         guard !reader.scanner.isBatch, facts.method == .text, facts.id != .absent, facts.id != .null,
             facts.params != .absent, let key = JSONRPCID.key(of: reader.scanner)

@@ -9,12 +9,12 @@ internal import Wire
 extension JSONStreamSession {
     func isWaiting(_ direction: Direction) -> Bool { half(direction).heldBytes > 0 }
 
-    func releaseHeld(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) -> Bool {
+    func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool {
         let half = half(direction)
         guard half.heldBytes > 0 else { return false }
         context.recorder.verdictPartial(.late)
         half.isPassed = true
-        if context.isGoverned { judgeEarly(half, direction, context) }
+        if context.isGoverned { judgeEarly(half, going: direction, in: context) }
         // It is counted already.
         half.isUnasked = false
         var walk = PlanWalk(at: -half.heldBytes, isEdited: true)
@@ -26,11 +26,11 @@ extension JSONStreamSession {
     /// A call that a value makes.
     func entry(
         _ operation: OperationID,
-        _ half: Half,
-        _ direction: Direction,
+        half: Half,
+        going direction: Direction,
         id: UInt64,
         bytes: UInt64,
-        _ context: ConnectionContext
+        in context: ConnectionContext
     ) -> CallTable.Entry {
         CallTable.Entry(
             kind: .call,
@@ -47,7 +47,7 @@ extension JSONStreamSession {
 
     /// Decides about the value going on by what is known of it: what it says so far, or that the connection speaks
     /// JSON-RPC.
-    func judgeEarly(_ half: Half, _ direction: Direction, _ context: ConnectionContext) {
+    func judgeEarly(_ half: Half, going direction: Direction, in context: ConnectionContext) {
         let inspector = context.inspector
         half.isUnasked = true
         guard let reader = half.reader, inspector.pipeline.mayRefuse else { return }
@@ -64,7 +64,7 @@ extension JSONStreamSession {
             groups[place].isOneway = false
         }
         var early = EarlyDecision(asked: groups, knowsMethods: reading)
-        early.decided = decide(groups, direction, context)
+        early.decided = decide(groups, going: direction, in: context)
         half.early = early
         half.isUnasked = !reading && early.reply == nil
     }
@@ -72,9 +72,9 @@ extension JSONStreamSession {
     /// A value that was decided about has ended: what came behind is charged.
     func chargeRest(
         _ early: EarlyDecision,
-        _ reader: RPCReader,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        reader: RPCReader,
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         guard early.knowsMethods || reader.scanner.isBatch else { return }
         let inspector = context.inspector
@@ -94,16 +94,16 @@ extension JSONStreamSession {
     /// are answered cannot be told.
     func countSurplus(
         _ reader: RPCReader,
-        _ half: Half,
-        _ reply: LocalReply?,
-        _ direction: Direction,
-        _ context: ConnectionContext
+        half: Half,
+        reply: LocalReply?,
+        going direction: Direction,
+        in context: ConnectionContext
     ) {
         guard reader.surplus > reader.countedSurplus else { return }
         let inspector = context.inspector
         var operation = inspector.operations.unknown
         reader.lastCall { operation = inspector.operations.operation(ofMethod: $0, interface: $0.extracting(0..<0)) }
-        let entry = entry(operation, half, direction, id: 0, bytes: 0, context)
+        let entry = entry(operation, half: half, going: direction, id: 0, bytes: 0, in: context)
         let outcome = reply?.outcome ?? .lost
         let code = reply?.jsonrpcCode ?? ResultCode.none
         while reader.countedSurplus < reader.surplus {

@@ -49,13 +49,13 @@ final class JSONStreamSession: ProtocolSession {
 
     func half(_ direction: Direction) -> Half { direction == .toUpstream ? up : down }
 
-    func receive(_ bytes: RawSpan, _ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+    func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         let half = half(direction)
         var walk = PlanWalk(
             at: -half.heldBytes,
             isEdited: context.isGoverned || half.heldBytes > 0 || half.isDropped || half.dropsSpace
         )
-        guard follow(half, bytes, direction, context, &walk, &plan) else {
+        guard follow(half, bytes: bytes, going: direction, in: context, walk: &walk, plan: &plan) else {
             half.heldBytes = 0
             if half.isDropped {
                 // What follows half a value that is left out would be another to upstream.
@@ -67,7 +67,7 @@ final class JSONStreamSession: ProtocolSession {
             walk.forward(to: bytes.byteCount, &plan)
             return sendReplies(&plan)
         }
-        guard walk.isEdited else { return forward(bytes.byteCount, half, &walk, &plan) }
+        guard walk.isEdited else { return forward(bytes.byteCount, half: half, walk: &walk, plan: &plan) }
         let isMidway = half.isMidway
         if isMidway, let reader = half.reader {
             // Only the value waits, and not the white space in front of it.
@@ -77,7 +77,7 @@ final class JSONStreamSession: ProtocolSession {
         if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > HoldLimits.requestBytes {
             // Its method may come at its very end: what is known decides.
             half.isPassed = true
-            if context.isGoverned { judgeEarly(half, direction, context) }
+            if context.isGoverned { judgeEarly(half, going: direction, in: context) }
         }
         if isMidway, half.isDropped {
             walk.drop(to: bytes.byteCount, &plan)
@@ -90,7 +90,7 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     /// Passes bytes on about which nothing decides.
-    private func forward(_ count: Int, _ half: Half, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    private func forward(_ count: Int, half: Half, walk: inout PlanWalk, plan: inout Plan) {
         let isMidway = half.isMidway
         // What has been passed on in part is not decided about any more.
         half.isPassed = isMidway
@@ -115,11 +115,11 @@ final class JSONStreamSession: ProtocolSession {
     /// - Returns: Whether the connection is still read.
     private func follow(
         _ half: Half,
-        _ bytes: RawSpan,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        bytes: RawSpan,
+        going direction: Direction,
+        in context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) -> Bool {
         let reader = reader(of: half, context)
         var at = 0
@@ -135,28 +135,33 @@ final class JSONStreamSession: ProtocolSession {
                 case .lineEnd: break
                 case .batchMember:
                     reader.batch.append(reader.scanner)
-                    if half.isPassed, half.early == nil { countSurplus(reader, half, nil, direction, context) }
+                    if half.isPassed, half.early == nil {
+                        countSurplus(reader, half: half, reply: nil, going: direction, in: context)
+                    }
                 case .message, .batchEnd:
-                    dropSpace(half, reader, at, isEnd: true, &walk, &plan)
-                    guard finish(reader, half, at, direction, context, &walk, &plan) else { return false }
+                    dropSpace(half, reader: reader, at: at, isEnd: true, walk: &walk, plan: &plan)
+                    guard finish(reader, half: half, end: at, going: direction, in: context, walk: &walk, plan: &plan)
+                    else { return false }
                     if walk.boundary == nil { walk.boundary = at }
                     // What follows the first message in the same read is read as what comes later.
                     reader.scanner.place = half.place
                 }
             }
         } catch {
-            if isJoined, context.inspector.joinHTTP1(insteadOf: self, bytes, direction, context) { return false }
+            if isJoined, context.inspector.joinHTTP1(insteadOf: self, bytes, going: direction, in: context) {
+                return false
+            }
             if isIdentified {
                 context.recorder.decodeError(.jsonrpc, reason: error.label)
             } else {
                 half.unknownBytes += at - from
             }
-            if half.dropsSpace { dropSpace(bytes.extracting(0..<at), &walk, &plan) }
+            if half.dropsSpace { dropSpace(bytes.extracting(0..<at), walk: &walk, plan: &plan) }
             lose(bytes.byteCount - at, context)
             return false
         }
-        dropSpace(half, reader, at, isEnd: false, &walk, &plan)
-        keep(reader, half, context)
+        dropSpace(half, reader: reader, at: at, isEnd: false, walk: &walk, plan: &plan)
+        keep(reader, half: half, in: context)
         return true
     }
 
@@ -172,7 +177,7 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     /// Keeps a reader that is inside a value, and gives it back otherwise.
-    private func keep(_ reader: RPCReader, _ half: Half, _ context: ConnectionContext) {
+    private func keep(_ reader: RPCReader, half: Half, in context: ConnectionContext) {
         // Behind a number or a word the reader remembers that no other may follow at once.
         let form = reader.scanner.facts.form
         let isPlain = reader.scanner.isBatch || form == .object || form == .absent
@@ -187,11 +192,11 @@ final class JSONStreamSession: ProtocolSession {
     /// Leaves out the white space between a refused value and the next one, as far as it is here.
     private func dropSpace(
         _ half: Half,
-        _ reader: RPCReader,
-        _ at: Int,
+        reader: RPCReader,
+        at: Int,
         isEnd: Bool,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         guard half.dropsSpace else { return }
         guard isEnd || !reader.scanner.isBetweenValues else {
@@ -202,7 +207,7 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     /// Leaves out the white space between a refused value and bytes that are no value.
-    private func dropSpace(_ bytes: RawSpan, _ walk: inout PlanWalk, _ plan: inout Plan) {
+    private func dropSpace(_ bytes: RawSpan, walk: inout PlanWalk, plan: inout Plan) {
         var end = max(0, walk.at)
         while end < bytes.byteCount, bytes.byte(at: end) <= 0x20 { end += 1 }
         walk.drop(to: end, &plan)
@@ -213,12 +218,12 @@ final class JSONStreamSession: ProtocolSession {
     /// - Returns: Whether the connection speaks JSON-RPC at all.
     private func finish(
         _ reader: RPCReader,
-        _ half: Half,
-        _ end: Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        half: Half,
+        end: Int,
+        going direction: Direction,
+        in context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) -> Bool {
         defer {
             dropEarly(half, context)
@@ -235,24 +240,24 @@ final class JSONStreamSession: ProtocolSession {
         if role == .neither {
             // Log lines and whatever else is JSON passes, and a message may still follow.
             if !isIdentified { noteOther(half, context) }
-            noteCandidate(reader, half, direction, context)
+            noteCandidate(reader, half: half, going: direction, in: context)
         } else if !isIdentified {
-            identify(role, direction, context)
+            identify(role, going: direction, in: context)
         }
         if let observer = inspector.messageObserver, let connection = session.seenConnection, role != .neither {
             observer.rpc(reader.observed(session.seen(direction), start: half.start), on: connection)
         }
         if role == .response, !half.isDropped {
             if !candidates.isEmpty { takeCandidates(answeredBy: reader, direction, context) }
-            answers(reader, direction, context)
+            answers(reader, going: direction, in: context)
         } else if role != .neither || half.isDropped {
-            calls(reader, half, end, direction, context, &walk, &plan)
+            calls(reader, half: half, end: end, going: direction, in: context, walk: &walk, plan: &plan)
         }
         return true
     }
 
     /// The connection's first message has come.
-    private func identify(_ role: JSONRPCRole, _ direction: Direction, _ context: ConnectionContext) {
+    private func identify(_ role: JSONRPCRole, going direction: Direction, in context: ConnectionContext) {
         let session = context.session
         isIdentified = true
         isOther = false
@@ -262,8 +267,7 @@ final class JSONStreamSession: ProtocolSession {
             half.reader?.scanner.place = .responses
         }
         if session.isClientUnknown {
-            session.isClientUnknown = false
-            session.isFlipped = (role == .response) == (direction == .toUpstream)
+            session.settleClient(isFlipped: (role == .response) == (direction == .toUpstream))
         }
         context.inspector.identify(session, .jsonrpc)
     }
@@ -280,26 +284,33 @@ final class JSONStreamSession: ProtocolSession {
 
     private func calls(
         _ reader: RPCReader,
-        _ half: Half,
-        _ end: Int,
-        _ direction: Direction,
-        _ context: ConnectionContext,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        half: Half,
+        end: Int,
+        going direction: Direction,
+        in context: ConnectionContext,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         let inspector = context.inspector
         var decided = half.early?.decided ?? DecidedBatch()
         if let early = half.early {
             half.early = nil
-            chargeRest(early, reader, direction, context)
+            chargeRest(early, reader: reader, going: direction, in: context)
         } else if context.isGoverned, !half.isPassed {
             let groups = inspector.operations.groups(of: reader, interface: RawSpan())
-            decided = decide(groups, direction, context)
+            decided = decide(groups, going: direction, in: context)
         }
         if half.isUnasked { inspector.recorder.verdictPartial(.tooLarge) }
         reader.eachCall { call in
             let method = inspector.operations.operation(of: call, interface: call.method.extracting(0..<0))
-            let entry = entry(method, half, direction, id: call.idKey ?? 0, bytes: call.byteCount, context)
+            let entry = entry(
+                method,
+                half: half,
+                going: direction,
+                id: call.idKey ?? 0,
+                bytes: call.byteCount,
+                in: context
+            )
             if inspector.tracker.isTraced {
                 inspector.tracker.prepareSpan(entry.operation, reader, id: call.id, side: entry.side, now: context.now)
             }
@@ -321,18 +332,18 @@ final class JSONStreamSession: ProtocolSession {
             }
         }
         if !decided.permits.isEmpty { inspector.pipeline.end(decided.permits) }
-        countSurplus(reader, half, decided.reply, direction, context)
-        if let reply = decided.reply { refuse(reader, half, end, reply, &walk, &plan) }
+        countSurplus(reader, half: half, reply: decided.reply, going: direction, in: context)
+        if let reply = decided.reply { refuse(reader, half: half, end: end, reply: reply, walk: &walk, plan: &plan) }
     }
 
     /// Answers the value that has ended and leaves it out.
     private func refuse(
         _ reader: RPCReader,
-        _ half: Half,
-        _ end: Int,
-        _ reply: LocalReply,
-        _ walk: inout PlanWalk,
-        _ plan: inout Plan
+        half: Half,
+        end: Int,
+        reply: LocalReply,
+        walk: inout PlanWalk,
+        plan: inout Plan
     ) {
         answer(reader, reply)
         half.dropsSpace = true
@@ -343,7 +354,7 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     /// Decides about a value that makes those calls.
-    func decide(_ groups: [CallGroup], _ direction: Direction, _ context: ConnectionContext) -> DecidedBatch {
+    func decide(_ groups: [CallGroup], going direction: Direction, in context: ConnectionContext) -> DecidedBatch {
         let side = context.session.side(of: direction)
         var request = CallRequest(operation: context.operations.unknown, side: side)
         request.takesContext = false
@@ -370,7 +381,7 @@ final class JSONStreamSession: ProtocolSession {
         if replies.count > before { replies.append(0x0a) }
     }
 
-    private func answers(_ reader: RPCReader, _ direction: Direction, _ context: ConnectionContext) {
+    private func answers(_ reader: RPCReader, going direction: Direction, in context: ConnectionContext) {
         reader.eachResponse { key, outcome, code, byteCount in
             guard let key else { return }
             let (tracker, session) = (context.tracker, context.session)
@@ -399,17 +410,17 @@ final class JSONStreamSession: ProtocolSession {
         inspector.countUninspected(context.session, isIdentified ? count : unknown + count)
     }
 
-    func ended(_ direction: Direction, _ context: ConnectionContext, _ plan: inout Plan) {
+    func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         // Half a value that was to be dropped stays dropped; nothing of it is held.
         if !half(direction).isDropped { plan.forwardAll(endsAtBoundary: true) }
     }
 
-    func missed(_ count: UInt64, _ direction: Direction, _ context: ConnectionContext) {
+    func missed(_ count: UInt64, going direction: Direction, in context: ConnectionContext) {
         guard isIdentified else { return lose(0, context) }
         // Where a value begins cannot be told from inside one: the connection is joined in the middle again.
         close(context)
         context.tracker.endAll(on: context.session, as: .lost, now: context.now)
-        context.session.isMidstream = true
+        context.session.detection.isMidstream = true
         context.session.decoder = .detecting
     }
 

@@ -3,7 +3,7 @@ internal import Calls
 extension MessageLines {
     /// Writes the line of a stream's request.
     public func streamRequest(_ half: ObservedStreamHalf, on connection: ObservedConnection) {
-        begin("triple", isRequest: true, half.direction, half.start, on: connection)
+        begin("triple", isRequest: true, going: half.direction, start: half.start, on: connection)
         json.key("stream_id")
         json.number(half.streamID)
         text("interface", half.interface)
@@ -20,7 +20,7 @@ extension MessageLines {
 
     /// Writes the line of a stream's reply.
     public func streamResponse(_ half: ObservedStreamHalf, on connection: ObservedConnection) {
-        begin("triple", isRequest: false, half.direction, half.start, on: connection)
+        begin("triple", isRequest: false, going: half.direction, start: half.start, on: connection)
         json.key("stream_id")
         json.number(half.streamID)
         text("grpc_status", half.grpcStatus)
@@ -33,7 +33,7 @@ extension MessageLines {
 
     /// Writes the line of a JSON-RPC message.
     public func rpc(_ message: ObservedRPC, on connection: ObservedConnection) {
-        begin("jsonrpc", isRequest: message.isRequest, message.direction, message.start, on: connection)
+        begin("jsonrpc", isRequest: message.isRequest, going: message.direction, start: message.start, on: connection)
         json.key("rpc")
         if message.isBatch { json.beginArray() }
         for member in message.members {

@@ -35,20 +35,25 @@ public final class MessageLines: MessageObserver {
         begin(frame, on: connection)
         json.key("two_way")
         json.bool(frame.header.isTwoWay)
-        field("dubbo_version", request.dubboVersion, request.known.contains(.dubboVersion), frame.texts)
-        field("interface", request.interface, request.known.contains(.interface), frame.texts)
-        field("version", request.version, request.known.contains(.version), frame.texts)
+        field(
+            "dubbo_version",
+            range: request.dubboVersion,
+            isKnown: request.known.contains(.dubboVersion),
+            in: frame.texts
+        )
+        field("interface", range: request.interface, isKnown: request.known.contains(.interface), in: frame.texts)
+        field("version", range: request.version, isKnown: request.known.contains(.version), in: frame.texts)
         var group = ByteRange.empty
         for attachment in request.attachments where frame.texts.slice(attachment.key).equals("group") {
             group = attachment.value
         }
-        field("group", group, true, frame.texts)
-        field("method", request.method, request.known.contains(.method), frame.texts)
+        field("group", range: group, isKnown: true, in: frame.texts)
+        field("method", range: request.method, isKnown: request.known.contains(.method), in: frame.texts)
         if request.known.contains(.genericMethod) {
-            field("generic_method", request.genericMethod, true, frame.texts)
+            field("generic_method", range: request.genericMethod, isKnown: true, in: frame.texts)
         }
         let hasDescriptor = request.known.contains(.parameterDescriptor)
-        field("param_desc", request.parameterDescriptor, hasDescriptor, frame.texts)
+        field("param_desc", range: request.parameterDescriptor, isKnown: hasDescriptor, in: frame.texts)
         if request.known.contains(.attachments) { attachments(request.attachments, frame.texts) }
         end()
     }
@@ -63,8 +68,8 @@ public final class MessageLines: MessageObserver {
         json.key("status")
         json.number(frame.header.status)
         let isException = response.kind?.isException == true
-        field("exception_class", response.exceptionClass, isException, frame.texts)
-        field("exception_message", response.message ?? .empty, response.message != nil, frame.texts)
+        field("exception_class", range: response.exceptionClass, isKnown: isException, in: frame.texts)
+        field("exception_message", range: response.message ?? .empty, isKnown: response.message != nil, in: frame.texts)
         if response.hasAttachments { attachments(response.attachments, frame.texts) }
         end()
     }
@@ -90,7 +95,7 @@ public final class MessageLines: MessageObserver {
     }
 
     private func begin(_ frame: borrowing ObservedFrame, on connection: ObservedConnection) {
-        begin("dubbo2", isRequest: frame.header.isRequest, frame.direction, frame.start, on: connection)
+        begin("dubbo2", isRequest: frame.header.isRequest, going: frame.direction, start: frame.start, on: connection)
         json.key("request_id")
         json.number(Int64(bitPattern: frame.header.requestID))
         json.key("event")
@@ -105,8 +110,8 @@ public final class MessageLines: MessageObserver {
     func begin(
         _ spoken: StaticString,
         isRequest: Bool,
-        _ direction: Direction,
-        _ start: UInt64,
+        going direction: Direction,
+        start: UInt64,
         on connection: ObservedConnection
     ) {
         json.beginObject()
@@ -130,7 +135,7 @@ public final class MessageLines: MessageObserver {
         flush(self)
     }
 
-    private func field(_ name: StaticString, _ range: ByteRange, _ isKnown: Bool, _ texts: RawSpan) {
+    private func field(_ name: StaticString, range: ByteRange, isKnown: Bool, in texts: RawSpan) {
         json.key(name)
         if isKnown {
             json.string(HessianText.string(texts.slice(range), maxBytes: Self.maxTextBytes))

@@ -1,12 +1,12 @@
 public import Calls
-internal import Telemetry
+package import Telemetry
 
 /// One request, or the calls of one batch, as the stages of the ``RequestPipeline`` see it.
 ///
 /// Its names are known, and nothing of it has been passed on.
 public struct CallRequest: Sendable {
     /// What a drain may do with a request.
-    enum DrainHandling: UInt8, Sendable {
+    package enum DrainHandling: UInt8, Sendable {
         /// The request is refused once the drain's grace is over.
         case refuse
         /// The request is only counted: the protocol tells its connections to end (HTTP/2's GOAWAY).
@@ -24,13 +24,13 @@ public struct CallRequest: Sendable {
     /// How many calls it makes: more than one for a batch only.
     public var calls: Int
     /// What a drain may do with it.
-    var drainHandling = DrainHandling.refuse
+    package var drainHandling = DrainHandling.refuse
     /// Why no answer can be written to it (a serialization that Weir does not write, say); `nil` if one can.
-    var unanswerable: PartialVerdictReason?
+    package var unanswerable: PartialVerdictReason?
     /// Whether it may be given a trace context: the calls of a batch have a span each and one head.
-    var takesContext = true
+    package var takesContext = true
     /// Why nothing can be inserted into it; `nil` if something can.
-    var insertFailure: TracingCounters.Injection?
+    package var insertFailure: TracingCounters.Injection?
 
     /// A request of those values.
     ///

@@ -1,4 +1,4 @@
-internal import Policy
+package import Policy
 
 /// What becomes of a request.
 public enum Decision: Sendable {
@@ -44,11 +44,11 @@ public struct InsertedField: Equatable, Sendable {
 }
 
 /// What the pipeline decided about a request, and what the request has taken of limits.
-struct DecidedRequest {
-    var decision = Decision.forward
+package struct DecidedRequest {
+    package var decision = Decision.forward
     /// What its call holds of limits on calls in flight until it ends: whoever gets it gives it to the call
     /// or back to ``LimitStage/release(_:)``.
-    var permit = LimitToken.none
+    package var permit = LimitToken.none
 }
 
 /// What the pipeline decided about the calls of a batch, and what they have taken of limits.

@@ -49,7 +49,7 @@ struct DrainStage {
             notePassed(order, calls: request.calls, on: session)
             return nil
         }
-        session.lateCalls += UInt64(request.calls)
+        session.drain.lateCalls += UInt64(request.calls)
         order.countRejected(request.calls)
         return LocalReply(drained: order)
     }
@@ -62,7 +62,7 @@ struct DrainStage {
 
     /// Calls to something that is drained pass.
     func notePassed(_ order: DrainOrder, calls: Int = 1, on session: Session) {
-        session.lateCalls += UInt64(calls)
+        session.drain.lateCalls += UInt64(calls)
         order.countPassed(calls)
     }
 
@@ -83,12 +83,12 @@ struct DrainStage {
 
     /// A signal was given on a connection.
     func note(_ signal: DrainSignal, on session: Session) {
-        session.drainSignals.insert(DrainSignals(signal))
+        session.drain.signals.insert(DrainSignals(signal))
         switch signal {
-        case .readonly: session.drainSignals.remove(DrainSignals(.writeable))
-        case .writeable: session.drainSignals.remove(DrainSignals(.readonly))
-        case .notServing: session.drainSignals.remove(DrainSignals(.serving))
-        case .serving: session.drainSignals.remove(DrainSignals(.notServing))
+        case .readonly: session.drain.signals.remove(DrainSignals(.writeable))
+        case .writeable: session.drain.signals.remove(DrainSignals(.readonly))
+        case .notServing: session.drain.signals.remove(DrainSignals(.serving))
+        case .serving: session.drain.signals.remove(DrainSignals(.notServing))
         case .closing, .goAway, .connectionClose: break
         }
         gate?.registry.count(signal)

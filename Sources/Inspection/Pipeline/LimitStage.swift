@@ -54,7 +54,7 @@ struct LimitStage: ~Copyable {
             gate.note(peer: peer.byteSpan)
         }
         if needs.caller {
-            let caller = session.lastCaller
+            let caller = session.caller.name
             if !caller.isEmpty { gate.note(caller: caller.byteSpan) }
         }
         guard needs.attachments != 0, let values = fields.values else { return true }

@@ -44,7 +44,13 @@ extension RequestPipeline {
         var batch = DecidedBatch(reply: refusalByDrain(groups, request, on: session, now: now))
         if batch.reply == nil { batch.reply = refusalByRules(request, &batch.inserted) }
         if batch.reply == nil, limits.isActive {
-            batch.reply = refusalByLimits(alike(groups, side: request.side), request, &batch.permits, fields, session)
+            batch.reply = refusalByLimits(
+                alike(groups, side: request.side),
+                request: request,
+                permits: &batch.permits,
+                fields: fields,
+                on: session
+            )
         }
         if batch.reply == nil { batch.inserted = insertion(batch.inserted, request, as: callProtocol) }
         return batch
@@ -76,10 +82,10 @@ extension RequestPipeline {
 
     private func refusalByLimits(
         _ groups: [CallGroup],
-        _ request: CallRequest,
-        _ permits: inout BatchPermits,
-        _ fields: borrowing RequestFields,
-        _ session: Session
+        request: CallRequest,
+        permits: inout BatchPermits,
+        fields: borrowing RequestFields,
+        on session: Session
     ) -> LocalReply? {
         var groups = groups
         if groups.count > 1 {

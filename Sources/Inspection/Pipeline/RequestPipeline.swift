@@ -1,4 +1,4 @@
-internal import Calls
+package import Calls
 internal import Policy
 internal import Telemetry
 internal import Wire
@@ -13,14 +13,14 @@ internal import Wire
 /// The first stage that has a ``LocalReply`` ends it. A session asks once a request, when its names are known and while
 /// none of it has been passed on: ``decide(_:as:fields:on:now:)``, or for batches ``decide(groups:_:fields:on:now:)``.
 /// It carries the ``Decision`` out, and gives the permit to the call that begins. One a worker, for one thread.
-final class RequestPipeline {
+package final class RequestPipeline {
     var drains = DrainStage() { didSet { updateActive() } }
     /// The rules; `nil` costs nothing.
     var rules: (any RequestStage)? { didSet { updateActive() } }
     var limits = LimitStage()
     var injection = InjectionStage() { didSet { updateActive() } }
     /// Whether requests are held back until they are understood, because a stage may refuse or change them.
-    private(set) var isActive = false
+    package private(set) var isActive = false
     private var probes: ProbeOperations
     let registry: OperationRegistry
     private let recorder: Recorder
@@ -64,7 +64,7 @@ final class RequestPipeline {
     ///   - session: Its connection's session.
     ///   - now: The time, in nanoseconds.
     /// - Returns: What becomes of it, and what it has taken of limits.
-    func decide(
+    package func decide(
         _ request: CallRequest,
         as callProtocol: CallProtocol,
         fields: borrowing RequestFields,

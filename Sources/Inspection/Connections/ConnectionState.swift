@@ -1,0 +1,86 @@
+internal import Calls
+internal import Policy
+
+/// Which end of a connection is the client, as the connection's ends are named.
+enum ClientEnd: UInt8 {
+    /// The end that is called downstream, as everywhere but in captures.
+    case downstream
+    /// The end that is called upstream: a capture took the server for the client.
+    case upstream
+    /// It is not known yet: a capture did not see the connection's beginning.
+    case unknown
+}
+
+/// The calls of one connection, in numbers.
+struct ConnectionCalls {
+    /// The head of the connection's list in the call table.
+    var first = CallTable.none
+    /// The calls waiting for a reply.
+    var inFlight = 0
+    /// The calls that were answered or given up, or of which no reply was asked.
+    var finished: UInt64 = 0
+    /// Bytes of replies that have passed; counted only while calls are traced.
+    var replyBytes: UInt64 = 0
+}
+
+/// Who calls on a connection.
+struct ConnectionCaller {
+    /// As much of a name is kept: a byte more than limits compare, so that they know a longer one.
+    static let maxBytes = 1025
+
+    /// The last caller's place in the process's ``CallerRegistry``, if calls are counted by caller.
+    var number = CallerRegistry.unknown
+    /// The last caller's name, truncated; empty if unknown or not tracked.
+    var name: [UInt8] = []
+    /// The client's address as text; `nil` until a limit asks.
+    var address: [UInt8]?
+}
+
+/// What drains have told a connection's consumer, and what it did since.
+struct ConnectionDrain {
+    /// How the consumer was told.
+    var signals: DrainSignals = []
+    /// Calls to what is drained that came nevertheless.
+    var lateCalls: UInt64 = 0
+    /// Whether the consumer may keep away from the connection because of READONLY.
+    var mayKeepAway = false
+    /// What is expected of the consumer; `nil` while nothing is.
+    var recall: DrainRecall?
+    /// Whether the consumer answers events that ask for no answer.
+    var answersEvents = false
+}
+
+/// A connection whose protocol is not known yet.
+struct DetectionState {
+    /// The bytes of each direction while they are too few to tell, at most 8 KiB each.
+    private var up: [UInt8] = []
+    private var down: [UInt8] = []
+    /// Whether the relay holds the client's bytes back.
+    var isHeld = false
+    /// Whether the connection's beginning was not seen, so that the first bytes may be the middle of anything.
+    var isMidstream: Bool
+    /// How many bytes have passed of a connection that began with text, while frames may follow; `nil` for all others.
+    var textBytes: Int?
+    /// How many bytes were searched in vain for a beginning; they are not counted yet.
+    var searchedBytes = 0
+
+    /// The state before the first byte.
+    ///
+    /// - Parameter isMidstream: Whether the connection's beginning was not seen.
+    init(isMidstream: Bool) { self.isMidstream = isMidstream }
+
+    /// Whether nothing waits for more bytes.
+    var isIdle: Bool { up.isEmpty && down.isEmpty && textBytes == nil }
+
+    /// The kept bytes of a direction; they are forgotten.
+    mutating func take(_ direction: Direction) -> [UInt8] {
+        var taken: [UInt8] = []
+        if direction == .toUpstream { swap(&taken, &up) } else { swap(&taken, &down) }
+        return taken
+    }
+
+    /// Keeps the bytes of a direction until more of them come.
+    mutating func keep(_ bytes: [UInt8], of direction: Direction) {
+        if direction == .toUpstream { up = bytes } else { down = bytes }
+    }
+}

@@ -1,0 +1,25 @@
+package import Calls
+
+/// A protocol from outside this module: how its connections are known, and what decodes them.
+///
+/// An ``Inspector`` is given its extensions before its first connection (``Inspector/extensions``). They are asked
+/// before the protocols of the product, so a pattern should be as narrow as the protocol allows. A connection whose
+/// beginning was not seen is not theirs.
+package protocol ProtocolExtension: Sendable {
+    /// Whether a connection speaks the protocol.
+    ///
+    /// Asked of the first bytes of either direction until one extension, or one of the product's protocols, is sure.
+    ///
+    /// - Parameters:
+    ///   - bytes: All that has come of the direction, at least one byte.
+    ///   - direction: Which way they go.
+    /// - Returns: `nil` while they are too few to tell; then the same bytes with more behind them are asked about, up
+    ///   to 8 KiB.
+    func recognizes(_ bytes: RawSpan, going direction: Direction) -> Bool?
+
+    /// What decodes one connection.
+    ///
+    /// - Parameter direction: The way of the bytes by which the protocol was recognised.
+    /// - Returns: A session that has seen nothing yet.
+    func makeSession(recognizedBy direction: Direction) -> any ProtocolSession
+}
