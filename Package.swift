@@ -236,6 +236,13 @@ let package = Package(
             swiftSettings: testing
         ),
         .testTarget(
+            name: "ExtensionTests",
+            dependencies: [
+                "Inspection", "Relay", "Telemetry", "Policy", "Calls", "Wire", "PlanModel", "TestSupport",
+            ],
+            swiftSettings: testing
+        ),
+        .testTarget(
             name: "IntegrationTests",
             dependencies: [
                 "weir", "Relay", "Inspection", "Telemetry", "Dubbo", "Calls", "Settings", "Wire", "TestSupport",

@@ -36,6 +36,18 @@ package struct CallTexts {
     var id: String?
     /// The class of the exception that answered it; empty for none.
     var exception = ""
+
+    /// The texts of a call.
+    ///
+    /// - Parameters:
+    ///   - caller: The calling application; empty if it does not say.
+    ///   - trace: The request's trace context, if it has one.
+    ///   - id: The protocol's own id, where it is no number.
+    package init(caller: String = "", trace: TraceContext? = nil, id: String? = nil) {
+        self.caller = caller
+        self.trace = trace
+        self.id = id
+    }
 }
 
 /// How many messages a call carried, of which one way carried more than one.

@@ -228,7 +228,11 @@ public final class Inspector {
     }
 
     /// The session stops decoding: its calls are lost, its bytes go on.
-    func goBlind(_ session: Session, _ now: UInt64) {
+    ///
+    /// - Parameters:
+    ///   - session: A connection's session that cannot follow its bytes any more.
+    ///   - now: The time, in nanoseconds.
+    package func goBlind(_ session: Session, now: UInt64) {
         session.decoder.session?.goBlind(ConnectionContext(self, session, now: now))
         session.decoder = .blind
         tracker.endAll(on: session, as: .lost, now: now)
@@ -312,7 +316,7 @@ public final class Inspector {
     /// - Parameters:
     ///   - session: The connection's session.
     ///   - now: The time, in nanoseconds.
-    public func overran(_ session: Session, now: UInt64) { goBlind(session, now) }
+    public func overran(_ session: Session, now: UInt64) { goBlind(session, now: now) }
 
     // MARK: Time
 

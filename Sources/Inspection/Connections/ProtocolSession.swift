@@ -5,7 +5,7 @@ internal import Wire
 /// What a protocol's session is given with each input: whose connection it is, the time, and what the worker has.
 package struct ConnectionContext {
     /// The worker's inspector.
-    let inspector: Inspector
+    package let inspector: Inspector
     /// The connection.
     package let session: Session
     /// When the input came, in nanoseconds.
@@ -34,6 +34,14 @@ package struct ConnectionContext {
     /// The same for other bytes.
     func again(isForwarded: Bool) -> ConnectionContext {
         ConnectionContext(inspector, session, now: now, isForwarded: isForwarded)
+    }
+
+    /// A request's fields, empty, to be filled in one pass: only wanted ones are kept.
+    ///
+    /// - Returns: The worker's own, valid until the next request is read.
+    package func beginFields() -> FieldValues {
+        pool.fields.begin(inspector.selector)
+        return pool.fields
     }
 
     /// Where calls begin and end.
@@ -117,7 +125,7 @@ extension ProtocolSession {
 
     /// Nothing is known of missing bytes: the connection is not followed any more.
     package func missed(_ count: UInt64, going direction: Direction, in context: ConnectionContext) {
-        context.inspector.goBlind(context.session, context.now)
+        context.inspector.goBlind(context.session, now: context.now)
     }
 
     /// There are no streams in the protocol.

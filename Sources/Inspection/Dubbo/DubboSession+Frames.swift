@@ -205,7 +205,7 @@ extension DubboSession {
             context.recorder.decodeError(.dubbo, reason: error.label)
             guard case .badLength = error else { return refeed(&state, going: direction, in: context, turn: &turn) }
             state.forgetHeader()
-            context.inspector.goBlind(context.session, context.now)
+            context.inspector.goBlind(context.session, now: context.now)
             context.recorder.uninspectedBytes(UInt64(FrameHeader.byteCount), reason: .blind)
         }
     }
@@ -235,7 +235,7 @@ extension DubboSession {
     private func lose(_ state: inout DubboDirection, error: FrameError, in context: ConnectionContext) {
         context.recorder.decodeError(.dubbo, reason: error.label)
         state.forgetHeader()
-        if case .badLength = error { return context.inspector.goBlind(context.session, context.now) }
+        if case .badLength = error { return context.inspector.goBlind(context.session, now: context.now) }
         state.phase = .searching
     }
 

@@ -36,7 +36,7 @@ package final class FieldValues {
 
     /// Keeps the value of an attachment, if it is wanted.
     @inline(__always)
-    func take(_ name: RawSpan, _ value: ByteRange) {
+    package func take(_ name: RawSpan, _ value: ByteRange) {
         let slot = selector.slot(of: name)
         if slot != FieldSelector.unwanted { set(slot, value) }
     }

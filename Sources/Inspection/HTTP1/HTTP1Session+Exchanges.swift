@@ -160,14 +160,14 @@ extension HTTP1Session {
         } else if hasLocalReplies {
             requestReading = .pass
         } else {
-            context.inspector.goBlind(context.session, context.now)
+            context.inspector.goBlind(context.session, now: context.now)
         }
     }
 
     /// Responses are not HTTP/1 as everybody reads it.
     func failResponses(_ failure: HTTP1Failure, _ context: ConnectionContext) {
         count(failure, context)
-        guard judgement == .refused || isClosing else { return context.inspector.goBlind(context.session, context.now) }
+        guard judgement == .refused || isClosing else { return context.inspector.goBlind(context.session, now: context.now) }
         isResponseBlind = true
         context.tracker.endAll(on: context.session, as: .lost, now: context.now)
     }
@@ -182,6 +182,6 @@ extension HTTP1Session {
     /// Nothing is left that the connection would have to be followed for.
     func goBlindIfDone(_ context: ConnectionContext) {
         let isDone = isResponseBlind ? judgement != .refused : requestReading == .pass && !hasLocalReplies
-        if isDone { context.inspector.goBlind(context.session, context.now) }
+        if isDone { context.inspector.goBlind(context.session, now: context.now) }
     }
 }

@@ -298,6 +298,6 @@ final class HTTP2Session: ProtocolSession {
             // What was withheld cannot be told from the rest any more.
             return context.tracker.endAll(on: context.session, as: .lost, now: context.now)
         }
-        context.inspector.goBlind(context.session, context.now)
+        context.inspector.goBlind(context.session, now: context.now)
     }
 }

@@ -399,7 +399,7 @@ final class JSONStreamSession: ProtocolSession {
     private func lose(_ count: Int, _ context: ConnectionContext) {
         let inspector = context.inspector
         if isIdentified {
-            inspector.goBlind(context.session, context.now)
+            inspector.goBlind(context.session, now: context.now)
         } else {
             context.session.decoder = .opaque
             if context.session.connectionProtocol != .opaque { inspector.identify(context.session, .opaque) }
