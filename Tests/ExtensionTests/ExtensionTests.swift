@@ -165,6 +165,28 @@ struct ExtensionTests {
         #expect(bench.metric("weir_calls_total", "interface=\"s.Cart\"", "outcome=\"drained\"") == "1")
     }
 
+    @Test("a connection moves to another process between two lines, its calls in flight with it")
+    func moves() throws {
+        let (bench, other) = (LineBench(), LineBench())
+        bench.give("CALL 1 s.Cart.add\nCALL")
+        #expect(bench.inspector.state(of: bench.session) == nil)
+        bench.give(" 2 s.Cart.get\n")
+        let state = try #require(bench.inspector.state(of: bench.session))
+        bench.inspector.handOver(bench.session)
+        let moved = try other.inspector.restore(state, side: .provider, connection: nil, now: 2000)
+        let reply = Array("OK 2\n".utf8)
+        other.inspector.receive(moved, bytes: reply.span.bytes, going: .toDownstream, now: 3000, plan: &other.plan)
+        #expect(moved.inFlight == 1 && other.metric("weir_calls_total", "method=\"get\"", "outcome=\"ok\"") == "1")
+        #expect(throws: ReportError.self) {
+            try Inspector(registry: other.registry, recorder: other.recorder).restore(
+                state,
+                side: .provider,
+                connection: nil,
+                now: 1
+            )
+        }
+    }
+
     @Test("spans continue the request's own context")
     func spans() throws {
         let bench = LineBench()

@@ -1,5 +1,6 @@
 import Calls
 import Inspection
+import Telemetry
 import Wire
 
 /// A toy protocol, registered from outside the product: lines of words.
@@ -18,6 +19,13 @@ struct LineProtocol: ProtocolExtension {
     }
 
     func makeSession(recognizedBy direction: Direction) -> any ProtocolSession { LineSession(requests: direction) }
+
+    var stateName: StaticString { "line" }
+
+    func restoreSession(from reader: inout ReportReader) throws(ReportError) -> any ProtocolSession {
+        guard let direction = Direction(rawValue: UInt8(clamping: try reader.number())) else { throw .malformed }
+        return LineSession(requests: direction)
+    }
 }
 
 /// A request line, taken apart.

@@ -61,6 +61,11 @@ final class LineSession: ProtocolSession {
         return true
     }
 
+    func encodeState(to writer: inout ReportWriter, in session: Session) -> StaticString? {
+        writer.add(Int(requests.rawValue))
+        return "line"
+    }
+
     // MARK: Lines
 
     private func finish(

@@ -189,6 +189,9 @@ final class ToolNames {
         if outcome.isAnswered, outcome != .unknown, code != -32602 { _ = registry.tool(tool, .learned) }
     }
 
+    /// A call goes on in another process.
+    func forget(_ call: Int32) { called.removeValue(forKey: call) }
+
     /// A call has got another place in the table.
     func move(_ call: Int32, to other: Int32) {
         guard !called.isEmpty, let tool = called.removeValue(forKey: call) else { return }

@@ -324,6 +324,15 @@ public final class Tracer {
         pending = Self.none
     }
 
+    /// A call goes on in another process: its span is not made here.
+    func forget(_ call: Int32) {
+        let draft = draft(of: call)
+        guard draft >= 0 else { return }
+        draftOfCall[Int(call)] = Self.none
+        waiting.removeAll { $0.call == call && $0.draft == draft }
+        freeDrafts.append(draft)
+    }
+
     /// A call has got another place in the table.
     func move(_ call: Int32, to other: Int32) {
         let draft = draft(of: call)

@@ -1,5 +1,6 @@
 internal import Calls
 internal import Policy
+internal import Telemetry
 
 /// Which end of a connection is the client, as the connection's ends are named.
 enum ClientEnd: UInt8 {
@@ -82,5 +83,28 @@ struct DetectionState {
     /// Keeps the bytes of a direction until more of them come.
     mutating func keep(_ bytes: [UInt8], of direction: Direction) {
         if direction == .toUpstream { up = bytes } else { down = bytes }
+    }
+
+    /// Writes the state of a connection of which all bytes were passed on.
+    ///
+    /// - Returns: False if it cannot be moved: bytes are held, or its beginning is being searched for.
+    func encode(to writer: inout ReportWriter) -> Bool {
+        guard !isHeld, !isMidstream, searchedBytes == 0 else { return false }
+        writer.add(up)
+        writer.add(down)
+        writer.add(textBytes.map { $0 + 1 } ?? 0)
+        return true
+    }
+
+    /// The state that another process wrote.
+    init(_ reader: inout ReportReader) throws(ReportError) {
+        self.init(isMidstream: false)
+        up = Array(try reader.piece())
+        down = Array(try reader.piece())
+        let text = try reader.number()
+        guard max(up.count, down.count) <= ProtocolDetector.maxFirstLineBytes,
+            text <= UInt64(Inspector.maxTextBytes) + 1
+        else { throw .malformed }
+        textBytes = text == 0 ? nil : Int(text) - 1
     }
 }

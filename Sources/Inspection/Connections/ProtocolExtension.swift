@@ -1,4 +1,5 @@
 package import Calls
+package import Telemetry
 
 /// A protocol from outside this module: how its connections are known, and what decodes them.
 ///
@@ -22,4 +23,14 @@ package protocol ProtocolExtension: Sendable {
     /// - Parameter direction: The way of the bytes by which the protocol was recognised.
     /// - Returns: A session that has seen nothing yet.
     func makeSession(recognizedBy direction: Direction) -> any ProtocolSession
+
+    /// The name of the states that its sessions write; see ``ProtocolSession/encodeState(to:in:)``.
+    var stateName: StaticString { get }
+
+    /// What goes on with a connection of another process.
+    ///
+    /// - Parameter reader: The state that a session wrote there; whatever it holds, nothing may trap.
+    /// - Returns: The session.
+    /// - Throws: ``ReportError`` if it is none of this protocol's.
+    func restoreSession(from reader: inout ReportReader) throws(ReportError) -> any ProtocolSession
 }

@@ -1,5 +1,5 @@
 package import Calls
-internal import Telemetry
+package import Telemetry
 internal import Wire
 
 /// What a protocol's session is given with each input: whose connection it is, the time, and what the worker has.
@@ -107,6 +107,17 @@ package protocol ProtocolSession: AnyObject {
     /// Nothing more of the connection is decoded: what the session keeps for calls is given back.
     func goBlind(_ context: ConnectionContext)
 
+    /// Writes what another process needs to go on with the connection, which is between two messages.
+    ///
+    /// Calls in flight need not be written; see ``Inspector/state(of:)``.
+    ///
+    /// - Parameters:
+    ///   - writer: Gets the state.
+    ///   - session: The connection.
+    /// - Returns: The name by which ``Inspector/restore(_:side:connection:now:)`` knows what the state is of; `nil` if
+    ///   the connection cannot be moved now.
+    func encodeState(to writer: inout ReportWriter, in session: Session) -> StaticString?
+
     /// The connection has ended; its calls still open are ended as unanswered afterwards.
     func close(_ context: ConnectionContext)
 }
@@ -144,6 +155,9 @@ extension ProtocolSession {
     package func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool {
         false
     }
+
+    /// The connection cannot be moved.
+    package func encodeState(to writer: inout ReportWriter, in session: Session) -> StaticString? { nil }
 
     /// Nothing is kept.
     package func goBlind(_ context: ConnectionContext) {}

@@ -1,3 +1,5 @@
+internal import Telemetry
+
 /// The events of Weir's own that a peer has not answered; few, and the oldest are forgotten first.
 ///
 /// Dubbo Java answers none: once nothing is drained any more they are forgotten after a while, so that its connections
@@ -25,4 +27,16 @@ struct OwnEvents {
 
     /// The event was answered: a second answer would be somebody else's.
     mutating func remove(_ id: UInt64) { ids.removeAll { $0 == id } }
+
+    func encode(to writer: inout ReportWriter) {
+        writer.add(each: ids) { $0.add($1) }
+        writer.add(newest)
+    }
+
+    init() {}
+
+    init(_ reader: inout ReportReader) throws(ReportError) {
+        ids = try reader.each(atMost: Self.maxCount) { reader throws(ReportError) in try reader.number() }
+        newest = try reader.number()
+    }
 }

@@ -58,6 +58,19 @@ final class HTTP2Session: ProtocolSession {
         watches = HealthWatchTable(areWindowsKnown: !isMidstream)
     }
 
+    /// A session in the middle of a connection whose state is known.
+    ///
+    /// - Parameters:
+    ///   - requests: The direction of requests.
+    ///   - up: The state of the direction to upstream.
+    ///   - down: The state of the other.
+    init(requests: Direction, up: HTTP2Direction, down: HTTP2Direction) {
+        self.requests = requests
+        self.up = up
+        self.down = down
+        watches = HealthWatchTable(areWindowsKnown: false)
+    }
+
     func state(_ direction: Direction) -> HTTP2Direction { direction == .toUpstream ? up : down }
 
     var isQuiet: Bool {

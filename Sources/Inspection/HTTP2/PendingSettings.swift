@@ -10,6 +10,9 @@ struct PendingSettings {
     /// How many others came behind the last of them.
     private var others: UInt64 = 0
 
+    /// True if all are acknowledged.
+    var isEmpty: Bool { sizes.isEmpty && others == 0 }
+
     /// One more came.
     ///
     /// - Parameter bytes: The table's size that it names, if it does.

@@ -34,7 +34,7 @@ final class JSONStreamSession: ProtocolSession {
 
     private let up = Half()
     private let down = Half()
-    private(set) var isIdentified = false
+    var isIdentified = false
     /// Whether values have come that are no JSON-RPC, and none that is.
     private var isOther = false
     private var replies: [UInt8] = []
