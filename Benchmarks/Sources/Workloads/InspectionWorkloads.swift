@@ -117,7 +117,7 @@ final class InspectedWorker {
     private func receive(_ bytes: RawSpan, _ direction: Direction) {
         plan.removeAll()
         now &+= 700_000
-        inspector.receive(session, bytes, direction, now: now, plan: &plan)
+        inspector.receive(session, bytes: bytes, going: direction, now: now, plan: &plan)
     }
 
     fileprivate func run(_ what: Reads, rounds: Int) {
