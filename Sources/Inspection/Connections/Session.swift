@@ -1,6 +1,7 @@
 public import Calls
 internal import Dubbo
 public import Policy
+internal import Telemetry
 internal import Wire
 
 /// The protocol state of one connection, both directions; an ``Inspector`` works on it.
@@ -142,4 +143,58 @@ public final class Session {
         let last = self.caller.name
         if !last.byteSpan.elementsEqual(kept) { self.caller.name = kept.array }
     }
+}
+
+/// What a protocol's session is given with each input: whose connection it is, the time, and what the worker has.
+package struct ConnectionContext {
+    /// The worker's inspector.
+    package let inspector: Inspector
+    /// The connection.
+    package let session: Session
+    /// When the input came, in nanoseconds.
+    package let now: UInt64
+    /// Whether the bytes can still be held back or changed, and a stage of the pipeline may want that.
+    package let isGoverned: Bool
+
+    /// The context of an input.
+    ///
+    /// - Parameters:
+    ///   - inspector: The worker's inspector.
+    ///   - session: The connection.
+    ///   - now: The time, in nanoseconds.
+    ///   - isForwarded: Whether the bytes have been passed on already: nothing of them can be held back or changed.
+    @inline(__always)
+    init(_ inspector: Inspector, _ session: Session, now: UInt64, isForwarded: Bool = false) {
+        self.inspector = inspector
+        self.session = session
+        self.now = now
+        isGoverned = !isForwarded && inspector.pipeline.isActive
+    }
+
+    /// The same for bytes that have been passed on already.
+    var forwarded: ConnectionContext { again(isForwarded: true) }
+
+    /// The same for other bytes.
+    func again(isForwarded: Bool) -> ConnectionContext {
+        ConnectionContext(inspector, session, now: now, isForwarded: isForwarded)
+    }
+
+    /// A request's fields, empty, to be filled in one pass: only wanted ones are kept.
+    ///
+    /// - Returns: The worker's own, valid until the next request is read.
+    package func beginFields() -> FieldValues {
+        pool.fields.begin(inspector.selector)
+        return pool.fields
+    }
+
+    /// Where calls begin and end.
+    package var tracker: CallTracker { inspector.tracker }
+    /// What decides about requests.
+    package var pipeline: RequestPipeline { inspector.pipeline }
+    /// The names of operations.
+    package var operations: OperationNames { inspector.operations }
+    /// The worker's readers.
+    var pool: ReaderPool { inspector.pool }
+    /// Where the numbers go.
+    var recorder: Recorder { inspector.recorder }
 }
