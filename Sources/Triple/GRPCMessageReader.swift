@@ -58,7 +58,7 @@ public struct GRPCMessageReader: BitwiseCopyable, Sendable {
     public init() {}
 
     /// True if bytes of a message were read and its end was not.
-    public var isMidway: Bool { prefixRead > 0 }
+    public var isInsideMessage: Bool { prefixRead > 0 }
 
     /// The next part of a message in a piece.
     ///

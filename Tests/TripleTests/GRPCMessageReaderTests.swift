@@ -13,7 +13,7 @@ import Wire
         var messages: UInt32 = 0
         var payloadBytes: UInt64 = 0
         var isDamaged = false
-        var isMidway = false
+        var isInsideMessage = false
     }
 
     private func read(_ pieces: [ArraySlice<UInt8>]) -> Found {
@@ -40,7 +40,7 @@ import Wire
         found.messages = reader.messageCount
         found.payloadBytes = reader.payloadBytes
         found.isDamaged = reader.isDamaged
-        found.isMidway = reader.isMidway
+        found.isInsideMessage = reader.isInsideMessage
         #expect(reader.messageCount == found.lengths.count)
         return found
     }
@@ -57,7 +57,7 @@ import Wire
         #expect(found.lengths == [3, 0, 2, 5, 0, 1])
         #expect(found.compressed == [false, false, true, false, false, false])
         #expect(found.payloads.map(hexText) == ["616263", "", "dead", "0000000001", "", "7a"])
-        #expect(found.payloadBytes == 11 && !found.isDamaged && !found.isMidway && found.starts == 6)
+        #expect(found.payloadBytes == 11 && !found.isDamaged && !found.isInsideMessage && found.starts == 6)
     }
 
     @Test("every cut into two or three pieces, and single bytes, give the same")
@@ -78,10 +78,10 @@ import Wire
     func unfinished() {
         for end in 1..<8 {
             let found = read([Self.stream[..<end]])
-            #expect(found.lengths == [] && found.isMidway && !found.isDamaged, "\(end)")
+            #expect(found.lengths == [] && found.isInsideMessage && !found.isDamaged, "\(end)")
             #expect(found.payloadBytes == UInt64(max(0, end - 5)))
         }
-        #expect(read([]).isMidway == false)
+        #expect(read([]).isInsideMessage == false)
     }
 
     @Test("a bad flag or an absurd length ends the search, in any pieces")
@@ -91,7 +91,7 @@ import Wire
             let bytes = hex(text)
             for cut in 0...bytes.count {
                 let found = read([bytes[..<cut], bytes[cut...], Self.stream[...]])
-                #expect(found.isDamaged && found.lengths == [1] && !found.isMidway, "\(text) at \(cut)")
+                #expect(found.isDamaged && found.lengths == [1] && !found.isInsideMessage, "\(text) at \(cut)")
             }
         }
         let largest = hex("00 40000000 00")

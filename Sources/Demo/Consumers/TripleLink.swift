@@ -149,7 +149,7 @@ final class TripleLink: ConsumerLink {
 
     private func finish(_ id: UInt32, _ reply: Reply) {
         guard let call = pending.take(UInt64(id)) else { return tally.update { $0.lateReplies += 1 } }
-        let isReadable = !reply.messages.isMidway && !reply.messages.isDamaged
+        let isReadable = !reply.messages.isInsideMessage && !reply.messages.isDamaged
         let outcome = TripleResult(reply: reply.head, form: .grpc).outcome
         tally.update { counts in
             if !isReadable { counts.decodeErrors += 1 }

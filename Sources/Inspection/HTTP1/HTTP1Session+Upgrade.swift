@@ -42,9 +42,9 @@ extension HTTP1Session {
         var stream = TripleStream(id: 1)
         stream.form = .http
         stream.marks = .requestEnded
-        http2.streams.noteOpened(1)
+        http2.calls.streams.noteOpened(1)
         // The client's settings hold since its request; its windows are not read from there.
-        http2.forgetWindows()
+        http2.own.forgetWindows()
         if let bytes = exchange.details?.tableBytes { http2.state(requestDirection.opposite).setTableSize(bytes) }
         let calls = context.tracker.table
         if exchange.kind == .triple, exchange.hasCall {
@@ -56,10 +56,10 @@ extension HTTP1Session {
                 stream.deadline = calls[index].deadline
             }
             if let request = exchange.details?.observed {
-                var observed = ObservedStream(request: request)
-                observed.reply.streamID = 1
-                observed.reply.direction = context.session.seen(requestDirection.opposite)
-                http2.halves[1] = observed
+                var request = request
+                request.streamID = 1
+                let direction = context.session.seen(requestDirection.opposite)
+                http2.calls.observed.begin(request, repliesTo: direction)
             }
         } else if exchange.hasCall {
             // HTTP/2's replies are not read for JSON-RPC.
@@ -67,7 +67,7 @@ extension HTTP1Session {
             if keys.isEmpty { end(exchange.number, outcome: .lost, code: ResultCode.none, bytes: 0, in: context) }
             for key in keys { end(key, outcome: .lost, code: ResultCode.none, bytes: 0, in: context) }
         }
-        _ = http2.streams.add(stream)
+        _ = http2.calls.streams.add(stream)
     }
 
     /// Gives a call the id of HTTP/2's first stream.

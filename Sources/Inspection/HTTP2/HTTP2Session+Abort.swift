@@ -1,15 +1,15 @@
 internal import Calls
 internal import HTTP2
+internal import Policy
 internal import Wire
 
 /// The end of a connection that cannot be followed any more after something in it was withheld or changed: neither peer
 /// gets a byte that would mean something else to it, both are told by GOAWAY, and then nothing passes.
 extension HTTP2Session {
     /// The requests' direction: what is not decided is left out, what is half passed on is completed.
-    func abandonDecided(_ state: HTTP2Direction, count: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func abandonRequests(_ state: HTTP2Direction, count: Int, walk: inout PlanWalk, plan: inout Plan) {
         walk.drop(to: count, &plan)
-        state.heldBytes = 0
-        state.reachBytes = max(0, walk.at - count)
+        state.finish(walk, count: count)
         defer { closeIfOver(&plan) }
         guard !state.isCut else { return }
         state.isCut = true
@@ -27,7 +27,7 @@ extension HTTP2Session {
     ///   - start: How far it was read.
     ///   - walk: Up to where it is decided.
     ///   - plan: Where the edits go.
-    func abandonForwarded(
+    func abandonReplies(
         _ state: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int,
@@ -35,7 +35,7 @@ extension HTTP2Session {
         plan: inout Plan
     ) {
         if !state.isCut {
-            walk.forward(to: finishUnit(state, bytes, from: start), &plan)
+            walk.forward(to: state.finishUnit(bytes, from: start), &plan)
             if state.isAtBoundary {
                 state.isCut = true
                 plan.markBoundary()
@@ -43,8 +43,7 @@ extension HTTP2Session {
             }
         }
         walk.drop(to: bytes.byteCount, &plan)
-        state.heldBytes = 0
-        state.reachBytes = max(0, walk.at - bytes.byteCount)
+        state.finish(walk, count: bytes.byteCount)
         closeIfOver(&plan)
     }
 
@@ -57,25 +56,12 @@ extension HTTP2Session {
         plan.close()
     }
 
-    /// Steps over what belongs to a frame or block that has begun.
-    private func finishUnit(_ state: HTTP2Direction, _ bytes: RawSpan, from start: Int) -> Int {
-        var at = start
-        while !state.isAtBoundary {
-            switch state.reader.skip(bytes, at: &at) {
-            case .began: break
-            case .ended: if state.frame.isBlockPart { state.assembler.note(state.frame) }
-            default: return at
-            }
-        }
-        return at
-    }
-
     /// Tells both peers, once: the receiver of the direction here, its sender at the other direction's next boundary.
     private func sendGoAway(from state: HTTP2Direction, _ plan: inout Plan) {
         guard connectionEnd.tell() else { return }
         var toClient: [UInt8] = []
         HTTP2FrameWriter.goAway(
-            lastStreamID: min(streams.highestID, goAway.lastStreamID),
+            lastStreamID: min(calls.streams.highestID, own.goAway.lastStreamID),
             errorCode: HTTP2ErrorCode.compressionError,
             into: &toClient
         )
@@ -87,5 +73,21 @@ extension HTTP2Session {
         if !isFromClient || self.state(requests.opposite).hasSettings {
             plan.reply(with: isFromClient ? toClient : toServer)
         }
+    }
+
+    // MARK: Too late
+
+    /// Drops the bytes of a connection that began when its service refused requests: the server gets nothing, and the
+    /// client learns that none of its requests was looked at.
+    func reject(_ state: HTTP2Direction, byteCount: Int, _ context: ConnectionContext, plan: inout Plan) {
+        plan.drop(state.heldBytes + byteCount)
+        state.heldBytes = 0
+        plan.close()
+        guard connectionEnd.tell(), down.isAtBoundary else { return }
+        var frames: [UInt8] = []
+        if !down.hasSettings { HTTP2FrameWriter.settings([], into: &frames) }
+        HTTP2FrameWriter.goAway(lastStreamID: 0, errorCode: HTTP2ErrorCode.noError, into: &frames)
+        plan.reply(with: frames)
+        context.pipeline.drains.note(.goAway, on: context.session)
     }
 }

@@ -11,26 +11,26 @@ extension HTTP2Session {
         walk.drop(to: bytes.byteCount, &plan)
         state.heldBytes = 0
         state.reachBytes = 0
-        throttle.stall(state.frame, rest: bytes.extracting(end..<bytes.byteCount))
-        refreshEdits()
+        own.throttle.stall(state.frame, rest: bytes.extracting(end..<bytes.byteCount))
+        own.refresh()
     }
 
     /// More replies come while others wait.
     func receiveStalled(_ state: HTTP2Direction, _ bytes: RawSpan, context: ConnectionContext, plan: inout Plan) {
         plan.drop(bytes.byteCount)
-        throttle.append(bytes)
+        own.throttle.append(bytes)
         let frames = release(context, &plan)
         if !frames.isEmpty { plan.replace(0, with: frames) }
         if state.isAtBoundary { plan.markBoundary() }
-        let credit = watches.takeCredit()
+        let credit = own.takeCredit()
         if !credit.isEmpty { plan.reply(with: credit) }
     }
 
     /// No more replies come: what waits passes as it is.
     func endStalled(_ context: ConnectionContext, _ plan: inout Plan) {
-        throttle.lift()
+        own.throttle.lift()
         let frames = release(context, &plan)
-        plan.replace(0, with: frames + throttle.takeAll())
+        plan.replace(0, with: frames + own.throttle.takeAll())
     }
 
     /// Reads as many frames of those that wait as the client accepts.
@@ -40,9 +40,9 @@ extension HTTP2Session {
     ///   - plan: Is told to close, should the connection have to be given up.
     /// - Returns: The bytes for the client.
     func release(_ context: ConnectionContext, _ plan: inout Plan) -> [UInt8] {
-        let taken = throttle.wholeFrames
+        let taken = own.throttle.wholeFrames
         guard !taken.isEmpty, !connectionEnd.isAbandoned else {
-            throttle.advance(by: 0)
+            own.throttle.advance(by: 0)
             return []
         }
         let bytes = taken.byteSpan
@@ -51,43 +51,22 @@ extension HTTP2Session {
         let end = follow(down, bytes, context: context, walk: &walk, plan: &edits)
         var rest: [UInt8] = []
         if connectionEnd.isAbandoned {
-            abandonForwarded(down, bytes, from: end, walk: &walk, plan: &edits)
-            _ = throttle.takeAll()
+            abandonReplies(down, bytes, from: end, walk: &walk, plan: &edits)
+            _ = own.throttle.takeAll()
             plan.close()
         } else if down.reader.phase == .stalled {
             down.reader.resume()
-            throttle.advance(by: end - HTTP2FrameHeader.byteCount)
+            own.throttle.advance(by: end - HTTP2FrameHeader.byteCount)
         } else {
-            throttle.advance(by: taken.count)
+            own.throttle.advance(by: taken.count)
             if case .other = context.session.decoder {
             } else {
                 // Nothing is decided about the rest.
                 walk.forward(to: taken.count, &edits)
-                rest = throttle.takeAll()
+                rest = own.throttle.takeAll()
             }
         }
-        refreshEdits()
+        own.refresh()
         return edits.result(on: bytes) + rest
-    }
-}
-
-extension Plan {
-    /// The bytes that the edits make of `bytes`, which are all here.
-    fileprivate func result(on bytes: RawSpan) -> [UInt8] {
-        var out: [UInt8] = []
-        var at = 0
-        for edit in edits {
-            switch edit {
-            case .forward(let count):
-                out.append(bytes.extracting(at..<at + count))
-                at += count
-            case .drop(let count): at += count
-            case .replace(let count, with: let range):
-                out += content[range.indices]
-                at += count
-            case .boundary: break
-            }
-        }
-        return out
     }
 }

@@ -33,9 +33,9 @@ extension HTTP2Session {
             wantsFields: inspector.messageObserver != nil,
             selector: inspector.selector
         )
-        let place = streams.place(of: state.assembler.frame.streamID)
-        if place >= 0, state.direction != requests, !streams[place].reply.isInterim {
-            box.texts.reply = streams[place].reply
+        let place = calls.streams.place(of: state.assembler.frame.streamID)
+        if place >= 0, state.direction != requests, !calls.streams[place].reply.isInterim {
+            box.texts.reply = calls.streams[place].reply
         }
         if state.rewriter.isRewriting { box.texts.beginRewriting() }
         do throws(HPACKError) {
@@ -62,7 +62,8 @@ extension HTTP2Session {
         let session = context.session
         guard session.isClientUnknown else { return }
         guard headers.isRequest || headers.isReply else { return }
-        requests = headers.isRequest ? direction : direction.opposite
+        calls.direction = headers.isRequest ? direction : direction.opposite
+
         session.settleClient(isFlipped: requests == .toDownstream)
     }
 
@@ -80,95 +81,47 @@ extension HTTP2Session {
             return false
         }
         learnClient(headers, direction: state.direction, context: context)
-        let endsStream = frame.has(HTTP2Flag.endStream)
-        if state.direction == requests {
-            if place >= 0 {
-                streams[place].requestBytes &+= state.assembler.frameBytes
-                if endsStream { endHalf(state, id: frame.streamID, context: context) }
-            } else if frame.streamID & 1 == 1, frame.streamID > streams.highestID || headers.isRequest {
-                streams.noteOpened(frame.streamID)
-                if isHeld(state, headers, endsStream: endsStream, context: context) { return true }
-                open(state, headers, endsStream: endsStream, context: context)
-            }
+        let block = state.assembler.block
+        guard state.direction == requests else {
+            guard place >= 0 else { return false }
+            calls.takeReply(block, headers, place: place, context: context)
+            if block.endsStream { own.endWatch(block.id) }
             return false
         }
-        if place >= 0 { takeReply(headers, state, place: place, endsStream: endsStream, context: context) }
+        guard place < 0 else {
+            calls.takeTrailers(block, place: place, context: context)
+            return false
+        }
+        guard block.id & 1 == 1, block.id > calls.streams.highestID || headers.isRequest else { return false }
+        calls.streams.noteOpened(block.id)
+        if isHeld(state, headers, endsStream: block.endsStream, context: context) { return true }
+        open(StreamCalls.Request(block: block), state: state, headers: headers, context: context)
         return false
     }
 
-    private func takeReply(
-        _ headers: borrowing HeaderTexts,
-        _ state: HTTP2Direction,
-        place: Int,
-        endsStream: Bool,
+    /// A request begins that does not wait, or waits no longer.
+    func open(
+        _ request: StreamCalls.Request,
+        state: HTTP2Direction,
+        headers: borrowing HeaderTexts,
         context: ConnectionContext
     ) {
-        let frame = state.assembler.frame
-        streams[place].replyBytes &+= state.assembler.frameBytes
-        if context.tracker.isTraced { traceReply(state, place: place, context: context) }
-        let reply = headers.reply
-        streams[place].reply = reply
-        // Ranges end with the block.
-        streams[place].reply.grpcMessage = .empty
-        guard !reply.isInterim || endsStream else { return }
-        if endsStream, !streams[place].marks.contains(.replyBegun) { streams[place].marks.insert(.isTrailersOnly) }
-        if context.inspector.messageObserver != nil { noteReply(frame.streamID, place: place, headers: headers) }
-        streams[place].marks.insert(.replyBegun)
-        if reply.hasExceptionCode, !endsStream {
-            if captures[frame.streamID]?.purpose == .method { resolveMethod(frame.streamID, context) }
-            capture(frame.streamID, .exception)
-        }
-        if endsStream { endHalf(state, id: frame.streamID, context: context) }
-    }
-
-    /// Notes when the first block of a reply came.
-    private func traceReply(_ state: HTTP2Direction, place: Int, context: ConnectionContext) {
-        if !streams[place].marks.contains(.replyBegun), isOpenCall(place, context) {
-            let replies = context.session.calls.replyBytes
-            context.tracker.tracer?.replyBegan(streams[place].call, replies: replies, now: state.assembler.start)
-        }
-        context.session.calls.replyBytes &+= state.assembler.frameBytes
-    }
-
-    // MARK: Observed
-
-    /// Keeps what an observer of messages will be told of a reply.
-    private func noteReply(_ id: UInt32, place: Int, headers: borrowing HeaderTexts) {
-        guard halves[id] != nil else { return }
-        if !streams[place].marks.contains(.replyBegun) {
-            halves[id]?.reply.start = state(requests.opposite).assembler.start
-        }
-        for field in headers.fields {
-            switch TripleHeaderName(id: field.id) {
-            case .grpcStatus: halves[id]?.reply.grpcStatus = field.value
-            case .grpcMessage:
-                let bytes = Array(field.value.utf8)
-                halves[id]?.reply.grpcMessage = GRPCMessageText.decode(bytes.byteSpan, maxBytes: 4096)
-            default: break
-            }
+        var request = request
+        request.isDecided = context.isGoverned && !state.passed.contains(.block)
+        request.isAnswerable = !own.localReplies.isFull
+        let opening = calls.open(request, headers, context: context)
+        if !opening.inserted.isEmpty { state.rewriter.insertion += opening.inserted }
+        switch opening.event {
+        case .passed: break
+        case .watches: if isSignalled(context) { own.beginWatch(request.block.id, context) }
+        case .refused(let fields):
+            own.localReplies.append(fields, on: request.block.id, isEarly: !request.block.endsStream)
+            state.rewriter.refuse()
+        case .overflow:
+            // Streams that are not open are taken for refused ones from the first of these on.
+            if state.rewriter.isRewriting { return goBlind(context, .tooManyStreams) }
+            calls.streams.noteIncomplete()
+            context.recorder.decodeError(.triple, reason: HTTP2Failure.tooManyStreams.label)
         }
     }
-}
-
-/// Both halves of a stream, for an observer of messages.
-struct ObservedStream {
-    var request = ObservedStreamHalf()
-    var reply = ObservedStreamHalf()
-}
-
-/// The beginning of a message that must be looked into.
-struct MessageCapture {
-    enum Purpose {
-        case method
-        case exception
-    }
-
-    static let maxBytes = 512
-
-    let purpose: Purpose
-    var bytes: [UInt8] = []
-    /// Looks for the method.
-    var search = TripleMethodReader()
-    /// True if nothing more is to be added.
-    var isComplete = false
 }

@@ -87,7 +87,7 @@ extension HTTP2Session {
             context.inspector.endHold(context.session)
             state.reader.resume()
             var walk = PlanWalk(at: -state.heldBytes, isEdited: true)
-            return finishPlan(state, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
+            return finishRequests(state, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
         }
         let held = hold.bytes.count
         hold.message.take(bytes)
@@ -105,7 +105,7 @@ extension HTTP2Session {
         judge(hold, state, at: 0, isFull: isFull, context: context, walk: &walk, plan: &plan)
         let end = follow(state, span, context: context, walk: &walk, plan: &plan)
         lookAhead(state, span, from: end, isForced: isForced, context: context, walk: &walk, plan: &plan)
-        finishPlan(state, count: span.byteCount, context: context, walk: &walk, plan: &plan)
+        finishRequests(state, count: span.byteCount, context: context, walk: &walk, plan: &plan)
     }
 
     /// Headers wait no longer: the call is judged by its method, as far as that is known.
@@ -125,8 +125,11 @@ extension HTTP2Session {
         let message = hold.message
         let failure: PartialVerdictReason =
             message.isCompressed ? .encoding : message.isOver ? .serialization : isFull ? .tooLarge : .expect
-        open(state, hold.headers.texts, endsStream: false, method: message.method, failure: failure, context: context)
-        decideBlock(state, at: at, context: context, walk: &walk, plan: &plan)
+        var request = StreamCalls.Request(block: state.assembler.block)
+        request.method = message.method
+        request.failure = failure
+        open(request, state: state, headers: hold.headers.texts, context: context)
+        decideBlock(state, at: at, walk: &walk, plan: &plan)
     }
 
     // MARK: Time

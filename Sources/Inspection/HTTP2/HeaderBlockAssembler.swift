@@ -37,6 +37,12 @@ struct HeaderBlockAssembler {
     /// The bytes of the block's frames, with their headers.
     private(set) var frameBytes: UInt64 = 0
 
+    /// The block as calls need it.
+    var block: StreamCalls.Block {
+        let endsStream = frame.has(HTTP2Flag.endStream)
+        return StreamCalls.Block(id: frame.streamID, start: start, bytes: frameBytes, endsStream: endsStream)
+    }
+
     /// True if a block goes on in another frame.
     var isOpen: Bool { state != .closed }
 

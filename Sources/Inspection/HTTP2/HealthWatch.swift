@@ -38,7 +38,7 @@ struct HealthWatch {
     var isDue: Bool { due != nil }
 
     /// True if the server is in the middle of a message.
-    var isMidway: Bool { replies.isMidway }
+    var isInsideMessage: Bool { replies.isInsideMessage }
 
     /// True if its messages cannot be found.
     var isDamaged: Bool { requests.isDamaged || replies.isDamaged }

@@ -117,7 +117,7 @@ struct HealthWatchTable {
     /// - Parameter id: A stream whose reply has begun.
     /// - Returns: The message, for which room was taken; `nil` if there is none.
     mutating func tell(_ id: UInt32) -> Notice? {
-        guard var watch = watches[id], let status = watch.due, !watch.isMidway else { return nil }
+        guard var watch = watches[id], let status = watch.due, !watch.isInsideMessage else { return nil }
         let count = UInt32(status.count)
         guard connectionWindow.fits(count), watch.window.insert(count), connectionWindow.insert(count) else {
             return nil
@@ -136,7 +136,7 @@ struct HealthWatchTable {
     /// - Returns: True if it is withheld.
     mutating func withholds(_ frame: HTTP2FrameHeader, isPassed: Bool) -> Bool {
         guard let watch = watches[frame.streamID] else { return false }
-        guard !watch.isMidway else { return watch.isWithholding && !isPassed }
+        guard !watch.isInsideMessage else { return watch.isWithholding && !isPassed }
         let hasDebt = watch.window.debtBytes > 0 || connectionWindow.debtBytes > 0
         let fits = watch.window.fits(frame.payloadBytes) && connectionWindow.fits(frame.payloadBytes)
         let isWithholding = !isPassed && (watch.isDrained || watch.due != nil || (hasDebt && !fits))

@@ -9,12 +9,12 @@ internal import Wire
 /// Windows are not known afterwards: health streams of the connection get no message of Weir's any more.
 extension HTTP2Session {
     func encodeState(to writer: inout ReportWriter, in session: Session) -> StaticString? {
-        let isQuietEnd = connectionEnd == .none && goAway.state == .idle && localReplies.isEmpty
-        guard streams.count == 0, isQuietEnd, watches.isEmpty, session.inFlight == 0,
+        let isQuietEnd = connectionEnd == .none && own.goAway.state == .idle && own.localReplies.isEmpty
+        guard calls.streams.count == 0, isQuietEnd, own.watches.isEmpty, session.inFlight == 0,
             up.encodeState(to: &writer), down.encodeState(to: &writer)
         else { return nil }
         writer.add(Int(requests.rawValue))
-        writer.add(UInt64(streams.highestID))
+        writer.add(UInt64(calls.streams.highestID))
         writer.add(began)
         return "http2"
     }
@@ -25,7 +25,7 @@ extension HTTP2Session {
         let down = try HTTP2Direction(.toDownstream, state: &reader)
         guard let direction = Direction(rawValue: UInt8(clamping: try reader.number())) else { throw .malformed }
         self.init(requests: direction, up: up, down: down)
-        streams.noteOpened(UInt32(clamping: try reader.number()))
+        calls.streams.noteOpened(UInt32(clamping: try reader.number()))
         began = try reader.number()
     }
 }

@@ -97,3 +97,24 @@ public struct Plan: Sendable {
     /// - Parameter bytes: Whole messages.
     public mutating func reply(with bytes: [UInt8]) { reply.append(contentsOf: bytes) }
 }
+
+extension Plan {
+    /// The bytes that the edits make of `bytes`, which are all here.
+    func result(on bytes: RawSpan) -> [UInt8] {
+        var out: [UInt8] = []
+        var at = 0
+        for edit in edits {
+            switch edit {
+            case .forward(let count):
+                out.append(bytes.extracting(at..<at + count))
+                at += count
+            case .drop(let count): at += count
+            case .replace(let count, with: let range):
+                out += content[range.indices]
+                at += count
+            case .boundary: break
+            }
+        }
+        return out
+    }
+}

@@ -4,32 +4,38 @@ internal import Triple
 internal import Wire
 
 /// Streams that end before their time.
-extension HTTP2Session {
+extension StreamCalls {
     /// A stream was reset.
-    func reset(_ id: UInt32, code: UInt32, direction: Direction, context: ConnectionContext) {
+    ///
+    /// - Parameters:
+    ///   - id: The stream.
+    ///   - code: The code.
+    ///   - peer: The peer that resets it.
+    ///   - context: Whom it belongs to.
+    func reset(_ id: UInt32, code: UInt32, by peer: TripleResetter, context: ConnectionContext) {
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         let stream = streams[place]
         if stream.marks.contains(.isGivenUp) {
             // A callee that resets it, too, sends no trailers.
-            return direction == requests ? () : endGivenUp(id, context)
+            return peer == .caller ? () : endGivenUp(id, context)
         }
         if stream.marks.contains(.isCall), !stream.marks.contains(.replyEnded) {
             var result = TripleResult(
                 reset: code,
-                by: direction == requests ? .caller : .callee,
+                by: peer,
                 head: stream.reply,
                 form: stream.form,
                 isReplyComplete: false
             )
-            if direction == requests {
+            if peer == .caller {
                 switch giveUp(id, place: place, context: context) {
                 case .waiting: return
                 case .late: result = TripleResult(outcome: .timeout, code: ResultCode.none)
                 case .over: break
                 }
             }
-            finishReply(stream, result, context: context)
+            finish(stream, result, context: context)
         }
         remove(id)
     }
@@ -46,9 +52,9 @@ extension HTTP2Session {
 
     /// The caller does not wait any longer; if its time was over that is no cancellation, and no late reply either.
     private func giveUp(_ id: UInt32, place: Int, context: ConnectionContext) -> GivenUp {
-        if captures[id]?.purpose == .method { resolveMethod(id, context) }
+        if captures.awaitsMethod(of: id) { resolveMethod(id, context) }
         let (inspector, session) = (context.inspector, context.session)
-        let index = inspector.tracker.table.find(session: session.number, direction: requests, id: UInt64(id))
+        let index = inspector.tracker.table.find(session: session.number, direction: direction, id: UInt64(id))
         let stream = streams[place]
         guard index >= 0, stream.marks.contains(.isCounted) else { return .over }
         guard inspector.tracker.table.kind(index) == .call else {
@@ -75,7 +81,7 @@ extension HTTP2Session {
     func hasTrailers(_ stream: TripleStream, _ context: ConnectionContext) -> Bool {
         guard stream.form == .http || stream.reply.grpcStatus != TripleResponseHead.noStatus else { return false }
         let calls = context.tracker.table
-        let index = calls.find(session: context.session.number, direction: requests, id: UInt64(stream.id))
+        let index = calls.find(session: context.session.number, direction: direction, id: UInt64(stream.id))
         return index >= 0 && context.now <= calls.deadline(index)
     }
 
@@ -84,10 +90,10 @@ extension HTTP2Session {
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         let calls = context.tracker.table
-        let index = calls.find(session: context.session.number, direction: requests, id: UInt64(id))
+        let index = calls.find(session: context.session.number, direction: direction, id: UInt64(id))
         if index >= 0, calls.kind(index).isGivenUp {
             let result = calls.kind(index).result
-            finishReply(
+            finish(
                 streams[place],
                 TripleResult(outcome: result.outcome, code: result.code),
                 at: calls.deadline(index) &- CallTracker.trailerNanoseconds,
@@ -95,16 +101,6 @@ extension HTTP2Session {
             )
         }
         remove(id)
-    }
-
-    func messages(of call: CallTable.Entry) -> StreamMessages? {
-        guard call.direction == requests else { return nil }
-        let place = streams.place(of: UInt32(truncatingIfNeeded: call.id))
-        return place >= 0 ? streams[place].messages : nil
-    }
-
-    func trailersFailed(_ id: UInt64, _ context: ConnectionContext) {
-        endGivenUp(UInt32(truncatingIfNeeded: id), context)
     }
 
     /// No trailers of any stream can come any more, or be understood.
@@ -118,12 +114,11 @@ extension HTTP2Session {
     }
 
     /// The server looks at no stream above `last`: calls there will not be answered.
-    func goneAway(_ last: UInt32, _ context: ConnectionContext) {
-        guard goAway.receive(last: last, highestStreamID: streams.highestID) else { return }
+    func endAbove(_ last: UInt32, _ context: ConnectionContext) {
         var ended: [UInt32] = []
         for place in 0..<streams.placeCount where streams[place].id > last { ended.append(streams[place].id) }
         for id in ended {
-            if captures[id]?.purpose == .method { resolveMethod(id, context) }
+            if captures.awaitsMethod(of: id) { resolveMethod(id, context) }
             let place = streams.place(of: id)
             if streams[place].marks.contains(.isGivenUp) {
                 endGivenUp(id, context)
@@ -131,7 +126,7 @@ extension HTTP2Session {
             }
             if streams[place].marks.contains(.isCounted) {
                 creditRequest(place, context)
-                context.tracker.retire(UInt64(id), direction: requests, on: context.session, now: context.now)
+                context.tracker.retire(UInt64(id), direction: direction, on: context.session, now: context.now)
             }
             remove(id)
         }
