@@ -27,6 +27,7 @@ ARROWS = {
     "Policy": {"Wire", "Calls", "CLinux", "CPcre2", "Synchronization"},
     "Inspection": {
         "Wire", "Calls", "Hessian", "Dubbo", "HTTP1", "HTTP2", "JSONRPC", "Triple", "Telemetry", "Policy",
+        "Synchronization",
     },
     "Clocks": {"CLinux"},
     "Relay": {"Wire", "Calls", "Clocks", "Inspection", "Telemetry", "Policy", "CLinux", "Glibc", "Synchronization"},

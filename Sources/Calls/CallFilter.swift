@@ -1,6 +1,6 @@
 /// A filter over finished calls.
 ///
-/// An empty filter admits every call. A ``CallSieve`` applies it.
+/// An empty filter admits every call. A ``CallMatcher`` applies it.
 public struct CallFilter: Equatable, Sendable {
     /// The interface's name.
     public var interface: NamePattern?

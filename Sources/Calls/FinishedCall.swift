@@ -8,9 +8,11 @@ public struct FinishedCall: BitwiseCopyable, Sendable {
     public var outcome: Outcome
     /// The caller: a place in a ``CallerRegistry``, 0 if unknown or not tracked.
     public var caller: UInt8
+    /// The clock of ``startNanoseconds``.
+    public var clock: CallClock
     /// The protocol's own status: for Dubbo the status byte; see ``ResultCode``.
     public var code: Int32
-    /// The time of the request's first byte: nanoseconds on the clock of the reporting worker or capture.
+    /// The time of the request's first byte, in nanoseconds of ``clock``.
     public var startNanoseconds: UInt64
     /// First request byte seen to last reply byte seen.
     public var durationNanoseconds: UInt64
@@ -29,12 +31,14 @@ public struct FinishedCall: BitwiseCopyable, Sendable {
         durationNanoseconds: UInt64,
         requestBytes: UInt64,
         responseBytes: UInt64,
-        caller: UInt8 = 0
+        caller: UInt8 = 0,
+        clock: CallClock = .monotonic
     ) {
         self.operation = operation
         self.side = side
         self.outcome = outcome
         self.caller = caller
+        self.clock = clock
         self.code = code
         self.startNanoseconds = startNanoseconds
         self.durationNanoseconds = durationNanoseconds

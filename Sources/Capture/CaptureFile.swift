@@ -29,6 +29,13 @@ public struct CapturedPacket: ~Escapable {
     var linkType: LinkType
 }
 
+/// A ``PacketEvent`` before the filter.
+@unsafe enum PlaceEvent {
+    case packet(PacketPlace)
+    case timeout
+    case end
+}
+
 /// The effects of a filter on the packets of a file.
 public struct FilterCounts: Sendable {
     /// Packets read, passed or not.
@@ -49,7 +56,7 @@ public struct FilterCounts: Sendable {
 /// Classic pcap is read by libpcap; the blocks of pcapng are read here, since interfaces may differ in link type and
 /// snap length; see ``PcapngReader``. Time stamps are exact to the nanosecond whatever the file's resolution. Memory is
 /// a buffer of 256 KiB, or of the longest packet block, at most 16 MiB. Not for use by two threads at a time.
-@safe public struct CaptureFile: ~Copyable {
+@safe public struct CaptureFile: PacketSource, ~Copyable {
     private let input: CaptureInput
     private let blocks: PcapngReader?
     private var classic: PcapHandle?
@@ -116,12 +123,18 @@ public struct FilterCounts: Sendable {
 
     /// Reads the next packet that passes the filter.
     ///
-    /// - Returns: The packet, or `nil` at the end.
+    /// - Returns: The packet, a timeout if none is whole after ``CaptureWaits/timeoutMilliseconds``, or the end.
     /// - Throws: ``CaptureError/broken(_:)`` if the structure is broken, ``CaptureError/badFilter(_:)`` at the first
     ///   interface of a pcapng file; nothing can be read after it.
     @_lifetime(&self)
-    public mutating func next() throws(CaptureError) -> CapturedPacket? {
-        while let place = unsafe try nextPlace() {
+    public mutating func next() throws(CaptureError) -> PacketEvent {
+        while true {
+            let place: PacketPlace
+            switch unsafe try nextPlace() {
+            case .packet(let found): unsafe place = found
+            case .timeout: return .timeout
+            case .end: return .end
+            }
             counts.read &+= 1
             guard unsafe passes(place) else { continue }
             counts.passed &+= 1
@@ -134,27 +147,30 @@ public struct FilterCounts: Sendable {
                 time: place.time,
                 originalLength: place.originalLength
             )
-            return unsafe _overrideLifetime(view, mutating: &self)
+            return unsafe _overrideLifetime(.packet(view), mutating: &self)
         }
-        return nil
     }
 
-    private mutating func nextPlace() throws(CaptureError) -> PacketPlace? {
-        guard let blocks else { return unsafe try classic?.next() ?? nil }
+    private mutating func nextPlace() throws(CaptureError) -> PlaceEvent {
+        guard let blocks else { return unsafe try classic?.next() ?? .end }
+        input.endsWaits = true
         let place: PcapngReader.Place?
         do {
             place = try blocks.next()
         } catch {
-            if input.isStopped { return nil }
+            if input.isTimedOut { return unsafe .timeout }
+            if input.isStopped { return unsafe .end }
             throw error
         }
-        guard let place else { return nil }
-        return unsafe PacketPlace(
-            start: input.bytes + place.offset,
-            capturedLength: place.capturedLength,
-            originalLength: place.originalLength,
-            time: place.time,
-            linkType: place.linkType
+        guard let place else { return unsafe input.isTimedOut ? .timeout : .end }
+        return unsafe .packet(
+            PacketPlace(
+                start: input.bytes + place.offset,
+                capturedLength: place.capturedLength,
+                originalLength: place.originalLength,
+                time: place.time,
+                linkType: place.linkType
+            )
         )
     }
 

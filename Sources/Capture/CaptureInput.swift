@@ -25,6 +25,10 @@ internal import Glibc
     private(set) var position: UInt64 = 0
     /// True after a stop request.
     private(set) var isStopped = false
+    /// True if waits end after the time that ``CaptureWaits`` gives; otherwise they last until bytes come.
+    var endsWaits = false
+    /// True if the last read ended for want of bytes in time: the same one can be made again.
+    private(set) var isTimedOut = false
     /// The `errno` of a failed read; 0 if none failed.
     private(set) var failure: Int32 = 0
 
@@ -80,7 +84,7 @@ internal import Glibc
     /// Reads until `count` bytes are in the buffer.
     ///
     /// - Parameter count: The number of bytes; the caller bounds it.
-    /// - Returns: True if they are there; false if the bytes end, fail or were stopped before.
+    /// - Returns: True if they are there; false if the bytes end, fail, were stopped or did not come in time.
     func fill(_ count: Int) -> Bool {
         if available >= count { return true }
         makeRoom(for: count)
@@ -102,19 +106,19 @@ internal import Glibc
     /// Skips bytes, in the buffer or not.
     ///
     /// - Parameter count: The number of bytes; none of them are kept.
-    /// - Returns: True if there were that many.
-    func skip(_ count: Int) -> Bool {
+    /// - Returns: The number of bytes still to skip; above 0 if the bytes end, fail, were stopped or are late.
+    func skip(_ count: Int) -> Int {
         var rest = count
         while rest > 0 {
             if available == 0 {
                 makeRoom(for: 1)
-                guard readMore() else { return false }
+                guard readMore() else { return rest }
             }
             let step = min(rest, available)
             consume(step)
             rest -= step
         }
-        return true
+        return 0
     }
 
     /// Copies bytes out of the buffer, reading when it is empty.
@@ -134,6 +138,9 @@ internal import Glibc
         consume(taken)
         return taken
     }
+
+    /// True if a read may end for want of bytes in time.
+    var hasTimeout: Bool { waits.timeoutMilliseconds >= 0 }
 
     /// Opens a regular file anew, from its first byte, as a stream of the C library's.
     ///
@@ -190,9 +197,10 @@ internal import Glibc
     /// Reads once into what is free of the buffer.
     private func readMore() -> Bool {
         guard !isAtEnd, !isStopped, failure == 0 else { return false }
+        isTimedOut = false
         let count = descriptor < 0 ? takePiece() : readDescriptor()
         end += max(count, 0)
-        if count == 0 { isAtEnd = !isStopped }
+        if count == 0 { isAtEnd = !isStopped && !isTimedOut }
         return count > 0
     }
 
@@ -222,11 +230,16 @@ internal import Glibc
     /// Waits until a read does not block; true if there is one to make.
     private func waitForBytes() -> Bool {
         var timeout: Int32 = 0
+        var isWaiting = false
         while true {
             switch weir_wait(descriptor, Int32(POLLIN), waits.stop, timeout) {
+            case 0 where isWaiting:
+                isTimedOut = true
+                return false
             case 0:
                 waits.willWait()
-                timeout = -1
+                isWaiting = true
+                timeout = endsWaits ? waits.timeoutMilliseconds : -1
             case 2:
                 isStopped = true
                 return false

@@ -10,6 +10,15 @@ public final class CaptureInspector: StreamConsumer {
         let session: Session
         /// True if the end that was seen first is the client, as far as is known.
         let isFirstClient: Bool
+        let ends: ObservedConnection
+        let start: UInt64
+        var bytesToUpstream: UInt64 = 0
+        var bytesToDownstream: UInt64 = 0
+        var marks = CallMarks()
+
+        func direction(_ role: EndpointRole) -> Direction {
+            (role == .first) == isFirstClient ? .toUpstream : .toDownstream
+        }
     }
 
     private static let tickNanoseconds: UInt64 = 100_000_000
@@ -20,6 +29,7 @@ public final class CaptureInspector: StreamConsumer {
     private var plan = Plan()
     private var lastTick: UInt64 = 0
     private var now: UInt64 = 0
+    private var markTimes = CallMarkTimes()
 
     /// Feeds `inspector`.
     ///
@@ -47,22 +57,24 @@ public final class CaptureInspector: StreamConsumer {
         let ends = ObservedConnection(client: client, server: server)
         let session = inspector.open(side: side, connection: ends, isMidstream: !isKnown, isClientUnknown: !isKnown)
         while streams.count <= connection { streams.append(nil) }
-        streams[connection] = Stream(session: session, isFirstClient: isFirstClient)
+        streams[connection] = Stream(session: session, isFirstClient: isFirstClient, ends: ends, start: now)
     }
 
     /// Passes bytes to the connection's session.
     public func received(_ connection: Int, from role: EndpointRole, bytes: RawSpan, time: UInt64, packet: UInt64) {
         advance(to: time)
-        guard let stream = streams[connection] else { return }
+        guard let direction = count(bytes.byteCount, of: connection, from: role),
+            let session = streams[connection]?.session
+        else { return }
         plan.removeAll()
-        inspector.receive(stream.session, bytes: bytes, going: direction(role, stream), now: time, plan: &plan)
+        inspector.receive(session, bytes: bytes, going: direction, now: time, plan: &plan)
     }
 
     /// Reports a hole to the connection's session.
     public func missed(_ connection: Int, from role: EndpointRole, byteCount: UInt64, time: UInt64) {
         advance(to: time)
         guard let stream = streams[connection] else { return }
-        inspector.missed(stream.session, count: byteCount, going: direction(role, stream), now: time)
+        inspector.missed(stream.session, count: byteCount, going: stream.direction(role), now: time)
     }
 
     /// Reports to the connection's session that one end sends no more.
@@ -70,7 +82,7 @@ public final class CaptureInspector: StreamConsumer {
         advance(to: time)
         guard let stream = streams[connection] else { return }
         plan.removeAll()
-        inspector.ended(stream.session, direction(role, stream), now: time, plan: &plan)
+        inspector.ended(stream.session, stream.direction(role), now: time, plan: &plan)
     }
 
     /// Closes the connection's session.
@@ -81,14 +93,53 @@ public final class CaptureInspector: StreamConsumer {
         streams[connection] = nil
     }
 
-    private func direction(_ role: EndpointRole, _ stream: Stream) -> Direction {
-        (role == .first) == stream.isFirstClient ? .toUpstream : .toDownstream
+    /// Counts bytes of a connection; returns their direction, or `nil` if the connection is not known.
+    private func count(_ byteCount: Int, of connection: Int, from role: EndpointRole) -> Direction? {
+        guard let direction = streams[connection]?.direction(role) else { return nil }
+        if direction == .toUpstream {
+            streams[connection]?.bytesToUpstream &+= UInt64(byteCount)
+        } else {
+            streams[connection]?.bytesToDownstream &+= UInt64(byteCount)
+        }
+        return direction
     }
 
-    private func advance(to time: UInt64) {
+    /// Lets time pass; calls whose deadline has passed are given up.
+    func advance(to time: UInt64) {
         now = max(now, time)
         guard now >= lastTick + Self.tickNanoseconds else { return }
         lastTick = now
         inspector.tick(now: now)
+        if now >= markTimes.next { takeMarks() }
     }
+
+    /// Notes the number of calls that have begun on each connection.
+    private func takeMarks() {
+        let slot = markTimes.begin(now)
+        for connection in streams.indices {
+            guard let calls = streams[connection]?.session.begunCalls else { continue }
+            streams[connection]?.marks.note(calls, at: slot)
+        }
+    }
+}
+
+extension CaptureInspector: ConnectionOwner {
+    /// The open connections.
+    public var connectionReports: [ConnectionReport] {
+        streams.enumerated().compactMap { connection, stream in
+            guard let stream else { return nil }
+            let ends = ConnectionReport.Ends(
+                id: UInt64(connection),
+                peer: stream.ends.clientEnd,
+                upstream: stream.ends.serverEnd,
+                start: stream.start,
+                bytesToUpstream: stream.bytesToUpstream,
+                bytesToDownstream: stream.bytesToDownstream
+            )
+            return ConnectionReport(ends, session: stream.session, marks: stream.marks, times: markTimes, now: now)
+        }
+    }
+
+    /// Does nothing: the connections of a capture cannot be written to.
+    public func signalDrains() {}
 }

@@ -41,6 +41,8 @@ final class PcapngReader {
     private var lastTime: UInt64 = 0
     /// The block of the packet that was handed out, still in the buffer.
     private var usedBytes = 0
+    /// The block that is being skipped: its length, and the bytes of it still to skip before its last word.
+    private var skipped: (length: Int, rest: Int)?
     /// The handler for each interface description.
     var described: (LinkType) throws(CaptureError) -> Void = { _ in }
 
@@ -62,14 +64,16 @@ final class PcapngReader {
 
     /// Reads up to the next packet.
     ///
-    /// - Returns: The place, valid until the next call; `nil` at the end of the file, or after a stop request.
-    /// - Throws: ``CaptureError/broken(_:)``; nothing can be read after it.
+    /// - Returns: The place, valid until the next call; `nil` at the end of the file, after a stop request, or if bytes
+    ///   did not come in time.
+    /// - Throws: ``CaptureError/broken(_:)``; nothing can be read after it, unless the input was stopped or timed out.
     func next() throws(CaptureError) -> Place? {
         input.consume(usedBytes)
         usedBytes = 0
+        try finishSkipping()
         while true {
             guard input.fill(8) else {
-                if input.isStopped || (input.available == 0 && input.failure == 0) { return nil }
+                if input.isStopped || input.isTimedOut || (input.available == 0 && input.failure == 0) { return nil }
                 throw ending()
             }
             switch word(at: 0) {
@@ -195,7 +199,16 @@ final class PcapngReader {
     }
 
     private func passOver(_ length: Int) throws(CaptureError) {
-        guard input.skip(length - 4), input.fill(4) else { throw ending() }
+        skipped = (length, length - 4)
+        try finishSkipping()
+    }
+
+    /// Skips the rest of a block that has begun to be skipped.
+    private func finishSkipping() throws(CaptureError) {
+        guard let (length, rest) = skipped else { return }
+        skipped = (length, input.skip(rest))
+        guard skipped?.rest == 0, input.fill(4) else { throw ending() }
+        skipped = nil
         try check(word(at: 0), length)
         input.consume(4)
     }
@@ -228,7 +241,7 @@ final class PcapngReader {
         .broken("\(name)\(what), at byte \(input.position)")
     }
 
-    /// The reason for the end of the bytes; a stop request is no error, but the caller needs one to stop.
+    /// The reason for the end of the bytes; a stop request or a timeout is no error, but the caller needs one to stop.
     private func ending() -> CaptureError {
         guard input.failure == 0 else { return .broken(name + CaptureFile.text(of: input.failure)) }
         return .broken("\(name)the file ends inside a block, at byte \(input.position + UInt64(input.available))")

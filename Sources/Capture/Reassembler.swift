@@ -80,13 +80,18 @@ public final class Reassembler {
 
     /// Feeds every packet of a file, then ends the capture.
     ///
-    /// - Parameter file: The file; it is read to its end.
+    /// - Parameter file: The file; it is read to its end, whatever the waits.
     /// - Throws: ``CaptureError/broken(_:)`` where the file's structure breaks, after everything before was delivered
     ///   and the capture ended.
     public func read(_ file: inout CaptureFile) throws(CaptureError) {
         defer { finish() }
-        while let next = try file.next() {
-            packet(next.bytes, linkType: next.linkType, time: next.time, originalLength: next.originalLength)
+        while true {
+            switch try file.next() {
+            case .packet(let next):
+                packet(next.bytes, linkType: next.linkType, time: next.time, originalLength: next.originalLength)
+            case .timeout: continue
+            case .end: return
+            }
         }
     }
 

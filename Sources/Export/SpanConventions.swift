@@ -37,14 +37,14 @@ extension SpanConventions {
         let facts: SpanFacts
         let texts: KnownTexts
         let operation: Operation
-        /// The difference from the facts' times to nanoseconds since 1970.
+        /// The difference from the monotonic clock to the time since 1970, in nanoseconds.
         let offset: Int64
 
         var call: FinishedCall { facts.call }
         var end: UInt64 { facts.call.startNanoseconds &+ facts.call.durationNanoseconds }
 
-        /// A monotonic time as nanoseconds since 1970.
-        func time(_ monotonic: UInt64) -> UInt64 { monotonic &+ UInt64(bitPattern: offset) }
+        /// A time of the call's clock as nanoseconds since 1970.
+        func time(_ nanoseconds: UInt64) -> UInt64 { call.clock.sinceEpoch(nanoseconds, offset: offset) }
     }
 
     /// A call as OpenTelemetry has it.
@@ -53,7 +53,7 @@ extension SpanConventions {
     ///   - facts: The facts of the call.
     ///   - texts: Its texts.
     ///   - operation: The operation.
-    ///   - offset: The difference from the facts' times to nanoseconds since 1970.
+    ///   - offset: The difference from the monotonic clock to the time since 1970, in nanoseconds.
     /// - Returns: The span.
     func span(_ facts: SpanFacts, texts: ArraySlice<UInt8>, operation: Operation, offset: Int64) -> OTLPSpan {
         let subject = Subject(facts: facts, texts: KnownTexts(texts), operation: operation, offset: offset)

@@ -1,4 +1,5 @@
 internal import Calls
+public import Inspection
 internal import Policy
 public import Telemetry
 internal import Wire

@@ -1,16 +1,10 @@
+internal import Inspection
 internal import Synchronization
-internal import Telemetry
 
-/// What a worker can be asked to do by other threads.
+/// A request of another thread to a worker.
 enum Command: Sendable {
-    case snapshot(@Sendable (RecorderSnapshot) -> Void)
-    case connections(@Sendable ([ConnectionReport]) -> Void)
-    /// Look who watches calls now, and say when that is done.
-    case watch(CallWatchers, @Sendable () -> Void)
-    /// Other limits are in force.
-    case limitsChanged
-    /// Drains were started or undone.
-    case drainsChanged
+    /// What the worker's core is asked for.
+    case inspection(InspectionCommand)
     /// Close the listeners, and end with the last connection; from this time on (monotonic nanoseconds) end them.
     case leave(deadline: UInt64)
     /// Stop accepting, finish what is in flight, end by this time (monotonic nanoseconds).
@@ -18,7 +12,7 @@ enum Command: Sendable {
 }
 
 /// The way into a worker: a queue and the event that wakes it.
-final class Mailbox: Sendable {
+final class Mailbox: CommandReceiver {
     let event: Int32
     private let commands = Mutex<[Command]>([])
     private let turnCount = Atomic<UInt64>(0)
@@ -66,6 +60,8 @@ final class Mailbox: Sendable {
             return true
         }
     }
+
+    func post(_ command: InspectionCommand) { post(.inspection(command)) }
 
     func post(_ command: Command) {
         commands.withLock { $0.append(command) }

@@ -7,47 +7,6 @@ internal import Synchronization
 public import Telemetry
 public import Wire
 
-/// A connection as the admin API reports it.
-public struct ConnectionReport: Sendable {
-    /// Distinguishes the connections of one worker.
-    public let id: UInt64
-    /// Who connected to Weir.
-    public let peer: Endpoint
-    /// Whom Weir connected to.
-    public let upstream: Endpoint
-    /// On which side of the service Weir stands.
-    public let side: Side
-    /// What it speaks.
-    public let connectionProtocol: ConnectionProtocol
-    /// Time since it was accepted.
-    public let ageNanoseconds: UInt64
-    /// Calls waiting for a reply.
-    public let inFlight: Int
-    /// Bytes from downstream.
-    public let bytesToUpstream: UInt64
-    /// Bytes from upstream.
-    public let bytesToDownstream: UInt64
-    /// Whether upstream has not accepted yet.
-    public let isConnecting: Bool
-    /// How many calls it has carried to their end.
-    public let finishedCalls: UInt64
-    /// Who called last: a place in the process's ``CallerRegistry``.
-    public let caller: UInt8
-    /// The application that called last, while limits or drains make it worth knowing; empty otherwise.
-    public let callerName: String
-    /// How its consumer was told that something is drained.
-    public let drainSignals: DrainSignals
-    /// Calls to what is drained that came nevertheless.
-    public let lateCalls: UInt64
-    /// Whether its consumer answers events that ask for no answer, as dubbo-go does and Java does not; `false` as long
-    /// as it was told none.
-    public let answersEvents: Bool
-    /// Calls a second over the last minute and up to 10 s more, or since it was accepted.
-    public let minuteRate: Double
-    /// The same over the last 5 s and up to 10 s more.
-    public let currentRate: Double
-}
-
 /// A connection that was not relayed.
 public struct RefusedConnection: Sendable {
     /// Who opened it.
@@ -84,6 +43,8 @@ public struct RelayHooks: Sendable {
     public var limits: LimitRegistry?
     /// Where the workers find what is drained, if anything can be; see ``Relay/drainsChanged()``.
     public var drains: DrainRegistry?
+    /// The subscribers of the workers' calls.
+    public var subscribers = CallSubscribers()
     /// Makes what turns a worker's calls into spans; asked once for each worker, `nil` for none.
     public var makeTracer: @Sendable () -> Tracer? = { nil }
     /// Makes the session of a new connection.
@@ -136,13 +97,13 @@ final class SharedState: Sendable {
 }
 
 /// The proxy: workers that accept connections, join each with its destination, and pass bytes both ways.
-public final class Relay: Sendable {
-    /// A scrape waits this long for a worker before it uses what the worker said last.
-    public static let answerNanoseconds: UInt64 = 100_000_000
-
+public final class Relay: TrafficSource {
     let mailboxes: [Mailbox]
     let listenerTable: ListenerTable
-    let watchers: CallWatchers
+    /// The subscribers of the workers' calls.
+    public let subscribers: CallSubscribers
+    /// The mailboxes, as the rest of the process sees them.
+    public let receivers: CommandReceivers
     private let expected: ExpectedConnections
     let watch: WorkerWatch
     /// The addresses that are listened on, ports filled in.
@@ -190,13 +151,16 @@ public final class Relay: Sendable {
         listenerTable = shared.listeners
         expected = shared.expected
         self.mailboxes = mailboxes
-        watchers = CallWatchers(mailboxes)
+        receivers = CommandReceivers(mailboxes)
+        subscribers = hooks.subscribers
+        subscribers.attach(receivers)
         watch = WorkerWatch(mailboxes)
         running = Mutex(Running(workers: count))
         last = Mutex(Array(repeating: nil, count: count))
         for index in 0..<count {
             let result = start(configuration, open.sets[index], shared, index, hooks)
             guard result < 0 else { continue }
+            subscribers.detach(receivers)
             // The workers that run already must not go on alone.
             for mailbox in mailboxes[..<index] { mailbox.post(.drain(deadline: 0)) }
             Self.close(open.sets[index...], shared.listeners)
@@ -239,7 +203,7 @@ public final class Relay: Sendable {
     public func snapshots() async -> (snapshots: [RecorderSnapshot], stale: Int) {
         // Of workers that have ended the last numbers are there.
         if running.withLock({ $0.workers == 0 }) { return (last.withLock { $0.compactMap { $0 } }, 0) }
-        let answers: [RecorderSnapshot?] = await ask { .snapshot($0) }
+        let answers: [RecorderSnapshot?] = await receivers.ask { .snapshot($0) }
         let stale = answers.count { $0 == nil }
         let current = last.withLock { last in
             for (index, answer) in answers.enumerated() where answer != nil { last[index] = answer }
@@ -248,42 +212,8 @@ public final class Relay: Sendable {
         return (current.compactMap { $0 }, stale)
     }
 
-    /// How many workers there are.
+    /// The number of workers.
     public var workerCount: Int { mailboxes.count }
-
-    /// Every open connection, by worker.
-    public func connections() async -> [ConnectionReport] {
-        let answers: [[ConnectionReport]?] = await ask { .connections($0) }
-        return answers.flatMap { $0 ?? [] }
-    }
-
-    func ask<Answer: Sendable>(
-        _ command: (@escaping @Sendable (Answer) -> Void) -> Command
-    ) async -> [Answer?] {
-        let gathering = Gathering<Answer>(count: mailboxes.count)
-        for (index, mailbox) in mailboxes.enumerated() {
-            mailbox.post(command { gathering.answer($0, from: index) })
-        }
-        let limit = Task {
-            try? await Task.sleep(nanoseconds: Self.answerNanoseconds)
-            gathering.giveUp()
-        }
-        let answers = await gathering.wait()
-        limit.cancel()
-        return answers
-    }
-
-    /// Has every worker look at the limits in force, which have been replaced.
-    ///
-    /// Without it they take them up too, unless there were none before: then they pass calls on unread.
-    public func limitsChanged() {
-        for mailbox in mailboxes { mailbox.post(.limitsChanged) }
-    }
-
-    /// Has every worker look at the drains and tell the consumers of its connections.
-    public func drainsChanged() {
-        for mailbox in mailboxes { mailbox.post(.drainsChanged) }
-    }
 
     /// Announces a connection that is to be answered instead of relayed.
     ///
@@ -345,56 +275,7 @@ public final class Relay: Sendable {
             return running.waiters
         }
         guard let waiters else { return }
-        watchers.end()
+        subscribers.detach(receivers)
         for waiter in waiters { waiter.resume() }
-    }
-}
-
-/// The answers of several workers to one question, until all are there or the asker gives up.
-private final class Gathering<Answer: Sendable>: Sendable {
-    private struct State {
-        var answers: [Answer?]
-        var missing: Int
-        var continuation: CheckedContinuation<[Answer?], Never>?
-        var isOver = false
-    }
-
-    private let state: Mutex<State>
-
-    init(count: Int) {
-        state = Mutex(State(answers: Array(repeating: nil, count: count), missing: count, continuation: nil))
-    }
-
-    func answer(_ answer: Answer, from index: Int) {
-        finish { state in
-            guard !state.isOver else { return false }
-            state.answers[index] = answer
-            state.missing -= 1
-            return state.missing == 0
-        }
-    }
-
-    func giveUp() { finish { !$0.isOver } }
-
-    func wait() async -> [Answer?] {
-        await withCheckedContinuation { continuation in
-            let ready: [Answer?]? = state.withLock { state in
-                guard !state.isOver else { return state.answers }
-                state.continuation = continuation
-                return nil
-            }
-            if let ready { continuation.resume(returning: ready) }
-        }
-    }
-
-    private func finish(_ isComplete: (inout State) -> Bool) {
-        let done: (CheckedContinuation<[Answer?], Never>, [Answer?])? = state.withLock { state in
-            guard isComplete(&state) else { return nil }
-            state.isOver = true
-            guard let continuation = state.continuation else { return nil }
-            state.continuation = nil
-            return (continuation, state.answers)
-        }
-        if let done { done.0.resume(returning: done.1) }
     }
 }

@@ -1,4 +1,5 @@
 internal import Clocks
+internal import Inspection
 internal import Synchronization
 
 /// The part of a process that was taken over from: it answers its successor, and whoever takes over from that one.
@@ -55,7 +56,7 @@ public final class TakeoverReporter: Sendable {
     }
 
     /// Whether little enough waits to be sent that viewers of calls may have more.
-    public var hasRoom: Bool { loop.waitingBytes < CallWatch.bufferBytes }
+    public var hasRoom: Bool { loop.waitingBytes < CallSubscription.bufferBytes }
 
     /// Gives the last answers and answers no more; returns when that is done, or after three seconds in which no
     /// successor was there.

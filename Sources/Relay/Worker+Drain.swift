@@ -12,7 +12,6 @@ extension Worker {
 
     /// Tells the consumers of every connection what has changed.
     func signalDrains() {
-        inspector.drainsChanged()
         let now = SystemClock.now()
         for pair in pairs {
             guard let pair, pair.phase == .established else { continue }
@@ -61,6 +60,7 @@ extension Worker {
         if let order, order !== refusingOrder, now >= order.rejectTime {
             // What consumers are told then, where they cannot be refused.
             refusingOrder = order
+            inspector.drainsChanged()
             signalDrains()
         }
         if let drainDeadline, now >= drainDeadline {

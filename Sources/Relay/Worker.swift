@@ -38,9 +38,11 @@ final class Worker {
     let mailbox: Mailbox
     let queue: EventQueue
     let buffer: ReadBuffer
-    let recorder: Recorder
-    let inspector: Inspector
+    let core: InspectionCore
     let hooks: RelayHooks
+    /// The core's, which every read needs.
+    var inspector: Inspector { core.inspector }
+    var recorder: Recorder { core.recorder }
     var plan = Plan()
     var listeners: [Listener]
     var pairs: [Pair?] = []
@@ -81,13 +83,7 @@ final class Worker {
         self.shared = shared
         self.mailbox = mailbox
         self.hooks = hooks
-        recorder = Recorder(labels: shared.labels)
-        inspector = Inspector(registry: shared.registry, recorder: recorder, limits: configuration.inspection)
-        inspector.correlation = shared.correlation
-        inspector.tracer = hooks.makeTracer()
-        inspector.callerRegistry = hooks.callerRegistry
-        inspector.gate = hooks.limits.map { LimitGate(registry: $0, operations: shared.registry) }
-        inspector.drainGate = hooks.drains.map { DrainGate(registry: $0, operations: shared.registry) }
+        core = Self.core(configuration.inspection, shared: shared, hooks: hooks)
         guard self.queue.add(mailbox.event, EventQueue.readable, token: Token.commands) == 0 else { return nil }
         mailbox.watch(self.queue)
         for index in self.listeners.indices {
@@ -122,8 +118,7 @@ final class Worker {
         }
         mailbox.ended()
         closeListeners()
-        inspector.endCorrelated(now: SystemClock.now())
-        inspector.flushSpans()
+        core.finish(now: SystemClock.now())
     }
 
     private var needsShortTicks: Bool {
@@ -200,13 +195,7 @@ final class Worker {
         Linux.clear(mailbox.event)
         for command in mailbox.take() {
             switch command {
-            case .snapshot(let reply): reply(recorder.snapshot())
-            case .connections(let reply): reply(reports())
-            case .watch(let watchers, let reply):
-                watch(watchers)
-                reply()
-            case .limitsChanged: inspector.limitsChanged()
-            case .drainsChanged: signalDrains()
+            case .inspection(let command): core.handle(command, for: self)
             case .leave(let deadline): beginLeave(deadline)
             case .drain(let deadline): beginDrain(deadline)
             }
@@ -222,34 +211,40 @@ final class Worker {
         }
     }
 
-    private func rate(_ pair: Pair, over window: UInt64, _ now: UInt64) -> Double {
-        markTimes.rate(pair.marks, pair.session.begunCalls, since: pair.start, over: window, now)
+    /// The parts of a worker's core that the workers share, or that each has of its own.
+    private static func core(
+        _ limits: Inspector.Limits,
+        shared: SharedState,
+        hooks: RelayHooks
+    ) -> InspectionCore {
+        var configuration = InspectionCore.Configuration(registry: shared.registry, labels: shared.labels)
+        configuration.limits = limits
+        configuration.epochOffset = { SystemClock.epochOffset() }
+        configuration.correlation = shared.correlation
+        configuration.tracer = hooks.makeTracer()
+        configuration.callers = hooks.callerRegistry
+        configuration.limitRegistry = hooks.limits
+        configuration.drainRegistry = hooks.drains
+        configuration.subscribers = hooks.subscribers
+        return InspectionCore(configuration)
     }
+}
 
-    private func reports() -> [ConnectionReport] {
+extension Worker: ConnectionOwner {
+    var connectionReports: [ConnectionReport] {
         let now = SystemClock.now()
         return pairs.compactMap { pair in
             guard let pair else { return nil }
-            return ConnectionReport(
+            let ends = ConnectionReport.Ends(
                 id: UInt64(pair.generation) << 32 | UInt64(pair.slot),
                 peer: pair.peer,
                 upstream: pair.destination,
-                side: pair.session.side,
-                connectionProtocol: pair.session.connectionProtocol,
-                ageNanoseconds: now - pair.start,
-                inFlight: pair.session.inFlight,
+                start: pair.start,
                 bytesToUpstream: pair.up.receivedBytes,
                 bytesToDownstream: pair.down.receivedBytes,
-                isConnecting: pair.phase == .connecting,
-                finishedCalls: pair.session.finishedCalls,
-                caller: pair.session.callerNumber,
-                callerName: pair.session.lastCallerName,
-                drainSignals: pair.session.drainSignals,
-                lateCalls: pair.session.lateCalls,
-                answersEvents: pair.session.answersEvents,
-                minuteRate: rate(pair, over: 60_000_000_000, now),
-                currentRate: rate(pair, over: 5_000_000_000, now)
+                isConnecting: pair.phase == .connecting
             )
+            return ConnectionReport(ends, session: pair.session, marks: pair.marks, times: markTimes, now: now)
         }
     }
 }

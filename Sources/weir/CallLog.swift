@@ -1,6 +1,6 @@
 internal import Dispatch
+internal import Inspection
 internal import Logging
-internal import Relay
 internal import ServiceLifecycle
 internal import Settings
 internal import Synchronization
@@ -13,18 +13,18 @@ struct CallLog: Service {
     private static let patience = Duration.seconds(1)
 
     private let file: CallLogFile
-    private let lines: CallWatch
-    private let relay: Relay
+    private let lines: CallSubscription
+    private let subscribers: CallSubscribers
     private let isInspecting: Bool
     private let logger: Logger
 
     /// Lines of calls that end from now on.
-    init(_ file: CallLogFile, _ settings: WeirSettings, _ relay: Relay, logger: Logger) {
+    init(_ file: CallLogFile, _ settings: WeirSettings, _ subscribers: CallSubscribers, logger: Logger) {
         self.file = file
-        self.relay = relay
+        self.subscribers = subscribers
         self.logger = logger
         isInspecting = settings.inspection.isEnabled
-        lines = relay.logCalls(settings.log.callFilter, share: settings.log.callsSample)
+        lines = subscribers.log(settings.log.callFilter, share: settings.log.callsSample)
     }
 
     func run() async throws {
@@ -52,7 +52,7 @@ struct CallLog: Service {
     private func write(_ lines: [UInt8], _ limiter: LogLimiter) async {
         let (lost, failure) = await file.write(lines)
         guard failure != 0 else { return }
-        relay.countLostLogLines(lost)
+        subscribers.countLostLogLines(lost)
         guard limiter.pass(0) != nil else { return }
         logger.warning(
             "calls are not logged",

@@ -2,6 +2,7 @@ internal import Admin
 internal import Calls
 internal import Clocks
 internal import Demo
+internal import Inspection
 internal import Policy
 internal import Relay
 internal import ServiceLifecycle
@@ -112,7 +113,7 @@ enum DemoDrain {
                 DrainOrder(target: target, reason: "demo", now: SystemClock.now(), grace: grace, deadline: deadline)
             )
         }
-        proxy.relay.drainsChanged()
+        proxy.sources.drainsChanged()
     }
 
     /// The table's last line: what can be done, or what is being done.

@@ -1,6 +1,6 @@
 internal import Calls
+internal import Inspection
 internal import Policy
-internal import Relay
 internal import Telemetry
 internal import Wire
 

@@ -2,6 +2,7 @@ internal import Admin
 internal import Calls
 internal import Clocks
 internal import Export
+internal import Inspection
 internal import Logging
 internal import Policy
 internal import Relay
@@ -120,9 +121,9 @@ extension Proxy {
     /// How far drains have come.
     func drainReport() async -> DrainReport {
         let orders = drains.registry.current
-        let answers = await relay.snapshots()
+        let answers = await sources.snapshots()
         let snapshot = MetricsSnapshot(merging: answers.snapshots, registry: registry, labels: labels)
-        let connections = (await relay.connections() + otherConnections()).filter { $0.side == .provider }
+        let connections = (await sources.connections() + otherConnections()).filter { $0.side == .provider }
         let elsewhere = await handedOver()
         var reports = snapshot.operations
         for other in await others.reports() { reports += other.snapshot.operations }
@@ -175,7 +176,7 @@ extension Proxy {
         // The registry's subscribers are told first, so that consumers have somewhere else to go; the grace is for what
         // comes after that.
         await askApplication(request.target, isOffline: true)
-        let rates = DrainReport.rates(await relay.connections() + otherConnections())
+        let rates = DrainReport.rates(await sources.connections() + otherConnections())
         guard drains.registry.begin(request.order(now: SystemClock.now())) else {
             await askApplication(request.target, isOffline: false)
             return .problem(503, "\(DrainRegistry.maxOrders) drains are under way already")
@@ -223,7 +224,7 @@ extension Proxy {
             !isFollowed.load(ordering: .relaxed)
         {
             drains.registry.begin(drains.orderOfEnd())
-            relay.drainsChanged()
+            sources.drainsChanged()
         }
         let time = max(settings.drain.deadline, settings.drain.grace) + .seconds(1)
         endTime.store(SystemClock.now() &+ time.nanoseconds, ordering: .relaxed)

@@ -39,7 +39,7 @@ extension Proxy {
     func adopt(_ bytes: [UInt8]) {
         guard settings.inspection.isEnabled, let state = try? HandedOver(bytes) else { return }
         Self.adopt(state, drains)
-        if !state.drains.isEmpty { relay.drainsChanged() }
+        if !state.drains.isEmpty { sources.drainsChanged() }
         if !state.drains.isEmpty { logger.notice("drains taken over", metadata: ["drains": "\(state.drains.count)"]) }
     }
 
@@ -58,7 +58,7 @@ extension Proxy {
 
     /// Has the other processes drain what this one drains, and nothing else.
     func tellDrains() async {
-        relay.drainsChanged()
+        sources.drainsChanged()
         _ = await others.ask("drains", toTell.bytes)
     }
 
@@ -69,7 +69,7 @@ extension Proxy {
         switch question.what {
         case "state": return (200, toTell.bytes)
         case "connections":
-            return (200, ConnectionReport.bytes(of: await relay.connections(), callers: callers?.names ?? []))
+            return (200, ConnectionReport.bytes(of: await sources.connections(), callers: callers?.names ?? []))
         case "drains":
             if !question.body.isEmpty, !follow(question.body) { return (400, []) }
             return (200, toTell.bytes)
@@ -97,7 +97,7 @@ extension Proxy {
             drains.registry.begin(drain.order)
             hasChanged = true
         }
-        if hasChanged { relay.drainsChanged() }
+        if hasChanged { sources.drainsChanged() }
         return true
     }
 
@@ -111,7 +111,7 @@ extension Proxy {
                         return continuation.resume(returning: false)
                     }
                     try limits.follow(state)
-                    relay.limitsChanged()
+                    sources.limitsChanged()
                     logger.info("limits are the successor's")
                     continuation.resume(returning: true)
                 } catch is TakeoverError {
@@ -140,7 +140,7 @@ extension Proxy {
         } catch {
             return [error.description]
         }
-        relay.limitsChanged()
+        sources.limitsChanged()
         return nil
     }
 
@@ -167,7 +167,7 @@ extension Proxy {
     }
 
     /// Begins to watch this process's calls.
-    func watch(_ parameters: [(name: String, value: String)]) async throws(CallStreamError) -> CallWatch {
+    func watch(_ parameters: [(name: String, value: String)]) async throws(CallStreamError) -> CallSubscription {
         guard settings.inspection.isEnabled else { throw .unavailable("inspection is switched off") }
         let filter: CallFilter
         do throws(CallFilterProblems) {
@@ -175,11 +175,11 @@ extension Proxy {
         } catch {
             throw .badParameters(error.description)
         }
-        do throws(CallWatchError) {
-            return try await relay.watchCalls(filter)
+        do throws(CallSubscriptionError) {
+            return try await sources.subscribers.subscribe(filter)
         } catch {
             switch error {
-            case .tooMany: throw .unavailable("there are \(Relay.maxCallWatches) viewers already")
+            case .tooMany: throw .unavailable("there are \(CallSubscribers.maxCount) viewers already")
             case .ended: throw .unavailable("no connections are relayed any more")
             }
         }

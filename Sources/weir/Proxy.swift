@@ -20,6 +20,8 @@ final class Proxy: AdminBackend {
     let labels = SeriesLabels()
     let build = BuildInfo(version: Build.version, revision: Build.revision)
     let relay: Relay
+    /// The relay, and whatever else brings traffic.
+    let sources: TrafficSources
     /// Spans, if any are wanted.
     let tracing: Tracing?
     let callers: CallerRegistry?
@@ -108,6 +110,7 @@ final class Proxy: AdminBackend {
             }
             throw ExitStatus.unavailable
         }
+        sources = TrafficSources(all: [relay], subscribers: relay.subscribers)
         others.hooks.withLock { hooks in
             hooks.adopt = { [weak self] in self?.adopt($0) }
             hooks.toTell = { [weak self] in self?.toTell }
@@ -123,7 +126,7 @@ final class Proxy: AdminBackend {
     var stuckWorkers: Int { relay.stuckWorkers }
 
     func snapshots() async -> WorkerSnapshots {
-        let answers = await relay.snapshots()
+        let answers = await sources.snapshots()
         return WorkerSnapshots(recorders: answers.snapshots, staleWorkers: answers.stale)
     }
 
@@ -131,7 +134,7 @@ final class Proxy: AdminBackend {
 
     func connections() async -> [ConnectionEntry] {
         let others = await otherConnections()
-        return (await relay.connections() + others).map { report in
+        return (await sources.connections() + others).map { report in
             ConnectionEntry(
                 id: report.id,
                 peer: report.peer.description,
@@ -167,17 +170,17 @@ final class Proxy: AdminBackend {
         additions.operation = ProcessOperation(
             reloads: reloads.done,
             failedReloads: reloads.failed,
-            logLinesDropped: log.dropped + relay.droppedLogLines
+            logLinesDropped: log.dropped + sources.subscribers.droppedLogLines
         )
         additions.tracing = tracing?.counters.readings
         if isInspecting {
-            additions.tapLinesDropped = relay.droppedCallLines
+            additions.tapLinesDropped = sources.subscribers.droppedLines
             additions.limits = limits.readings
             additions.drains = drains.readings
         }
         additions.directConnections = directConnections()
         guard metrics.callers, let callers else { return additions }
-        let connections = await relay.connections()
+        let connections = await sources.connections()
         let names = callers.names
         additions.callers = names
         additions.consumers = connections.filter { $0.connectionProtocol.isForCalls }.map { connection in

@@ -103,8 +103,7 @@ private final class CaptureReading {
     private let side: Side
     private let registry = OperationRegistry(capacity: 100_000)
     private let labels = SeriesLabels()
-    private let recorder: Recorder
-    private let inspector: Inspector
+    private let core: InspectionCore
     private let progress = Progress()
     private var messages: MessageLines?
     private var calls: CallLines?
@@ -128,25 +127,23 @@ private final class CaptureReading {
         self.form = form
         self.stop = stop
         self.side = side
-        recorder = Recorder(labels: labels)
-        inspector = Inspector(
-            registry: registry,
-            recorder: recorder,
-            limits: Inspector.Limits(callTimeoutNanoseconds: callTimeoutNanoseconds, maxCalls: 1_000_000)
-        )
+        var configuration = InspectionCore.Configuration(registry: registry, labels: labels)
+        configuration.clock = .wall
+        configuration.limits = Inspector.Limits(callTimeoutNanoseconds: callTimeoutNanoseconds, maxCalls: 1_000_000)
+        core = InspectionCore(configuration)
         switch form {
         case .messages:
             let lines = MessageLines(redacted: Redaction(names: redacted)) { [unowned self] in
                 if $0.json.bytes.count >= Self.flushBytes { flush() }
             }
             messages = lines
-            inspector.messageObserver = lines
+            core.inspector.messageObserver = lines
         case .calls:
             let lines = CallLines(registry: registry) { [unowned self] in
                 if $0.json.bytes.count >= Self.flushBytes { flush() }
             }
             calls = lines
-            inspector.callObserver = lines
+            core.inspector.callObserver = lines
         case .summary: break
         }
     }
@@ -154,35 +151,33 @@ private final class CaptureReading {
     func read(_ path: String, filter: String) throws(CaptureError) -> Result {
         let waits = CaptureWaits(stop: stop) { [unowned self] in flush() }
         var file = try CaptureFile(path: path, filter: filter, waits: waits)
-        let reassembler = Reassembler(consumer: CaptureInspector(inspector: inspector, side: side))
+        let reader = CaptureReader(core: core, side: side)
         progress.begin(path)
         defer {
-            reassembler.finish()
+            reader.finish()
             progress.end()
-            remarks += Self.remarks(reassembler.counters)
+            remarks += Self.remarks(reader.counters)
             isStopped = file.isStopped
         }
         do throws(CaptureError) {
-            while !isReaderGone, let packet = try file.next() {
-                reassembler.packet(
-                    packet.bytes,
-                    linkType: packet.linkType,
-                    time: packet.time,
-                    originalLength: packet.originalLength
-                )
-                progress.add(packet.bytes.byteCount)
+            packets: while !isReaderGone {
+                switch try reader.step(&file) {
+                case .packet(let byteCount): progress.add(byteCount)
+                case .timeout: continue
+                case .end: break packets
+                }
             }
         } catch {
-            _ = note(path, reassembler, file.counts)
+            _ = note(path, reader.counters, filter: file.counts)
             throw error
         }
-        return note(path, reassembler, file.counts)
+        return note(path, reader.counters, filter: file.counts)
     }
 
     /// Says on standard error what was not read.
-    private func note(_ path: String, _ reassembler: Reassembler, _ filter: FilterCounts) -> Result {
+    private func note(_ path: String, _ counters: CaptureCounters, filter: FilterCounts) -> Result {
         let name = path == "-" ? "standard input" : path
-        let notes = ReadNotes(name: name, counters: reassembler.counters, filter: filter)
+        let notes = ReadNotes(name: name, counters: counters, filter: filter)
         if !isReaderGone {
             for line in notes.lines { Output.error(line) }
         }
@@ -203,7 +198,7 @@ private final class CaptureReading {
     func finish() {
         flush()
         guard form == .summary else { return }
-        let snapshot = MetricsSnapshot(merging: [recorder.snapshot()], registry: registry, labels: labels)
+        let snapshot = MetricsSnapshot(merging: [core.recorder.snapshot()], registry: registry, labels: labels)
         let table = SummaryTable.render(snapshot, remarks: remarks, columns: Output.size.columns)
         write(Array(table.utf8))
     }

@@ -1,5 +1,6 @@
 internal import Admin
 internal import Calls
+internal import Inspection
 internal import Logging
 internal import Policy
 internal import Relay
@@ -121,7 +122,7 @@ struct Reloading: Service {
         } catch {
             throw SettingsFailure(problems: [error.description])
         }
-        proxy.relay.limitsChanged()
+        proxy.sources.limitsChanged()
     }
 
     private static func answer(limits: Int, _ changed: [String]) -> AdminAnswer {

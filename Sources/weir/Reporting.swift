@@ -1,5 +1,6 @@
 internal import Admin
 internal import Clocks
+internal import Inspection
 internal import Logging
 internal import Relay
 internal import Synchronization
@@ -65,7 +66,7 @@ private final class Viewers: Sendable {
     private static let pause = Duration.milliseconds(20)
 
     private let proxy: Proxy
-    private let watches = Mutex<[UInt64: CallWatch]>([:])
+    private let watches = Mutex<[UInt64: CallSubscription]>([:])
     let reporter = Mutex<TakeoverReporter?>(nil)
 
     init(_ proxy: Proxy) { self.proxy = proxy }
@@ -73,7 +74,7 @@ private final class Viewers: Sendable {
     /// Begins to tell of calls.
     func begin(_ body: [UInt8]) async -> TakeoverReporter.Answer {
         guard let (number, parameters) = try? Self.read(body) else { return (400, []) }
-        let watch: CallWatch
+        let watch: CallSubscription
         do throws(CallStreamError) {
             watch = try await proxy.watch(parameters)
         } catch {

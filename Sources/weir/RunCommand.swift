@@ -75,7 +75,7 @@ struct RunCommand: AsyncParsableCommand {
         services.append(.init(service: WorkerWatching(proxy: proxy, logger: logger)))
         services.append(.init(service: LimitWatching(proxy: proxy, logger: logger)))
         if let log = callLog {
-            services.append(.init(service: CallLog(log, settings, proxy.relay, logger: logger)))
+            services.append(.init(service: CallLog(log, settings, proxy.sources.subscribers, logger: logger)))
         }
         services.append(
             .init(service: Succession(isFollowed: { proxy.isFollowed.load(ordering: .relaxed) }, logger: logger))

@@ -90,7 +90,7 @@ import TestSupport
     )
     func linkTypes(inFile: Int, dlt: Int32) throws {
         var file = try CaptureFile(contents: Self.pcap([Self.packet], link: inFile))
-        let link = try file.next()?.linkType
+        let link = try file.next().packet?.linkType
         #expect(link?.rawValue == dlt)
     }
 
@@ -108,7 +108,7 @@ import TestSupport
         defer { for end in ends { close(end) } }
         var file = try CaptureFile(path: path, waits: CaptureWaits(stop: ends[0]) {})
         var count = 0
-        while try file.next() != nil {
+        while try file.next().packet != nil {
             count += 1
             // SAFETY: the text is one byte long at least.
             if count == 10 { #expect(unsafe write(ends[1], "x", 1) == 1) }

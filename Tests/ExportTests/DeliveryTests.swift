@@ -1,3 +1,4 @@
+import Calls
 import OTLP
 import SwiftProtobuf
 import Synchronization
@@ -123,6 +124,32 @@ import Testing
         task.cancel()
         await task.value
         #expect(fixture.counts == [100, 0, 3])
+    }
+
+    @Test("a request may hold spans of workers and of captures, each by its own clock")
+    func clocks() throws {
+        let fixture = Fixture(spanBuffers: 1)
+        for clock in [CallClock.wall, .monotonic] {
+            var facts = fixture.facts(1)
+            facts.call.clock = clock
+            fixture.spanBuffers[0].record(facts, texts: [])
+        }
+        var batch = SpanBatch()
+        fixture.spanBuffers[0].exchange(&batch)
+        let queue = SpanQueue(maxSpans: 100, maxChunkSpans: 100)
+        _ = queue.append(batch)
+        var chunk = try #require(queue.next())
+        let encoder = TraceRequestEncoder(conventions: SpanConventions(), registry: fixture.registry, maxBytes: 10_000)
+        let request = encoder.request(&chunk, OTLPResource(), version: "v")
+        let message = try Opentelemetry_Proto_Collector_Trace_V1_ExportTraceServiceRequest(
+            serializedBytes: request.bytes
+        )
+        let starts = message.resourceSpans[0].scopeSpans[0].spans.map(\.startTimeUnixNano)
+        let start = fixture.facts(1).call.startNanoseconds
+        try #require(starts.count == 2)
+        #expect(starts[0] == start)
+        // The monotonic clock counts from the machine's start, which was after 2001.
+        #expect(starts[1] > 1_000_000_000_000_000_000)
     }
 
     @Test("a request has the form that the messages say")

@@ -333,6 +333,24 @@ import Wire
         }
     }
 
+    @Test("a capture's times are since 1970 already")
+    func wallClock() {
+        var golden = Golden(name: "", texts: [], wanted: [:])
+        golden.edit = {
+            $0.call.clock = .wall
+            $0.marks = .hasLateReply
+            $0.lateReply = 7_000_000_000
+        }
+        let span = Self.span(golden)
+        #expect(span.startTimeUnixNano == 1_000_000_000 && span.endTimeUnixNano == 2_000_000_000)
+        #expect(span.events.map(\.timeUnixNano) == [7_000_000_000])
+        golden.edit = {
+            $0.marks = .hasLateReply
+            $0.lateReply = 7_000_000_000
+        }
+        #expect(Self.span(golden).events.map(\.timeUnixNano) == [1_700_000_007_000_000_000])
+    }
+
     private static func span(_ golden: Golden) -> OTLPSpan {
         let call = FinishedCall(
             operation: OperationID(rawValue: 0),

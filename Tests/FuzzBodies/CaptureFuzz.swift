@@ -131,7 +131,7 @@ private func packets(_ file: [UInt8], pieceBytes: Int, filter: String, into reas
     var seen: [[UInt64]] = []
     do throws(CaptureError) {
         var capture = try CaptureFile(contents: file, pieceBytes: pieceBytes, filter: filter)
-        while let packet = try capture.next() {
+        while let packet = try capture.next().packet {
             precondition(packet.bytes.byteCount <= file.count, "a packet larger than its file")
             let last = packet.bytes.byteCount > 0 ? packet.bytes.byte(at: packet.bytes.byteCount - 1) : 0
             let lengths = [UInt64(packet.bytes.byteCount), UInt64(packet.originalLength), UInt64(last)]

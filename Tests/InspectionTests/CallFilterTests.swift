@@ -5,23 +5,23 @@ import Testing
 
 /// Keeps the ids of the calls that a filter wants.
 private final class Sifted: CallObserver {
-    private var sieve: CallSieve
+    private var matcher: CallMatcher
     private(set) var ids: [String] = []
 
-    init(_ filter: CallFilter, _ registry: OperationRegistry) { sieve = CallSieve(filter, registry: registry) }
+    init(_ filter: CallFilter, _ registry: OperationRegistry) { matcher = CallMatcher(filter, registry: registry) }
 
-    func finished(_ call: ObservedCall) { if sieve.admits(call) { ids.append(call.id) } }
+    func finished(_ call: ObservedCall) { if matcher.admits(call) { ids.append(call.id) } }
 }
 
-/// Asks a sieve and keeps nothing.
+/// Asks a matcher and keeps nothing.
 private final class Sieving: CallObserver {
-    private var sieve: CallSieve
+    private var matcher: CallMatcher
     private(set) var admitted = 0
     private(set) var made = 0
 
-    init(_ filter: CallFilter, _ registry: OperationRegistry) { sieve = CallSieve(filter, registry: registry) }
+    init(_ filter: CallFilter, _ registry: OperationRegistry) { matcher = CallMatcher(filter, registry: registry) }
 
-    func finished(_ call: ObservedCall) { made += allocations { admitted += sieve.admits(call) ? 1 : 0 } }
+    func finished(_ call: ObservedCall) { made += allocations { admitted += matcher.admits(call) ? 1 : 0 } }
 }
 
 @Suite struct CallFilterTests {

@@ -1,3 +1,4 @@
+import Inspection
 import Relay
 import Telemetry
 import Testing

@@ -1,5 +1,6 @@
 import Calls
 import Foundation
+import Inspection
 import Policy
 import Relay
 import Telemetry

@@ -1,5 +1,6 @@
 import Calls
 import Foundation
+import Inspection
 import Relay
 import Telemetry
 import Testing

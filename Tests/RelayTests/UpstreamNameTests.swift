@@ -1,4 +1,5 @@
 import Foundation
+import Inspection
 import Relay
 import Synchronization
 import Telemetry

@@ -21,6 +21,18 @@ import Testing
         #expect(lines(bench.page()) == [])
     }
 
+    @Test("an exemplar of a capture has the capture's time") func wallClock() {
+        var bench = Bench()
+        bench.recorders = [Recorder(labels: bench.labels, clock: .wall)]
+        let finished = call(bench.operation("get"), nanoseconds: 1_500_000, start: 2_000_000_000)
+        bench.recorder.callFinished(finished, wasInFlight: false)
+        bench.recorder.exemplar(finished, traceID: TraceID(high: 1, low: 2), spanID: 3)
+        for offset in [0, 1_700_000_000_000_000_000] as [Int64] {
+            let page = bench.page(.openMetrics, offset: offset)
+            #expect(page.split(separator: "\n").contains { $0.hasSuffix("\"} 0.0015 2.0015") })
+        }
+    }
+
     @Test("every bucket keeps its last exemplar") func last() {
         let bench = Bench()
         let operation = bench.operation("get")

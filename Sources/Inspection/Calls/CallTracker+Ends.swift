@@ -56,7 +56,8 @@ extension CallTracker {
             durationNanoseconds: result.end > entry.start ? result.end - entry.start : 0,
             requestBytes: entry.requestBytes,
             responseBytes: result.responseBytes,
-            caller: entry.caller
+            caller: entry.caller,
+            clock: recorder.clock
         )
         let isGivenUp = entry.kind.isGivenUp
         recorder.callFinished(call, wasInFlight: !isGivenUp, isStream: result.stream?.isStream == true)

@@ -151,7 +151,8 @@ package final class CallTracker {
             durationNanoseconds: now > entry.start ? now - entry.start : 0,
             requestBytes: entry.requestBytes,
             responseBytes: 0,
-            caller: entry.caller
+            caller: entry.caller,
+            clock: recorder.clock
         )
         recorder.callFinished(call, wasInFlight: false)
         session.calls.finished &+= 1

@@ -4,8 +4,8 @@ public import Calls
 public final class CallLines: CallObserver {
     /// The lines so far, until their owner takes them.
     public private(set) var json = JSONText()
-    /// Added to the calls' times, in nanoseconds: what their clock is behind the time since 1970.
-    public var clockOffset: UInt64 = 0
+    /// The difference from the monotonic clock to the time since 1970, in nanoseconds; for calls of that clock.
+    public var clockOffset: Int64 = 0
     private let registry: OperationRegistry
     private var operations: [OperationID: Operation] = [:]
     private let flush: (borrowing CallLines) -> Void
@@ -28,7 +28,8 @@ public final class CallLines: CallObserver {
         let operation = operation(observed.call.operation)
         json.beginObject()
         json.key("ts")
-        json.string(TimeText.seconds(observed.call.startNanoseconds &+ clockOffset))
+        let start = observed.call.clock.sinceEpoch(observed.call.startNanoseconds, offset: clockOffset)
+        json.string(TimeText.seconds(start))
         json.key("duration_us")
         json.number(observed.call.durationNanoseconds / 1000)
         json.key("side")

@@ -159,7 +159,7 @@ struct ExpositionProtobuf: ExpositionWriter {
     }
 
     private func append(_ exemplar: HistogramSnapshot.Exemplar, field: Int, to writer: inout ProtobufWriter) {
-        let time = wallClockOffset.map { exemplar.endNanoseconds &+ UInt64(bitPattern: $0) }
+        let time = wallClockOffset.map { exemplar.clock.sinceEpoch(exemplar.endNanoseconds, offset: $0) }
         let (seconds, rest) = (time ?? 0).quotientAndRemainder(dividingBy: 1_000_000_000)
         // A tag each, and the numbers themselves.
         let timeBytes = 2 + ProtobufWriter.byteCount(seconds) + ProtobufWriter.byteCount(rest)

@@ -105,7 +105,7 @@ struct ExpositionText: ExpositionWriter {
         seconds(exemplar.nanoseconds)
         guard let wallClockOffset else { return }
         bytes.append(0x20)
-        seconds(exemplar.endNanoseconds &+ UInt64(bitPattern: wallClockOffset))
+        seconds(exemplar.clock.sinceEpoch(exemplar.endNanoseconds, offset: wallClockOffset))
     }
 
     private static let exemplarHead = Array(" # {trace_id=\"".utf8)

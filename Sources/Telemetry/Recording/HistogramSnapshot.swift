@@ -23,8 +23,10 @@ public struct HistogramSnapshot: Equatable, Sendable {
         public let traceID: TraceID
         /// Its span.
         public let spanID: UInt64
-        /// The end of the call on the workers' clock.
+        /// The end of the call, in nanoseconds of ``clock``.
         public let endNanoseconds: UInt64
+        /// The clock of ``endNanoseconds``.
+        public let clock: CallClock
     }
 
     /// The number of durations.
@@ -85,12 +87,12 @@ public struct HistogramSnapshot: Equatable, Sendable {
         for exemplar in other.exemplars { add(exemplar) }
     }
 
-    /// Adds an exemplar unless a newer one of its bucket is there.
+    /// Adds an exemplar unless a newer one of its bucket is there, or one of another clock.
     private mutating func add(_ exemplar: Exemplar) {
         let at = exemplars.firstIndex { $0.bucket >= exemplar.bucket } ?? exemplars.count
         if at == exemplars.count || exemplars[at].bucket != exemplar.bucket {
             exemplars.insert(exemplar, at: at)
-        } else if exemplars[at].endNanoseconds < exemplar.endNanoseconds {
+        } else if exemplars[at].clock == exemplar.clock, exemplars[at].endNanoseconds < exemplar.endNanoseconds {
             exemplars[at] = exemplar
         }
     }

@@ -25,11 +25,16 @@ public final class Recorder {
     private var failure: DecodeFailure?
     /// The operations behind the ids, so that each protocol's own codes are all told apart; `nil` if not known.
     public var operations: OperationRegistry?
+    /// The clock of the calls that are counted.
+    public let clock: CallClock
 
     /// A recorder that has counted nothing.
     ///
-    /// - Parameter labels: The process's table of codes and exception classes, shared by all recorders.
-    public init(labels: SeriesLabels) {
+    /// - Parameters:
+    ///   - labels: The process's table of codes and exception classes, shared by all recorders.
+    ///   - clock: The clock of the calls that will be counted.
+    public init(labels: SeriesLabels, clock: CallClock = .monotonic) {
+        self.clock = clock
         words = [UInt64](repeating: 0, count: MetricCatalog.end.word)
         index = RecorderIndex(histograms: MetricCatalog.end.histogram)
         self.labels = labels
@@ -63,7 +68,7 @@ public final class Recorder {
             copy = words
         }
         handedOut = copy
-        return RecorderSnapshot(words: copy, index: index)
+        return RecorderSnapshot(words: copy, index: index, clock: clock)
     }
 
     // MARK: Calls

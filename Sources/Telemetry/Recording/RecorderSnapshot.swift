@@ -8,6 +8,8 @@ public struct RecorderSnapshot: Sendable {
     let words: [UInt64]
     /// The places of the numbers.
     let index: RecorderIndex
+    /// The clock of the calls that were counted.
+    let clock: CallClock
 
     /// A histogram's numbers.
     func histogram(_ histogram: HistogramID) -> HistogramSnapshot {
@@ -60,7 +62,8 @@ public struct RecorderSnapshot: Sendable {
                 nanoseconds: words[first + Word.nanoseconds],
                 traceID: TraceID(high: words[first + Word.traceHigh], low: words[first + Word.traceLow]),
                 spanID: words[first + Word.span],
-                endNanoseconds: words[first + Word.end]
+                endNanoseconds: words[first + Word.end],
+                clock: clock
             )
         }
     }

@@ -3,7 +3,7 @@ public import Wire
 
 /// The facts of a call that becomes a span, without its texts: plain values, so that recording one is a copy.
 ///
-/// Times are nanoseconds on the workers' monotonic clock, 0 if not known.
+/// Times are nanoseconds of the call's clock, 0 if not known.
 public struct SpanFacts: BitwiseCopyable, Sendable {
     /// A set of facts.
     public struct Marks: OptionSet, BitwiseCopyable, Sendable {

@@ -1,7 +1,7 @@
 public import Calls
 
-/// A filter at work on one thread: an operation's names are looked at once only.
-public struct CallSieve {
+/// The application of a filter on one thread; an operation's names are looked at once only.
+public struct CallMatcher {
     private enum Known {
         case nothing
         case unwanted
@@ -13,7 +13,7 @@ public struct CallSieve {
     /// What is known of operations, by id; bounded as the registry is.
     private var known: [Known] = []
 
-    /// A sieve that has seen no call.
+    /// A matcher that has seen no call.
     ///
     /// - Parameters:
     ///   - filter: What is wanted.

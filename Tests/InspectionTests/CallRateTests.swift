@@ -1,9 +1,9 @@
 #if DEBUG
     import Testing
 
-    @testable import Relay
+    @testable import Inspection
 
-    @Suite struct CallMarkTests {
+    @Suite struct CallRateTests {
         private static let second: UInt64 = 1_000_000_000
         private static let minute = 60 * second
 
@@ -26,7 +26,7 @@
             }
 
             func rate(_ window: UInt64) -> Double {
-                times.rate(marks, calls, since: 1000 * second, over: window, now)
+                times.rate(of: marks, calls: calls, since: 1000 * second, over: window, now: now)
             }
         }
 

@@ -43,7 +43,7 @@ extension RelaySocketTests {
         }
 
         /// Takes lines until there are `count` or no more.
-        private static func take(_ count: Int, _ watch: CallWatch) async throws -> [[String: Any]] {
+        private static func take(_ count: Int, _ watch: CallSubscription) async throws -> [[String: Any]] {
             var all: [[String: Any]] = []
             while all.count < count, let lines = await watch.next() { all += try objects(lines) }
             return all
@@ -59,10 +59,10 @@ extension RelaySocketTests {
             let harness = try Harness(to: listener) { $0.workers = workers }
             let old = try harness.pair(listener)
             try Self.call(1, old.client, old.server)
-            let all = try await harness.relay.watchCalls(Self.filter())
-            let failed = try await harness.relay.watchCalls(Self.filter(["outcome": "error", "code": "SERVICE_*"]))
-            let none = try await harness.relay.watchCalls(Self.filter(["method": "no*", "min_ms": "0.001"]))
-            let some = try await harness.relay.watchCalls(Self.filter(["limit": "5"]))
+            let all = try await harness.relay.subscribe(Self.filter())
+            let failed = try await harness.relay.subscribe(Self.filter(["outcome": "error", "code": "SERVICE_*"]))
+            let none = try await harness.relay.subscribe(Self.filter(["method": "no*", "min_ms": "0.001"]))
+            let some = try await harness.relay.subscribe(Self.filter(["limit": "5"]))
             let new = try harness.pair(listener)
             for id in UInt64(2)...200 {
                 let pair = id % 2 == 0 ? old : new
@@ -86,7 +86,7 @@ extension RelaySocketTests {
             #expect(first.count == 5 && Set(Self.ids(first)).isSubset(of: Array(2...200)))
             for watch in [all, failed, none] { watch.cancel() }
             for watch in [all, failed, none, some] { #expect(await watch.next() == nil) }
-            #expect(harness.relay.droppedCallLines == 0)
+            #expect(harness.relay.subscribers.droppedLines == 0)
             await harness.stop()
         }
 
@@ -95,24 +95,24 @@ extension RelaySocketTests {
             let listener = try TestListener()
             let harness = try Harness(to: listener)
             let (client, server) = try harness.pair(listener)
-            let slow = try await harness.relay.watchCalls(Self.filter())
-            let other = try await harness.relay.watchCalls(Self.filter(["outcome": "server_error"]))
+            let slow = try await harness.relay.subscribe(Self.filter())
+            let other = try await harness.relay.subscribe(Self.filter(["outcome": "server_error"]))
             for id in UInt64(1)...1500 { try Self.call(id, client, server) }
             // The worker has handed over all calls when it answers.
             _ = await harness.metrics()
             let bytes = try #require(await slow.next())
-            #expect(bytes.count <= CallWatch.bufferBytes + 32)
+            #expect(bytes.count <= CallSubscription.bufferBytes + 32)
             let lines = try Self.objects(bytes)
             let kept = lines.count - 1
             #expect(Self.ids(lines) == Array(1...kept))
             let dropped = try #require(lines.last?["dropped"] as? Int)
             #expect(dropped == 1500 - kept && dropped > 0 && lines.last?.count == 1)
-            #expect(harness.relay.droppedCallLines == UInt64(dropped))
+            #expect(harness.relay.subscribers.droppedLines == UInt64(dropped))
             #expect(Self.ids(try await Self.take(500, other)) == Array(stride(from: 3, through: 1500, by: 3)))
             // There is room again.
             for id in UInt64(1501)...1510 { try Self.call(id, client, server) }
             #expect(Self.ids(try await Self.take(10, slow)) == Array(1501...1510))
-            #expect(harness.relay.droppedCallLines == UInt64(dropped))
+            #expect(harness.relay.subscribers.droppedLines == UInt64(dropped))
             slow.cancel()
             other.cancel()
             await harness.stop()
@@ -120,7 +120,7 @@ extension RelaySocketTests {
 
         /// A viewer that must be gone.
         private struct Weakly: @unchecked Sendable {
-            weak var watch: CallWatch?
+            weak var watch: CallSubscription?
         }
 
         @Test("viewers come and go under load, and nothing of them stays", arguments: [1, 2])
@@ -147,7 +147,7 @@ extension RelaySocketTests {
             }
             var watched: [Weakly] = []
             for round in 0..<100 {
-                let watch = try await harness.relay.watchCalls(Self.filter(round % 2 == 0 ? [:] : ["code": "OK"]))
+                let watch = try await harness.relay.subscribe(Self.filter(round % 2 == 0 ? [:] : ["code": "OK"]))
                 watched.append(Weakly(watch: watch))
                 if round % 3 > 0 { #expect(await watch.next() != nil) }
                 if round == 50 {
@@ -171,17 +171,17 @@ extension RelaySocketTests {
             let listener = try TestListener()
             let harness = try Harness(to: listener)
             let relay = harness.relay
-            var watches: [CallWatch] = []
-            for _ in 0..<Relay.maxCallWatches { watches.append(try await relay.watchCalls(Self.filter())) }
+            var watches: [CallSubscription] = []
+            for _ in 0..<CallSubscribers.maxCount { watches.append(try await relay.subscribe(Self.filter())) }
             #expect(watches.count == 8)
-            await #expect(throws: CallWatchError.tooMany) { try await relay.watchCalls(CallFilter()) }
+            await #expect(throws: CallSubscriptionError.tooMany) { try await relay.subscribe(CallFilter()) }
             watches.removeLast().cancel()
-            let last = try await relay.watchCalls(Self.filter())
+            let last = try await relay.subscribe(Self.filter())
             let waiting = Task { await last.next() }
             await harness.stop()
             #expect(await waiting.value == nil)
             for watch in watches { #expect(await watch.next() == nil) }
-            await #expect(throws: CallWatchError.ended) { try await relay.watchCalls(CallFilter()) }
+            await #expect(throws: CallSubscriptionError.ended) { try await relay.subscribe(CallFilter()) }
         }
 
         @Test("a viewer whose task is cancelled has gone")
@@ -190,7 +190,7 @@ extension RelaySocketTests {
             let harness = try Harness(to: listener)
             var waiting: [Task<[UInt8]?, Never>] = []
             for round in 0..<50 {
-                let watch = try await harness.relay.watchCalls(Self.filter())
+                let watch = try await harness.relay.subscribe(Self.filter())
                 let task = Task { await watch.next() }
                 if round % 2 == 0 { await Task.yield() }
                 task.cancel()
@@ -205,7 +205,7 @@ extension RelaySocketTests {
             let listener = try TestListener()
             let harness = try Harness(to: listener)
             let (client, server) = try harness.pair(listener)
-            let watch = try await harness.relay.watchCalls(Self.filter())
+            let watch = try await harness.relay.subscribe(Self.filter())
             for id in UInt64(1)...3 { try Self.call(id, client, server) }
             await harness.stop()
             #expect(Self.ids(try await Self.take(.max, watch)) == [1, 2, 3])

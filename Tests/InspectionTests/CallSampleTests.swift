@@ -1,7 +1,7 @@
 import Calls
 import Testing
 
-@testable import Relay
+@testable import Inspection
 
 @Suite struct CallSampleTests {
     private func context(_ low: UInt64) -> TraceContext {

@@ -1,0 +1,158 @@
+public import Calls
+public import Policy
+public import Wire
+
+/// A connection as the admin API reports it.
+public struct ConnectionReport: Sendable {
+    /// A number that no other connection of the worker has.
+    public let id: UInt64
+    /// The peer that opened the connection.
+    public let peer: Endpoint
+    /// The other end.
+    public let upstream: Endpoint
+    /// The side of the service that Weir is on.
+    public let side: Side
+    /// The protocol.
+    public let connectionProtocol: ConnectionProtocol
+    /// The time since it was accepted, in nanoseconds.
+    public let ageNanoseconds: UInt64
+    /// The number of calls that wait for a reply.
+    public let inFlight: Int
+    /// Bytes from downstream.
+    public let bytesToUpstream: UInt64
+    /// Bytes from upstream.
+    public let bytesToDownstream: UInt64
+    /// True if upstream has not accepted yet.
+    public let isConnecting: Bool
+    /// The number of calls that have ended.
+    public let finishedCalls: UInt64
+    /// The last caller: a place in the process's ``CallerRegistry``.
+    public let caller: UInt8
+    /// The name of the last caller; empty if unknown or not tracked.
+    public let callerName: String
+    /// The signals by which its consumer was told of drains.
+    public let drainSignals: DrainSignals
+    /// The number of calls to what is drained.
+    public let lateCalls: UInt64
+    /// True if its consumer answers events that ask for no answer, as dubbo-go does and Java does not; false if it was
+    /// sent none.
+    public let answersEvents: Bool
+    /// Calls a second over the last minute and up to 10 s more, or since it was accepted.
+    public let minuteRate: Double
+    /// Calls a second over the last 5 s and up to 10 s more.
+    public let currentRate: Double
+
+    /// A report of those values.
+    public init(
+        id: UInt64,
+        peer: Endpoint,
+        upstream: Endpoint,
+        side: Side,
+        connectionProtocol: ConnectionProtocol,
+        ageNanoseconds: UInt64,
+        inFlight: Int,
+        bytesToUpstream: UInt64,
+        bytesToDownstream: UInt64,
+        isConnecting: Bool,
+        finishedCalls: UInt64,
+        caller: UInt8,
+        callerName: String,
+        drainSignals: DrainSignals,
+        lateCalls: UInt64,
+        answersEvents: Bool,
+        minuteRate: Double,
+        currentRate: Double
+    ) {
+        self.id = id
+        self.peer = peer
+        self.upstream = upstream
+        self.side = side
+        self.connectionProtocol = connectionProtocol
+        self.ageNanoseconds = ageNanoseconds
+        self.inFlight = inFlight
+        self.bytesToUpstream = bytesToUpstream
+        self.bytesToDownstream = bytesToDownstream
+        self.isConnecting = isConnecting
+        self.finishedCalls = finishedCalls
+        self.caller = caller
+        self.callerName = callerName
+        self.drainSignals = drainSignals
+        self.lateCalls = lateCalls
+        self.answersEvents = answersEvents
+        self.minuteRate = minuteRate
+        self.currentRate = currentRate
+    }
+}
+
+extension ConnectionReport {
+    /// What the owner of a connection knows of it and its session does not.
+    public struct Ends: Sendable {
+        /// A number that no other connection of the worker has.
+        public var id: UInt64
+        /// The peer that opened the connection.
+        public var peer: Endpoint
+        /// The other end.
+        public var upstream: Endpoint
+        /// The time at which it began, in nanoseconds.
+        public var start: UInt64
+        /// Bytes from downstream.
+        public var bytesToUpstream: UInt64
+        /// Bytes from upstream.
+        public var bytesToDownstream: UInt64
+        /// True if upstream has not accepted yet.
+        public var isConnecting: Bool
+
+        /// Ends of those values.
+        public init(
+            id: UInt64,
+            peer: Endpoint,
+            upstream: Endpoint,
+            start: UInt64,
+            bytesToUpstream: UInt64,
+            bytesToDownstream: UInt64,
+            isConnecting: Bool = false
+        ) {
+            self.id = id
+            self.peer = peer
+            self.upstream = upstream
+            self.start = start
+            self.bytesToUpstream = bytesToUpstream
+            self.bytesToDownstream = bytesToDownstream
+            self.isConnecting = isConnecting
+        }
+    }
+
+    /// The report of a connection of this process.
+    ///
+    /// - Parameters:
+    ///   - ends: What its owner knows of it.
+    ///   - session: Its session.
+    ///   - marks: Its marks.
+    ///   - times: The times of the marks.
+    ///   - now: The time, in nanoseconds.
+    public init(_ ends: Ends, session: Session, marks: CallMarks, times: CallMarkTimes, now: UInt64) {
+        func rate(_ window: UInt64) -> Double {
+            times.rate(of: marks, calls: session.begunCalls, since: ends.start, over: window, now: now)
+        }
+        self.init(
+            id: ends.id,
+            peer: ends.peer,
+            upstream: ends.upstream,
+            side: session.side,
+            connectionProtocol: session.connectionProtocol,
+            ageNanoseconds: now > ends.start ? now - ends.start : 0,
+            inFlight: session.inFlight,
+            bytesToUpstream: ends.bytesToUpstream,
+            bytesToDownstream: ends.bytesToDownstream,
+            isConnecting: ends.isConnecting,
+            finishedCalls: session.finishedCalls,
+            caller: session.callerNumber,
+            callerName: session.lastCallerName,
+            drainSignals: session.drainSignals,
+            lateCalls: session.lateCalls,
+            answersEvents: session.answersEvents,
+            minuteRate: rate(60_000_000_000),
+            currentRate: rate(5_000_000_000)
+        )
+    }
+}
