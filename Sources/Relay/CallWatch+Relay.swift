@@ -1,6 +1,7 @@
-public import Calls
+internal import Calls
 internal import Clocks
 internal import Inspection
+public import Policy
 
 extension Relay {
     /// The most viewers at a time.
@@ -55,7 +56,7 @@ extension Worker {
 private final class WatchedCalls: CallObserver {
     private struct Seat {
         let watch: CallWatch
-        var sieve: CallSieve
+        let sieve: CallSieve
         var sample: CallSample
 
         mutating func admits(_ call: ObservedCall) -> Bool { sieve.admits(call) && sample.admits(call.trace) }

@@ -1,5 +1,6 @@
 internal import Calls
 internal import Inspection
+internal import Policy
 internal import Synchronization
 
 /// Someone who watches calls as they end: a viewer, or the log of calls.
