@@ -10,7 +10,7 @@ extension LimitDefinition {
     public func writeForm(to json: inout JSONText, hiding hidden: [String] = []) {
         json.beginObject()
         json.text("name", name)
-        if match != LimitMatch() {
+        if match != RequestMatcher() {
             json.key("match")
             match.writeForm(to: &json, hiding: hidden)
         }
@@ -64,56 +64,6 @@ extension LimitKey {
     }
 }
 
-extension LimitMatch {
-    /// What stands for a value that is not to be shown.
-    static let hiddenText = "***"
-
-    fileprivate func writeForm(to json: inout JSONText, hiding hidden: [String]) {
-        json.beginObject()
-        let patterns: [(StaticString, TextPattern?)] = [
-            ("interface", interface), ("method", method), ("version", version), ("group", group), ("caller", caller),
-            ("peer", peer),
-        ]
-        for (name, pattern) in patterns {
-            guard let pattern else { continue }
-            json.key(name)
-            pattern.writeForm(to: &json)
-        }
-        if let callProtocol { json.text("protocol", callProtocol.label.description) }
-        if let side { json.text("side", side.label.description) }
-        if !attachments.isEmpty {
-            json.key("attachment")
-            json.beginObject()
-            for attachment in attachments {
-                json.key(text: attachment.name)
-                if hidden.contains(attachment.name) {
-                    json.string(Self.hiddenText)
-                } else {
-                    attachment.value.writeForm(to: &json)
-                }
-            }
-            json.endObject()
-        }
-        json.endObject()
-    }
-}
-
-extension TextPattern {
-    /// The pattern as a plain text where that stands for it, else as a mapping.
-    fileprivate func writeForm(to json: inout JSONText) {
-        let (kind, plain): (StaticString, String) =
-            switch self {
-            case .exact(let text): ("exact", text)
-            case .glob(let text): ("glob", text)
-            case .regex(let text): ("regex", "/\(text)/")
-            }
-        if TextPattern(shorthand: plain) == self { return json.string(plain) }
-        json.beginObject()
-        json.text(kind, text)
-        json.endObject()
-    }
-}
-
 extension LimitAlgorithm {
     fileprivate func writeForm(to json: inout JSONText) {
         json.text("algorithm", name)
@@ -145,7 +95,8 @@ extension LocalReplyPolicy {
 }
 
 extension JSONText {
-    fileprivate mutating func text(_ name: StaticString, _ value: String) {
+    /// Appends a key with a text.
+    mutating func text(_ name: StaticString, _ value: String) {
         key(name)
         string(value)
     }

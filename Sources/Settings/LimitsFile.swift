@@ -56,7 +56,7 @@ struct LimitsDraft {
     /// Takes a file: every problem of its text and of its values, in the order of the text.
     mutating func take(_ file: SettingsFile) {
         let text = YAMLDocument(bytes: file.bytes)
-        var reader = LimitsReader(file: file.name)
+        var reader = MappingReader(file: file.name)
         for problem in text.problems {
             reader.reject(problem.keyPath, at: problem.position, problem.reason)
         }
@@ -64,7 +64,7 @@ struct LimitsDraft {
         problems += reader.sortedProblems
     }
 
-    private mutating func take(_ root: YAMLNode, _ reader: inout LimitsReader) {
+    private mutating func take(_ root: YAMLNode, _ reader: inout MappingReader) {
         guard let entries = reader.entries(of: root, "", at: root.position, known: Self.keys) else { return }
         if let entry = entries["budget"] {
             let source = reader.source(entry.position)
@@ -85,7 +85,7 @@ struct LimitsDraft {
         }
     }
 
-    private mutating func take(_ item: YAMLNode, _ path: String, _ reader: inout LimitsReader) {
+    private mutating func take(_ item: YAMLNode, _ path: String, _ reader: inout MappingReader) {
         let found = reader.limit(item, path)
         guard let name = found.name else { return }
         let source = reader.source(name.position)

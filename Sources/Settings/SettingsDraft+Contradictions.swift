@@ -1,4 +1,5 @@
 internal import Calls
+internal import Policy
 
 extension SettingsDraft {
     /// Looks for values that are right by themselves and cannot be true together.

@@ -1,4 +1,5 @@
 internal import Calls
+internal import Policy
 
 /// Why a text is not taken as a value.
 struct InvalidValue: Error, Equatable {

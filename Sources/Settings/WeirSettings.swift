@@ -1,4 +1,4 @@
-public import Calls
+internal import Calls
 public import Policy
 
 /// Everything that can be set, checked and complete; made by ``SettingsLoader`` or, with every default, by ``init()``.

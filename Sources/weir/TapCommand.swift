@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Calls
 internal import Glibc
+internal import Policy
 internal import Settings
 
 /// `weir tap`: the calls of a running Weir as they end.
@@ -9,8 +10,9 @@ struct TapCommand: ParsableCommand {
         commandName: "tap",
         abstract: "Prints the calls of a running Weir as they end.",
         discussion: """
-            A line a call on a terminal, a JSON line a call otherwise. A name may be a pattern: * stands for any text. \
-            It runs until Ctrl-C, or until --limit calls have come.
+            A line a call on a terminal, a JSON line a call otherwise. A name may be a pattern as in limits: \
+            * stands for any text, ? for one character, and /.../ is a PCRE2 expression. It runs until \
+            Ctrl-C, or until --limit calls have come.
             """
     )
 

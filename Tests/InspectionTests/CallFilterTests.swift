@@ -1,5 +1,6 @@
 import Calls
 import Inspection
+import Policy
 import TestSupport
 import Testing
 
@@ -25,49 +26,6 @@ private final class Sieving: CallObserver {
 }
 
 @Suite struct CallFilterTests {
-    static let patterns: [(pattern: String, name: String, matches: Bool)] = [
-        ("", "", true), ("", "a", false), ("a", "", false), ("a", "a", true), ("a", "A", false), ("a", "ab", false),
-        ("ab", "a", false), ("*", "", true), ("*", "anything", true), ("**", "", true), ("a*", "a", true),
-        ("a*", "abc", true), ("a*", "ba", false), ("*a", "cba", true), ("*a", "ab", false), ("a*a", "a", false),
-        ("a*a", "aa", true), ("a*b*c", "a-b-c", true), ("a*b*c", "abbc", true), ("a*b*c", "acb", false),
-        ("*b*", "abc", true), ("*b*", "ac", false), ("*ab*ab*", "ab", false), ("*ab*ab*", "xabyabz", true),
-        ("*aab", "aaab", true), ("com.x.*", "com.x.Svc", true), ("com.x.*", "com.xSvc", false),
-        ("*.Order*", "com.x.OrderService", true), ("a?", "ab", false), ("数*", "数据", true), ("*据", "数据", true),
-        ("a*bc*bc", "abc", false), ("a*bc*bc", "abcbc", true),
-    ]
-
-    @Test("a pattern stands for the names that it should", arguments: patterns)
-    func pattern(_ row: (pattern: String, name: String, matches: Bool)) throws {
-        #expect(try #require(NamePattern(row.pattern)).matches(row.name) == row.matches)
-    }
-
-    @Test("patterns agree with a plain way of matching")
-    func random() throws {
-        func plainly(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {
-            guard let first = pattern.first else { return name.isEmpty }
-            if first == UInt8(ascii: "*") {
-                return plainly(pattern.dropFirst(), name) || (!name.isEmpty && plainly(pattern, name.dropFirst()))
-            }
-            return name.first == first && plainly(pattern.dropFirst(), name.dropFirst())
-        }
-        var random = SeededRandom(seed: 7)
-        func text(_ letters: [String]) -> String {
-            (0..<Int.random(in: 0...8, using: &random)).map { _ in letters.randomElement(using: &random) ?? "" }
-                .joined()
-        }
-        for _ in 0..<5000 {
-            let (pattern, name) = (text(["a", "b", "*"]), text(["a", "b"]))
-            let expected = plainly(Array(pattern.utf8)[...], Array(name.utf8)[...])
-            #expect(try #require(NamePattern(pattern)).matches(name) == expected, "\(pattern) \(name)")
-        }
-    }
-
-    @Test("a pattern has a longest length")
-    func longest() {
-        #expect(NamePattern(String(repeating: "a", count: NamePattern.maxBytes)) != nil)
-        #expect(NamePattern(String(repeating: "a", count: NamePattern.maxBytes + 1)) == nil)
-    }
-
     struct Wrong: Sendable {
         let parameters: [(String, String)]
         /// The parameters that are named.
@@ -80,6 +38,8 @@ private final class Sieving: CallObserver {
         Wrong(parameters: [("Method", "a")], named: ["Method"]),
         Wrong(parameters: [("method", "a"), ("method", "b")], named: ["method"]),
         Wrong(parameters: [("method", String(repeating: "a", count: 1025))], named: ["method"]),
+        Wrong(parameters: [("interface", "/(/")], named: ["interface"]),
+        Wrong(parameters: [("caller", "/[a/"), ("code", "/a{2,1}/")], named: ["caller", "code"]),
         Wrong(parameters: [("outcome", "")], named: ["outcome"]),
         Wrong(parameters: [("outcome", "ok,")], named: ["outcome"]),
         Wrong(parameters: [("outcome", "OK")], named: ["outcome"]),
@@ -137,7 +97,8 @@ private final class Sieving: CallObserver {
         ([("limit", "1")], ["1", "2", "3", "4", "5", "6"]),
         ([("method", "get")], ["1", "2"]),
         ([("method", "*e*")], ["1", "2", "3"]),
-        ([("method", "g")], []),
+        ([("method", "g")], []), ([("method", "g?t")], ["1", "2"]), ([("method", "?et?")], []),
+        ([("method", "/^(g|p)/")], ["1", "2", "4", "6"]), ([("method", "/e/")], ["1", "2", "3"]),
         ([("interface", "com.x.Svc")], ["1", "2", "3", "4", "5"]),
         ([("interface", "*.Other")], ["6"]),
         ([("interface", "com.*"), ("method", "put")], ["4", "6"]),
@@ -156,10 +117,12 @@ private final class Sieving: CallObserver {
         ([("protocol", "triple")], []),
         ([("caller", "shop")], ["1", "3"]),
         ([("caller", "")], ["2", "4", "5", "6"]),
-        ([("caller", "s*")], ["1", "3"]),
+        ([("caller", "s*")], ["1", "3"]), ([("caller", "/^s.*p$/")], ["1", "3"]),
+        ([("caller", "/^$/")], ["2", "4", "5", "6"]),
+        ([("caller", "????")], ["1", "3"]), ([("interface", "/x\\.Oth/")], ["6"]),
         ([("code", "OK")], ["1", "2", "4"]),
         ([("code", "SERVICE_ERROR")], ["3"]),
-        ([("code", "S*")], ["3"]),
+        ([("code", "S*")], ["3"]), ([("code", "??")], ["1", "2", "4"]), ([("code", "/_ERR/")], ["3"]),
         ([("code", "")], ["5", "6"]),
         ([("caller", "shop"), ("outcome", "error"), ("min_ms", "1")], ["3"]),
     ]

@@ -2,6 +2,7 @@ import Calls
 import Capture
 import Foundation
 import Inspection
+import Policy
 import Synchronization
 import Telemetry
 import TestSupport

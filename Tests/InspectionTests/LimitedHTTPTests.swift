@@ -45,7 +45,7 @@ import Testing
         let (ends, limited) = try Self.ends([
             .window(1) {
                 $0.keys = [.caller]
-                $0.match.attachments = [LimitMatch.Attachment(name: "X-Level", value: .exact("gold"))]
+                $0.match.attachments = [RequestMatcher.Attachment(name: "X-Level", value: .exact("gold"))]
             }
         ])
         let asked: [(String, [(String, String)], Bool)] = [
@@ -173,7 +173,7 @@ import Testing
         let limited = try LimitedBench([
             .window(1) {
                 $0.keys = [.attachment("x-tenant")]
-                $0.match.attachments = [LimitMatch.Attachment(name: "x-level", value: .exact("gold"))]
+                $0.match.attachments = [RequestMatcher.Attachment(name: "x-level", value: .exact("gold"))]
             }
         ])
         func ask(_ headers: [String]) -> Bool {

@@ -70,7 +70,7 @@ import Testing
         let limited = try LimitedBench([
             .window(1) { $0.keys = [.caller] },
             .window(1, "gold") {
-                $0.match.attachments = [LimitMatch.Attachment(name: "User-Level", value: .exact("gold"))]
+                $0.match.attachments = [RequestMatcher.Attachment(name: "User-Level", value: .exact("gold"))]
             },
         ])
         func ask(_ id: UInt64, _ attachments: [(String, String)]) -> Bool {
@@ -93,7 +93,7 @@ import Testing
         let limited = try LimitedBench([
             .window(1) {
                 $0.match.caller = .glob("shop*")
-                $0.match.attachments = [LimitMatch.Attachment(name: "level", value: .exact("gold"))]
+                $0.match.attachments = [RequestMatcher.Attachment(name: "level", value: .exact("gold"))]
             }
         ])
         for id in UInt64(1)...3 {

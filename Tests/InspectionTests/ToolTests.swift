@@ -218,13 +218,18 @@ import Wire
         func operation(_ method: String, _ callProtocol: CallProtocol = .jsonrpc) -> Calls.Operation {
             Calls.Operation(callProtocol: callProtocol, interface: "mcp", version: "", group: "", method: method)
         }
-        var filter = CallFilter()
-        filter.method = NamePattern("tools/call")
-        #expect(filter.admits(operation("tools/call")) && filter.admits(operation("tools/call:add")))
-        #expect(!filter.admits(operation("tools/list")) && !filter.admits(operation("tools/call:add", .triple)))
-        filter.method = NamePattern("tools/call:add")
-        #expect(!filter.admits(operation("tools/call")) && filter.admits(operation("tools/call:add")))
-        #expect(!filter.admits(operation("tools/call:del")))
+        func matcher(_ method: String) throws -> CallMatcher {
+            CallMatcher(
+                try CallFilter(parameters: [(name: "method", value: method)]),
+                registry: OperationRegistry(capacity: 100)
+            )
+        }
+        let all = try matcher("tools/call")
+        #expect(all.admits(operation("tools/call")) && all.admits(operation("tools/call:add")))
+        #expect(!all.admits(operation("tools/list")) && !all.admits(operation("tools/call:add", .triple)))
+        let one = try matcher("tools/call:add")
+        #expect(!one.admits(operation("tools/call")) && one.admits(operation("tools/call:add")))
+        #expect(!one.admits(operation("tools/call:del")))
     }
 
     // MARK: Traces

@@ -5,7 +5,7 @@ import Testing
 @Suite struct MatchTests {
     /// Whether a limit with that matcher applies to a call.
     private func applies(
-        _ change: (inout LimitMatch) -> Void,
+        _ change: (inout RequestMatcher) -> Void,
         _ interface: String = "com.acme.OrderService",
         _ method: String = "placeOrder",
         _ callProtocol: CallProtocol = .dubbo,
@@ -52,13 +52,13 @@ import Testing
         #expect(try applies({ $0.peer = .glob("192.0.2.*") }, peer: "192.0.2.7"))
         #expect(try !applies({ $0.peer = .glob("192.0.2.*") }, peer: "198.51.100.7"))
         #expect(try !applies({ $0.peer = .glob("192.0.2.*") }, caller: "192.0.2.7"))
-        let guests = { (match: inout LimitMatch) in
+        let guests = { (match: inout RequestMatcher) in
             match.attachments = [.init(name: "User_Level", value: .exact("guest"))]
         }
         #expect(try applies(guests, attachments: [("other", "x"), ("USER_level", "guest")]))
         #expect(try !applies(guests, attachments: [("user_level", "member")]))
         #expect(try !applies(guests))
-        let others = { (match: inout LimitMatch) in
+        let others = { (match: inout RequestMatcher) in
             match.attachments = [.init(name: "user_level", value: .regex("^(?!member)"))]
         }
         #expect(try applies(others))

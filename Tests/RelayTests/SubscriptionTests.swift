@@ -1,6 +1,7 @@
 import Calls
 import Foundation
 import Inspection
+import Policy
 import Relay
 import Synchronization
 import Testing

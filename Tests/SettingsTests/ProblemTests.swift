@@ -145,6 +145,10 @@ import Testing
                     + "after the point"
             ),
             (
+                "log: {calls: stdout, calls-filter: [outcome=error, method=/(/]}",
+                "weir.yaml:1:52: log.calls-filter: method: missing closing parenthesis at offset 1"
+            ),
+            (
                 "log: {calls: stdout, calls-filter: [min_ms=1, min_ms=2]}",
                 "weir.yaml:1:22: log.calls-filter: min_ms: given twice"
             ),

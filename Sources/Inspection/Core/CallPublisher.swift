@@ -1,10 +1,11 @@
 internal import Calls
+internal import Policy
 
 /// The observer of one core's calls for their subscribers; a line is made once, and only if a subscriber wants it.
 final class CallPublisher: CallObserver {
     private struct Recipient {
         let subscription: CallSubscription
-        var matcher: CallMatcher
+        let matcher: CallMatcher
         var sample: CallSample
 
         mutating func admits(_ call: ObservedCall) -> Bool { matcher.admits(call) && sample.admits(call.trace) }

@@ -1,4 +1,4 @@
-public import Calls
+public import Policy
 internal import Synchronization
 
 /// The subscribers of a process's calls, the log among them.

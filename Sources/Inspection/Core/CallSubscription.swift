@@ -1,4 +1,5 @@
 internal import Calls
+internal import Policy
 internal import Synchronization
 
 /// A subscription to calls as they end: an operator's, or the log's.

@@ -1,4 +1,4 @@
-public import Calls
+public import Policy
 public import Telemetry
 
 /// A source of inspected traffic: a relay with its workers, or a capture that goes on.

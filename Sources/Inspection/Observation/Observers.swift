@@ -1,5 +1,6 @@
 public import Calls
 public import Dubbo
+public import Policy
 public import Wire
 
 /// The ends of a connection.
@@ -188,6 +189,14 @@ public struct ObservedCall: Sendable {
     public var exception: String
     /// The trace context that came with the request.
     public var trace: TraceContext?
+}
+
+extension CallMatcher {
+    /// True if a call is wanted; it costs no allocation once the operation was seen.
+    ///
+    /// - Parameter observed: The call.
+    /// - Returns: True if all of the filter fits.
+    public func admits(_ observed: ObservedCall) -> Bool { admits(observed.call, caller: observed.caller) }
 }
 
 /// Is told every call when its end is known.

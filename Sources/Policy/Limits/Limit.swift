@@ -13,7 +13,7 @@ public final class Limit: Sendable {
     public let rejectionText: String
     /// Its place in its set, from 0 in the order of the file.
     public let index: Int
-    let match: CompiledMatch
+    let match: CompiledMatcher
     /// The part of its key that depends on the call: the places of attachments among the set's names.
     let keyAttachments: [Int]
     let keyHasCaller: Bool
@@ -33,7 +33,7 @@ public final class Limit: Sendable {
         self.state = state
         self.counters = counters
         rejectionText = definition.rejectionText
-        match = try CompiledMatch(definition.match, names: names)
+        match = try CompiledMatcher(definition.match, attachmentNames: names)
         keyHasCaller = definition.keys.contains(.caller)
         keyHasPeer = definition.keys.contains(.peer)
         keyAttachments = definition.keys.compactMap { key in
@@ -42,7 +42,7 @@ public final class Limit: Sendable {
     }
 
     /// The key of a call; `nil` for the window shared by calls whose key is too long to be told apart.
-    func digest(_ start: KeyHash, _ facts: borrowing LimitFacts) -> KeyDigest? {
+    func digest(_ start: KeyHash, _ facts: borrowing RequestFacts) -> KeyDigest? {
         var hash = start
         if keyHasCaller {
             guard !facts.isCallerCut else { return nil }

@@ -20,7 +20,7 @@ public struct LimitCounts: Equatable, Sendable {
 }
 
 /// A limit's counters; they stay with its name over reloads and takeovers, so that they never decrease.
-final class LimitCounters: Sendable {
+final class LimitCounters: GivenUpSearches {
     private let memory: SharedMemory
     private let words: SharedWords
     private let place: Int
@@ -52,7 +52,11 @@ final class LimitCounters: Sendable {
 
     func countWouldReject(_ calls: UInt64) { words.add(place &+ 2, calls) }
 
-    func countGivenUp() { words.add(place &+ 3, 1) }
+    /// Counts it; a limit does not apply to a call that it cannot be sure of.
+    func noteGivenUp() -> Bool {
+        words.add(place &+ 3, 1)
+        return false
+    }
 
     var counts: LimitCounts {
         var counts = LimitCounts()

@@ -25,7 +25,7 @@ public struct LimitDefinition: Equatable, Sendable {
     /// The name: letters, digits, `.`, `_` and `-`.
     public var name: String
     /// The calls it applies to.
-    public var match = LimitMatch()
+    public var match = RequestMatcher()
     /// The keys that separate its windows; empty for one window.
     public var keys: [LimitKey] = []
     /// The number of key values with windows of their own; further ones share one.

@@ -37,7 +37,7 @@ public final class LimitGate {
     private var version: UInt64
     private var table = LimitCandidateTable()
     private let scratch = PCREScratch()
-    private var facts: LimitFacts
+    private var facts: RequestFacts
     private var candidates = LimitCandidates()
     private var questions = FlatTable(repeating: Question(), count: LimitBounds.maxLimits)
     private var questionCount = 0
@@ -53,7 +53,7 @@ public final class LimitGate {
         self.registry = registry
         self.operations = operations
         (limits, version) = registry.versioned
-        facts = LimitFacts(attachments: limits.attachmentNames.count)
+        facts = RequestFacts(attachments: limits.attachmentNames.count)
     }
 
     /// The facts about a call that a decision needs.
@@ -269,7 +269,7 @@ extension LimitGate {
         guard registry.version != version else { return }
         table = LimitCandidateTable()
         (limits, version) = registry.versioned
-        facts = LimitFacts(attachments: limits.attachmentNames.count)
+        facts = RequestFacts(attachments: limits.attachmentNames.count)
     }
 
     private func candidates(of operation: OperationID, _ side: Side) -> LimitCandidates {

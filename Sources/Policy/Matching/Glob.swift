@@ -1,6 +1,10 @@
 internal import Wire
 
-/// A pattern of bytes, `*` and `?`.
+/// The one glob of all limits, filters and settings: `*` stands for any run of characters, also none, `?` for exactly
+/// one, anything else for itself; the whole text must fit.
+///
+/// A character is a UTF-8 code point; a byte that belongs to none counts as one. There are no escapes and no sets: a
+/// text with a literal `*` or `?` wants an exact pattern or an expression.
 struct Glob: Sendable {
     private let pattern: [UInt8]
 
@@ -40,9 +44,15 @@ struct Glob: Sendable {
 
     /// The end of the UTF-8 character at `start`; a byte that begins none counts as one.
     private static func endOfCharacter(_ start: Int, in text: RawSpan) -> Int {
-        var end = start + 1
-        guard text.byte(at: start) >= 0xc0 else { return end }
-        while end < text.byteCount, end - start < 4, text.byte(at: end) & 0xc0 == 0x80 { end += 1 }
-        return end
+        let count =
+            switch text.byte(at: start) {
+            case 0xc2...0xdf: 2
+            case 0xe0...0xef: 3
+            case 0xf0...0xf4: 4
+            default: 1
+            }
+        guard count > 1, start + count <= text.byteCount else { return start + 1 }
+        for at in start + 1..<start + count where text.byte(at: at) & 0xc0 != 0x80 { return start + 1 }
+        return start + count
     }
 }

@@ -10,7 +10,7 @@ public struct PathPatterns: Sendable {
 
     /// Matches these patterns.
     ///
-    /// - Parameter texts: `*` for any bytes, `?` for one character, anything else for itself.
+    /// - Parameter texts: Globs: `*` for any run of characters, `?` for exactly one, anything else for itself.
     public init(_ texts: [String]) { globs = texts.map(Glob.init) }
 
     /// True if there are none.

@@ -19,8 +19,8 @@ enum TextMatcher: Sendable {
         }
     }
 
-    /// True if a text matches; a search that was given up is counted and is no match.
-    func matches(_ text: RawSpan, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
+    /// True if a text matches; ``GivenUpSearches`` answers where a search was given up.
+    func matches(_ text: RawSpan, _ scratch: borrowing PCREScratch, _ givenUp: some GivenUpSearches) -> Bool {
         switch self {
         case .exact(let bytes):
             return bytes.byteSpan.elementsEqual(text)
@@ -30,16 +30,23 @@ enum TextMatcher: Sendable {
             switch pattern.search(text, scratch) {
             case .found: return true
             case .absent: return false
-            case .givenUp:
-                counters.countGivenUp()
-                return false
+            case .givenUp: return givenUp.noteGivenUp()
             }
         }
     }
 
-    /// The same for a text that is at hand as such.
-    func matches(_ text: String, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
-        let bytes = Array(text.utf8)
-        return matches(bytes.byteSpan, scratch, counters)
+    /// The same for a text that is at hand as such; it allocates nothing.
+    func matches(_ text: String, _ scratch: borrowing PCREScratch, _ givenUp: some GivenUpSearches) -> Bool {
+        let text = text.utf8Span.span
+        // SAFETY: the span borrows the text; every byte of it is initialised.
+        return matches(unsafe text.bytes, scratch, givenUp)
     }
+}
+
+/// The answer in place of a search for an expression that was given up at a bound.
+protocol GivenUpSearches: Sendable {
+    /// Notes a search that was given up.
+    ///
+    /// - Returns: True if the text counts as a match.
+    func noteGivenUp() -> Bool
 }

@@ -1,8 +1,8 @@
-/// A pattern for texts, as a limits file has it.
+/// A pattern for texts, as limits files, filters of calls and rules have it.
 public enum TextPattern: Equatable, Sendable {
     /// These bytes and no others.
     case exact(String)
-    /// `*` for any bytes, `?` for one character, anything else for itself; the whole text must fit.
+    /// `*` for any run of characters, `?` for exactly one, anything else for itself; the whole text must fit.
     case glob(String)
     /// A PCRE2 expression; a match anywhere in the text is enough.
     case regex(String)

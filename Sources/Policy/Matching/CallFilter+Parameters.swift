@@ -1,3 +1,5 @@
+internal import Calls
+
 /// All problems found in the parameters of a filter.
 public struct CallFilterProblems: Error, Equatable, Sendable, CustomStringConvertible {
     /// One parameter that is not valid.
@@ -22,11 +24,11 @@ extension CallFilter {
     public static let parameterNames = Parameter.allCases.map(\.rawValue)
 
     /// The longest duration that can be asked for, in milliseconds.
-    private static let maxMilliseconds: UInt64 = 86_400_000
+    fileprivate static let maxMilliseconds: UInt64 = 86_400_000
     /// The longest part of a wrong name that an error message repeats, in characters.
     private static let maxShownCharacters = 64
 
-    private enum Parameter: String, CaseIterable {
+    fileprivate enum Parameter: String, CaseIterable {
         case interface
         case method
         case outcome
@@ -38,20 +40,20 @@ extension CallFilter {
         case code
     }
 
-    /// Reads a filter from its parameters, as `/v1/calls` and `weir tap` take them.
+    /// Reads a filter from its parameters, as `/v1/calls`, `weir tap` and `log.calls-filter` take them.
     ///
-    /// - Parameter parameters: Names and values, decoded. `interface`, `method`, `caller` and `code`: a name or a
-    ///   pattern with `*`; `outcome`: outcomes separated by commas, `error` for all that are errors; `min_ms`: a number
-    ///   of milliseconds, fractions allowed; `limit`: a number of calls; `side`; `protocol`.
+    /// - Parameter parameters: Names and values, decoded. `interface`, `method`, `caller` and `code`: a pattern as
+    ///   limits have it, see ``TextPattern/init(shorthand:)``; `outcome`: outcomes separated by commas, `error` for all
+    ///   that are errors; `min_ms`: milliseconds, fractions allowed; `limit`: a number of calls; `side`; `protocol`.
     /// - Throws: Every parameter that is unknown, comes twice or has a value that cannot be taken.
     public init(parameters: [(name: String, value: String)]) throws(CallFilterProblems) {
-        self.init()
+        var draft = Draft()
         var problems: [CallFilterProblems.Problem] = []
         var seen: Set<Parameter> = []
         for (name, value) in parameters {
             let reason: String?
             if let parameter = Parameter(rawValue: name) {
-                reason = seen.insert(parameter).inserted ? take(parameter, value) : "given twice"
+                reason = seen.insert(parameter).inserted ? draft.take(parameter, value) : "given twice"
             } else {
                 reason = "no such parameter"
             }
@@ -59,25 +61,36 @@ extension CallFilter {
             problems.append(.init(parameter: String(name.prefix(Self.maxShownCharacters)), reason: reason))
         }
         guard problems.isEmpty else { throw CallFilterProblems(problems: problems) }
+        do throws(PatternProblem) {
+            try self.init(draft)
+        } catch {
+            // Each pattern was compiled by itself: only memory can fail here.
+            throw CallFilterProblems(problems: [.init(parameter: "", reason: error.description)])
+        }
     }
+}
 
-    /// Sets one parameter; what is wrong with its value, if anything is.
-    private mutating func take(_ parameter: Parameter, _ value: String) -> String? {
+extension CallFilter.Draft {
+    /// Sets one parameter.
+    ///
+    /// - Returns: The problem with its value, if there is one.
+    fileprivate mutating func take(_ parameter: CallFilter.Parameter, _ value: String) -> String? {
         switch parameter {
-        case .interface: take(value, \.interface)
-        case .method: take(value, \.method)
-        case .caller: take(value, \.caller)
+        case .interface: take(value, \.request.interface)
+        case .method: take(value, \.request.method)
+        case .caller: take(value, \.request.caller)
         case .code: take(value, \.code)
         case .outcome: takeOutcomes(value)
         case .minMilliseconds: takeMilliseconds(value)
         case .limit: takeLimit(value)
-        case .side: take(value, Side.allCases, \.label, \.side)
-        case .callProtocol: take(value, CallProtocol.allCases, \.label, \.callProtocol)
+        case .side: take(value, Side.allCases, \.label, \.request.side)
+        case .callProtocol: take(value, CallProtocol.allCases, \.label, \.request.callProtocol)
         }
     }
 
-    private mutating func take(_ value: String, _ place: WritableKeyPath<CallFilter, NamePattern?>) -> String? {
-        guard let pattern = NamePattern(value) else { return "longer than \(NamePattern.maxBytes) bytes" }
+    private mutating func take(_ value: String, _ place: WritableKeyPath<Self, TextPattern?>) -> String? {
+        let pattern = TextPattern(shorthand: value)
+        if let problem = pattern.problem() { return problem.description }
         self[keyPath: place] = pattern
         return nil
     }
@@ -86,7 +99,7 @@ extension CallFilter {
         _ value: String,
         _ all: [Word],
         _ label: (Word) -> StaticString,
-        _ place: WritableKeyPath<CallFilter, Word?>
+        _ place: WritableKeyPath<Self, Word?>
     ) -> String? {
         guard let word = all.first(where: { label($0).description == value }) else {
             return "takes " + all.map { label($0).description }.joined(separator: ", ")
@@ -119,9 +132,11 @@ extension CallFilter {
     private mutating func takeMilliseconds(_ value: String) -> String? {
         let parts = value.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
         let fraction = parts.count > 1 ? parts[1] : "0"
-        guard let whole = parts.first.flatMap({ Self.number($0) }), whole <= Self.maxMilliseconds,
+        guard let whole = parts.first.flatMap({ Self.number($0) }), whole <= CallFilter.maxMilliseconds,
             fraction.utf8.count <= 6, let digits = Self.number(fraction)
-        else { return "takes milliseconds from 0 to \(Self.maxMilliseconds), with at most six digits after the point" }
+        else {
+            return "takes milliseconds from 0 to \(CallFilter.maxMilliseconds), with at most six digits after the point"
+        }
         let scale = (fraction.utf8.count..<6).reduce(1) { value, _ in value * 10 }
         minNanoseconds = whole * 1_000_000 + digits * UInt64(scale)
         return nil

@@ -17,7 +17,7 @@ private enum AlgorithmName: String, CaseIterable {
     }
 }
 
-extension LimitsReader {
+extension MappingReader {
     private static let limitKeys = [
         "name", "match", "per", "max_keys", "algorithm", "limit", "window", "rate", "burst", "mode", "reject",
     ]
@@ -35,7 +35,7 @@ extension LimitsReader {
         }
         let algorithm = algorithm(entries, path, at: place)
         var definition = LimitDefinition(name: name?.text ?? "", algorithm: algorithm ?? .concurrency(limit: 1))
-        if let entry = entries["match"] { definition.match = match(entry, join(path, "match")) }
+        if let entry = entries["match"] { definition.match = matcher(entry, join(path, "match"), of: "limit") }
         if let entry = entries["per"] { definition.keys = keys(entry, join(path, "per")) }
         if let count = value(entries["max_keys"], join(path, "max_keys"), .integer(LimitBounds.maxKeys)) {
             definition.maxKeys = count
@@ -89,40 +89,6 @@ extension LimitsReader {
         }
     }
 
-    private mutating func match(_ entry: YAMLEntry, _ path: String) -> LimitMatch {
-        var match = LimitMatch()
-        let known = ["interface", "method", "version", "group", "protocol", "side", "caller", "peer", "attachment"]
-        guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return match }
-        match.interface = pattern(entries["interface"], join(path, "interface"))
-        match.method = pattern(entries["method"], join(path, "method"))
-        match.version = pattern(entries["version"], join(path, "version"))
-        match.group = pattern(entries["group"], join(path, "group"))
-        match.caller = pattern(entries["caller"], join(path, "caller"))
-        match.peer = pattern(entries["peer"], join(path, "peer"))
-        match.callProtocol = value(entries["protocol"], join(path, "protocol"), .callProtocol)
-        match.side = value(entries["side"], join(path, "side"), .side)
-        guard let entry = entries["attachment"] else { return match }
-        let path = join(path, "attachment")
-        guard case .mapping(let attachments) = entry.value.content else {
-            reject(path, at: entry.position, "must be a mapping of names to what their values look like")
-            return match
-        }
-        if attachments.count > LimitBounds.maxAttachments {
-            reject(path, at: entry.position, "at most \(LimitBounds.maxAttachments) attachments in one limit")
-        }
-        for attachment in attachments {
-            let path = join(path, attachment.key.printable)
-            guard let name = attachmentName(attachment.key, path, at: attachment.position) else { continue }
-            guard let pattern = pattern(attachment, path) else { continue }
-            if pattern.text == LimitMatch.hiddenText {
-                reject(path, at: attachment.position, "*** stands for a value that was not to be shown")
-                continue
-            }
-            match.attachments.append(LimitMatch.Attachment(name: name, value: pattern))
-        }
-        return match
-    }
-
     private mutating func keys(_ entry: YAMLEntry, _ path: String) -> [LimitKey] {
         var keys: [LimitKey] = []
         let texts = texts(entry, path)
@@ -152,15 +118,6 @@ extension LimitsReader {
         default:
             let reason = "not one of caller, peer, method, interface, attachment NAME: \(text.text.quoted)"
             reject(path, at: text.position, reason)
-            return nil
-        }
-    }
-
-    private mutating func attachmentName(_ text: String, _ path: String, at position: YAMLPosition) -> String? {
-        do throws(InvalidValue) {
-            return try ValueKind<String>.attachmentName.parse(text)
-        } catch {
-            reject(path, at: position, error.reason)
             return nil
         }
     }

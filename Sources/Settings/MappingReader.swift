@@ -1,7 +1,5 @@
-internal import Policy
-
-/// Reads the values of one limits file and collects what is wrong with them.
-struct LimitsReader {
+/// Reads the mappings of one file of limits or rules and collects what is wrong with them.
+struct MappingReader {
     /// A text and where it stands.
     struct PlacedText {
         let text: String
@@ -103,32 +101,6 @@ struct LimitsReader {
             }
         }
         return texts
-    }
-
-    /// What a text has to look like, in short or as a mapping of one key.
-    mutating func pattern(_ entry: YAMLEntry?, _ path: String) -> TextPattern? {
-        guard let entry else { return nil }
-        let pattern: TextPattern
-        var place = entry.position
-        var path = path
-        if case .mapping = entry.value.content {
-            let kinds = ["exact", "glob", "regex"]
-            guard let entries = entries(of: entry.value, path, at: place, known: kinds) else { return nil }
-            guard entries.count == 1, let (kind, inner) = entries.first else {
-                reject(path, at: place, "must have one of exact, glob and regex")
-                return nil
-            }
-            path = join(path, kind)
-            place = inner.position
-            guard let text = text(inner, path) else { return nil }
-            pattern = kind == "regex" ? .regex(text) : kind == "glob" ? .glob(text) : .exact(text)
-        } else {
-            guard let text = text(entry, path) else { return nil }
-            pattern = TextPattern(shorthand: text)
-        }
-        guard let problem = pattern.problem() else { return pattern }
-        reject(path, at: place, "\(problem): \(pattern.text.quoted)")
-        return nil
     }
 }
 

@@ -1,7 +1,7 @@
 internal import Wire
 
 /// The known facts of one call besides its operation; texts are empty until they are noted.
-struct LimitFacts: ~Copyable {
+struct RequestFacts: ~Copyable {
     private struct Fact: BitwiseCopyable {
         var range = ByteRange.empty
         /// True if the text is longer than its kept part.
@@ -12,7 +12,7 @@ struct LimitFacts: ~Copyable {
     static let maxTextBytes = 1024
     private static let maxBytes = 16 << 10
 
-    private var bytes = PrefixBuffer(limitBytes: LimitFacts.maxBytes)
+    private var bytes = PrefixBuffer(limitBytes: RequestFacts.maxBytes)
     /// The caller, the peer, then the attachments in the order of their names.
     private var facts: [Fact]
     private var isNoted = false
