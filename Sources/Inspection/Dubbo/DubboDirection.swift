@@ -24,17 +24,14 @@ struct DubboDirection {
     }
 
     var phase = Phase.header
-    /// How many bytes of a split header are in `partial`.
-    var headerHas: UInt8 = 0
-    /// Whether the header was found by searching, so that it must be a plausible one.
-    var isGuess = false
+    /// The header being read, if it arrives in pieces.
+    var split = SplitHeader()
     /// Whether the frame's header was found by searching: what cannot be read is perhaps no frame.
     var isFound = false
     /// Whether the frame's body is read; otherwise it is only stepped over.
     var isReading = false
     /// Whether bytes of the frame were not seen, or could not be read.
     var isDamaged = false
-    var partial: (UInt64, UInt64) = (0, 0)
     var header = FrameHeader(flags: 0, status: 0, requestID: 0, bodyBytes: 0)
     var bodyLeft: UInt32 = 0
     var start: UInt64 = 0
@@ -51,6 +48,43 @@ struct DubboDirection {
     var reply: ReplyBytes?
     /// Kept while a frame is split over reads.
     var box: BodyReaderBox?
+}
+
+/// A frame's header that arrives in pieces.
+struct SplitHeader {
+    /// How many of its bytes have come.
+    private(set) var byteCount: UInt8 = 0
+    /// True if the header was found by searching, so that it must be a plausible one.
+    var isGuess = false
+    /// The bytes that have come, as two big-endian words.
+    private(set) var words: (UInt64, UInt64) = (0, 0)
+
+    /// The header's 16 bytes.
+    var bytes: [UInt8] {
+        [words.0, words.1].flatMap { word in
+            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
+        }
+    }
+
+    /// Takes further bytes.
+    ///
+    /// - Returns: True if the header is complete.
+    mutating func gather(_ bytes: RawSpan, _ at: inout Int) -> Bool {
+        while byteCount < FrameHeader.byteCount, at < bytes.byteCount {
+            let byte = UInt64(bytes.byte(at: at))
+            if byteCount < 8 {
+                words.0 = words.0 << 8 | byte
+            } else {
+                words.1 = words.1 << 8 | byte
+            }
+            byteCount += 1
+            at += 1
+        }
+        return byteCount == FrameHeader.byteCount
+    }
+
+    /// The header is read, or was none.
+    mutating func forget() { self = SplitHeader() }
 }
 
 /// The bytes of a reply that is held back until it is whole.
@@ -80,7 +114,7 @@ struct EarlierBytes {
 
 extension DubboDirection {
     /// Whether the direction is between two messages.
-    var isQuiet: Bool { phase == .header && headerHas == 0 && !isGuess }
+    var isQuiet: Bool { phase == .header && split.byteCount == 0 && !split.isGuess }
 
     /// What earlier plans left open.
     var earlier: EarlierBytes { EarlierBytes(held: heldBytes, reach: reachBytes) }
@@ -93,37 +127,13 @@ extension DubboDirection {
         return taken
     }
 
-    /// Takes bytes of a header that arrives in pieces.
-    ///
-    /// - Returns: Whether the header is complete in `partial`.
-    mutating func gatherHeader(_ bytes: RawSpan, _ at: inout Int) -> Bool {
-        while headerHas < 16, at < bytes.byteCount {
-            let byte = UInt64(bytes.byte(at: at))
-            if headerHas < 8 {
-                partial.0 = partial.0 << 8 | byte
-            } else {
-                partial.1 = partial.1 << 8 | byte
-            }
-            headerHas += 1
-            at += 1
-        }
-        return headerHas == 16
-    }
-
-    /// The 16 bytes gathered.
-    var gathered: [UInt8] {
-        [partial.0, partial.1].flatMap { word in
-            (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * UInt64($0))) }
-        }
-    }
-
     /// How many bytes of the message that has begun were received, if they are held back.
     ///
     /// - Parameter isGoverned: Whether a header that has begun may have to be held.
     /// - Returns: How many; 0 if they have been passed on.
     func bytesToHold(isGoverned: Bool) -> Int {
         switch phase {
-        case .header: isGoverned ? Int(headerHas) : 0
+        case .header: isGoverned ? Int(split.byteCount) : 0
         case .body: holdState == .held || isOwnAnswer || reply != nil ? Int(header.frameBytes) - Int(bodyLeft) : 0
         case .searching: 0
         }
@@ -131,10 +141,4 @@ extension DubboDirection {
 
     /// Whether bytes are held for want of those that follow; not an answer to Weir's own event, which goes nowhere.
     var isWaiting: Bool { heldBytes > 0 && !isOwnAnswer }
-
-    mutating func forgetHeader() {
-        headerHas = 0
-        isGuess = false
-        partial = (0, 0)
-    }
 }

@@ -43,7 +43,7 @@ extension DubboSession {
         in context: ConnectionContext
     ) {
         // What was passed on before the header was whole cannot be called back.
-        guard !header.isRequest, !state.isGuess, at - 16 >= -state.heldBytes,
+        guard !header.isRequest, !state.split.isGuess, at - 16 >= -state.heldBytes,
             header.frameBytes <= UInt64(HoldLimits.dubboFrameBytes)
         else { return }
         if header.isEvent {

@@ -141,8 +141,8 @@ extension DubboSession {
     func stop(_ state: inout DubboDirection, _ context: ConnectionContext) {
         release(&state, context)
         state.isReading = false
-        context.recorder.uninspectedBytes(UInt64(state.headerHas), reason: .resync)
-        state.forgetHeader()
+        context.recorder.uninspectedBytes(UInt64(state.split.byteCount), reason: .resync)
+        state.split.forget()
     }
 
     // MARK: Headers
@@ -156,7 +156,7 @@ extension DubboSession {
         in context: ConnectionContext,
         turn: inout DubboTurn
     ) {
-        if state.headerHas == 0, bytes.byteCount &- at >= FrameHeader.byteCount {
+        if state.split.byteCount == 0, bytes.byteCount &- at >= FrameHeader.byteCount {
             do throws(FrameError) {
                 let header = try FrameHeader(bytes, at: at)
                 at &+= FrameHeader.byteCount
@@ -178,33 +178,33 @@ extension DubboSession {
         in context: ConnectionContext,
         turn: inout DubboTurn
     ) {
-        if state.headerHas == 0 {
+        if state.split.byteCount == 0 {
             // Garbage is known by its first byte: it need not wait for sixteen.
             if bytes.byte(at: at) != 0xda {
                 return lose(&state, error: .badMagic(found: UInt16(bytes.byte(at: at)) << 8), in: context)
             }
             state.start = context.now
-        } else if state.isGuess, state.headerHas == 1, bytes.byte(at: at) != 0xbb {
+        } else if state.split.isGuess, state.split.byteCount == 1, bytes.byte(at: at) != 0xbb {
             // A byte at the end of a read that might have begun a header did not: nothing waits for it.
-            state.forgetHeader()
+            state.split.forget()
             state.phase = .searching
             return context.recorder.uninspectedBytes(1, reason: .resync)
         }
-        guard state.gatherHeader(bytes, &at) else { return }
-        let isGuess = state.isGuess
+        guard state.split.gather(bytes, &at) else { return }
+        let isGuess = state.split.isGuess
         do throws(FrameError) {
-            let header = try FrameHeader(first: state.partial.0, second: state.partial.1)
+            let header = try FrameHeader(first: state.split.words.0, second: state.split.words.1)
             if isGuess, !FrameSearch.isPlausible(header) {
                 return refeed(&state, going: direction, in: context, turn: &turn)
             }
-            state.forgetHeader()
-            state.isGuess = isGuess
+            state.split.forget()
+            state.split.isGuess = isGuess
             begin(&state, header: header, bytes: bytes, at: at, going: direction, in: context, turn: &turn)
         } catch {
             if isGuess { return refeed(&state, going: direction, in: context, turn: &turn) }
             context.recorder.decodeError(.dubbo, reason: error.label)
             guard case .badLength = error else { return refeed(&state, going: direction, in: context, turn: &turn) }
-            state.forgetHeader()
+            state.split.forget()
             context.inspector.goBlind(context.session, now: context.now)
             context.recorder.uninspectedBytes(UInt64(FrameHeader.byteCount), reason: .blind)
         }
@@ -217,8 +217,8 @@ extension DubboSession {
         in context: ConnectionContext,
         turn: inout DubboTurn
     ) {
-        let gathered = state.gathered
-        state.forgetHeader()
+        let gathered = state.split.bytes
+        state.split.forget()
         state.phase = .searching
         context.recorder.uninspectedBytes(1, reason: .resync)
         let rest = gathered.byteSpan.extracting(1..<gathered.count)
@@ -234,7 +234,7 @@ extension DubboSession {
     /// No frame begins where one should: looks for the next, or gives the connection up.
     private func lose(_ state: inout DubboDirection, error: FrameError, in context: ConnectionContext) {
         context.recorder.decodeError(.dubbo, reason: error.label)
-        state.forgetHeader()
+        state.split.forget()
         if case .badLength = error { return context.inspector.goBlind(context.session, now: context.now) }
         state.phase = .searching
     }
@@ -246,7 +246,7 @@ extension DubboSession {
         at = next.offset
         guard at < bytes.byteCount else { return }
         state.phase = .header
-        state.isGuess = true
+        state.split.isGuess = true
     }
 
     // MARK: Bodies
@@ -274,8 +274,8 @@ extension DubboSession {
         if context.pipeline.drains.isActive || session.drainSignals != [] {
             beginDrained(&state, header: header, at: at, going: direction, in: context)
         }
-        state.isFound = state.isGuess
-        state.isGuess = false
+        state.isFound = state.split.isGuess
+        state.split.isGuess = false
         state.phase = .body
         if session.isClientUnknown, !header.isEvent {
             session.settleClient(isFlipped: header.isRequest == (direction == .toDownstream))

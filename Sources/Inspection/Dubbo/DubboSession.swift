@@ -25,8 +25,8 @@ final class DubboSession: ProtocolSession {
     /// Its fields one by one: a property of the direction would be asked of a copy of all of it.
     @inline(__always)
     func isQuiet(_ direction: Direction) -> Bool {
-        if direction == .toUpstream { return up.phase == .header && up.headerHas == 0 && !up.isGuess }
-        return down.phase == .header && down.headerHas == 0 && !down.isGuess
+        if direction == .toUpstream { return up.phase == .header && up.split.byteCount == 0 && !up.split.isGuess }
+        return down.phase == .header && down.split.byteCount == 0 && !down.split.isGuess
     }
 
     /// Whether requests of a direction are decided about.
