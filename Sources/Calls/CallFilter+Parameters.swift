@@ -71,8 +71,8 @@ extension CallFilter {
         case .outcome: takeOutcomes(value)
         case .minMilliseconds: takeMilliseconds(value)
         case .limit: takeLimit(value)
-        case .side: take(value, Side.allCases, \.label, \.side)
-        case .callProtocol: take(value, CallProtocol.allCases, \.label, \.callProtocol)
+        case .side: take(value, all: Side.allCases, label: \.label, place: \.side)
+        case .callProtocol: take(value, all: CallProtocol.allCases, label: \.label, place: \.callProtocol)
         }
     }
 
@@ -84,9 +84,9 @@ extension CallFilter {
 
     private mutating func take<Word>(
         _ value: String,
-        _ all: [Word],
-        _ label: (Word) -> StaticString,
-        _ place: WritableKeyPath<CallFilter, Word?>
+        all: [Word],
+        label: (Word) -> StaticString,
+        place: WritableKeyPath<CallFilter, Word?>
     ) -> String? {
         guard let word = all.first(where: { label($0).description == value }) else {
             return "takes " + all.map { label($0).description }.joined(separator: ", ")

@@ -16,8 +16,8 @@ extension Reassembler {
         lengthBytes: Int,
         time: UInt64,
         packet: UInt64,
-        _ slot: Int,
-        _ role: EndpointRole
+        slot: Int,
+        role: EndpointRole
     ) {
         table.halves[2 * slot + Int(role.rawValue)].next &+= UInt32(truncatingIfNeeded: lengthBytes)
         let count = bytes.byteCount
@@ -25,11 +25,11 @@ extension Reassembler {
             counters.deliveredBytes &+= UInt64(count)
             consumer.received(slot, from: role, bytes: bytes, time: time, packet: packet)
         }
-        if count < lengthBytes { miss(UInt64(lengthBytes - count), slot, role) }
+        if count < lengthBytes { miss(UInt64(lengthBytes - count), slot: slot, role: role) }
     }
 
     /// Reports a hole to the consumer.
-    private func miss(_ byteCount: UInt64, _ slot: Int, _ role: EndpointRole) {
+    private func miss(_ byteCount: UInt64, slot: Int, role: EndpointRole) {
         counters.holes &+= 1
         counters.holeBytes &+= byteCount
         consumer.missed(slot, from: role, byteCount: byteCount, time: now)
@@ -53,7 +53,7 @@ extension Reassembler {
         for segment in ready {
             let bytes = segment.bytes.byteSpan
             let lengthBytes = Int(segment.lengthBytes)
-            deliver(bytes, lengthBytes: lengthBytes, time: segment.time, packet: segment.packet, slot, role)
+            deliver(bytes, lengthBytes: lengthBytes, time: segment.time, packet: segment.packet, slot: slot, role: role)
         }
     }
 
@@ -82,7 +82,7 @@ extension Reassembler {
         let gap = sequence &- table.halves[own].next
         table.halves[own].next = sequence
         table.halves[own].strays = 0
-        if gap > 0 { miss(UInt64(gap), slot, role) }
+        if gap > 0 { miss(UInt64(gap), slot: slot, role: role) }
         endIfComplete(slot, role)
     }
 

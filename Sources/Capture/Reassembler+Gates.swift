@@ -32,7 +32,7 @@ extension Reassembler {
     ///   - role: The sender of the segment.
     /// - Returns: True if it acknowledges bytes that have not come.
     @inline(__always)
-    func waits(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) -> Bool {
+    func waits(_ segment: TCPSegment, slot: Int, role: EndpointRole) -> Bool {
         let peer = 2 * slot + Int(role.opposite.rawValue)
         // First what is so nearly always, of one field.
         guard segment.flags.contains(.ack), segment.acknowledgment != table.halves[peer].next else { return false }

@@ -8,10 +8,10 @@ extension Reassembler {
     ///   - payload: Its captured payload.
     ///   - slot: The connection.
     ///   - role: The sender of the segment.
-    func take(_ segment: TCPSegment, payload: RawSpan, _ slot: Int, _ role: EndpointRole) {
+    func take(_ segment: TCPSegment, payload: RawSpan, slot: Int, role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         if segment.flags.contains(.rst) {
-            reset(segment, slot, role)
+            reset(segment, slot: slot, role: role)
             return
         }
         var sequence = segment.sequence
@@ -22,7 +22,7 @@ extension Reassembler {
             }
         }
         if segment.flags.contains(.ack) {
-            acknowledge(segment, slot, role)
+            acknowledge(segment, slot: slot, role: role)
         }
         let peer = 2 * slot + Int(role.opposite.rawValue)
         if !gates.isEmpty {
@@ -31,13 +31,13 @@ extension Reassembler {
             if table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
         }
         if segment.declaredBytes > 0 {
-            data(segment, at: sequence, payload, slot, role)
+            data(segment, at: sequence, payload: payload, slot: slot, role: role)
             if !gates.isEmpty, table.halves[peer].isGated { openGate(behind: sequence, slot, role) }
         } else if segment.flags.isDisjoint(with: [.syn, .fin]) {
             withoutData(sequence, own)
         }
         if segment.flags.contains(.fin) {
-            finish(sequence &+ UInt32(truncatingIfNeeded: segment.declaredBytes), slot, role)
+            finish(sequence &+ UInt32(truncatingIfNeeded: segment.declaredBytes), slot: slot, role: role)
         }
         closeIfEnded(slot)
     }
@@ -67,7 +67,7 @@ extension Reassembler {
         consumer.closed(slot, reason: reason, time: now)
     }
 
-    private func reset(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) {
+    private func reset(_ segment: TCPSegment, slot: Int, role: EndpointRole) {
         let own = table.halves[2 * slot + Int(role.rawValue)]
         let isKnown = own.state == .open || own.state == .ended
         // A reset of an earlier connection between the same ports has another sequence number; one that answers a
@@ -79,7 +79,7 @@ extension Reassembler {
         close(slot, .reset)
     }
 
-    private func acknowledge(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) {
+    private func acknowledge(_ segment: TCPSegment, slot: Int, role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         let peer = 2 * slot + Int(role.opposite.rawValue)
         table.halves[own].acknowledge(segment.acknowledgment)
@@ -102,7 +102,7 @@ extension Reassembler {
         }
     }
 
-    private func finish(_ end: UInt32, _ slot: Int, _ role: EndpointRole) {
+    private func finish(_ end: UInt32, slot: Int, role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         if table.halves[own].state == .unseen || table.halves[own].state == .hinted {
             table.halves[own].open(at: end, withSYN: false)
@@ -121,12 +121,12 @@ extension Reassembler {
     private func data(
         _ segment: TCPSegment,
         at sequence: UInt32,
-        _ payload: RawSpan,
-        _ slot: Int,
-        _ role: EndpointRole
+        payload: RawSpan,
+        slot: Int,
+        role: EndpointRole
     ) {
         let own = 2 * slot + Int(role.rawValue)
-        if payload.byteCount == segment.declaredBytes, !waits(segment, slot, role),
+        if payload.byteCount == segment.declaredBytes, !waits(segment, slot: slot, role: role),
             table.halves[own].takesNext(at: sequence, byteCount: payload.byteCount)
         {
             counters.deliveredBytes &+= UInt64(payload.byteCount)
@@ -140,28 +140,30 @@ extension Reassembler {
         }
         let distance = table.halves[own].distance(to: sequence)
         guard declared > 0, abs(distance) <= ReassemblyLimits.windowBytes else {
-            outsideWindow(segment, at: sequence, payload, slot, role)
-            return
+            return outsideWindow(segment, at: sequence, payload: payload, slot: slot, role: role)
         }
         table.halves[own].noteData()
         let known = max(-distance, 0)
-        guard known < declared else {
-            nothingNew(segment, declared, distance)
-            return
-        }
+        guard known < declared else { return nothingNew(segment, declared: declared, distance: distance) }
         counters.retransmittedBytes &+= UInt64(known)
         let captured = min(payload.byteCount, declared)
         let fresh = payload.extracting(min(known, captured)..<captured)
         if table.halves[own].isBehindHeld(distance) { counters.outOfOrderSegments &+= 1 }
-        let isFree = (gates.isEmpty || !table.halves[own].isGated) && !waits(segment, slot, role)
+        let isFree = (gates.isEmpty || !table.halves[own].isGated) && !waits(segment, slot: slot, role: role)
         if distance <= 0, isFree, firstHeldDistance(own) >= declared - known {
-            deliver(fresh, lengthBytes: declared - known, time: now, packet: counters.packets, slot, role)
+            deliver(fresh, lengthBytes: declared - known, time: now, packet: counters.packets, slot: slot, role: role)
             if !table.halves[own].held.isEmpty { deliverReady(slot, role) }
             endIfComplete(slot, role)
             return
         }
-        let number = segment.flags.contains(.ack) ? segment.acknowledgment : nil
-        hold(fresh, lengthBytes: declared - known, at: sequence &+ UInt32(known), acknowledging: number, slot, role)
+        hold(
+            fresh,
+            lengthBytes: declared - known,
+            at: sequence &+ UInt32(known),
+            acknowledging: segment.flags.contains(.ack) ? segment.acknowledgment : nil,
+            slot: slot,
+            role: role
+        )
     }
 
     /// Begins a stream at its first data if no handshake was seen.
@@ -188,7 +190,7 @@ extension Reassembler {
         return true
     }
 
-    private func nothingNew(_ segment: TCPSegment, _ declared: Int, _ distance: Int) {
+    private func nothingNew(_ segment: TCPSegment, declared: Int, distance: Int) {
         // A probe is not pushed, a repeated byte of real data is.
         if segment.declaredBytes == 1, distance == -1, !segment.flags.contains(.psh) {
             counters.keepAlives &+= 1
@@ -202,9 +204,9 @@ extension Reassembler {
     private func outsideWindow(
         _ segment: TCPSegment,
         at sequence: UInt32,
-        _ payload: RawSpan,
-        _ slot: Int,
-        _ role: EndpointRole
+        payload: RawSpan,
+        slot: Int,
+        role: EndpointRole
     ) {
         let own = 2 * slot + Int(role.rawValue)
         counters.outsideWindowSegments &+= 1
@@ -213,7 +215,14 @@ extension Reassembler {
         guard table.halves[own].strays >= ReassemblyLimits.strayRun else { return }
         while !table.halves[own].held.isEmpty { giveUpHole(slot, role) }
         skip(to: sequence, slot, role)
-        deliver(payload, lengthBytes: segment.declaredBytes, time: now, packet: counters.packets, slot, role)
+        deliver(
+            payload,
+            lengthBytes: segment.declaredBytes,
+            time: now,
+            packet: counters.packets,
+            slot: slot,
+            role: role
+        )
     }
 
     /// The distance of the first kept byte from the next one to be delivered.
@@ -228,8 +237,8 @@ extension Reassembler {
         lengthBytes: Int,
         at sequence: UInt32,
         acknowledging number: UInt32?,
-        _ slot: Int,
-        _ role: EndpointRole
+        slot: Int,
+        role: EndpointRole
     ) {
         let own = 2 * slot + Int(role.rawValue)
         let before = table.halves[own].heldCharge

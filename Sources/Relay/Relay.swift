@@ -158,7 +158,7 @@ public final class Relay: TrafficSource {
         running = Mutex(Running(workers: count))
         last = Mutex(Array(repeating: nil, count: count))
         for index in 0..<count {
-            let result = start(configuration, open.sets[index], shared, index, hooks)
+            let result = start(configuration, listeners: open.sets[index], shared: shared, index: index, hooks: hooks)
             guard result < 0 else { continue }
             subscribers.detach(receivers)
             // The workers that run already must not go on alone.
@@ -171,10 +171,10 @@ public final class Relay: TrafficSource {
     /// Starts a worker's thread; a negative error number if the system does not give what it needs.
     private func start(
         _ configuration: RelayConfiguration,
-        _ listeners: [Worker.Listener],
-        _ shared: SharedState,
-        _ index: Int,
-        _ hooks: RelayHooks
+        listeners: [Worker.Listener],
+        shared: SharedState,
+        index: Int,
+        hooks: RelayHooks
     ) -> Int32 {
         let made = Worker(
             configuration: configuration,

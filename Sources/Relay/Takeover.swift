@@ -64,14 +64,14 @@ public final class Takeover: Sendable {
         }
         let isFull = hello == TakeoverWords.hello
         let state = isFull ? try channel.receiveState(milliseconds: answerMilliseconds) : nil
-        return Takeover(sockets, state, channel, name)
+        return Takeover(sockets, state: state, channel: channel, name: name)
     }
 
     private init(
         _ sockets: [ListeningSocket],
-        _ state: TakeoverState?,
-        _ channel: consuming TakeoverChannel,
-        _ name: String
+        state: TakeoverState?,
+        channel: consuming TakeoverChannel,
+        name: String
     ) {
         self.sockets = sockets
         self.state = state

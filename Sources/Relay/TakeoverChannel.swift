@@ -175,7 +175,7 @@ struct TakeoverChannel: ~Copyable {
     func send(_ packet: [UInt8], _ descriptors: [Int32] = [], milliseconds: Int32) throws(TakeoverError) {
         while true {
             try wait(toWrite: true, milliseconds)
-            let result = Linux.send(descriptor, packet, descriptors)
+            let result = Linux.send(descriptor, bytes: packet, descriptors: descriptors)
             if result >= 0 { return }
             // There may be room, but not for so much.
             guard result == -Int(EAGAIN) else { throw TakeoverError(errno: Int32(clamping: result)) }

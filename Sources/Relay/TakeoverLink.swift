@@ -101,7 +101,7 @@ final class TakeoverLink: Sendable {
             if milliseconds == 0 || (!mustSend && milliseconds > 0) {
                 // What the other end has said already counts.
                 while case .ready = Linux.wait(descriptor, stop: -1, milliseconds: 0) {
-                    guard receive(&partial, &resets, onMessage) else { break }
+                    guard receive(&partial, resets: &resets, onMessage: onMessage) else { break }
                 }
                 return .closed
             }
@@ -112,7 +112,7 @@ final class TakeoverLink: Sendable {
             case .timedOut: continue
             case .failed: return .lost
             }
-            guard receive(&partial, &resets, onMessage) else { return .lost }
+            guard receive(&partial, resets: &resets, onMessage: onMessage) else { return .lost }
             // Whoever has gone takes nothing, but what it said is still to be read.
             if mustSend, !isGone { isGone = !sendOne() }
         }
@@ -127,8 +127,8 @@ final class TakeoverLink: Sendable {
     /// Takes what has come; `false` when that was the last.
     private func receive(
         _ partial: inout TakeoverMessage?,
-        _ resets: inout Int,
-        _ onMessage: (TakeoverMessage) -> Bool
+        resets: inout Int,
+        onMessage: (TakeoverMessage) -> Bool
     ) -> Bool {
         let limit = TakeoverPacket.maxHeadBytes + TakeoverPacket.maxPayloadBytes
         let received = Linux.receive(descriptor, limit: limit)
@@ -158,7 +158,7 @@ final class TakeoverLink: Sendable {
     private func sendOne() -> Bool {
         let packet = state.withLock { $0.waiting.first?.packet(at: $0.sentBytes) }
         guard let packet else { return true }
-        let result = Linux.send(descriptor, packet, [])
+        let result = Linux.send(descriptor, bytes: packet, descriptors: [])
         guard result >= 0 else { return result == -Int(EAGAIN) }
         state.withLock { state in
             guard let first = state.waiting.first else { return }

@@ -89,13 +89,15 @@ public final class TakeoverPeers: Sendable {
     /// - Returns: The answers that came, in no order; none of those that have been silent before.
     public func ask(
         _ what: String,
-        _ body: [UInt8] = [],
+        body: [UInt8] = [],
         milliseconds: Int = TakeoverPeers.answerMilliseconds,
         insists: Bool = false
     ) async -> [Answer] {
         let asked = peers.withLock { $0 }
         return await withTaskGroup(of: Answer?.self) { group in
-            for peer in asked { group.addTask { await peer.ask(what, body, milliseconds, insists: insists) } }
+            for peer in asked {
+                group.addTask { await peer.ask(what, body: body, milliseconds: milliseconds, insists: insists) }
+            }
             return await group.reduce(into: []) { answers, answer in
                 if let answer { answers.append(answer) }
             }
@@ -107,12 +109,12 @@ public final class TakeoverPeers: Sendable {
     /// - Returns: Its answer; `nil` if it gave none.
     public func ask(
         _ process: UInt64,
-        _ what: String,
-        _ body: [UInt8] = [],
+        what: String,
+        body: [UInt8] = [],
         milliseconds: Int = TakeoverPeers.answerMilliseconds
     ) async -> Answer? {
         let peer = peers.withLock { $0.first { $0.process == process } }
-        return await peer?.ask(what, body, milliseconds)
+        return await peer?.ask(what, body: body, milliseconds: milliseconds)
     }
 
     /// Lets all processes go: they look for the next successor.
@@ -192,8 +194,8 @@ private final class Peer: Sendable {
 
     func ask(
         _ what: String,
-        _ body: [UInt8],
-        _ milliseconds: Int,
+        body: [UInt8],
+        milliseconds: Int,
         insists: Bool = false
     ) async -> TakeoverPeers.Answer? {
         await withCheckedContinuation { continuation in

@@ -76,7 +76,7 @@ extension Worker {
                     if !isInGrace { endIfQuiet(pair, now) }
                     continue
                 }
-                guard isOver(pair, now, order) else { continue }
+                guard isOver(pair, now: now, order: order) else { continue }
                 order.countClosed()
                 if pair.phase == .established { beginEnding(pair) } else { close(pair) }
             }
@@ -120,7 +120,7 @@ extension Worker {
     ///
     /// One that was opened after the service had begun to refuse requests stays: its consumer knows, and would only
     /// open the next.
-    private func isOver(_ pair: Pair, _ now: UInt64, _ order: DrainOrder) -> Bool {
+    private func isOver(_ pair: Pair, now: UInt64, order: DrainOrder) -> Bool {
         guard now >= order.rejectTime, pair.start < order.rejectTime || drainDeadline != nil else { return false }
         // Whoever still sends at the deadline is cut between two calls, if there is such a moment soon.
         if now >= order.deadline &+ Self.cutNanoseconds { return true }

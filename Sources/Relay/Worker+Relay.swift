@@ -25,9 +25,9 @@ extension Worker {
         }
         let count = buffer.read(isUp ? pair.downstream.descriptor : pair.upstream.descriptor, limit)
         if count > 0 {
-            received(pair, direction, count)
+            received(pair, direction: direction, count: count)
             if count >= Pipe.leastReadBytes || limit != Pipe.usualReadBytes {
-                adaptReads(pair, direction, count, limit)
+                adaptReads(pair, direction: direction, count: count, limit: limit)
             }
         } else if count == 0 {
             sourceEnded(pair, direction)
@@ -37,7 +37,7 @@ extension Worker {
     }
 
     @inline(__always)
-    private func received(_ pair: Pair, _ direction: Direction, _ count: Int) {
+    private func received(_ pair: Pair, direction: Direction, count: Int) {
         plan.removeAll()
         var isSettled = true
         let now = SystemClock.now()
@@ -47,11 +47,11 @@ extension Worker {
                 pair.lastHeard = now
                 plan.isBoundaryWanted = !pair.up.replies.isEmpty
                 inspector.receive(pair.session, bytes, direction, now: now, plan: &plan)
-                isSettled = pass(&pair.up, pair.upstream.descriptor, bytes)
+                isSettled = pass(&pair.up, sink: pair.upstream.descriptor, bytes: bytes)
             } else {
                 plan.isBoundaryWanted = !pair.down.replies.isEmpty
                 inspector.receive(pair.session, bytes, direction, now: now, plan: &plan)
-                isSettled = pass(&pair.down, pair.downstream.descriptor, bytes)
+                isSettled = pass(&pair.down, sink: pair.downstream.descriptor, bytes: bytes)
             }
         }
         if recorder.hasDecodeFailure { reportDecodeFailure(pair) }
@@ -69,7 +69,7 @@ extension Worker {
     ///
     /// - Returns: Whether nothing remains to be done for the direction.
     @inline(__always)
-    private func pass(_ pipe: inout Pipe, _ sink: Int32, _ bytes: RawSpan) -> Bool {
+    private func pass(_ pipe: inout Pipe, sink: Int32, bytes: RawSpan) -> Bool {
         pipe.receivedBytes &+= UInt64(bytes.byteCount)
         guard plan.forwardsAll, pipe.held.isEmpty, pipe.reach.isEmpty, pipe.queue.isEmpty, pipe.replies.isEmpty else {
             if !pipe.carryOut(plan, bytes) { isOverrun = true }
@@ -109,12 +109,12 @@ extension Worker {
         inspector.beginReleases()
         for pair in pairs {
             guard let pair, pair.phase == .established, inspector.isReleaseDue(pair.session, now: now) else { continue }
-            releaseHeld(pair, .toUpstream, now)
-            if pair.phase == .established { releaseHeld(pair, .toDownstream, now) }
+            releaseHeld(pair, direction: .toUpstream, now: now)
+            if pair.phase == .established { releaseHeld(pair, direction: .toDownstream, now: now) }
         }
     }
 
-    private func releaseHeld(_ pair: Pair, _ direction: Direction, _ now: UInt64) {
+    private func releaseHeld(_ pair: Pair, direction: Direction, now: UInt64) {
         let isUp = direction == .toUpstream
         plan.removeAll()
         // What had begun when its source ended was decided about then.

@@ -146,7 +146,7 @@ final class Worker {
         for slot in waitingPairs {
             guard let pair = pairs[slot], now >= pair.deadline || pair.phase == .aborting else { continue }
             switch pair.phase {
-            case .connecting: upstreamFailed(pair, .connectTimeout, ETIMEDOUT)
+            case .connecting: upstreamFailed(pair, reason: .connectTimeout, error: ETIMEDOUT)
             case .aborting: continueAbort(pair, now)
             case .ending: giveUpEnding(pair, now)
             case .established, .closed: break
@@ -239,12 +239,18 @@ extension Worker: ConnectionOwner {
                 id: UInt64(pair.generation) << 32 | UInt64(pair.slot),
                 peer: pair.peer,
                 upstream: pair.destination,
-                start: pair.start,
                 bytesToUpstream: pair.up.receivedBytes,
                 bytesToDownstream: pair.down.receivedBytes,
                 isConnecting: pair.phase == .connecting
             )
-            return ConnectionReport(ends, session: pair.session, marks: pair.marks, times: markTimes, now: now)
+            return ConnectionReport(
+                ends,
+                session: pair.session,
+                since: pair.start,
+                marks: pair.marks,
+                times: markTimes,
+                now: now
+            )
         }
     }
 }

@@ -68,7 +68,7 @@ struct AdminCall {
                 guard reader.end(into: &answer) == .message else { throw .broken("the connection was lost") }
                 break
             }
-            try answer.take(chunk, count, &reader)
+            try answer.take(chunk, count: count, reader: &reader)
             guard answer.body.count <= Self.maxAnswerBytes else { throw .broken("an answer without end") }
         }
         guard answer.status == 200 else {
@@ -110,7 +110,7 @@ struct AdminAnswerBytes: HTTP1Sink {
     mutating func messageEnded() { isComplete = true }
 
     /// Takes bytes of the answer.
-    mutating func take(_ chunk: [UInt8], _ count: Int, _ reader: inout HTTP1Reader) throws(TapProblem) {
+    mutating func take(_ chunk: [UInt8], count: Int, reader: inout HTTP1Reader) throws(TapProblem) {
         let bytes = chunk.byteSpan.extracting(0..<count)
         var at = 0
         do throws(HTTP1Error) {

@@ -19,7 +19,7 @@ struct CallLog: Service {
     private let logger: Logger
 
     /// Lines of calls that end from now on.
-    init(_ file: CallLogFile, _ settings: WeirSettings, _ subscribers: CallSubscribers, logger: Logger) {
+    init(_ file: CallLogFile, settings: WeirSettings, subscribers: CallSubscribers, logger: Logger) {
         self.file = file
         self.subscribers = subscribers
         self.logger = logger
@@ -94,11 +94,13 @@ final class CallLogFile: Sendable {
     /// - Returns: How many of them were not written, and 0 or why, as `errno` says it.
     func write(_ lines: [UInt8]) async -> (lost: Int, failure: Int32) {
         await withCheckedContinuation { continuation in
-            queue.async { [self] in continuation.resume(returning: state.withLock { Self.write(lines, name, &$0) }) }
+            queue.async { [self] in
+                continuation.resume(returning: state.withLock { Self.write(lines, name: name, state: &$0) })
+            }
         }
     }
 
-    private static func write(_ lines: [UInt8], _ name: String, _ state: inout State) -> (lost: Int, failure: Int32) {
+    private static func write(_ lines: [UInt8], name: String, state: inout State) -> (lost: Int, failure: Int32) {
         func count(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 == UInt8(ascii: "\n") } }
         if !state.file.isStandardOutput, !state.file.isStill(at: name) {
             guard let file = Output.File(appendingTo: name) else { return (count(lines[...]), Output.lastError) }

@@ -53,13 +53,7 @@ struct DemoCommand: AsyncParsableCommand {
     @concurrent
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
-        let provider: DemoProvider
-        do throws(DemoError) {
-            provider = try DemoProvider(seed: seed)
-        } catch {
-            Output.error("cannot start the demo's provider: \(error)")
-            throw ExitStatus.unavailable
-        }
+        let provider = try Self.provider(seed: seed)
         let settings = try settings(providerPort: provider.port)
         let log = LogWriter(level: .error)
         defer { log.flush() }
@@ -96,6 +90,15 @@ struct DemoCommand: AsyncParsableCommand {
             try await group.run()
         } catch let error as AdminError {
             Output.error("\(error); choose another with --admin")
+            throw ExitStatus.unavailable
+        }
+    }
+
+    private static func provider(seed: UInt64) throws -> DemoProvider {
+        do throws(DemoError) {
+            return try DemoProvider(seed: seed)
+        } catch {
+            Output.error("cannot start the demo's provider: \(error)")
             throw ExitStatus.unavailable
         }
     }

@@ -22,19 +22,19 @@ extension OtherProcesses {
     /// - Returns: The answers of those that did what was asked.
     func ask(_ what: String, _ body: [UInt8] = []) async -> [TakeoverPeers.Answer] {
         await expected()
-        return await peers.ask(what, body).filter { $0.status == 200 }
+        return await peers.ask(what, body: body).filter { $0.status == 200 }
     }
 
     /// Has a process that has just come, or awoke, do as this one does.
     func tell(_ process: UInt64) async {
         await expected()
         guard let state = hooks.withLock({ $0.toTell })() else { return }
-        _ = await peers.ask(process, "drains", state.bytes)
-        _ = await peers.ask(process, "limits")
+        _ = await peers.ask(process, what: "drains", body: state.bytes)
+        _ = await peers.ask(process, what: "limits")
         for (number, viewer) in viewers.withLock({ $0 }) {
             var writer = ReportWriter()
             writer.add(number)
-            _ = await peers.ask(process, "calls", writer.bytes + viewer.body)
+            _ = await peers.ask(process, what: "calls", body: writer.bytes + viewer.body)
         }
     }
 
@@ -51,7 +51,7 @@ extension OtherProcesses {
         Task {
             await expected()
             let state = hooks.withLock { $0.toTell }()
-            _ = await peers.ask("end", state?.bytes ?? [], insists: true)
+            _ = await peers.ask("end", body: state?.bytes ?? [], insists: true)
             isTelling.store(false, ordering: .relaxed)
         }
     }
@@ -98,6 +98,6 @@ extension OtherProcesses {
         var writer = ReportWriter()
         writer.add(number)
         let body = writer.bytes
-        Task { await peers.ask("calls-end", body) }
+        Task { await peers.ask("calls-end", body: body) }
     }
 }

@@ -156,11 +156,11 @@ final class OtherProcesses: Sendable {
     /// Asks a process that has just come for all it knows.
     private func came(_ process: UInt64, _ isPredecessor: Bool) async {
         state.withLock { $0.ledger.note(process, isGone: false) }
-        if let answer = await peers.ask(process, "numbers", Array("all".utf8)), answer.status == 200 {
+        if let answer = await peers.ask(process, what: "numbers", body: Array("all".utf8)), answer.status == 200 {
             take(answer.body, of: process)
         }
         if isPredecessor {
-            if let answer = await peers.ask(process, "state"), answer.status == 200 {
+            if let answer = await peers.ask(process, what: "state"), answer.status == 200 {
                 hooks.withLock { $0.adopt }(answer.body)
             }
             expectNothing()

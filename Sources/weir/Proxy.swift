@@ -67,12 +67,7 @@ final class Proxy: AdminBackend {
         self.log = log
         self.logger = logger
         drains = DrainControl(settings.drain)
-        do throws(LimitSetError) {
-            limits = try LimitsControl(document, from: predecessor?.state, logger: logger)
-        } catch {
-            Output.error("\(error)")
-            throw ExitStatus.usage
-        }
+        limits = try Self.limits(document, from: predecessor?.state, logger: logger)
         registry = OperationRegistry(capacity: settings.inspection.maxOperations)
         isInspecting = settings.inspection.isEnabled
         let tracing = try Tracing(settings, registry: registry)
@@ -80,12 +75,7 @@ final class Proxy: AdminBackend {
         metrics = settings.metrics
         callers = metrics.callers ? CallerRegistry() : nil
         isSuccessor = predecessor != nil
-        others = OtherProcesses(
-            registry: registry,
-            labels: labels,
-            callers: callers,
-            isExpecting: predecessor != nil
-        )
+        others = OtherProcesses(registry: registry, labels: labels, callers: callers, isExpecting: isSuccessor)
         let configuration = try Self.configuration(settings)
         var hooks = Self.hooks(logger)
         hooks.callerRegistry = callers
@@ -104,11 +94,7 @@ final class Proxy: AdminBackend {
                 inherited: predecessor?.sockets ?? []
             )
         } catch {
-            switch error {
-            case .cannotListen(let endpoint, let reason): Output.error("cannot listen on \(endpoint): \(reason)")
-            case .outOfResources(let reason): Output.error("cannot start: \(reason)")
-            }
-            throw ExitStatus.unavailable
+            throw Self.status(of: error)
         }
         sources = TrafficSources(all: [relay], subscribers: relay.subscribers)
         others.hooks.withLock { hooks in
@@ -180,10 +166,14 @@ final class Proxy: AdminBackend {
         }
         additions.directConnections = directConnections()
         guard metrics.callers, let callers else { return additions }
-        let connections = await sources.connections()
-        let names = callers.names
-        additions.callers = names
-        additions.consumers = connections.filter { $0.connectionProtocol.isForCalls }.map { connection in
+        additions.callers = callers.names
+        additions.consumers = await consumers(callers.names)
+        return additions
+    }
+
+    /// The connections that carry calls, with the names of their consumers.
+    private func consumers(_ names: [String]) async -> [ConsumerConnection] {
+        await sources.connections().filter { $0.connectionProtocol.isForCalls }.map { connection in
             let name = CallerRegistry.name(of: connection.caller, in: names)
             return ConsumerConnection(
                 side: connection.side,
@@ -191,7 +181,6 @@ final class Proxy: AdminBackend {
                 calls: connection.finishedCalls
             )
         }
-        return additions
     }
 
     /// What goes past Weir to the application, where its ports are known; looked at every 5 s at most.
@@ -207,6 +196,28 @@ final class Proxy: AdminBackend {
     }
 
     // MARK: Configuration
+
+    private static func limits(
+        _ document: LimitsDocument,
+        from state: TakeoverState?,
+        logger: Logger
+    ) throws -> LimitsControl {
+        do throws(LimitSetError) {
+            return try LimitsControl(document, from: state, logger: logger)
+        } catch {
+            Output.error("\(error)")
+            throw ExitStatus.usage
+        }
+    }
+
+    /// Prints why the relay cannot start; returns the exit code.
+    private static func status(of error: RelayError) -> ExitCode {
+        switch error {
+        case .cannotListen(let endpoint, let reason): Output.error("cannot listen on \(endpoint): \(reason)")
+        case .outOfResources(let reason): Output.error("cannot start: \(reason)")
+        }
+        return ExitStatus.unavailable
+    }
 
     private static func configuration(_ settings: WeirSettings) throws -> RelayConfiguration {
         var listeners: [ListenerConfiguration] = []

@@ -17,7 +17,7 @@ final class Reporting: Sendable {
     /// Begins to report, once nobody is answered here any more.
     ///
     /// - Returns: `nil` when the system gives no thread; then the successor goes on with what it has.
-    static func start(_ proxy: Proxy, _ admin: AdminServer, port: UInt16, _ logger: Logger) async -> Reporting? {
+    static func start(_ proxy: Proxy, admin: AdminServer, port: UInt16, logger: Logger) async -> Reporting? {
         // Whoever was told numbers here is told later ones there.
         await admin.leave()
         do throws(TakeoverError) {

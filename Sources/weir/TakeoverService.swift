@@ -59,7 +59,7 @@ struct TakeoverService: Service {
                     if withState { proxy.limits.countedBySuccessor() }
                     proxy.isFollowed.store(true, ordering: .relaxed)
                     proxy.reporting.withLock { reporting in
-                        reporting = Task { await Reporting.start(proxy, admin, port: port, logger) }
+                        reporting = Task { await Reporting.start(proxy, admin: admin, port: port, logger: logger) }
                     }
                     proxy.relay.leave(within: proxy.settings.takeover.deadline?.nanoseconds)
                     logger.notice("another process has taken over")

@@ -59,7 +59,7 @@ struct TapStream: ~Copyable {
                     throw .broken(answer.status == 0 ? "no HTTP answer" : "the connection was lost")
                 }
             } else {
-                try answer.take(chunk, count, &reader)
+                try answer.take(chunk, count: count, reader: &reader)
                 if answer.status != 200, answer.body.count > Self.maxLineBytes {
                     throw .broken("answered \(answer.status)")
                 }

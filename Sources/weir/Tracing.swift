@@ -28,25 +28,7 @@ final class Tracing: Sendable {
     init?(_ settings: WeirSettings, registry: OperationRegistry) throws {
         let tracing = settings.tracing
         guard let endpoint = tracing.endpoint else { return nil }
-        do throws(ExportProblem) {
-            var exporter = try ExportConfiguration(
-                endpoint: endpoint,
-                transport: tracing.transport == .grpc ? .grpc : .http,
-                headers: tracing.headers.map { header in
-                    let parts = header.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                    return (String(parts[0]), parts.count > 1 ? String(parts[1]) : "")
-                },
-                caFile: tracing.caFile,
-                compression: tracing.compression == .gzip ? .gzip : .none
-            )
-            exporter.timeout = tracing.timeout
-            exporter.maxBatchSpans = tracing.batch
-            exporter.maxQueuedSpans = tracing.queue
-            self.exporter = exporter
-        } catch {
-            Output.error("tracing: \(error.description)")
-            throw ExitStatus.usage
-        }
+        exporter = try Self.exporter(tracing, endpoint: endpoint)
         self.settings = tracing
         self.registry = registry
         options = Self.options(settings)
@@ -115,6 +97,28 @@ final class Tracing: Sendable {
 
     /// The service's name as spans have it.
     var serviceName: String { name.text }
+
+    private static func exporter(_ tracing: TracingSettings, endpoint: String) throws -> ExportConfiguration {
+        do throws(ExportProblem) {
+            var exporter = try ExportConfiguration(
+                endpoint: endpoint,
+                transport: tracing.transport == .grpc ? .grpc : .http,
+                headers: tracing.headers.map { header in
+                    let parts = header.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                    return (String(parts[0]), parts.count > 1 ? String(parts[1]) : "")
+                },
+                caFile: tracing.caFile,
+                compression: tracing.compression == .gzip ? .gzip : .none
+            )
+            exporter.timeout = tracing.timeout
+            exporter.maxBatchSpans = tracing.batch
+            exporter.maxQueuedSpans = tracing.queue
+            return exporter
+        } catch {
+            Output.error("tracing: \(error.description)")
+            throw ExitStatus.usage
+        }
+    }
 
     private static func sampling(_ settings: TracingSettings) -> SamplingOptions {
         var options = SamplingOptions()

@@ -98,17 +98,23 @@ final class CompiledMatch: Sendable {
     /// True if the facts of every call of an operation match, or would with another method.
     func matches(
         _ operation: Operation,
-        _ side: Side,
-        _ scratch: borrowing PCREScratch,
-        _ counters: LimitCounters,
+        side: Side,
+        scratch: borrowing PCREScratch,
+        counters: LimitCounters,
         ignoringMethod: Bool = false
     ) -> Bool {
         if let callProtocol, callProtocol != operation.callProtocol { return false }
         if let wanted = self.side, wanted != side { return false }
-        if let interface, !interface.matches(operation.interface, scratch, counters) { return false }
-        if let method, !ignoringMethod, !Self.matches(method, operation, scratch, counters) { return false }
-        if let version, !Self.fits(version, operation.version, scratch, counters) { return false }
-        if let group, !group.matches(operation.group, scratch, counters) { return false }
+        if let interface, !interface.matches(operation.interface, scratch: scratch, counters: counters) { return false }
+        if let method, !ignoringMethod,
+            !Self.matches(method, operation: operation, scratch: scratch, counters: counters)
+        {
+            return false
+        }
+        if let version, !Self.fits(version, version: operation.version, scratch: scratch, counters: counters) {
+            return false
+        }
+        if let group, !group.matches(operation.group, scratch: scratch, counters: counters) { return false }
         return true
     }
 
@@ -120,32 +126,35 @@ final class CompiledMatch: Sendable {
     /// True if a version matches; a missing one also matches if its other spelling does.
     private static func fits(
         _ matcher: TextMatcher,
-        _ version: String,
-        _ scratch: borrowing PCREScratch,
-        _ counters: LimitCounters
+        version: String,
+        scratch: borrowing PCREScratch,
+        counters: LimitCounters
     ) -> Bool {
-        if matcher.matches(version, scratch, counters) { return true }
-        return version.isEmpty && matcher.matches(Operation.zeroVersion.description, scratch, counters)
+        if matcher.matches(version, scratch: scratch, counters: counters) { return true }
+        return version.isEmpty
+            && matcher.matches(Operation.zeroVersion.description, scratch: scratch, counters: counters)
     }
 
     /// True if a method matches; that of a tool also matches if all tools are meant.
     private static func matches(
         _ method: TextMatcher,
-        _ operation: Operation,
-        _ scratch: borrowing PCREScratch,
-        _ counters: LimitCounters
+        operation: Operation,
+        scratch: borrowing PCREScratch,
+        counters: LimitCounters
     ) -> Bool {
-        if method.matches(operation.method, scratch, counters) { return true }
+        if method.matches(operation.method, scratch: scratch, counters: counters) { return true }
         let tools = operation.methodWithoutTool
-        return tools != operation.method && method.matches(tools, scratch, counters)
+        return tools != operation.method && method.matches(tools, scratch: scratch, counters: counters)
     }
 
     /// True if the facts of this call match.
-    func matches(_ facts: borrowing LimitFacts, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
-        if let caller, !caller.matches(facts.caller, scratch, counters) { return false }
-        if let peer, !peer.matches(facts.peer, scratch, counters) { return false }
+    func matches(_ facts: borrowing LimitFacts, scratch: borrowing PCREScratch, counters: LimitCounters) -> Bool {
+        if let caller, !caller.matches(facts.caller, scratch: scratch, counters: counters) { return false }
+        if let peer, !peer.matches(facts.peer, scratch: scratch, counters: counters) { return false }
         for attachment in attachments {
-            if !attachment.value.matches(facts.attachment(attachment.index), scratch, counters) { return false }
+            if !attachment.value.matches(facts.attachment(attachment.index), scratch: scratch, counters: counters) {
+                return false
+            }
         }
         return true
     }

@@ -20,7 +20,7 @@ enum TextMatcher: Sendable {
     }
 
     /// True if a text matches; a search that was given up is counted and is no match.
-    func matches(_ text: RawSpan, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
+    func matches(_ text: RawSpan, scratch: borrowing PCREScratch, counters: LimitCounters) -> Bool {
         switch self {
         case .exact(let bytes):
             return bytes.byteSpan.elementsEqual(text)
@@ -38,8 +38,8 @@ enum TextMatcher: Sendable {
     }
 
     /// The same for a text that is at hand as such.
-    func matches(_ text: String, _ scratch: borrowing PCREScratch, _ counters: LimitCounters) -> Bool {
+    func matches(_ text: String, scratch: borrowing PCREScratch, counters: LimitCounters) -> Bool {
         let bytes = Array(text.utf8)
-        return matches(bytes.byteSpan, scratch, counters)
+        return matches(bytes.byteSpan, scratch: scratch, counters: counters)
     }
 }
