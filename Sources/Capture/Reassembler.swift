@@ -123,7 +123,7 @@ public final class Reassembler {
         let isClosed = table.flows[slot].isClosed
         let isHandshake = segment.flags.contains(.syn)
         guard isHandshake || isClosed, !segment.flags.contains(.rst) else { return false }
-        let own = table.halves[2 * slot + Int(role.rawValue)]
+        let own = table.directions[2 * slot + Int(role.rawValue)]
         let isPlaced = own.state == .open || own.state == .ended
         guard isHandshake else {
             // The handshake may not be in the capture: data far from where a connection ended is no late segment of it.
@@ -135,7 +135,8 @@ public final class Reassembler {
         if isClosed { return !(isRepeated && (segment.flags.contains(.ack) || own.state == .ended)) }
         if isPlaced { return !isRepeated }
         // The two packets of a handshake may have been captured in the wrong order, or may cross.
-        let isAnswer = segment.flags.contains(.ack) || table.halves[2 * slot + Int(role.opposite.rawValue)].beganWithSYN
+        let isAnswer =
+            segment.flags.contains(.ack) || table.directions[2 * slot + Int(role.opposite.rawValue)].beganWithSYN
         return own.state == .hinted || !isAnswer
     }
 

@@ -27,7 +27,7 @@ extension Linux {
         return unsafe weir_peer_user(descriptor, &user) == 0 ? user : nil
     }
 
-    /// What was waited for.
+    /// The result of a wait.
     enum Readiness {
         case ready
         case stopped

@@ -8,20 +8,20 @@ internal import Synchronization
 public final class TakeoverPeers: Sendable {
     /// The most processes that report at a time.
     public static let maxPeers = 64
-    /// How long an answer may take, in milliseconds.
+    /// The longest wait for an answer, in milliseconds.
     public static let answerMilliseconds = 2000
 
-    /// What one process answered.
+    /// The answer of one process.
     public struct Answer: Sendable {
-        /// Which process: a number that it drew at its start.
+        /// The process: a number that it drew at its start.
         public var process: UInt64
         /// An HTTP status.
         public var status: Int
-        /// What it answered.
+        /// The body.
         public var body: [UInt8]
     }
 
-    /// What happens without being asked for; told on a thread of the process's.
+    /// Events, told on a thread of the process's.
     public enum Event: Sendable {
         /// A process reports from now on.
         case came(UInt64, isPredecessor: Bool)
@@ -50,7 +50,7 @@ public final class TakeoverPeers: Sendable {
 
     /// Has a process report from now on.
     ///
-    /// - Returns: Whether there was room for it.
+    /// - Returns: True if there was room for it.
     func add(_ process: UInt64, isPredecessor: Bool, owning descriptor: Int32) -> Bool {
         guard let link = TakeoverLink(owning: descriptor) else { return false }
         let peer = Peer(process: process, link)
@@ -84,8 +84,8 @@ public final class TakeoverPeers: Sendable {
     /// - Parameters:
     ///   - what: A word without blanks.
     ///   - body: What is said with it, 16 MiB at most.
-    ///   - milliseconds: How long the answers may take.
-    ///   - insists: Whether those are asked too that have been silent: they find the question when they go on.
+    ///   - milliseconds: The longest wait for the answers.
+    ///   - insists: True if silent processes are asked too: they find the question when they go on.
     /// - Returns: The answers that came, in no order; none of those that have been silent before.
     public func ask(
         _ what: String,
@@ -187,7 +187,7 @@ private final class Peer: Sendable {
     }
 
     private func answered(_ message: TakeoverMessage) {
-        // The answer to a question that was given up is nobody's.
+        // The question may have been given up.
         let question = state.withLock { $0.waiting.removeValue(forKey: message.number) }
         question?.end(TakeoverPeers.Answer(process: process, status: Int(message.word) ?? 500, body: message.body))
     }

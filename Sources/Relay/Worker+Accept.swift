@@ -32,7 +32,7 @@ extension Worker {
         }
     }
 
-    /// Whether so few descriptors are in use that two more need not be asked for.
+    /// True if so few descriptors are in use that two more need not be asked for.
     ///
     /// The kernel gives the lowest number that is free, so that a high one says how many are in use; after connections
     /// have ended a low one says little, and their count helps. Both may mislead when something else took very many
@@ -65,7 +65,7 @@ extension Worker {
         }
     }
 
-    /// Whether connections may still come.
+    /// True if connections may still come.
     var isListening: Bool { listeners.contains { $0.descriptor >= 0 } }
 
     /// Takes no more connections.

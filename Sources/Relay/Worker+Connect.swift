@@ -19,7 +19,7 @@ extension Worker {
         }
     }
 
-    /// Why there is no connection to upstream after ``connect(_:)`` failed.
+    /// The reason that ``connect(_:)`` failed.
     func refusal(_ error: Int32, _ candidates: Candidates, now: UInt64) -> ConnectionRejectReason {
         if error == -EMFILE || error == -ENFILE {
             pauseAccepting(Linux.message(error))

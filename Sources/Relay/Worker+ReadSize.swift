@@ -16,7 +16,7 @@ extension SharedState {
     /// ``Pipe/leastReadBytes`` and what Weir adds to them.
     static let maxWaitingBytes = 16 << 20
 
-    /// Whether slow readers have left so much in the process that reads are small.
+    /// True if slow readers have left so many bytes in the process that reads are small.
     @inline(__always)
     var isCrowded: Bool { waitingBytes.load(ordering: .relaxed) > Self.maxWaitingBytes }
 }

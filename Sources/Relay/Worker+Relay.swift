@@ -60,14 +60,14 @@ extension Worker {
 
     /// Tells the owner that a connection's bytes cannot be followed, unless it knows.
     private func reportDecodeFailure(_ pair: Pair) {
-        guard let failure = recorder.takeDecodeFailure(), !pair.isDecodeFailureTold else { return }
-        pair.isDecodeFailureTold = true
+        guard let failure = recorder.takeDecodeFailure(), !pair.isDecodeFailureReported else { return }
+        pair.isDecodeFailureReported = true
         hooks.decodeFailed(UndecodedConnection(peer: pair.peer, destination: pair.destination, failure: failure))
     }
 
     /// Writes straight from the read buffer when nothing stands before the bytes; else through the queue.
     ///
-    /// - Returns: Whether nothing remains to be done for the direction.
+    /// - Returns: True if nothing remains to be done for the direction.
     @inline(__always)
     private func pass(_ pipe: inout Pipe, sink: Int32, bytes: RawSpan) -> Bool {
         pipe.receivedBytes &+= UInt64(bytes.byteCount)
@@ -234,7 +234,7 @@ extension Worker {
         setInterest(pair, isUpstream: true, upstream)
     }
 
-    /// Whether so many replies wait that the peer they answer must not ask for more.
+    /// True if so many replies wait that the peer they answer must not ask for more.
     private func isReplyFull(_ pipe: borrowing Pipe) -> Bool {
         pipe.waitingReplyBytes >= (shared.isCrowded ? Pipe.leastReadBytes : Pipe.maxReplyBytes)
     }
@@ -245,7 +245,7 @@ extension Worker {
         let token = Token.pair(pair.slot, pair.generation, isUpstream: isUpstream)
         if socket.interest != nil {
             queue.change(socket.descriptor, mask, token: token)
-        } else if mask == 0, socket.isMuffled {
+        } else if mask == 0, socket.isUnregistered {
             return
         } else if queue.add(socket.descriptor, mask, token: token) != 0 {
             // Nothing would ever be heard of it.

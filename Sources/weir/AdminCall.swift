@@ -3,7 +3,7 @@ internal import HTTP1
 internal import Settings
 internal import Wire
 
-/// Where a running Weir's admin API is, for commands that ask it something.
+/// The address of a running Weir's admin API, for commands that ask it.
 struct AdminOptions: ParsableArguments {
     @Option(help: "HOST:PORT of its admin API (default localhost:16080).")
     var admin: String?
@@ -43,7 +43,7 @@ struct AdminCall {
     var method: String
     var path: String
     var parameters: [(name: String, value: String)] = []
-    /// What a change has to carry, if anything.
+    /// The token that a change carries, if it needs one.
     var token: String?
 
     /// Asks.
@@ -94,7 +94,7 @@ struct AdminCall {
     }
 }
 
-/// What was read of an answer.
+/// The part of an answer that was read.
 struct AdminAnswerBytes: HTTP1Sink {
     static func number(ofHeader name: RawSpan) -> UInt8 { NameTable.unwanted }
 

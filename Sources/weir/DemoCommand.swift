@@ -103,7 +103,7 @@ struct DemoCommand: AsyncParsableCommand {
         }
     }
 
-    /// What one method is limited to, so that limits can be seen at work.
+    /// A limit on one method, so that limits can be seen at work.
     private static let limits = """
         limits:
           - name: demo-stock

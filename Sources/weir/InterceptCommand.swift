@@ -58,7 +58,7 @@ struct InterceptCommand: ParsableCommand {
 
         var interceptor: Interceptor { Interceptor(backend: backend, separateTables: separateTables) }
 
-        /// Whether a plan was described at all.
+        /// True if a plan was described at all.
         var isPlan: Bool { ports != nil || consumerPorts != nil }
 
         func plan() throws -> FirewallPlan {

@@ -67,7 +67,7 @@ struct LogLines: LogHandler {
         return shown + "\""
     }
 
-    /// Whether a character is not seen where it stands: controls, line ends, and what turns the direction of writing.
+    /// True if a character is not seen where it stands: controls, line ends, and what turns the direction of writing.
     private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case ..<0x20, 0x7f...0x9f, 0x200b...0x200f, 0x2028...0x202e, 0x2060...0x206f, 0xfeff: true

@@ -124,7 +124,7 @@ enum TapClock {
 
 /// How the terminal is to be addressed.
 enum TapTerminal {
-    /// Whether colours are wanted: unless `NO_COLOR` says otherwise or the terminal knows none.
+    /// True if colours are wanted: unless `NO_COLOR` says otherwise or the terminal knows none.
     static var hasColours: Bool {
         // SAFETY: getenv returns a C string of the environment, which Weir never changes, or nil.
         if let no = unsafe getenv("NO_COLOR"), unsafe no.pointee != 0 { return false }

@@ -51,9 +51,9 @@ final class Tracing: Sendable {
         name = SpanServiceName(given: resource.serviceName, learned: learned)
     }
 
-    /// What turns one worker's calls into spans.
+    /// The tracer of one worker.
     ///
-    /// - Parameter workers: How many workers share the queue.
+    /// - Parameter workers: The number of workers that share the queue.
     /// - Returns: A tracer whose spans the exporter finds.
     func makeTracer(workers: Int) -> Tracer {
         let spanBuffer = SpanBuffer(maxSpans: max(64, settings.queue / max(1, workers)), counters: counters)
@@ -61,7 +61,7 @@ final class Tracing: Sendable {
         return Tracer(options: options, sampler: sampler, spanBuffer: spanBuffer, counters: counters, ownName: ownName)
     }
 
-    /// What has to run for the spans to leave; made once all workers have started.
+    /// The services that export the spans; made once all workers have started.
     ///
     /// - Throws: The exit code, after what is wrong has been printed.
     func services(_ logger: Logger) throws -> [any Service] {
