@@ -43,7 +43,11 @@ struct AdminEndpoints: Sendable {
     ) async throws -> Response {
         let loop = connection.channel.eventLoop
         let answer = try await health.answer(probe, query: request.uri.query ?? "", loop).get()
-        return AdminResponder.response(.init(code: answer.status), AdminResponder.plain, Array(answer.text.utf8))
+        return AdminResponder.response(
+            .init(code: answer.status),
+            type: AdminResponder.plain,
+            bytes: Array(answer.text.utf8)
+        )
     }
 
     // MARK: Routes of the rest of Weir
@@ -77,7 +81,7 @@ struct AdminEndpoints: Sendable {
             return AdminResponder.problem(.badRequest, reason)
         }
         guard said.status == 200, said.body.count > RenderedPage.pieceBytes else {
-            return AdminResponder.response(.init(code: said.status), said.contentType, said.body)
+            return AdminResponder.response(.init(code: said.status), type: said.contentType, bytes: said.body)
         }
         let isPacked = AcceptEncoding.allowsGzip(request.headers[.acceptEncoding])
         return try packed(said).response(isPacked: isPacked, connection)

@@ -48,12 +48,12 @@ final class AdminConnections: Sendable {
     ///   - responder: Answers what is asked.
     ///   - table: The connections of all sockets that share a budget.
     ///   - logger: The logger of Hummingbird.
-    init(_ responder: AdminResponder, _ table: ConnectionTable, _ logger: Logger) {
+    init(_ responder: AdminResponder, table: ConnectionTable, logger: Logger) {
         self.responder = responder
         self.table = table
         self.logger = logger
         http = HTTP1Channel(
-            responder: { try await Self.answer($0, $1, $2, responder, table) },
+            responder: { try await Self.answer($0, writer: $1, channel: $2, responder: responder, table: table) },
             configuration: .init(httpDecoderConfiguration: Self.limits)
         )
         (arrivals, arrived) = AsyncStream.makeStream()
@@ -118,10 +118,10 @@ final class AdminConnections: Sendable {
     @concurrent
     private static func answer(
         _ request: Request,
-        _ writer: consuming ResponseWriter,
-        _ channel: any Channel,
-        _ responder: AdminResponder,
-        _ table: ConnectionTable
+        writer: consuming ResponseWriter,
+        channel: any Channel,
+        responder: AdminResponder,
+        table: ConnectionTable
     ) async throws {
         // Without it the connection has been shed.
         guard let connection = table[channel] else { throw CancellationError() }

@@ -46,10 +46,10 @@ struct AdminResponder: Sendable {
         body.string(text)
         body.endObject()
         body.endLine()
-        return response(status, json, body.bytes)
+        return response(status, type: json, bytes: body.bytes)
     }
 
-    static func response(_ status: HTTPResponse.Status, _ type: String, _ bytes: [UInt8]) -> Response {
+    static func response(_ status: HTTPResponse.Status, type: String, bytes: [UInt8]) -> Response {
         var headers = HTTPFields()
         headers[.contentType] = type
         // What is served changes all the time.

@@ -244,14 +244,16 @@ public struct AdminServer: Service {
             for place in configuration.places {
                 guard let table = tables[place.listener] else { continue }
                 if place.listener == .probes {
-                    let socket = try await listen(place, probes) { ProbeListener.add($0, table, health) }
+                    let socket = try await listen(place, group: probes) {
+                        ProbeListener.add($0, table: table, health: health)
+                    }
                     guard let socket else { continue }
                     services.append(ProbeListener(socket: socket, table: table))
                     open.append((place, socket))
                 } else {
                     let responder = AdminResponder(listener: place.listener, routes: routes, guardian: guardian)
-                    let connections = AdminConnections(responder, table, quiet)
-                    let socket = try await listen(place, pages) { connections.add($0) }
+                    let connections = AdminConnections(responder, table: table, logger: quiet)
+                    let socket = try await listen(place, group: pages) { connections.add($0) }
                     guard let socket else { continue }
                     services.append(AdminListener(socket: socket, connections: connections))
                     open.append((place, socket))
@@ -267,8 +269,8 @@ public struct AdminServer: Service {
 
     private func listen(
         _ place: Place,
-        _ group: MultiThreadedEventLoopGroup,
-        _ addConnection: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
+        group: MultiThreadedEventLoopGroup,
+        addConnection: @escaping @Sendable (any Channel) -> EventLoopFuture<Void>
     ) async throws -> (any Channel)? {
         let socket = try await AdminSocket.listen(
             place.address,

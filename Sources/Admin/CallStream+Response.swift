@@ -28,7 +28,11 @@ extension AdminEndpoints {
             headers[.connection] = "close"
             connection.becameEndless()
             Self.keepAlive(connection.channel)
-            return Response(status: .ok, headers: headers, body: Self.body(stream, request, connection.channel))
+            return Response(
+                status: .ok,
+                headers: headers,
+                body: Self.body(stream, request: request, channel: connection.channel)
+            )
         } catch {
             switch error {
             case .badParameters(let reason): return AdminResponder.problem(.badRequest, reason)
@@ -51,7 +55,7 @@ extension AdminEndpoints {
     }
 
     /// The lines until there are no more, the viewer is gone, or the server stops.
-    private static func body(_ stream: CallStream, _ request: Request, _ channel: any Channel) -> ResponseBody {
+    private static func body(_ stream: CallStream, request: Request, channel: any Channel) -> ResponseBody {
         ResponseBody { writer in
             defer { stream.cancel() }
             try await request.body.consumeWithInboundCloseHandler { _ in

@@ -92,7 +92,7 @@ actor MetricsSource {
         let additions = await additions()
         let start = SystemClock.now()
         var process = ProcessReadings.current()
-        let all = merged(answers, additions, process, with: others)
+        let all = merged(answers, additions: additions, process: process, with: others)
         process?.cpuSeconds = Double(all.cpuNanoseconds) / 1e9
         let context = MetricsPage.Context(
             build: backend.build,
@@ -109,7 +109,7 @@ actor MetricsSource {
     /// The counts of this process.
     func report() async -> MetricsReport {
         let answers = await snapshots()
-        return merged(answers, await additions(), ProcessReadings.current(), with: [])
+        return merged(answers, additions: await additions(), process: ProcessReadings.current(), with: [])
     }
 
     /// Call it after the workers' snapshots were taken, so that every caller they name is known.
@@ -121,8 +121,8 @@ actor MetricsSource {
 
     private func merged(
         _ answers: WorkerSnapshots,
-        _ additions: MetricsAdditions,
-        _ process: ProcessReadings?,
+        additions: MetricsAdditions,
+        process: ProcessReadings?,
         with others: [MetricsReport]
     ) -> MetricsReport {
         var all = MetricsReport(
@@ -139,7 +139,7 @@ actor MetricsSource {
         let others = await backend.others()
         let answers = await snapshots()
         let start = SystemClock.now()
-        let all = merged(answers, MetricsAdditions(), nil, with: others)
+        let all = merged(answers, additions: MetricsAdditions(), process: nil, with: others)
         write(all.snapshot.operations, into: writer) { $0.write(to: &$1) }
         return SystemClock.now() &- start
     }

@@ -28,8 +28,8 @@ struct ProbeListener: Service {
     /// Sets a connection up.
     static func add(
         _ channel: any Channel,
-        _ table: ConnectionTable,
-        _ health: HealthAnswers
+        table: ConnectionTable,
+        health: HealthAnswers
     ) -> EventLoopFuture<Void> {
         guard let connection = table.admit(channel) else {
             channel.close(promise: nil)

@@ -43,12 +43,12 @@ final class UpstreamCheck: Sendable {
             return (nil, state.waiting[port]?.count == 1)
         }
         if let answer { promise.succeed(answer) }
-        if isFirst { connect(port, upstream.hosts[...], loop) }
+        if isFirst { connect(port, hosts: upstream.hosts[...], loop: loop) }
         return promise.futureResult
     }
 
     /// Tries one host after the other.
-    private func connect(_ port: Int, _ hosts: ArraySlice<String>, _ loop: any EventLoop) {
+    private func connect(_ port: Int, hosts: ArraySlice<String>, loop: any EventLoop) {
         guard let host = hosts.first else { return finish(port, false) }
         let connection = ClientBootstrap(group: loop).connectTimeout(Self.patience).connect(host: host, port: port)
         connection.whenComplete { result in
@@ -58,7 +58,7 @@ final class UpstreamCheck: Sendable {
                 self.finish(port, true)
             // What does not answer at all is there, and too busy: another address would only take more time.
             case .failure(ChannelError.connectTimeout): self.finish(port, false)
-            case .failure: self.connect(port, hosts.dropFirst(), loop)
+            case .failure: self.connect(port, hosts: hosts.dropFirst(), loop: loop)
             }
         }
     }

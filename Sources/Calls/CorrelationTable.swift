@@ -136,7 +136,7 @@ public final class CorrelationTable: Sendable {
     /// A call waits for a reply under a key; one that already waits under it will not be told from it.
     ///
     /// - Parameters:
-    ///   - key: The result of ``key(_:_:_:)``.
+    ///   - key: The result of ``key(_:direction:id:)``.
     ///   - scope: Its scope.
     ///   - worker: The worker of the call.
     ///   - now: The time, in nanoseconds.
@@ -196,7 +196,7 @@ public final class CorrelationTable: Sendable {
     ///   - direction: The way of its request, as the client of the connection sees it.
     ///   - id: Its id's key.
     /// - Returns: Equal for what belongs together.
-    package static func key(_ scope: UInt64, _ direction: Direction, _ id: UInt64) -> UInt64 {
+    package static func key(_ scope: UInt64, direction: Direction, id: UInt64) -> UInt64 {
         var hash = ByteHash(seed: ByteHash.processSeed)
         hash.combine(scope)
         hash.combine(id ^ UInt64(direction.rawValue))

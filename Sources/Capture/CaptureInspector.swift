@@ -132,11 +132,17 @@ extension CaptureInspector: ConnectionOwner {
                 id: UInt64(connection),
                 peer: stream.ends.clientEnd,
                 upstream: stream.ends.serverEnd,
-                start: stream.start,
                 bytesToUpstream: stream.bytesToUpstream,
                 bytesToDownstream: stream.bytesToDownstream
             )
-            return ConnectionReport(ends, session: stream.session, marks: stream.marks, times: markTimes, now: now)
+            return ConnectionReport(
+                ends,
+                session: stream.session,
+                since: stream.start,
+                marks: stream.marks,
+                times: markTimes,
+                now: now
+            )
         }
     }
 

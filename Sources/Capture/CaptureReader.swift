@@ -6,7 +6,7 @@ public import Inspection
 /// Commands of other threads are handled between two packets, and whenever the source has none in time. The core's
 /// clock is the capture's.
 public final class CaptureReader {
-    /// What one step read.
+    /// The result of one step.
     public enum Step: Equatable, Sendable {
         /// A packet of so many bytes.
         case packet(byteCount: Int)
@@ -40,13 +40,13 @@ public final class CaptureReader {
         reassembler = Reassembler(limits: limits, consumer: sessions)
     }
 
-    /// What the packets were, so far.
+    /// The counters so far.
     public var counters: CaptureCounters { reassembler.counters }
 
     /// Handles the commands that wait, then reads one packet.
     ///
     /// - Parameter source: The source, the same at every step.
-    /// - Returns: What was read.
+    /// - Returns: The result.
     /// - Throws: ``CaptureError`` if the source is broken; nothing can be read after it.
     public func step(_ source: inout some PacketSource & ~Copyable) throws(CaptureError) -> Step {
         if let commands {

@@ -28,7 +28,7 @@ struct Flow: BitwiseCopyable {
 /// A connection's place never changes; the two streams of the connection at `slot` are at `2 * slot` and the next.
 struct FlowTable: ~Copyable {
     private(set) var flows: [Flow] = []
-    var halves: [HalfStream] = []
+    var directions: [DirectionState] = []
     /// The number of connections.
     private(set) var count = 0
     /// The connection that was silent for the longest time, or -1.
@@ -70,13 +70,13 @@ struct FlowTable: ~Copyable {
             slot = Int(firstFree)
             firstFree = flows[slot].nextInBucket
             flows[slot] = Flow(first: first, second: second)
-            halves[2 * slot] = HalfStream()
-            halves[2 * slot + 1] = HalfStream()
+            directions[2 * slot] = DirectionState()
+            directions[2 * slot + 1] = DirectionState()
         } else {
             slot = flows.count
             flows.append(Flow(first: first, second: second))
-            halves.append(HalfStream())
-            halves.append(HalfStream())
+            directions.append(DirectionState())
+            directions.append(DirectionState())
         }
         count += 1
         enter(slot, into: bucket(first, second))

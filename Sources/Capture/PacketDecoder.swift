@@ -60,7 +60,7 @@ struct PacketDecoder: ~Escapable {
             case .ip: layer = ip()
             case .ipv4: layer = ipv4()
             case .ipv6: layer = ipv6()
-            case .found(let verdict): return verdict
+            case .found(let result): return result
             }
         }
         return .malformed(.nesting)

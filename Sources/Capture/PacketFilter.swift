@@ -32,10 +32,10 @@ internal import CPcap
     func prepare(_ linkType: LinkType, isOnly: Bool) throws(CaptureError) {
         guard unsafe programs[linkType] == nil else { return }
         var problem = ""
-        let program = unsafe Self.compile(expression, linkType, &problem)
+        let program = unsafe Self.compile(expression, linkType: linkType, problem: &problem)
         if unsafe program == nil {
             var other = ""
-            let control = unsafe isOnly ? nil : Self.compile(expression, .ethernet, &other)
+            let control = unsafe isOnly ? nil : Self.compile(expression, linkType: .ethernet, problem: &other)
             guard var control = unsafe control else { throw .badFilter(problem) }
             // SAFETY: made by pcap_compile, and freed once.
             unsafe pcap_freecode(&control)
@@ -73,7 +73,7 @@ internal import CPcap
         return unsafe pcap_offline_filter(&program, &header, start.assumingMemoryBound(to: UInt8.self)) != 0
     }
 
-    private static func compile(_ expression: String, _ linkType: LinkType, _ problem: inout String) -> bpf_program? {
+    private static func compile(_ expression: String, linkType: LinkType, problem: inout String) -> bpf_program? {
         // SAFETY: a handle without a file, closed below; nil when there is no memory.
         guard let handle = unsafe pcap_open_dead(linkType.rawValue, 1 << 18) else {
             problem = "out of memory"

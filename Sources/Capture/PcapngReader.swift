@@ -97,7 +97,7 @@ final class PcapngReader {
         case 0x4d3c_2b1a: isSwapped = true
         default: throw broken("a section header without a byte order")
         }
-        let major = half(at: 12)
+        let major = halfword(at: 12)
         guard major == 1 else { throw broken("version \(major) of pcapng") }
         interfaces.removeAll(keepingCapacity: true)
         try passOver(length(atLeast: 28, isRead: false))
@@ -109,7 +109,7 @@ final class PcapngReader {
             throw broken("more than \(Self.maxInterfaces) interfaces in one section")
         }
         var interface = Interface(
-            linkType: LinkType(inFile: half(at: 8)),
+            linkType: LinkType(inFile: halfword(at: 8)),
             snapLength: Int(word(at: 12)),
             clock: .standard
         )
@@ -123,7 +123,7 @@ final class PcapngReader {
         var at = 16
         var offset: Int64 = 0
         while at + 4 <= length - 4 {
-            let (code, count) = (half(at: at), Int(half(at: at + 2)))
+            let (code, count) = (halfword(at: at), Int(halfword(at: at + 2)))
             if code == 0 { break }
             guard at + 4 + count <= length - 4 else { throw broken("an option of an interface beyond its block") }
             switch (code, count) {
@@ -147,7 +147,7 @@ final class PcapngReader {
     /// An enhanced packet block, or the obsolete one, which has a shorter number of its interface.
     private func packet(word type: UInt32) throws(CaptureError) -> Place {
         let length = try length(atLeast: 32, isRead: true)
-        let interface = try interface(type == 6 ? Int(word(at: 8)) : Int(half(at: 8)))
+        let interface = try interface(type == 6 ? Int(word(at: 8)) : Int(halfword(at: 8)))
         let captured = Int(word(at: 20))
         guard captured <= length - 32 else { throw broken("a packet of \(captured) bytes in a block of \(length)") }
         lastTime = interface.clock.nanoseconds(UInt64(word(at: 12)) << 32 | UInt64(word(at: 16)))
@@ -227,7 +227,7 @@ final class PcapngReader {
         return isSwapped ? word.byteSwapped : word
     }
 
-    private func half(at offset: Int) -> UInt16 {
+    private func halfword(at offset: Int) -> UInt16 {
         UInt16(truncatingIfNeeded: isBig ? word(at: offset) >> 16 : word(at: offset))
     }
 

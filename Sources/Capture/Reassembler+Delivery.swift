@@ -16,20 +16,20 @@ extension Reassembler {
         lengthBytes: Int,
         time: UInt64,
         packet: UInt64,
-        _ slot: Int,
-        _ role: EndpointRole
+        slot: Int,
+        role: EndpointRole
     ) {
-        table.halves[2 * slot + Int(role.rawValue)].next &+= UInt32(truncatingIfNeeded: lengthBytes)
+        table.directions[2 * slot + Int(role.rawValue)].next &+= UInt32(truncatingIfNeeded: lengthBytes)
         let count = bytes.byteCount
         if count > 0 {
             counters.deliveredBytes &+= UInt64(count)
             consumer.received(slot, from: role, bytes: bytes, time: time, packet: packet)
         }
-        if count < lengthBytes { miss(UInt64(lengthBytes - count), slot, role) }
+        if count < lengthBytes { miss(UInt64(lengthBytes - count), slot: slot, role: role) }
     }
 
     /// Reports a hole to the consumer.
-    private func miss(_ byteCount: UInt64, _ slot: Int, _ role: EndpointRole) {
+    private func miss(_ byteCount: UInt64, slot: Int, role: EndpointRole) {
         counters.holes &+= 1
         counters.holeBytes &+= byteCount
         consumer.missed(slot, from: role, byteCount: byteCount, time: now)
@@ -42,18 +42,18 @@ extension Reassembler {
     ///   - role: The sender of the stream.
     func deliverReady(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
-        guard !table.halves[own].isGated else { return table.setHolder(slot, true) }
-        let before = table.halves[own].heldCharge
+        guard !table.directions[own].isGated else { return table.setHolder(slot, true) }
+        let before = table.directions[own].heldCharge
         // Of two streams one waits at most.
-        let isFree = table.halves[own ^ 1].isGated
-        let ready = table.halves[own].takeReady(isFree ? nil : table.halves[own ^ 1])
-        if table.halves[own].isGated { closeGate(slot, role) }
-        heldBytes -= before - table.halves[own].heldCharge
-        table.setHolder(slot, !(table.halves[own].held.isEmpty && table.halves[own ^ 1].held.isEmpty))
+        let isFree = table.directions[own ^ 1].isGated
+        let ready = table.directions[own].takeReady(isFree ? nil : table.directions[own ^ 1])
+        if table.directions[own].isGated { closeGate(slot, role) }
+        heldBytes -= before - table.directions[own].heldCharge
+        table.setHolder(slot, !(table.directions[own].held.isEmpty && table.directions[own ^ 1].held.isEmpty))
         for segment in ready {
             let bytes = segment.bytes.byteSpan
             let lengthBytes = Int(segment.lengthBytes)
-            deliver(bytes, lengthBytes: lengthBytes, time: segment.time, packet: segment.packet, slot, role)
+            deliver(bytes, lengthBytes: lengthBytes, time: segment.time, packet: segment.packet, slot: slot, role: role)
         }
     }
 
@@ -64,8 +64,8 @@ extension Reassembler {
     ///   - role: The sender of the stream.
     func giveUpHole(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
-        guard !table.halves[own].isGated else { return openGate(slot, role) }
-        guard let first = table.halves[own].held.first else { return }
+        guard !table.directions[own].isGated else { return openGate(slot, role) }
+        guard let first = table.directions[own].held.first else { return }
         skip(to: first.sequence, slot, role)
         deliverReady(slot, role)
         endIfComplete(slot, role)
@@ -79,10 +79,10 @@ extension Reassembler {
     ///   - role: The sender of the stream.
     func skip(to sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
-        let gap = sequence &- table.halves[own].next
-        table.halves[own].next = sequence
-        table.halves[own].strays = 0
-        if gap > 0 { miss(UInt64(gap), slot, role) }
+        let gap = sequence &- table.directions[own].next
+        table.directions[own].next = sequence
+        table.directions[own].strays = 0
+        if gap > 0 { miss(UInt64(gap), slot: slot, role: role) }
         endIfComplete(slot, role)
     }
 
@@ -93,20 +93,20 @@ extension Reassembler {
     ///   - role: The sender of the stream.
     func releaseAcknowledged(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
-        guard table.halves[own ^ 1].hasAcknowledged, table.halves[own].state == .open else { return }
-        guard !table.halves[own].isGated else { return }
-        if table.halves[own].held.isEmpty, !table.halves[own].finSeen { return }
-        let acknowledged = table.halves[own ^ 1].acknowledged
-        while let first = table.halves[own].held.first {
-            let covered = table.halves[own].distance(to: acknowledged)
+        guard table.directions[own ^ 1].hasAcknowledged, table.directions[own].state == .open else { return }
+        guard !table.directions[own].isGated else { return }
+        if table.directions[own].held.isEmpty, !table.directions[own].finSeen { return }
+        let acknowledged = table.directions[own ^ 1].acknowledged
+        while let first = table.directions[own].held.first {
+            let covered = table.directions[own].distance(to: acknowledged)
             guard covered <= ReassemblyLimits.windowBytes else { return }
-            guard covered >= Int(first.sequence &- table.halves[own].next) else { return }
+            guard covered >= Int(first.sequence &- table.directions[own].next) else { return }
             giveUpHole(slot, role)
         }
-        guard table.halves[own].finSeen, table.halves[own].state == .open else { return }
-        let fin = table.halves[own].fin
-        let covered = table.halves[own].distance(to: acknowledged)
-        if covered >= table.halves[own].distance(to: fin), covered <= ReassemblyLimits.windowBytes {
+        guard table.directions[own].finSeen, table.directions[own].state == .open else { return }
+        let fin = table.directions[own].fin
+        let covered = table.directions[own].distance(to: acknowledged)
+        if covered >= table.directions[own].distance(to: fin), covered <= ReassemblyLimits.windowBytes {
             skip(to: fin, slot, role)
         }
     }
@@ -118,14 +118,14 @@ extension Reassembler {
     ///   - role: The sender of the stream.
     func endIfComplete(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
-        guard table.halves[own].finSeen, table.halves[own].state == .open else { return }
-        guard table.halves[own].distance(to: table.halves[own].fin) <= 0 else { return }
-        table.halves[own].state = .ended
+        guard table.directions[own].finSeen, table.directions[own].state == .open else { return }
+        guard table.directions[own].distance(to: table.directions[own].fin) <= 0 else { return }
+        table.directions[own].state = .ended
         // Data after the FIN is none.
-        heldBytes -= table.halves[own].heldCharge
-        table.halves[own].dropHeld()
-        table.halves[own].isGated = false
-        table.setHolder(slot, !table.halves[own ^ 1].held.isEmpty)
+        heldBytes -= table.directions[own].heldCharge
+        table.directions[own].dropHeld()
+        table.directions[own].isGated = false
+        table.setHolder(slot, !table.directions[own ^ 1].held.isEmpty)
         consumer.ended(slot, from: role, time: now)
     }
 
@@ -136,13 +136,13 @@ extension Reassembler {
     ///   - role: The sender of the stream.
     func keepWithinLimits(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
-        while table.halves[own].heldCharge + table.halves[own ^ 1].heldCharge > limits.heldBytesPerConnection {
-            giveUpHole(slot, table.halves[own].held.isEmpty ? role.opposite : role)
+        while table.directions[own].heldCharge + table.directions[own ^ 1].heldCharge > limits.heldBytesPerConnection {
+            giveUpHole(slot, table.directions[own].held.isEmpty ? role.opposite : role)
         }
         while heldBytes > limits.heldBytes, table.oldestHolder >= 0 {
             let holder = Int(table.oldestHolder)
             for side in EndpointRole.allCases {
-                while !table.halves[2 * holder + Int(side.rawValue)].held.isEmpty { giveUpHole(holder, side) }
+                while !table.directions[2 * holder + Int(side.rawValue)].held.isEmpty { giveUpHole(holder, side) }
             }
             closeIfEnded(holder)
         }

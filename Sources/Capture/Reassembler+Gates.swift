@@ -32,11 +32,11 @@ extension Reassembler {
     ///   - role: The sender of the segment.
     /// - Returns: True if it acknowledges bytes that have not come.
     @inline(__always)
-    func waits(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) -> Bool {
+    func waits(_ segment: TCPSegment, slot: Int, role: EndpointRole) -> Bool {
         let peer = 2 * slot + Int(role.opposite.rawValue)
         // First what is so nearly always, of one field.
-        guard segment.flags.contains(.ack), segment.acknowledgment != table.halves[peer].next else { return false }
-        return table.halves[peer].lacks(segment.acknowledgment) && !table.halves[peer].isGated
+        guard segment.flags.contains(.ack), segment.acknowledgment != table.directions[peer].next else { return false }
+        return table.directions[peer].lacks(segment.acknowledgment) && !table.directions[peer].isGated
     }
 
     /// Notes that a stream began to wait.
@@ -45,9 +45,9 @@ extension Reassembler {
     ///   - slot: The connection.
     ///   - role: The sender of the stream.
     func closeGate(_ slot: Int, _ role: EndpointRole) {
-        let half = table.halves[2 * slot + Int(role.rawValue)]
-        let time = half.held.first?.time ?? now
-        gates.append(Gate(slot: Int32(slot), role: role, packet: half.gatePacket, time: time))
+        let direction = table.directions[2 * slot + Int(role.rawValue)]
+        let time = direction.held.first?.time ?? now
+        gates.append(Gate(slot: Int32(slot), role: role, packet: direction.gatePacket, time: time))
     }
 
     /// Delivers what waited; what the other stream lacks of what it waited for is a hole.
@@ -58,19 +58,19 @@ extension Reassembler {
     func openGate(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         let peer = 2 * slot + Int(role.opposite.rawValue)
-        guard table.halves[own].isGated else { return }
+        guard table.directions[own].isGated else { return }
         // Behind what comes free there may be more that waits, for bytes that are there meanwhile.
         repeat {
-            let (gate, packet) = (table.halves[own].gate, table.halves[own].gatePacket)
+            let (gate, packet) = (table.directions[own].gate, table.directions[own].gatePacket)
             // While this one waits the other does not: two that wait for each other would do so for ever.
             passOver(to: gate, slot, role.opposite)
-            if table.halves[own].gatePacket == packet { table.halves[own].isGated = false }
+            if table.directions[own].gatePacket == packet { table.directions[own].isGated = false }
             deliverReady(slot, role)
             endIfComplete(slot, role)
             releaseAcknowledged(slot, role)
             deliverReady(slot, role.opposite)
             endIfComplete(slot, role.opposite)
-        } while table.halves[own].isGated && table.halves[peer].distance(to: table.halves[own].gate) <= 0
+        } while table.directions[own].isGated && table.directions[peer].distance(to: table.directions[own].gate) <= 0
     }
 
     /// Checks if the other stream has reached the position that this one waits for.
@@ -81,7 +81,7 @@ extension Reassembler {
     func openGateIfReached(_ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
         let peer = 2 * slot + Int(role.opposite.rawValue)
-        guard table.halves[peer].distance(to: table.halves[own].gate) <= 0 else { return }
+        guard table.directions[peer].distance(to: table.directions[own].gate) <= 0 else { return }
         openGate(slot, role)
     }
 
@@ -94,9 +94,9 @@ extension Reassembler {
     func openGate(behind sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
         let peer = 2 * slot + Int(role.opposite.rawValue)
         let own = 2 * slot + Int(role.rawValue)
-        while table.halves[peer].isGated {
-            let isBehind = Int32(bitPattern: sequence &- table.halves[peer].gate) >= 0
-            guard isBehind || table.halves[own].distance(to: table.halves[peer].gate) <= 0 else { return }
+        while table.directions[peer].isGated {
+            let isBehind = Int32(bitPattern: sequence &- table.directions[peer].gate) >= 0
+            guard isBehind || table.directions[own].distance(to: table.directions[peer].gate) <= 0 else { return }
             openGate(slot, role.opposite)
         }
     }
@@ -110,8 +110,8 @@ extension Reassembler {
             guard isOld || isFar || gates.count - firstGate > ReassemblyLimits.gates else { break }
             firstGate += 1
             let slot = Int(gate.slot)
-            let half = table.halves[2 * slot + Int(gate.role.rawValue)]
-            guard half.isGated, half.gatePacket == gate.packet else { continue }
+            let direction = table.directions[2 * slot + Int(gate.role.rawValue)]
+            guard direction.isGated, direction.gatePacket == gate.packet else { continue }
             openGate(slot, gate.role)
             closeIfEnded(slot)
         }
@@ -123,12 +123,14 @@ extension Reassembler {
     /// Delivers what is kept of a stream before `sequence`, with holes, and passes over the rest.
     private func passOver(to sequence: UInt32, _ slot: Int, _ role: EndpointRole) {
         let own = 2 * slot + Int(role.rawValue)
-        while let first = table.halves[own].held.first, Int32(bitPattern: first.sequence &- sequence) < 0 {
+        while let first = table.directions[own].held.first, Int32(bitPattern: first.sequence &- sequence) < 0 {
             giveUpHole(slot, role)
         }
-        guard table.halves[own].state == .open else { return }
-        var end = table.halves[own].distance(to: sequence)
-        if table.halves[own].finSeen { end = min(end, table.halves[own].distance(to: table.halves[own].fin)) }
-        if end > 0 { skip(to: table.halves[own].next &+ UInt32(end), slot, role) }
+        guard table.directions[own].state == .open else { return }
+        var end = table.directions[own].distance(to: sequence)
+        if table.directions[own].finSeen {
+            end = min(end, table.directions[own].distance(to: table.directions[own].fin))
+        }
+        if end > 0 { skip(to: table.directions[own].next &+ UInt32(end), slot, role) }
     }
 }

@@ -99,7 +99,7 @@ public final class Reassembler {
 
     private func take(_ segment: TCPSegment, payload: RawSpan) {
         var found = table.find(segment.source, segment.destination)
-        if let (slot, role) = found, beginsAnew(segment, slot, role) {
+        if let (slot, role) = found, beginsAnew(segment, slot: slot, role: role) {
             close(slot, .reused)
             table.remove(slot)
             found = nil
@@ -110,20 +110,20 @@ public final class Reassembler {
                 counters.straySegments &+= 1
                 return
             }
-            take(segment, payload: payload, slot, role)
+            take(segment, payload: payload, slot: slot, role: role)
         } else if segment.flags.contains(.rst) {
             counters.straySegments &+= 1
         } else {
-            take(segment, payload: payload, open(segment), .first)
+            take(segment, payload: payload, slot: open(segment), role: .first)
         }
     }
 
     /// True if a segment between known endpoints belongs to a new connection.
-    private func beginsAnew(_ segment: TCPSegment, _ slot: Int, _ role: EndpointRole) -> Bool {
+    private func beginsAnew(_ segment: TCPSegment, slot: Int, role: EndpointRole) -> Bool {
         let isClosed = table.flows[slot].isClosed
         let isHandshake = segment.flags.contains(.syn)
         guard isHandshake || isClosed, !segment.flags.contains(.rst) else { return false }
-        let own = table.halves[2 * slot + Int(role.rawValue)]
+        let own = table.directions[2 * slot + Int(role.rawValue)]
         let isPlaced = own.state == .open || own.state == .ended
         guard isHandshake else {
             // The handshake may not be in the capture: data far from where a connection ended is no late segment of it.
@@ -135,7 +135,8 @@ public final class Reassembler {
         if isClosed { return !(isRepeated && (segment.flags.contains(.ack) || own.state == .ended)) }
         if isPlaced { return !isRepeated }
         // The two packets of a handshake may have been captured in the wrong order, or may cross.
-        let isAnswer = segment.flags.contains(.ack) || table.halves[2 * slot + Int(role.opposite.rawValue)].beganWithSYN
+        let isAnswer =
+            segment.flags.contains(.ack) || table.directions[2 * slot + Int(role.opposite.rawValue)].beganWithSYN
         return own.state == .hinted || !isAnswer
     }
 

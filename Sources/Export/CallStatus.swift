@@ -16,7 +16,9 @@ struct CallStatus: Equatable {
     init(_ call: FinishedCall, _ callProtocol: CallProtocol, exception: String) {
         isError = Self.isError(call, callProtocol)
         // Nobody knows what became of a lost call: it is marked, but not as an error.
-        errorType = isError || call.outcome == .lost ? Self.errorType(call, callProtocol, exception) : nil
+        errorType =
+            isError || call.outcome == .lost
+            ? Self.errorType(call, callProtocol: callProtocol, exception: exception) : nil
     }
 
     /// OpenTelemetry's rule: for a client everything but success is an error, for a server only what is its own fault.
@@ -50,7 +52,7 @@ struct CallStatus: Equatable {
         }
     }
 
-    private static func errorType(_ call: FinishedCall, _ callProtocol: CallProtocol, _ exception: String) -> String {
+    private static func errorType(_ call: FinishedCall, callProtocol: CallProtocol, exception: String) -> String {
         if call.outcome == .businessError, !exception.isEmpty { return exception }
         let name = ResultCode.name(of: call.code, in: callProtocol)
         return name.isEmpty || name == "OK" ? "\(call.outcome.label)" : name

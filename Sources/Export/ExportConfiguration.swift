@@ -80,7 +80,7 @@ public struct ExportConfiguration: Sendable {
         guard transport == .http || self.endpoint.path.isEmpty else {
             throw ExportProblem("a gRPC collector's URL has no path: \(endpoint.prefix(200).debugDescription)")
         }
-        for header in headers { try Self.check(header.name, header.value, transport) }
+        for header in headers { try Self.check(header.name, value: header.value, transport: transport) }
         if let caFile { _ = try Self.certificates(in: caFile) }
     }
 
@@ -106,7 +106,7 @@ public struct ExportConfiguration: Sendable {
         return found
     }
 
-    private static func check(_ name: String, _ value: String, _ transport: Transport) throws(ExportProblem) {
+    private static func check(_ name: String, value: String, transport: Transport) throws(ExportProblem) {
         let isToken = name.utf8.allSatisfy { byte in
             UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte | 0x20 || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte
                 || "!#$%&'*+-.^_`|~".utf8.contains(byte)

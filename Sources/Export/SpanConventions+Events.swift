@@ -9,26 +9,28 @@ extension SpanConventions {
         var events: [OTLPSpan.Event] = []
         if facts.marks.contains(.isRetry) {
             events.append(
-                event("weir.retry", subject.time(subject.call.startNanoseconds)) {
+                event("weir.retry", time: subject.time(subject.call.startNanoseconds)) {
                     $0.add("weir.retry.previous_attempts", facts.previousAttempts)
                 }
             )
         }
         if facts.marks.contains(.isRejected) {
             events.append(
-                event("weir.rejected", subject.time(subject.end)) {
+                event("weir.rejected", time: subject.time(subject.end)) {
                     $0.add("weir.outcome", "\(subject.call.outcome.label)")
                 }
             )
         }
         if !subject.texts.exception.isEmpty {
             events.append(
-                event("exception", subject.time(subject.end)) { $0.add("exception.type", subject.texts.exception) }
+                event("exception", time: subject.time(subject.end)) {
+                    $0.add("exception.type", subject.texts.exception)
+                }
             )
         }
         if facts.marks.contains(.hasLateReply) {
             events.append(
-                event("weir.late_reply", subject.time(facts.lateReply)) {
+                event("weir.late_reply", time: subject.time(facts.lateReply)) {
                     let wait = facts.lateReply &- subject.call.startNanoseconds
                     $0.add("weir.late_reply.duration", Double(wait) / 1_000_000_000)
                 }
@@ -39,8 +41,8 @@ extension SpanConventions {
 
     private static func event(
         _ name: String,
-        _ time: UInt64,
-        _ fill: (inout AttributeList) -> Void
+        time: UInt64,
+        fill: (inout AttributeList) -> Void
     ) -> OTLPSpan.Event {
         var list = AttributeList()
         fill(&list)

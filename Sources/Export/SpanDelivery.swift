@@ -76,7 +76,7 @@ struct SpanDelivery {
             let reason: String
             switch answer {
             case .taken(let rejected, let message):
-                return taken(request.spanCount, min(rejected, request.spanCount), message)
+                return taken(request.spanCount, rejected: min(rejected, request.spanCount), message: message)
             case .refused(let text):
                 counters.failed(request.spanCount)
                 log.report(.refused, spans: request.spanCount, reason: text)
@@ -99,7 +99,7 @@ struct SpanDelivery {
         }
     }
 
-    private mutating func taken(_ count: Int, _ rejected: Int, _ message: String) {
+    private mutating func taken(_ count: Int, rejected: Int, message: String) {
         counters.exported(count - rejected)
         backoff.reset()
         guard rejected > 0 else { return }

@@ -58,13 +58,13 @@ final class SpanQueue: Sendable {
                     guard Self.dropOldest(&state) else { break }
                     dropped += 1
                 }
-                append(span, texts, &state)
+                append(span, texts: texts, state: &state)
             }
             return dropped
         }
     }
 
-    private func append(_ span: SpanFacts, _ texts: ArraySlice<UInt8>, _ state: inout State) {
+    private func append(_ span: SpanFacts, texts: ArraySlice<UInt8>, state: inout State) {
         if state.chunks.last.map({ $0.spans.count >= maxChunkSpans }) ?? true { state.chunks.append(SpanChunk()) }
         let last = state.chunks.count - 1
         var span = span

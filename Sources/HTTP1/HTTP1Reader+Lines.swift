@@ -71,20 +71,27 @@ extension HTTP1Reader {
         }
     }
 
+    /// The line whose CR was the last byte before.
+    private mutating func takeLineFeed(
+        _ bytes: RawSpan,
+        _ at: inout Int,
+        mayBeEmpty: Bool
+    ) throws(HTTP1Error) -> ByteRange {
+        guard bytes.byte(at: at) == Byte.lineFeed else {
+            guard mayBeEmpty else { throw .bareCarriageReturn }
+            endsInCR = false
+            return ByteRange(offset: at, count: 0)
+        }
+        try step(1, &at)
+        endsInCR = false
+        isLineKept = true
+        return ByteRange(offset: 0, count: line.count)
+    }
+
     /// The next line without its CR LF, or `nil` when the bytes end before it does.
     private mutating func takeLine(_ bytes: RawSpan, _ at: inout Int) throws(HTTP1Error) -> ByteRange? {
         let mayBeEmpty = state == .startLine && role == .requests && line.isEmpty
-        if endsInCR {
-            guard bytes.byte(at: at) == Byte.lineFeed else {
-                guard mayBeEmpty else { throw .bareCarriageReturn }
-                endsInCR = false
-                return ByteRange(offset: at, count: 0)
-            }
-            try step(1, &at)
-            endsInCR = false
-            isLineKept = true
-            return ByteRange(offset: 0, count: line.count)
-        }
+        if endsInCR { return try takeLineFeed(bytes, &at, mayBeEmpty: mayBeEmpty) }
         let start = at
         let end = bytes.firstControl(from: start)
         if mayBeEmpty, end == start, start < bytes.byteCount, bytes.byte(at: start) == Byte.lineFeed {

@@ -158,9 +158,9 @@ public struct HTTP1Reader: ~Copyable {
             case .notHTTP: return .notHTTP
             case let event:
                 if isLineKept {
-                    tell(event, line.bytes, &sink)
+                    tell(event, text: line.bytes, sink: &sink)
                 } else {
-                    tell(event, bytes, &sink)
+                    tell(event, text: bytes, sink: &sink)
                 }
             }
         }
@@ -179,7 +179,7 @@ public struct HTTP1Reader: ~Copyable {
 
     /// Passes the facts of one line to the sink.
     @inlinable
-    func tell<Sink: HTTP1Sink & ~Copyable>(_ event: Event, _ text: RawSpan, _ sink: inout Sink) {
+    func tell<Sink: HTTP1Sink & ~Copyable>(_ event: Event, text: RawSpan, sink: inout Sink) {
         switch event {
         case .requestLine(let method, let target):
             sink.requestLine(method: text.slice(method), target: text.slice(target), version: head.version)

@@ -93,7 +93,7 @@ internal import CZlib
             try unsafe piece.withUnsafeBytes { (bytes) throws(InflateError) in
                 guard let start = bytes.baseAddress, bytes.count > 0 else { return }
                 // SAFETY: zlib reads at most `count` bytes and none after the call.
-                try unsafe read(start.assumingMemoryBound(to: UInt8.self), bytes.count, take)
+                try unsafe read(start.assumingMemoryBound(to: UInt8.self), count: bytes.count, take: take)
             }
         } catch {
             phase = .failed
@@ -132,8 +132,8 @@ internal import CZlib
     /// Reads bytes in any phase.
     private func read(
         _ start: UnsafePointer<UInt8>,
-        _ count: Int,
-        _ take: (RawSpan) -> Void
+        count: Int,
+        take: (RawSpan) -> Void
     ) throws(InflateError) {
         var at = 0
         while at < count {
@@ -144,7 +144,7 @@ internal import CZlib
                 phase = .firstByte
             case .start: phase = .inside
             case .firstByte: try chooseFormat(unsafe start[at], take)
-            case .inside: try unsafe inflate(start, count, &at, take)
+            case .inside: try unsafe inflate(start, count: count, at: &at, take: take)
             case .memberEnd:
                 // What begins otherwise is no further member.
                 guard unsafe coding == .gzip && start[at] == 0x1f else {
@@ -172,16 +172,16 @@ internal import CZlib
         var at = 0
         // SAFETY: the byte outlives the call, and zlib reads only it.
         try unsafe withUnsafePointer(to: firstByte) { (byte) throws(InflateError) in
-            try unsafe inflate(byte, 1, &at, take)
+            try unsafe inflate(byte, count: 1, at: &at, take: take)
         }
     }
 
     /// Reads until the bytes are used up or the member ends.
     private func inflate(
         _ start: UnsafePointer<UInt8>,
-        _ count: Int,
-        _ at: inout Int,
-        _ take: (RawSpan) -> Void
+        count: Int,
+        at: inout Int,
+        take: (RawSpan) -> Void
     ) throws(InflateError) {
         guard let room = unsafe room else { throw .noMemory }
         let available = UInt32(clamping: count - at)
@@ -195,7 +195,7 @@ internal import CZlib
             // SAFETY: zlib reads `avail_in` bytes of the piece and writes at most `wanted` into the room.
             let status = unsafe CZlib.inflate(stream, Z_NO_FLUSH)
             let made = unsafe wanted - Int(stream.pointee.avail_out)
-            try unsafe give(room, made, take)
+            try unsafe give(room, made: made, take: take)
             guard status == Z_OK || status == Z_BUF_ERROR else {
                 at += unsafe Int(available) - Int(stream.pointee.avail_in)
                 return try memberEnded(status)
@@ -206,8 +206,7 @@ internal import CZlib
         at += Int(available)
     }
 
-    private func give(_ room: UnsafeMutablePointer<UInt8>, _ made: Int, _ take: (RawSpan) -> Void) throws(InflateError)
-    {
+    private func give(_ room: UnsafeMutablePointer<UInt8>, made: Int, take: (RawSpan) -> Void) throws(InflateError) {
         let given = min(made, limitBytes - givenBytes)
         if given > 0 {
             givenBytes += given

@@ -36,8 +36,8 @@ extension HPACKDecoder {
     @usableFromInline
     mutating func readName(
         _ block: RawSpan,
-        _ step: inout HPACKStep,
-        _ scratch: inout HPACKScratch
+        step: inout HPACKStep,
+        scratch: inout HPACKScratch
     ) throws(HPACKError) {
         let lead = block.byte(at: step.at)
         step.isUnknown = false
@@ -54,8 +54,10 @@ extension HPACKDecoder {
         step.form = lead & 0x40 != 0 ? .inserted : lead & 0x10 != 0 ? .neverIndexed : .plain
         let index = try step.integer(block, mask: step.form == .inserted ? 0x3f : 0x0f)
         if index == 0 {
-            step.name = try step.string(block, &scratch, limits, isNeeded: true)
-            step.nameID = names.table.id(of: step.name.text(block, scratch.bytes, RawSpan(), RawSpan()))
+            step.name = try step.string(block, scratch: &scratch, limits: limits, isNeeded: true)
+            step.nameID = names.table.id(
+                of: step.name.text(block, scratch: scratch.bytes, table: RawSpan(), fixed: RawSpan())
+            )
         } else {
             try find(index, &step)
             if step.isUnknown { hasUnknown = true }
@@ -72,12 +74,17 @@ extension HPACKDecoder {
     @usableFromInline
     mutating func readValue(
         _ block: RawSpan,
-        _ step: inout HPACKStep,
-        _ scratch: inout HPACKScratch,
+        step: inout HPACKStep,
+        scratch: inout HPACKScratch,
         isWanted: Bool
     ) throws(HPACKError) {
         step.isValueUnknown = false
-        step.value = try step.string(block, &scratch, limits, isNeeded: isWanted || step.form == .inserted)
+        step.value = try step.string(
+            block,
+            scratch: &scratch,
+            limits: limits,
+            isNeeded: isWanted || step.form == .inserted
+        )
         try step.count(step.value.range.count, limits)
     }
 
@@ -86,11 +93,11 @@ extension HPACKDecoder {
     /// It changes neither the decoder nor `step`: both are passed as they are because copies of them cost a third.
     @usableFromInline
     @_lifetime(&self, copy block, borrow scratch)
-    mutating func field(_ step: inout HPACKStep, _ block: RawSpan, _ scratch: borrowing HPACKScratch) -> HeaderField {
+    mutating func field(_ step: inout HPACKStep, block: RawSpan, scratch: borrowing HPACKScratch) -> HeaderField {
         HeaderField(
             nameID: step.nameID,
-            name: step.name.text(block, scratch.bytes, table.bytes, names.fixedBytes),
-            value: step.value.text(block, scratch.bytes, table.bytes, names.fixedBytes),
+            name: step.name.text(block, scratch: scratch.bytes, table: table.bytes, fixed: names.fixedBytes),
+            value: step.value.text(block, scratch: scratch.bytes, table: table.bytes, fixed: names.fixedBytes),
             isNeverIndexed: step.form == .neverIndexed,
             isUnknown: step.isUnknown,
             isValueUnknown: step.isValueUnknown
@@ -99,13 +106,13 @@ extension HPACKDecoder {
 
     /// Adds the literal that was read to the table.
     @usableFromInline
-    mutating func insert(_ step: HPACKStep, _ block: RawSpan, _ scratch: borrowing HPACKScratch) {
+    mutating func insert(_ step: HPACKStep, block: RawSpan, scratch: borrowing HPACKScratch) {
         let fixed = names.bytes
         let fixedBytes = fixed.byteSpan
         // Nothing of it lies in the table: see readName.
         table.insert(
-            name: step.name.text(block, scratch.bytes, RawSpan(), fixedBytes),
-            value: step.value.text(block, scratch.bytes, RawSpan(), fixedBytes),
+            name: step.name.text(block, scratch: scratch.bytes, table: RawSpan(), fixed: fixedBytes),
+            value: step.value.text(block, scratch: scratch.bytes, table: RawSpan(), fixed: fixedBytes),
             nameID: step.nameID,
             isUnknown: step.isUnknown
         )

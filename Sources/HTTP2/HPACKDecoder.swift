@@ -100,11 +100,11 @@ public struct HPACKDecoder: ~Copyable {
     ) throws(HPACKError) {
         var step = try begin(block)
         while step.at < block.byteCount {
-            try readName(block, &step, &scratch)
+            try readName(block, step: &step, scratch: &scratch)
             let isWanted = sink.wants(nameID: step.nameID)
-            if step.isLiteral { try readValue(block, &step, &scratch, isWanted: isWanted) }
-            if isWanted { sink.field(field(&step, block, scratch)) }
-            if step.isInserted { insert(step, block, scratch) }
+            if step.isLiteral { try readValue(block, step: &step, scratch: &scratch, isWanted: isWanted) }
+            if isWanted { sink.field(field(&step, block: block, scratch: scratch)) }
+            if step.isInserted { insert(step, block: block, scratch: scratch) }
         }
     }
 }

@@ -23,7 +23,7 @@ struct HPACKPiece: BitwiseCopyable {
     var place = Place.block
 
     @_lifetime(copy block, copy scratch, copy table, copy fixed)
-    func text(_ block: RawSpan, _ scratch: RawSpan, _ table: RawSpan, _ fixed: RawSpan) -> RawSpan {
+    func text(_ block: RawSpan, scratch: RawSpan, table: RawSpan, fixed: RawSpan) -> RawSpan {
         switch place {
         case .block: block.slice(range)
         case .scratch: scratch.slice(range)
@@ -93,8 +93,8 @@ struct HPACKStep: BitwiseCopyable {
     /// - Throws: ``HPACKError``.
     mutating func string(
         _ block: RawSpan,
-        _ scratch: inout HPACKScratch,
-        _ limits: HPACKLimits,
+        scratch: inout HPACKScratch,
+        limits: HPACKLimits,
         isNeeded: Bool
     ) throws(HPACKError) -> HPACKPiece {
         guard at < block.byteCount else { throw .truncated }

@@ -83,7 +83,7 @@ struct HuffmanCode: Sendable {
         var bits: UInt64 = 0
         var available = 0
         while true {
-            if available < 32 { Self.refill(&bits, &available, coded, &at) }
+            if available < 32 { Self.refill(&bits, available: &available, coded: coded, at: &at) }
             guard available > 0 else { return place &- start }
             // Behind the string come ones, as its padding is of ones.
             let window = bits | UInt64.max &>> UInt64(truncatingIfNeeded: available)
@@ -113,7 +113,7 @@ struct HuffmanCode: Sendable {
         return UInt16(truncatingIfNeeded: codes.bits) << 8 &+ symbols[place]
     }
 
-    private static func refill(_ bits: inout UInt64, _ available: inout Int, _ coded: RawSpan, _ at: inout Int) {
+    private static func refill(_ bits: inout UInt64, available: inout Int, coded: RawSpan, at: inout Int) {
         if at &+ 4 <= coded.byteCount {
             bits |= UInt64(coded.uint32(at: at)) &<< UInt64(truncatingIfNeeded: 32 &- available)
             at &+= 4

@@ -151,12 +151,12 @@ public struct HessianEncoder: Sendable {
     /// Begins a list of unknown length; ``end()`` ends it.
     ///
     /// - Parameter type: Its class, or `nil`.
-    public mutating func beginVariableList(type: String? = nil) { begin(0x55, 0x57, type) }
+    public mutating func beginVariableList(type: String? = nil) { begin(0x55, untyped: 0x57, type: type) }
 
     /// Begins a map; keys and values follow in turn, then ``end()``.
     ///
     /// - Parameter type: Its class, such as `java.util.TreeMap`; `nil` for a `HashMap`.
-    public mutating func beginMap(type: String? = nil) { begin(0x4d, 0x48, type) }
+    public mutating func beginMap(type: String? = nil) { begin(0x4d, untyped: 0x48, type: type) }
 
     /// Ends a map or a list of unknown length.
     public mutating func end() { bytes.append(0x5a) }
@@ -184,7 +184,7 @@ public struct HessianEncoder: Sendable {
 
     // MARK: Pieces
 
-    private mutating func begin(_ typed: UInt8, _ untyped: UInt8, _ type: String?) {
+    private mutating func begin(_ typed: UInt8, untyped: UInt8, type: String?) {
         bytes.append(type == nil ? untyped : typed)
         if let type { self.type(type) }
     }

@@ -16,10 +16,10 @@ extension HessianScanner {
                 continue
             }
             guard at < bytes.byteCount else { return false }
-            if !isWatching, skipSimple(top.item, bytes, &at) { continue }
+            if !isWatching, skipSimple(top.item, bytes: bytes, at: &at) { continue }
             let lead = bytes.byte(at: at)
             at &+= 1
-            try step(top.item, lead, at &- 1)
+            try step(top.item, lead: lead, at: at &- 1)
         }
     }
 
@@ -28,7 +28,7 @@ extension HessianScanner {
     ///
     /// - Returns: True if there was one; if not, nothing has changed.
     @inline(__always)
-    private mutating func skipSimple(_ item: Item, _ bytes: RawSpan, _ at: inout Int) -> Bool {
+    private mutating func skipSimple(_ item: Item, bytes: RawSpan, at: inout Int) -> Bool {
         guard item.rawValue <= Item.mapValue.rawValue else { return false }
         let count: Int
         switch bytes.byte(at: at) {
@@ -51,7 +51,7 @@ extension HessianScanner {
     }
 
     /// Processes one lead byte at the level `item`.
-    private mutating func step(_ item: Item, _ lead: UInt8, _ at: Int) throws(HessianError) {
+    private mutating func step(_ item: Item, lead: UInt8, at: Int) throws(HessianError) {
         switch item {
         case .values:
             let isOutermost = levels.count == 1
@@ -77,21 +77,27 @@ extension HessianScanner {
         case .type:
             consumeOne()
             try beginType(lead, at)
-        case .listCount: try beginNumber(lead, at, .listCount)
-        case .objectClass: try beginNumber(lead, at, .objectClass)
-        case .reference: try beginNumber(lead, at, .reference)
-        case .fieldCount: try beginNumber(lead, at, .fieldCount)
-        case .number: try beginNumber(lead, at, .number)
-        case .className: try beginName(lead, at, .className)
-        case .fieldNames: try beginName(lead, at, .fieldName)
+        case .listCount: try beginNumber(lead, at: at, purpose: .listCount)
+        case .objectClass: try beginNumber(lead, at: at, purpose: .objectClass)
+        case .reference: try beginNumber(lead, at: at, purpose: .reference)
+        case .fieldCount: try beginNumber(lead, at: at, purpose: .fieldCount)
+        case .number: try beginNumber(lead, at: at, purpose: .number)
+        case .className: try beginName(lead, at: at, purpose: .className)
+        case .fieldNames: try beginName(lead, at: at, purpose: .fieldName)
         case .string:
             consumeOne()
-            if lead == 0x4e {
-                isNull = true
-            } else {
-                beginCapture()
-                try beginText(lead, at, .string)
-            }
+            try beginString(lead, at: at)
+        }
+    }
+
+    /// A text that is wanted, or null.
+    @inline(__always)
+    private mutating func beginString(_ lead: UInt8, at: Int) throws(HessianError) {
+        if lead == 0x4e {
+            isNull = true
+        } else {
+            beginCapture()
+            try beginText(lead, at: at, purpose: .string)
         }
     }
 
@@ -121,9 +127,9 @@ extension HessianScanner {
         case 0x00...0x1f, 0x30...0x33, 0x52, 0x53:
             if isOutermost, isMessageNext() {
                 beginCapture()
-                try beginText(lead, at, .message)
+                try beginText(lead, at: at, purpose: .message)
             } else {
-                try beginText(lead, at, .value)
+                try beginText(lead, at: at, purpose: .value)
             }
         case 0x20...0x2f, 0x34...0x37, 0x41, 0x42: beginBinary(lead)
         case 0x46, 0x4e, 0x54, 0x5b, 0x5c, 0x80...0xbf, 0xd8...0xef: break
@@ -173,7 +179,7 @@ extension HessianScanner {
         startChunk(lead)
     }
 
-    private mutating func beginText(_ lead: UInt8, _ at: Int, _ purpose: Purpose) throws(HessianError) {
+    private mutating func beginText(_ lead: UInt8, at: Int, purpose: Purpose) throws(HessianError) {
         switch lead {
         case 0x00...0x1f, 0x30...0x33, 0x52, 0x53: break
         default: throw .badTag(tag: lead, offset: offset(at))
@@ -183,12 +189,12 @@ extension HessianScanner {
         startChunk(lead)
     }
 
-    private mutating func beginName(_ lead: UInt8, _ at: Int, _ purpose: Purpose) throws(HessianError) {
+    private mutating func beginName(_ lead: UInt8, at: Int, purpose: Purpose) throws(HessianError) {
         consumeOne()
         if isWatching, watchedObject == nil {
             beginCapture()
         }
-        try beginText(lead, at, purpose)
+        try beginText(lead, at: at, purpose: purpose)
     }
 
     private mutating func beginType(_ lead: UInt8, _ at: Int) throws(HessianError) {
@@ -197,19 +203,19 @@ extension HessianScanner {
             if isTypeWatched {
                 beginCapture()
             }
-            try beginText(lead, at, .type)
+            try beginText(lead, at: at, purpose: .type)
         default:
             isTypeWatched = false
-            try beginInt(lead, at, .typeIndex)
+            try beginInt(lead, at: at, purpose: .typeIndex)
         }
     }
 
-    private mutating func beginNumber(_ lead: UInt8, _ at: Int, _ purpose: Purpose) throws(HessianError) {
+    private mutating func beginNumber(_ lead: UInt8, at: Int, purpose: Purpose) throws(HessianError) {
         consumeOne()
-        try beginInt(lead, at, purpose)
+        try beginInt(lead, at: at, purpose: purpose)
     }
 
-    private mutating func beginInt(_ lead: UInt8, _ at: Int, _ purpose: Purpose) throws(HessianError) {
+    private mutating func beginInt(_ lead: UInt8, at: Int, purpose: Purpose) throws(HessianError) {
         self.purpose = purpose
         self.lead = lead
         header = 0

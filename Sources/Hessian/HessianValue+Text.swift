@@ -75,19 +75,19 @@ private struct HessianRendering {
         case .binary(let content): appendBinary(content)
         case .ref(let id): append("ref #\(id)")
         case .list(let list):
-            open(list.className, list.id, "[")
-            appendItems(list.elements.count, "]", depth) { $0.append(list.elements[$1], depth + 1) }
+            open(list.className, id: list.id, bracket: "[")
+            appendItems(list.elements.count, end: "]", depth: depth) { $0.append(list.elements[$1], depth + 1) }
         case .map(let map):
-            open(map.className, map.id, "{")
-            appendItems(map.entries.count, "}", depth) {
+            open(map.className, id: map.id, bracket: "{")
+            appendItems(map.entries.count, end: "}", depth: depth) {
                 $0.append(map.entries[$1].key, depth + 1)
                 $0.append(": ")
                 $0.append(map.entries[$1].value, depth + 1)
             }
         case .object(let object):
-            open(object.definition.name, object.id, "{")
+            open(object.definition.name, id: object.id, bracket: "{")
             let names = object.definition.fieldNames
-            appendItems(min(names.count, object.values.count), "}", depth) {
+            appendItems(min(names.count, object.values.count), end: "}", depth: depth) {
                 $0.appendQuoted(names[$1], names[$1].utf16.count)
                 $0.append(": ")
                 $0.append(object.values[$1], depth + 1)
@@ -97,9 +97,9 @@ private struct HessianRendering {
 
     private mutating func appendItems(
         _ count: Int,
-        _ end: StaticString,
-        _ depth: Int,
-        _ item: (inout HessianRendering, Int) -> Void
+        end: StaticString,
+        depth: Int,
+        item: (inout HessianRendering, Int) -> Void
     ) {
         if depth + 1 >= Self.deepest, count > 0 {
             append("…")
@@ -114,7 +114,7 @@ private struct HessianRendering {
     }
 
     /// Writes the class name and number before a bracket, and the bracket.
-    private mutating func open(_ className: String?, _ id: Int, _ bracket: String) {
+    private mutating func open(_ className: String?, id: Int, bracket: String) {
         if referred.contains(id) { append("#\(id) ") }
         if let className {
             // Java spells the class of an array `[int`.

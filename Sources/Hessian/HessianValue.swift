@@ -137,9 +137,9 @@ extension HessianValue: Equatable {
         while let (left, right) = pairs.popLast() {
             let isSame =
                 switch (left, right) {
-                case (.list(let left), .list(let right)): sameShape(left, right, &pairs)
-                case (.map(let left), .map(let right)): sameShape(left, right, &pairs)
-                case (.object(let left), .object(let right)): sameShape(left, right, &pairs)
+                case (.list(let left), .list(let right)): sameShape(left, right, pairs: &pairs)
+                case (.map(let left), .map(let right)): sameShape(left, right, pairs: &pairs)
+                case (.object(let left), .object(let right)): sameShape(left, right, pairs: &pairs)
                 default: sameScalar(left, right)
                 }
             guard isSame else { return false }
@@ -164,14 +164,14 @@ extension HessianValue: Equatable {
 
     private typealias Pairs = [(HessianValue, HessianValue)]
 
-    private static func sameShape(_ left: HessianList, _ right: HessianList, _ pairs: inout Pairs) -> Bool {
+    private static func sameShape(_ left: HessianList, _ right: HessianList, pairs: inout Pairs) -> Bool {
         guard left.className == right.className, left.id == right.id else { return false }
         guard left.elements.count == right.elements.count else { return false }
         pairs += zip(left.elements, right.elements)
         return true
     }
 
-    private static func sameShape(_ left: HessianMap, _ right: HessianMap, _ pairs: inout Pairs) -> Bool {
+    private static func sameShape(_ left: HessianMap, _ right: HessianMap, pairs: inout Pairs) -> Bool {
         guard left.className == right.className, left.id == right.id else { return false }
         guard left.entries.count == right.entries.count else { return false }
         for (left, right) in zip(left.entries, right.entries) {
@@ -181,7 +181,7 @@ extension HessianValue: Equatable {
         return true
     }
 
-    private static func sameShape(_ left: HessianObject, _ right: HessianObject, _ pairs: inout Pairs) -> Bool {
+    private static func sameShape(_ left: HessianObject, _ right: HessianObject, pairs: inout Pairs) -> Bool {
         guard left.definition == right.definition, left.id == right.id else { return false }
         guard left.values.count == right.values.count else { return false }
         pairs += zip(left.values, right.values)

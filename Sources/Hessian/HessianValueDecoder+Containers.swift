@@ -4,16 +4,16 @@ extension HessianValueDecoder {
     /// Begins the list, map or object of a lead byte; its items follow.
     mutating func begin(_ lead: UInt8, _ start: Int) throws(HessianError) {
         switch lead {
-        case 0x48: try open(.map(nil), nil, start)
-        case 0x4d: try open(.map(type()), nil, start)
-        case 0x55: try open(.list(type()), nil, start)
+        case 0x48: try open(.map(nil), count: nil, start: start)
+        case 0x4d: try open(.map(type()), count: nil, start: start)
+        case 0x55: try open(.list(type()), count: nil, start: start)
         case 0x56:
             let name = try type()
-            try open(.list(name), count(), start)
-        case 0x57: try open(.list(nil), nil, start)
-        case 0x58: try open(.list(nil), count(), start)
-        case 0x70...0x77: try open(.list(type()), Int(lead - 0x70), start)
-        case 0x78...0x7f: try open(.list(nil), Int(lead - 0x78), start)
+            try open(.list(name), count: count(), start: start)
+        case 0x57: try open(.list(nil), count: nil, start: start)
+        case 0x58: try open(.list(nil), count: count(), start: start)
+        case 0x70...0x77: try open(.list(type()), count: Int(lead - 0x70), start: start)
+        case 0x78...0x7f: try open(.list(nil), count: Int(lead - 0x78), start: start)
         case 0x4f: try openObject(Int(number()), start)
         case 0x60...0x6f: try openObject(Int(lead - 0x60), start)
         default: throw .badTag(tag: lead, offset: wireOffset(start))
@@ -36,10 +36,10 @@ extension HessianValueDecoder {
 
     private mutating func openObject(_ index: Int, _ start: Int) throws(HessianError) {
         guard classes.indices.contains(index) else { throw .badIndex(offset: wireOffset(start)) }
-        try open(.object(classes[index]), classes[index].fieldNames.count, start)
+        try open(.object(classes[index]), count: classes[index].fieldNames.count, start: start)
     }
 
-    private mutating func open(_ shape: Container.Shape, _ count: Int?, _ start: Int) throws(HessianError) {
+    private mutating func open(_ shape: Container.Shape, count: Int?, start: Int) throws(HessianError) {
         guard containers.count < min(limits.maxDepth, Self.deepestTree) else {
             throw .tooDeep(offset: wireOffset(start))
         }

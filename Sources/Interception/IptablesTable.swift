@@ -89,7 +89,7 @@ struct IptablesTable {
         guard let plan else { return [:] }
         var rules: [String: [NftTable.Rule]] = [:]
         if let provider = plan.provider {
-            rules["WEIR_PREROUTING"] = named("provider", provider.ports, "--dports") {
+            rules["WEIR_PREROUTING"] = named("provider", ports: provider.ports, option: "--dports") {
                 "-p tcp \($0) \(Self.syn) -j REDIRECT --to-ports \(provider.listenPort)"
             }
         }
@@ -103,7 +103,7 @@ struct IptablesTable {
             rules.append(.init(role: "own-user", text: "-m owner --uid-owner \(user) -j RETURN"))
         }
         if let provider = plan.provider, provider.includesLocal {
-            rules += named("provider-local", provider.ports, "--dports") {
+            rules += named("provider-local", ports: provider.ports, option: "--dports") {
                 "-p tcp -m addrtype --dst-type LOCAL \($0) \(Self.syn) -j REDIRECT --to-ports \(provider.listenPort)"
             }
         }
@@ -111,17 +111,17 @@ struct IptablesTable {
         if !consumer.includesLoopback {
             rules.append(.init(role: "loopback", text: "-d \(isIPv6 ? "::1/128" : "127.0.0.0/8") -j RETURN"))
         }
-        rules += named("excluded", plan.portsLeftAlone, "--dports") { "-p tcp \($0) -j RETURN" }
+        rules += named("excluded", ports: plan.portsLeftAlone, option: "--dports") { "-p tcp \($0) -j RETURN" }
         let target = "-j REDIRECT --to-ports \(consumer.listenPort)"
         if let ports = consumer.ports {
-            return rules + named("consumer", ports, "--dports") { "-p tcp \($0) \(Self.syn) \(target)" }
+            return rules + named("consumer", ports: ports, option: "--dports") { "-p tcp \($0) \(Self.syn) \(target)" }
         }
         return rules + [.init(role: "consumer", text: "-p tcp \(Self.syn) \(target)")]
     }
 
     private var straySegments: [NftTable.Rule] {
         guard let provider = plan?.provider else { return [] }
-        return named("stray-segment", provider.ports, "--dports") {
+        return named("stray-segment", ports: provider.ports, option: "--dports") {
             "! -i lo -p tcp \($0) --tcp-flags FIN,SYN,RST NONE -j DROP"
         }
     }
@@ -129,20 +129,26 @@ struct IptablesTable {
     private var strayResets: [NftTable.Rule] {
         guard let plan else { return [] }
         let drop: (String) -> String = { "-p tcp \($0) \(Self.bareReset) -j DROP" }
-        var rules = named("stray-reset-weir", plan.listenPorts, "--dports", drop)
-        if let provider = plan.provider { rules += named("stray-reset-provider", provider.ports, "--sports", drop) }
+        var rules = named("stray-reset-weir", ports: plan.listenPorts, option: "--dports", text: drop)
+        if let provider = plan.provider {
+            rules += named("stray-reset-provider", ports: provider.ports, option: "--sports", text: drop)
+        }
         guard let consumer = plan.consumer else { return rules }
-        rules += named("stray-reset-excluded", plan.portsLeftAlone, "--sports") { "-p tcp \($0) -j RETURN" }
-        if let ports = consumer.ports { return rules + named("stray-reset-consumer", ports, "--sports", drop) }
+        rules += named("stray-reset-excluded", ports: plan.portsLeftAlone, option: "--sports") {
+            "-p tcp \($0) -j RETURN"
+        }
+        if let ports = consumer.ports {
+            return rules + named("stray-reset-consumer", ports: ports, option: "--sports", text: drop)
+        }
         return rules + [.init(role: "stray-reset-consumer", text: "-p tcp \(Self.bareReset) -j DROP")]
     }
 
     /// A rule for as many ports as one may name, and so on.
     private func named(
         _ role: String,
-        _ ports: PortSet,
-        _ option: String,
-        _ text: (String) -> String
+        ports: PortSet,
+        option: String,
+        text: (String) -> String
     ) -> [NftTable.Rule] {
         var rules: [NftTable.Rule] = []
         var names: [String] = []

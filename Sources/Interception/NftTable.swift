@@ -71,8 +71,8 @@ struct NftTable {
         }
         let valid = Rule(role: "valid", text: "ct state != invalid return")
         let stray = isInert ? [] : straySegments
-        chains.append(filter("invalid_in", "prerouting", [valid] + stray + strayResets))
-        chains.append(filter("invalid_out", "output", [valid] + strayResets))
+        chains.append(filter("invalid_in", hook: "prerouting", rules: [valid] + stray + strayResets))
+        chains.append(filter("invalid_out", hook: "output", rules: [valid] + strayResets))
         return chains
     }
 
@@ -92,7 +92,7 @@ struct NftTable {
         Chain(name: hook, hook: "type nat hook \(hook) priority -100; policy accept;", rules: rules)
     }
 
-    private func filter(_ name: String, _ hook: String, _ rules: [Rule]) -> Chain {
+    private func filter(_ name: String, hook: String, rules: [Rule]) -> Chain {
         // Behind connection tracking (-200) and before NAT.
         Chain(name: name, hook: "type filter hook \(hook) priority -150; policy accept;", rules: rules)
     }

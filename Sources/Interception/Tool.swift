@@ -83,7 +83,13 @@ public struct Tool: Sendable {
         let deadline = ContinuousClock.now + timeout
         var isLate = false
         while !isLate, texts.output.isOpen || texts.errors.isOpen {
-            isLate = !Pipe.read(output, &texts.output, errors, &texts.errors, until: deadline)
+            isLate = !Pipe.read(
+                output,
+                firstText: &texts.output,
+                second: errors,
+                secondText: &texts.errors,
+                until: deadline
+            )
         }
         if isLate { kill(child, SIGKILL) }
         let status = exitStatus(of: child)
@@ -239,9 +245,9 @@ private struct Pipe: ~Copyable {
     /// Waits for either of two pipes and reads the available bytes; true if some came before the deadline.
     static func read(
         _ first: borrowing Pipe,
-        _ firstText: inout Capture,
-        _ second: borrowing Pipe,
-        _ secondText: inout Capture,
+        firstText: inout Capture,
+        second: borrowing Pipe,
+        secondText: inout Capture,
         until deadline: ContinuousClock.Instant
     ) -> Bool {
         let left = (deadline - .now) / .milliseconds(1)

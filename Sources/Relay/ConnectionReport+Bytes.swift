@@ -31,17 +31,26 @@ extension ConnectionReport {
     }
 
     private init(_ reader: inout ReportReader) throws(ReportError) {
-        self.init(
-            id: try reader.number(),
-            peer: try reader.endpoint(),
-            upstream: try reader.endpoint(),
-            side: try reader.word(),
-            connectionProtocol: try reader.word(),
-            ageNanoseconds: try reader.number(),
-            inFlight: Int(truncatingIfNeeded: try reader.signed()),
+        let id = try reader.number()
+        let (peer, upstream) = (try reader.endpoint(), try reader.endpoint())
+        let side: Side = try reader.word()
+        let connectionProtocol: ConnectionProtocol = try reader.word()
+        let age = try reader.number()
+        let inFlight = Int(truncatingIfNeeded: try reader.signed())
+        let ends = Ends(
+            id: id,
+            peer: peer,
+            upstream: upstream,
             bytesToUpstream: try reader.number(),
             bytesToDownstream: try reader.number(),
-            isConnecting: try reader.number() != 0,
+            isConnecting: try reader.number() != 0
+        )
+        self.init(
+            ends,
+            side: side,
+            connectionProtocol: connectionProtocol,
+            ageNanoseconds: age,
+            inFlight: inFlight,
             finishedCalls: try reader.number(),
             caller: CallerRegistry.unknown,
             callerName: try reader.text(),

@@ -4,7 +4,7 @@ internal import Wire
 /// Connections that were announced: they are answered by Weir and not relayed, so that it can be seen whether
 /// connections arrive.
 final class ExpectedConnections: Sendable {
-    /// How many may be expected at a time; the oldest make room.
+    /// The most connections expected at a time; the oldest make room.
     static let maxCount = 16
     private static let patienceNanoseconds: UInt64 = 10_000_000_000
 
@@ -15,10 +15,10 @@ final class ExpectedConnections: Sendable {
     }
 
     private let entries = Mutex<[Entry]>([])
-    /// What workers look at for every connection they accept.
+    /// The flag that workers check for every connection they accept.
     private let count = Atomic<Int>(0)
 
-    /// Whether any is expected.
+    /// True if any is expected.
     var isEmpty: Bool { count.load(ordering: .relaxed) == 0 }
 
     func add(_ peer: Endpoint, word: String, now: UInt64) {

@@ -27,7 +27,7 @@ extension Linux {
         return unsafe weir_peer_user(descriptor, &user) == 0 ? user : nil
     }
 
-    /// What was waited for.
+    /// The result of a wait.
     enum Readiness {
         case ready
         case stopped
@@ -53,7 +53,7 @@ extension Linux {
     }
 
     /// Sends one message: its size, or a negative error number.
-    static func send(_ descriptor: Int32, _ bytes: [UInt8], _ descriptors: [Int32]) -> Int {
+    static func send(_ descriptor: Int32, bytes: [UInt8], descriptors: [Int32]) -> Int {
         unsafe bytes.withUnsafeBytes { bytes in
             unsafe descriptors.withUnsafeBufferPointer { descriptors in
                 // SAFETY: pointers and counts are of the arrays, which outlive the call.

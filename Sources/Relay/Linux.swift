@@ -42,7 +42,7 @@ enum Linux {
     static func shutdownWrite(_ descriptor: Int32) { _ = weir_shutdown_write(descriptor) }
     static func close(_ descriptor: Int32) { _ = weir_close(descriptor) }
     static func isLocalAddress(_ endpoint: Endpoint) -> Bool { weir_is_local_address(raw(endpoint)) != 0 }
-    /// Whether the next two descriptors that the system gives are below a number; `any` is one that is open.
+    /// True if the next two descriptors that the system gives are below a number; `any` is one that is open.
     static func fitsPair(_ any: Int32, below limit: Int32) -> Bool { weir_fits_pair(any, limit) != 0 }
 
     static func raiseFileLimit() -> UInt64 { weir_raise_file_limit() }
@@ -62,7 +62,7 @@ enum Linux {
     static func signal(_ event: Int32) { weir_eventfd_signal(event) }
     static func clear(_ event: Int32) { weir_eventfd_clear(event) }
 
-    /// What an error number means.
+    /// The text of an error number.
     static func message(_ error: Int32) -> String {
         // SAFETY: strerror returns a C string that stays until the next call on this thread.
         unsafe String(cString: strerror(error < 0 ? -error : error))

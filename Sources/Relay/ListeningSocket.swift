@@ -6,7 +6,7 @@ public import Wire
 ///
 /// Descriptors of one socket share the connections that wait in it: the last one that is closed resets them.
 public final class ListeningSocket: Sendable {
-    /// What a socket is listened on for.
+    /// The purpose of a listening socket.
     public enum Kind: Equatable, Sendable {
         /// Connections to be relayed.
         case relay(Side)
@@ -18,9 +18,9 @@ public final class ListeningSocket: Sendable {
         case probes
     }
 
-    /// What it is listened on for.
+    /// Its purpose.
     public let kind: Kind
-    /// Where it is listened on.
+    /// Its address.
     public let address: Endpoint
     /// The descriptor; -1 when it belongs to somebody else.
     private let owned: Mutex<Int32>
@@ -52,7 +52,7 @@ public final class ListeningSocket: Sendable {
         self.init(owning: Linux.duplicate(descriptor), kind: kind)
     }
 
-    /// Gives the descriptor away; whoever asked must close it.
+    /// Gives the descriptor away; the caller closes it.
     ///
     /// - Returns: The descriptor, or `nil` if it was given away or closed before.
     public func take() -> Int32? {

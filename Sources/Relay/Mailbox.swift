@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// A request of another thread to a worker.
 enum Command: Sendable {
-    /// What the worker's core is asked for.
+    /// A command for the worker's core.
     case inspection(InspectionCommand)
     /// Close the listeners, and end with the last connection; from this time on (monotonic nanoseconds) end them.
     case leave(deadline: UInt64)
@@ -50,10 +50,10 @@ final class Mailbox: CommandReceiver {
         }
     }
 
-    /// How many turns the worker has begun.
+    /// The number of turns that the worker has begun.
     var turns: UInt64 { turnCount.load(ordering: .relaxed) }
 
-    /// Whether events wait for the worker.
+    /// True if events wait for the worker.
     var hasEvents: Bool {
         queue.withLock { queue in
             guard queue >= 0, case .ready = Linux.wait(queue, stop: -1, milliseconds: 0) else { return false }

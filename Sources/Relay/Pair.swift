@@ -9,8 +9,8 @@ final class Pair {
         var descriptor: Int32
         /// The events asked of the kernel; `nil` while it is not in the event queue.
         var interest: UInt32?
-        /// Whether it was taken out of the event queue until something is wanted of it.
-        var isMuffled = false
+        /// True if it is out of the event queue, until an event of it is wanted.
+        var isUnregistered = false
         var isOpen: Bool { descriptor >= 0 }
     }
 
@@ -28,26 +28,26 @@ final class Pair {
     let slot: Int
     let generation: UInt32
     let peer: Endpoint
-    /// Where it goes, or is to go.
+    /// Its destination, and the alternatives.
     var candidates: Candidates
     let session: Session
     let start: UInt64
     var phase = Phase.connecting
-    /// When bytes came last from downstream, or it was told of a drain.
+    /// The time of the last bytes from downstream, or of the last drain signal.
     var lastHeard: UInt64
     /// In ``Phase/connecting``, ``Phase/aborting`` and ``Phase/ending``: when to give up.
     var deadline: UInt64
     var downstream: Socket
     var upstream: Socket
-    /// Whether the owner knows that its bytes cannot be followed.
-    var isDecodeFailureTold = false
-    /// Whether downstream said something while Weir ended it.
+    /// True if the owner was told that its bytes cannot be decoded.
+    var isDecodeFailureReported = false
+    /// True if downstream sent bytes while Weir ended the connection.
     var wasUnheard = false
-    /// What was noted of its calls.
+    /// The notes of its calls.
     var marks = CallMarks()
     var up = Pipe()
     var down = Pipe()
-    /// What of the pair is part of ``SharedState/waitingBytes``.
+    /// The pair's part of ``SharedState/waitingBytes``.
     var countedBytes = 0
 
     init(
@@ -75,7 +75,7 @@ final class Pair {
 
     var destination: Endpoint { candidates.current }
 
-    /// Whether nothing is on its way in either direction.
+    /// True if nothing is on its way in either direction.
     var isQuiet: Bool {
         phase == .established && session.isQuiet && up.queue.isEmpty && down.queue.isEmpty && up.held.isEmpty
             && down.held.isEmpty && !up.isSinkFull && !down.isSinkFull

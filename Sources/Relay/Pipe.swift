@@ -57,17 +57,17 @@ struct Pipe {
         case boundary
     }
 
-    /// What is to be written.
+    /// Bytes to be written.
     var queue = ByteQueue()
-    /// What the session has not decided about.
+    /// Bytes that the session has not decided about.
     var held: [UInt8] = []
-    /// What was decided about bytes that had not arrived, in order; `held` is empty meanwhile.
+    /// Decisions about bytes that had not arrived, in order; `held` is empty meanwhile.
     var reach: [Reach] = []
     /// Replies of Weir's own that wait for a boundary.
     var replies: [UInt8] = []
-    /// How many bytes of replies went into the queue since it was last empty.
+    /// The number of bytes of replies went into the queue since it was last empty.
     private var queuedReplyBytes = 0
-    /// Whether what was written so far ends with a message.
+    /// True if the bytes written so far end with a message.
     var isAtBoundary = true
     /// The source has said its last.
     var isSourceEnded = false
@@ -82,11 +82,11 @@ struct Pipe {
     /// Bytes that came from the source.
     var receivedBytes: UInt64 = 0
 
-    /// Whether the source may be read.
+    /// True if the source may be read.
     var wantsBytes: Bool { !isSourceEnded && !isSinkBroken && !isSinkFull && queue.isEmpty }
-    /// Whether the source is to be read as soon as the sink has room.
+    /// True if the source is to be read as soon as the sink has room.
     var wantsRoom: Bool { isSinkFull && !isSourceEnded && !isSinkBroken }
-    /// Whether nothing more will pass.
+    /// True if nothing more will pass.
     var isFinished: Bool { isSinkShut || isSinkBroken }
     /// The bytes of memory that wait for the sink.
     var waitingBytes: Int { queue.memoryBytes + replies.count }
@@ -102,7 +102,7 @@ extension Pipe {
 
     /// Carries out a plan over what is held and what arrived; what is to be written is in the queue afterwards.
     ///
-    /// - Returns: Whether the session kept within what it may hold; if not, everything held was passed on.
+    /// - Returns: True if the session kept within what it may hold; if not, everything held was passed on.
     mutating func carryOut(_ plan: borrowing Plan, _ new: RawSpan) -> Bool {
         let arrived = new.extracting(reach(into: new)..<new.byteCount)
         if plan.forwardsAll {

@@ -46,7 +46,7 @@ extension Relay {
         for set in sets { for listener in set { table.close(listener.descriptor) } }
     }
 
-    /// Duplicates of the sockets that are listened on, for whoever is to accept on them next.
+    /// Duplicates of the listening sockets, for the process that accepts on them next.
     ///
     /// - Returns: The sockets; none once the relay has stopped accepting.
     /// - Throws: ``RelayError/outOfResources(_:)`` when there are not enough descriptors for all of them.
@@ -57,7 +57,7 @@ extension Relay {
 }
 
 extension ListeningSocket {
-    /// Whether it is a relay's socket of that address.
+    /// True if it is a relay's socket of that address.
     fileprivate func isFor(_ configuration: ListenerConfiguration) -> Bool {
         guard case .relay = kind else { return false }
         return address == configuration.address || address == configuration.addressWithoutIPv6
@@ -68,9 +68,9 @@ extension ListeningSocket {
 private struct ListenerOpener {
     let configuration: ListenerConfiguration
     let table: ListenerTable
-    /// Where to listen; a port chosen by the system is filled in with the first socket.
+    /// The address; a port chosen by the system is filled in with the first socket.
     private(set) var address: Endpoint
-    /// How many there are.
+    /// The number of sockets.
     private(set) var count = 0
     private var inherited: Int32?
 

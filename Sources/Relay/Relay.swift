@@ -9,27 +9,27 @@ public import Wire
 
 /// A connection that was not relayed.
 public struct RefusedConnection: Sendable {
-    /// Who opened it.
+    /// The peer that opened it.
     public let peer: Endpoint
-    /// Where it was to go, if that is known: the last address that was tried.
+    /// The destination, if it is known: the last address that was tried.
     public let destination: Endpoint?
-    /// Why.
+    /// The reason.
     public let reason: ConnectionRejectReason
-    /// What the system said, as `errno` does; 0 for nothing.
+    /// The system's error number; 0 for none.
     public let error: Int32
 }
 
 /// A connection whose bytes cannot be followed; they are relayed all the same.
 public struct UndecodedConnection: Sendable {
-    /// Who opened it.
+    /// The peer that opened it.
     public let peer: Endpoint
-    /// Where it goes.
+    /// Its destination.
     public let destination: Endpoint
-    /// What could not be followed.
+    /// The failure of its decoder.
     public let failure: DecodeFailure
 }
 
-/// What the relay tells its owner of; called on the workers' threads, so it must be quick.
+/// The owner's handlers, called on the workers' threads and therefore quick, and the registries that workers share.
 public struct RelayHooks: Sendable {
     /// A connection was not relayed.
     public var refused: @Sendable (RefusedConnection) -> Void = { _ in }
@@ -37,15 +37,15 @@ public struct RelayHooks: Sendable {
     public var decodeFailed: @Sendable (UndecodedConnection) -> Void = { _ in }
     /// Accepting pauses for want of what the text says.
     public var acceptPaused: @Sendable (String) -> Void = { _ in }
-    /// Where callers get their numbers, if calls are counted by caller.
+    /// The numbers of callers, if calls are counted by caller.
     public var callerRegistry: CallerRegistry?
-    /// Where the workers find the limits in force, if calls can be limited; see ``Relay/limitsChanged()``.
+    /// The limits in force, if calls can be limited; see ``TrafficSource/limitsChanged()``.
     public var limits: LimitRegistry?
-    /// Where the workers find what is drained, if anything can be; see ``Relay/drainsChanged()``.
+    /// The drains, if anything can be drained; see ``TrafficSource/drainsChanged()``.
     public var drains: DrainRegistry?
     /// The subscribers of the workers' calls.
     public var subscribers = CallSubscribers()
-    /// Makes what turns a worker's calls into spans; asked once for each worker, `nil` for none.
+    /// Makes a worker's tracer, called once for each worker; `nil` for none.
     public var makeTracer: @Sendable () -> Tracer? = { nil }
     /// Makes the session of a new connection.
     package var makeSession: @Sendable (Inspector, Side) -> Session = { $0.open(side: $1) }
@@ -54,7 +54,7 @@ public struct RelayHooks: Sendable {
     public init() {}
 }
 
-/// Why the relay could not start.
+/// The reason that the relay could not start.
 public enum RelayError: Error, Equatable, Sendable {
     /// An address cannot be listened on; the text is the system's.
     case cannotListen(Endpoint, String)
@@ -62,7 +62,7 @@ public enum RelayError: Error, Equatable, Sendable {
     case outOfResources(String)
 }
 
-/// What the workers share: the operations, the labels, and how many connections there are.
+/// The state that the workers share: the operations, the labels, and the number of connections.
 final class SharedState: Sendable {
     let registry: OperationRegistry
     let labels: SeriesLabels
@@ -158,7 +158,7 @@ public final class Relay: TrafficSource {
         running = Mutex(Running(workers: count))
         last = Mutex(Array(repeating: nil, count: count))
         for index in 0..<count {
-            let result = start(configuration, open.sets[index], shared, index, hooks)
+            let result = start(configuration, listeners: open.sets[index], shared: shared, index: index, hooks: hooks)
             guard result < 0 else { continue }
             subscribers.detach(receivers)
             // The workers that run already must not go on alone.
@@ -171,10 +171,10 @@ public final class Relay: TrafficSource {
     /// Starts a worker's thread; a negative error number if the system does not give what it needs.
     private func start(
         _ configuration: RelayConfiguration,
-        _ listeners: [Worker.Listener],
-        _ shared: SharedState,
-        _ index: Int,
-        _ hooks: RelayHooks
+        listeners: [Worker.Listener],
+        shared: SharedState,
+        index: Int,
+        hooks: RelayHooks
     ) -> Int32 {
         let made = Worker(
             configuration: configuration,
@@ -226,14 +226,14 @@ public final class Relay: TrafficSource {
     ///   - word: What shows that the answer is to this announcement, at most 32 bytes.
     public func expect(_ peer: Endpoint, word: String) { expected.add(peer, word: word, now: SystemClock.now()) }
 
-    /// How many connections may be announced at a time.
+    /// The most connections that may be announced at a time.
     public static let maxExpectedConnections = ExpectedConnections.maxCount
 
     // MARK: Ending
 
     /// Stops accepting because another process accepts in this one's place; ends with the last connection.
     ///
-    /// Nobody is told anything: connections live until a peer ends them. Those that wait to be accepted are reset,
+    /// No peer is told: connections live until a peer ends them. Those that wait to be accepted are reset,
     /// unless somebody else has duplicates of the listening sockets.
     ///
     /// - Parameter nanoseconds: After how long they are ended between two calls, and cut a second later; `nil` for
@@ -248,7 +248,7 @@ public final class Relay: TrafficSource {
     ///
     /// While the whole service is drained, idle connections are closed only when that has come to refusing requests.
     ///
-    /// - Parameter nanoseconds: How long calls in flight may take.
+    /// - Parameter nanoseconds: The longest time for calls in flight.
     public func drain(within nanoseconds: UInt64) async {
         let now = SystemClock.now()
         let deadline = now + min(nanoseconds, .max - now)

@@ -17,7 +17,7 @@ public struct SocketOptions: Sendable {
     public init() {}
 }
 
-/// Where connections of one side come in and where they go.
+/// The listener of one side, and the destination of its connections.
 public struct ListenerConfiguration: Sendable {
     /// How the destination of a connection is found.
     public enum Destination: Sendable {
@@ -35,9 +35,9 @@ public struct ListenerConfiguration: Sendable {
     public var side: Side
     /// The address to listen on.
     public var address: Endpoint
-    /// Whether an IPv6 wildcard takes IPv4 connections too.
+    /// True if an IPv6 wildcard takes IPv4 connections too.
     public var isDualStack: Bool
-    /// Where its connections go.
+    /// The destination of its connections.
     public var destination: Destination
 
     /// A listener of those settings.
@@ -57,23 +57,23 @@ extension Endpoint {
 }
 
 extension ListenerConfiguration {
-    /// Where it listens on a machine without IPv6, if it can.
+    /// The address on a machine without IPv6, if there is one.
     var addressWithoutIPv6: Endpoint? { isDualStack ? address.withoutIPv6 : nil }
 }
 
 /// Everything the relay needs to know.
 public struct RelayConfiguration: Sendable {
-    /// Where connections come in.
+    /// The listeners.
     public var listeners: [ListenerConfiguration]
-    /// How many workers; 0 means as many as there are processors for them, at most four.
+    /// The number of workers; 0 for the number of usable processors, at most four.
     public var workers = 0
     /// The most connections at a time, all workers together.
     public var maxConnections = Defaults.maxConnections
-    /// How long upstream may take to accept, in nanoseconds.
+    /// The longest time for upstream to accept, in nanoseconds.
     public var connectTimeoutNanoseconds = UInt64(Defaults.connectTimeoutSeconds) * 1_000_000_000
     /// The size of the one buffer that a worker reads into.
     public var readBufferBytes = Defaults.readBufferBytes
-    /// Whether bytes are decoded; otherwise connections are forwarded and counted as opaque.
+    /// True if bytes are decoded; otherwise connections are forwarded and counted as opaque.
     public var isInspecting = true
     /// How sockets are set up.
     public var socket = SocketOptions()

@@ -7,12 +7,12 @@ internal import Glibc
 ///
 /// The calls wait for the other process, some seconds at most.
 public final class Takeover: Sendable {
-    /// How long the running process may take for an answer, in milliseconds.
+    /// The longest wait for an answer of the running process, in milliseconds.
     public static let answerMilliseconds: Int32 = 5000
 
-    /// What the running process listens on.
+    /// The sockets that the running process listens on.
     public let sockets: [ListeningSocket]
-    /// What it hands over besides; `nil` from one of version 1.
+    /// The state that comes with them; `nil` from a process of version 1.
     public let state: TakeoverState?
     private let channel: TakeoverChannel
     private let name: String
@@ -51,7 +51,7 @@ public final class Takeover: Sendable {
         if descriptor == -ECONNREFUSED { return nil }
         guard descriptor >= 0 else { throw .system(Linux.message(descriptor)) }
         let channel = TakeoverChannel(owning: descriptor)
-        // Whoever has the name could hand over sockets that are not what they seem.
+        // A process that took the name could hand over sockets that are not what they seem.
         try channel.checkPeer()
         try channel.send(hello, milliseconds: answerMilliseconds)
         var sockets: [ListeningSocket] = []
@@ -64,14 +64,14 @@ public final class Takeover: Sendable {
         }
         let isFull = hello == TakeoverWords.hello
         let state = isFull ? try channel.receiveState(milliseconds: answerMilliseconds) : nil
-        return Takeover(sockets, state, channel, name)
+        return Takeover(sockets, state: state, channel: channel, name: name)
     }
 
     private init(
         _ sockets: [ListeningSocket],
-        _ state: TakeoverState?,
-        _ channel: consuming TakeoverChannel,
-        _ name: String
+        state: TakeoverState?,
+        channel: consuming TakeoverChannel,
+        name: String
     ) {
         self.sockets = sockets
         self.state = state
@@ -79,7 +79,7 @@ public final class Takeover: Sendable {
         self.name = name
     }
 
-    /// Closes the sockets that nobody has taken, and has the running process give up the name.
+    /// Closes the sockets that were not taken, and has the running process give up the name.
     ///
     /// To be called once, when workers accept on the sockets. Afterwards the name is free for this process's own
     /// ``TakeoverServer``; the running process stops accepting upon ``confirm()``, and goes on if this one ends before.
@@ -98,11 +98,11 @@ public final class Takeover: Sendable {
 
     /// Has the other process stop accepting: this one serves in its place, and can be taken over from.
     public func confirm() {
-        // Whoever is not there to hear it accepts nothing any more.
+        // A process that is gone accepts nothing any more.
         try? channel.send(TakeoverWords.done, milliseconds: Self.answerMilliseconds)
     }
 
-    /// Whether nobody waits under the name, at least soon: a process that ends closes one thing after the other.
+    /// True if nobody waits under the name, at least soon: a process that ends closes one thing after the other.
     private var isNameFree: Bool {
         for _ in 0..<20 {
             let descriptor = Linux.localConnect(name)

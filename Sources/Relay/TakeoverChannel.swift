@@ -2,7 +2,7 @@ internal import Calls
 internal import Glibc
 internal import Wire
 
-/// Why a takeover did not come about.
+/// The reason that a takeover failed.
 public enum TakeoverError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The process at the other end belongs to another user.
     case foreignPeer(user: UInt32)
@@ -59,10 +59,10 @@ public enum TakeoverError: Error, Equatable, Sendable, CustomStringConvertible {
 /// as a process that reports, is listed at ``TakeoverPacket``.
 enum TakeoverWords {
     static let hello = "weir-takeover 2"
-    /// What a process says, and is answered, that hands over sockets alone.
+    /// The message of a process that hands over sockets alone, and its answer.
     static let helloOfVersion1 = "weir-takeover 1"
     static let wrongVersion = "version"
-    /// What a process says that wants the state as it is now, and is answered by nothing else.
+    /// The message of a process that wants the present state only.
     static let stateHello = "weir-state 1"
     static let ready = "ready"
     static let bye = "bye"
@@ -175,7 +175,7 @@ struct TakeoverChannel: ~Copyable {
     func send(_ packet: [UInt8], _ descriptors: [Int32] = [], milliseconds: Int32) throws(TakeoverError) {
         while true {
             try wait(toWrite: true, milliseconds)
-            let result = Linux.send(descriptor, packet, descriptors)
+            let result = Linux.send(descriptor, bytes: packet, descriptors: descriptors)
             if result >= 0 { return }
             // There may be room, but not for so much.
             guard result == -Int(EAGAIN) else { throw TakeoverError(errno: Int32(clamping: result)) }
@@ -222,7 +222,7 @@ struct TakeoverChannel: ~Copyable {
 }
 
 extension TakeoverError {
-    /// What a negative error number of the system's means here.
+    /// The error of a negative system error number.
     init(errno number: Int32) {
         switch -number {
         case EPIPE, ECONNRESET: self = .ended

@@ -7,7 +7,7 @@ internal import Synchronization
 /// Neither end waits for the other: what a stopped process does not take waits here, ``maxWaitingBytes`` at most and
 /// one message more.
 final class TakeoverLink: Sendable {
-    /// When so much waits to be sent, no further message is taken.
+    /// The most bytes that wait to be sent; further messages are refused.
     static let maxWaitingBytes = TakeoverPacket.maxBytes
     /// So long a farewell may take.
     static let farewellNanoseconds: UInt64 = 2_000_000_000
@@ -15,7 +15,7 @@ final class TakeoverLink: Sendable {
     private struct State {
         var waiting: [TakeoverMessage] = []
         var waitingBytes = 0
-        /// How much of the first message has been sent.
+        /// The bytes of the first message that have been sent.
         var sentBytes = 0
         /// From when on it ends though messages wait; `nil` while it goes on.
         var deadline: UInt64?
@@ -48,7 +48,7 @@ final class TakeoverLink: Sendable {
 
     /// Has a message sent when there is room for it.
     ///
-    /// - Returns: Whether it was taken.
+    /// - Returns: True if it was taken.
     @discardableResult
     func send(_ message: TakeoverMessage) -> Bool {
         guard message.body.count <= TakeoverPacket.maxBytes else { return false }
@@ -63,7 +63,7 @@ final class TakeoverLink: Sendable {
         return isTaken
     }
 
-    /// How much waits to be sent.
+    /// The bytes that wait to be sent.
     var bytes: Int { state.withLock { $0.waitingBytes } }
 
     /// Ends it once what waits has been sent, after two seconds at the latest.
@@ -82,8 +82,8 @@ final class TakeoverLink: Sendable {
 
     /// Sends and receives until the end.
     ///
-    /// - Parameter onMessage: Told of each message; `false` if it breaks the rules.
-    /// - Returns: Who ended it.
+    /// - Parameter onMessage: Told of each message; false if it breaks the rules.
+    /// - Returns: The side that ended it.
     func run(onMessage: (TakeoverMessage) -> Bool) -> End {
         defer {
             state.withLock { state in
@@ -101,7 +101,7 @@ final class TakeoverLink: Sendable {
             if milliseconds == 0 || (!mustSend && milliseconds > 0) {
                 // What the other end has said already counts.
                 while case .ready = Linux.wait(descriptor, stop: -1, milliseconds: 0) {
-                    guard receive(&partial, &resets, onMessage) else { break }
+                    guard receive(&partial, resets: &resets, onMessage: onMessage) else { break }
                 }
                 return .closed
             }
@@ -112,8 +112,8 @@ final class TakeoverLink: Sendable {
             case .timedOut: continue
             case .failed: return .lost
             }
-            guard receive(&partial, &resets, onMessage) else { return .lost }
-            // Whoever has gone takes nothing, but what it said is still to be read.
+            guard receive(&partial, resets: &resets, onMessage: onMessage) else { return .lost }
+            // A peer that has gone takes nothing, but its last messages are still to be read.
             if mustSend, !isGone { isGone = !sendOne() }
         }
     }
@@ -124,11 +124,11 @@ final class TakeoverLink: Sendable {
         return now >= deadline ? 0 : Int32(clamping: (deadline - now) / 1_000_000 + 1)
     }
 
-    /// Takes what has come; `false` when that was the last.
+    /// Takes what has come; false if that was the last.
     private func receive(
         _ partial: inout TakeoverMessage?,
-        _ resets: inout Int,
-        _ onMessage: (TakeoverMessage) -> Bool
+        resets: inout Int,
+        onMessage: (TakeoverMessage) -> Bool
     ) -> Bool {
         let limit = TakeoverPacket.maxHeadBytes + TakeoverPacket.maxPayloadBytes
         let received = Linux.receive(descriptor, limit: limit)
@@ -154,11 +154,11 @@ final class TakeoverLink: Sendable {
         return onMessage(message)
     }
 
-    /// Sends a packet; `false` when nobody will ever take it.
+    /// Sends a packet; false if nobody will ever take it.
     private func sendOne() -> Bool {
         let packet = state.withLock { $0.waiting.first?.packet(at: $0.sentBytes) }
         guard let packet else { return true }
-        let result = Linux.send(descriptor, packet, [])
+        let result = Linux.send(descriptor, bytes: packet, descriptors: [])
         guard result >= 0 else { return result == -Int(EAGAIN) }
         state.withLock { state in
             guard let first = state.waiting.first else { return }

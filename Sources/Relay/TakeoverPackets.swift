@@ -27,9 +27,9 @@ struct TakeoverPacket: Equatable {
     }
 
     var kind: Kind
-    /// Which question it belongs to.
+    /// The number of its question.
     var number: UInt64
-    /// What is asked, or told last, or the status of the answer.
+    /// The question, the name of a last report, or the status of the answer.
     var word: String
     var totalBytes: Int
     var offset: Int

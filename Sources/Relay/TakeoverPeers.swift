@@ -8,20 +8,20 @@ internal import Synchronization
 public final class TakeoverPeers: Sendable {
     /// The most processes that report at a time.
     public static let maxPeers = 64
-    /// How long an answer may take, in milliseconds.
+    /// The longest wait for an answer, in milliseconds.
     public static let answerMilliseconds = 2000
 
-    /// What one process answered.
+    /// The answer of one process.
     public struct Answer: Sendable {
-        /// Which process: a number that it drew at its start.
+        /// The process: a number that it drew at its start.
         public var process: UInt64
         /// An HTTP status.
         public var status: Int
-        /// What it answered.
+        /// The body.
         public var body: [UInt8]
     }
 
-    /// What happens without being asked for; told on a thread of the process's.
+    /// Events, told on a thread of the process's.
     public enum Event: Sendable {
         /// A process reports from now on.
         case came(UInt64, isPredecessor: Bool)
@@ -50,7 +50,7 @@ public final class TakeoverPeers: Sendable {
 
     /// Has a process report from now on.
     ///
-    /// - Returns: Whether there was room for it.
+    /// - Returns: True if there was room for it.
     func add(_ process: UInt64, isPredecessor: Bool, owning descriptor: Int32) -> Bool {
         guard let link = TakeoverLink(owning: descriptor) else { return false }
         let peer = Peer(process: process, link)
@@ -84,18 +84,20 @@ public final class TakeoverPeers: Sendable {
     /// - Parameters:
     ///   - what: A word without blanks.
     ///   - body: What is said with it, 16 MiB at most.
-    ///   - milliseconds: How long the answers may take.
-    ///   - insists: Whether those are asked too that have been silent: they find the question when they go on.
+    ///   - milliseconds: The longest wait for the answers.
+    ///   - insists: True if silent processes are asked too: they find the question when they go on.
     /// - Returns: The answers that came, in no order; none of those that have been silent before.
     public func ask(
         _ what: String,
-        _ body: [UInt8] = [],
+        body: [UInt8] = [],
         milliseconds: Int = TakeoverPeers.answerMilliseconds,
         insists: Bool = false
     ) async -> [Answer] {
         let asked = peers.withLock { $0 }
         return await withTaskGroup(of: Answer?.self) { group in
-            for peer in asked { group.addTask { await peer.ask(what, body, milliseconds, insists: insists) } }
+            for peer in asked {
+                group.addTask { await peer.ask(what, body: body, milliseconds: milliseconds, insists: insists) }
+            }
             return await group.reduce(into: []) { answers, answer in
                 if let answer { answers.append(answer) }
             }
@@ -107,12 +109,12 @@ public final class TakeoverPeers: Sendable {
     /// - Returns: Its answer; `nil` if it gave none.
     public func ask(
         _ process: UInt64,
-        _ what: String,
-        _ body: [UInt8] = [],
+        what: String,
+        body: [UInt8] = [],
         milliseconds: Int = TakeoverPeers.answerMilliseconds
     ) async -> Answer? {
         let peer = peers.withLock { $0.first { $0.process == process } }
-        return await peer?.ask(what, body, milliseconds)
+        return await peer?.ask(what, body: body, milliseconds: milliseconds)
     }
 
     /// Lets all processes go: they look for the next successor.
@@ -185,15 +187,15 @@ private final class Peer: Sendable {
     }
 
     private func answered(_ message: TakeoverMessage) {
-        // The answer to a question that was given up is nobody's.
+        // The question may have been given up.
         let question = state.withLock { $0.waiting.removeValue(forKey: message.number) }
         question?.end(TakeoverPeers.Answer(process: process, status: Int(message.word) ?? 500, body: message.body))
     }
 
     func ask(
         _ what: String,
-        _ body: [UInt8],
-        _ milliseconds: Int,
+        body: [UInt8],
+        milliseconds: Int,
         insists: Bool = false
     ) async -> TakeoverPeers.Answer? {
         await withCheckedContinuation { continuation in

@@ -2,22 +2,22 @@ internal import Clocks
 internal import Inspection
 internal import Synchronization
 
-/// The part of a process that was taken over from: it answers its successor, and whoever takes over from that one.
+/// The reports of a process that was taken over from: it answers its successor, and that one's successors.
 ///
 /// It runs on a thread of its own until it is stopped. When the connection ends it looks for the next successor, after
 /// 10 ms and then less and less often, once a second at least.
 public final class TakeoverReporter: Sendable {
-    /// What the successor asks.
+    /// A question of the successor.
     public struct Question: Sendable {
         /// Its number, to which ``TakeoverReporter/send(lines:of:)`` refers.
         public var number: UInt64
-        /// What it wants: a word.
+        /// Its name: a word.
         public var what: String
-        /// What it says with it.
+        /// Its body.
         public var body: [UInt8]
     }
 
-    /// What it is answered: an HTTP status and a body of at most 16 MiB.
+    /// An answer: an HTTP status and a body of at most 16 MiB.
     public typealias Answer = (status: Int, body: [UInt8])
 
     /// The most questions that are answered at a time; a successor that asks more breaks the rules.
@@ -50,12 +50,12 @@ public final class TakeoverReporter: Sendable {
     /// - Parameters:
     ///   - lines: What there is, 16 MiB at most.
     ///   - number: The question's number.
-    /// - Returns: Whether somebody is there and too much does not wait for it.
+    /// - Returns: True if a successor is there and does not have too much waiting for it.
     public func send(lines: [UInt8], of number: UInt64) -> Bool {
         loop.send(TakeoverMessage(kind: .lines, number: number, word: "200", body: lines))
     }
 
-    /// Whether little enough waits to be sent that viewers of calls may have more.
+    /// True if lines of calls may be sent: little enough waits.
     public var hasRoom: Bool { loop.waitingBytes < CallSubscription.bufferBytes }
 
     /// Gives the last answers and answers no more; returns when that is done, or after three seconds in which no
@@ -78,9 +78,9 @@ private final class ReporterLoop: Sendable {
 
     private static let firstPauseMilliseconds: Int32 = 10
     private static let longestPauseMilliseconds: Int32 = 1000
-    /// How long a first word may take to be taken.
+    /// The longest time to send the first message.
     private static let sendMilliseconds: Int32 = 5000
-    /// How long one that has stopped looks for somebody to give its last numbers to.
+    /// The longest time that a stopped process looks for a receiver of its last numbers.
     private static let farewellNanoseconds: UInt64 = 3_000_000_000
 
     private let name: String
@@ -112,7 +112,7 @@ private final class ReporterLoop: Sendable {
         state.withLock { state in
             state.last = last
             state.stopTime = SystemClock.now()
-            if let link = state.link { Self.sayGoodbye(last, link) }
+            if let link = state.link { Self.sendLastAnswers(last, link) }
         }
         Linux.signal(stopped.event)
         await withCheckedContinuation { continuation in
@@ -124,7 +124,7 @@ private final class ReporterLoop: Sendable {
         }
     }
 
-    private static func sayGoodbye(_ last: [(what: String, answer: [UInt8])], _ link: TakeoverLink) {
+    private static func sendLastAnswers(_ last: [(what: String, answer: [UInt8])], _ link: TakeoverLink) {
         for (what, answer) in last {
             link.send(TakeoverMessage(kind: .last, number: 0, word: what, body: answer))
         }
@@ -174,14 +174,14 @@ private final class ReporterLoop: Sendable {
             let hello = TakeoverPacket.hello(process, isPredecessor: isPredecessor)
             try channel.send(hello, milliseconds: Self.sendMilliseconds)
         } catch {
-            // Whoever it is, it is not one to report to.
+            // It is no process to report to.
             return nil
         }
         guard let link = TakeoverLink(owning: channel.release()) else { return nil }
         state.withLock { state in
             state.link = link
             state.questions = 0
-            if let last = state.last { Self.sayGoodbye(last, link) }
+            if let last = state.last { Self.sendLastAnswers(last, link) }
         }
         return link
     }

@@ -5,7 +5,7 @@ internal import Synchronization
 /// It waits on a local socket of the abstract kind, which the processes of one network namespace share, on a thread of
 /// its own, and answers one process at a time, of its own user or root only. It ends once its sockets were taken over.
 public final class TakeoverServer: Sendable {
-    /// How long the other process may be silent.
+    /// The longest silence of the other process.
     public struct Timeouts: Sendable {
         /// Until it has said what it wants, in milliseconds.
         public var requestMilliseconds: Int32 = 5000
@@ -28,7 +28,7 @@ public final class TakeoverServer: Sendable {
         public var handedOver = 0
     }
 
-    /// What the owner is told, on the server's thread.
+    /// The owner's handlers, called on the server's thread.
     public enum Event: Sendable {
         /// A peer did not take over, and all goes on as before.
         case failed(TakeoverError)
@@ -44,7 +44,7 @@ public final class TakeoverServer: Sendable {
     ///
     /// - Parameters:
     ///   - port: The port of the first relay listener, by which the processes find each other.
-    ///   - timeouts: How long a successor may be silent.
+    ///   - timeouts: The longest silences of a successor.
     ///   - peers: Gets the processes that were taken over from and report here. It is released once another process
     ///     has taken over.
     ///   - sockets: Makes duplicates of the sockets to hand over, at most 256; called for each successor.

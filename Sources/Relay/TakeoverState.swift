@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Synchronization
 
-/// What a process hands over besides its sockets: texts, and descriptors of memory that both go on with.
+/// The state that goes with a process's sockets: texts, and descriptors of memory that both processes use.
 ///
 /// Descriptors belong to it until they are taken, and are closed with it.
 public final class TakeoverState: Sendable {
@@ -38,7 +38,7 @@ public final class TakeoverState: Sendable {
         }
     }
 
-    /// Whether there are descriptors to be taken.
+    /// True if there are descriptors to take.
     public var hasDescriptors: Bool { descriptors.withLock { !$0.isEmpty } }
 }
 

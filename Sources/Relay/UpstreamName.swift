@@ -14,7 +14,7 @@ public final class UpstreamName: Sendable {
     private struct State {
         var endpoints: [Endpoint]
         var isBusy = false
-        /// When the name may be looked up again.
+        /// The time from which the name may be looked up again.
         var time: UInt64 = 0
     }
 
@@ -57,7 +57,7 @@ public final class UpstreamName: Sendable {
     }
 }
 
-/// Where a connection goes, and where else it might.
+/// The destination of a connection, and the alternatives.
 struct Candidates {
     /// The address that is tried, or that has accepted.
     private(set) var current: Endpoint

@@ -26,13 +26,13 @@ extension Worker {
                 }
                 return
             }
-            admit(descriptor, peer, listeners[index])
+            admit(descriptor, peer: peer, listener: listeners[index])
             // The next connection would find no descriptor for its upstream.
             if isAcceptPaused { return }
         }
     }
 
-    /// Whether so few descriptors are in use that two more need not be asked for.
+    /// True if so few descriptors are in use that two more need not be asked for.
     ///
     /// The kernel gives the lowest number that is free, so that a high one says how many are in use; after connections
     /// have ended a low one says little, and their count helps. Both may mislead when something else took very many
@@ -65,7 +65,7 @@ extension Worker {
         }
     }
 
-    /// Whether connections may still come.
+    /// True if connections may still come.
     var isListening: Bool { listeners.contains { $0.descriptor >= 0 } }
 
     /// Takes no more connections.
@@ -81,33 +81,33 @@ extension Worker {
     }
 
     /// Takes a connection in and begins to connect to where it was going.
-    private func admit(_ descriptor: Int32, _ peer: Endpoint, _ listener: Listener) {
-        if !shared.expected.isEmpty, answerExpected(descriptor, peer, listener) { return }
+    private func admit(_ descriptor: Int32, peer: Endpoint, listener: Listener) {
+        if !shared.expected.isEmpty, answerExpected(descriptor, peer: peer, listener: listener) { return }
         guard shared.takeConnection(limit: configuration.maxConnections) else {
-            return refuse(descriptor, peer, .limit)
+            return refuse(descriptor, peer: peer, reason: .limit)
         }
         var candidates: Candidates
         switch self.candidates(of: descriptor, peer, listener) {
         case .success(let found): candidates = found
         case .failure(let refusal):
             shared.releaseConnection()
-            return refuse(descriptor, peer, refusal.reason)
+            return refuse(descriptor, peer: peer, reason: refusal.reason)
         }
         let upstream = connect(&candidates)
         guard upstream >= 0 else {
             shared.releaseConnection()
             let reason = refusal(upstream, candidates, now: SystemClock.now())
-            return refuse(descriptor, peer, reason, to: candidates.current, error: -upstream)
+            return refuse(descriptor, peer: peer, reason: reason, to: candidates.current, error: -upstream)
         }
         Linux.configure(descriptor, configuration.socket)
-        join(descriptor, upstream, peer, candidates, listener.configuration.side)
+        join(descriptor, upstream: upstream, peer: peer, candidates: candidates, side: listener.configuration.side)
         lastDescriptor = max(descriptor, upstream)
         // What took the last of those below the reserve did it since they were asked for.
         if lastDescriptor >= shared.reservedDescriptors { pauseAccepting(Linux.message(EMFILE)) }
     }
 
     /// Answers a connection that was announced; whether it was.
-    private func answerExpected(_ descriptor: Int32, _ peer: Endpoint, _ listener: Listener) -> Bool {
+    private func answerExpected(_ descriptor: Int32, peer: Endpoint, listener: Listener) -> Bool {
         guard let word = shared.expected.take(peer, now: SystemClock.now()) else { return false }
         let original = Linux.originalDestination(descriptor, peerIsIPv6: peer.isIPv6)
         let destination = original == Linux.localEndpoint(descriptor) ? nil : original
@@ -120,10 +120,10 @@ extension Worker {
 
     private func join(
         _ descriptor: Int32,
-        _ upstream: Int32,
-        _ peer: Endpoint,
-        _ candidates: Candidates,
-        _ side: Side
+        upstream: Int32,
+        peer: Endpoint,
+        candidates: Candidates,
+        side: Side
     ) {
         let now = SystemClock.now()
         let slot = freeSlots.popLast() ?? pairs.count
@@ -184,8 +184,8 @@ extension Worker {
 
     private func refuse(
         _ descriptor: Int32,
-        _ peer: Endpoint,
-        _ reason: ConnectionRejectReason,
+        peer: Endpoint,
+        reason: ConnectionRejectReason,
         to destination: Endpoint? = nil,
         error: Int32 = 0
     ) {

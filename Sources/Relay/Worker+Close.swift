@@ -5,7 +5,7 @@ internal import Inspection
 internal import Wire
 
 extension Worker {
-    /// How long bytes said before a reset may take to be delivered.
+    /// The longest time to deliver bytes that came before a reset.
     private static let abortNanoseconds: UInt64 = 5_000_000_000
 
     /// Closes both sockets; calls in flight end unanswered.
@@ -36,10 +36,10 @@ extension Worker {
 
     // MARK: Ending
 
-    /// How long the last bytes of a connection that Weir ends may take to be delivered.
+    /// The longest time to deliver the last bytes of a connection that Weir ends.
     private static let endNanoseconds: UInt64 = 2_000_000_000
 
-    /// How long a slow reader may take for bytes that are still queued here.
+    /// The longest time for a slow reader to take bytes that are queued here.
     private static let slowestEndNanoseconds: UInt64 = 30_000_000_000
 
     /// The last bytes were to have been delivered by now: nobody waits for a peer's end any longer, but a slow reader
@@ -148,6 +148,6 @@ extension Worker {
         guard socket.isOpen, socket.interest != nil else { return }
         queue.remove(socket.descriptor)
         if isUpstream { pair.upstream.interest = nil } else { pair.downstream.interest = nil }
-        if isUpstream { pair.upstream.isMuffled = true } else { pair.downstream.isMuffled = true }
+        if isUpstream { pair.upstream.isUnregistered = true } else { pair.downstream.isUnregistered = true }
     }
 }

@@ -19,7 +19,7 @@ extension Worker {
         }
     }
 
-    /// Why there is no connection to upstream after ``connect(_:)`` failed.
+    /// The reason that ``connect(_:)`` failed.
     func refusal(_ error: Int32, _ candidates: Candidates, now: UInt64) -> ConnectionRejectReason {
         if error == -EMFILE || error == -ENFILE {
             pauseAccepting(Linux.message(error))
@@ -43,7 +43,7 @@ extension Worker {
             case ECONNRESET, EPIPE:
                 // It had accepted and is gone already: what it said first is still delivered.
                 pair.up.isSinkBroken = true
-            default: return upstreamFailed(pair, .connectFailed, error)
+            default: return upstreamFailed(pair, reason: .connectFailed, error: error)
             }
         }
         pair.phase = .established
@@ -54,25 +54,25 @@ extension Worker {
 
     /// An address did not accept: the next is tried, if there is one; else downstream is told as it would have been
     /// without a proxy.
-    func upstreamFailed(_ pair: Pair, _ reason: ConnectionRejectReason, _ error: Int32) {
+    func upstreamFailed(_ pair: Pair, reason: ConnectionRejectReason, error: Int32) {
         let now = SystemClock.now()
         guard pair.candidates.advance() else {
             pair.candidates.allFailed(now: now)
-            return refuseUpstream(pair, reason, error)
+            return refuseUpstream(pair, reason: reason, error: error)
         }
         queue.remove(pair.upstream.descriptor)
         Linux.close(pair.upstream.descriptor)
         let upstream = connect(&pair.candidates)
         pair.upstream = Pair.Socket(descriptor: upstream)
         guard upstream >= 0 else {
-            return refuseUpstream(pair, refusal(upstream, pair.candidates, now: now), -upstream)
+            return refuseUpstream(pair, reason: refusal(upstream, pair.candidates, now: now), error: -upstream)
         }
         pair.session.connection = ObservedConnection(client: pair.peer, server: pair.destination)
         pair.deadline = connectDeadline(pair.start, pair.candidates, now: now)
         setInterest(pair, isUpstream: true, EventQueue.writable)
     }
 
-    private func refuseUpstream(_ pair: Pair, _ reason: ConnectionRejectReason, _ error: Int32) {
+    private func refuseUpstream(_ pair: Pair, reason: ConnectionRejectReason, error: Int32) {
         recorder.connectionRefused(reason: reason)
         let refused = RefusedConnection(peer: pair.peer, destination: pair.destination, reason: reason, error: error)
         hooks.refused(refused)

@@ -7,7 +7,7 @@ internal import Policy
 extension Worker {
     /// A connection of a drained service is idle when nothing was in flight and nothing came for so long.
     private static let idleNanoseconds: UInt64 = 250_000_000
-    /// How long past the deadline a moment without calls is waited for.
+    /// The time after the deadline in which a moment without calls is waited for.
     private static let cutNanoseconds: UInt64 = 1_000_000_000
 
     /// Tells the consumers of every connection what has changed.
@@ -76,7 +76,7 @@ extension Worker {
                     if !isInGrace { endIfQuiet(pair, now) }
                     continue
                 }
-                guard isOver(pair, now, order) else { continue }
+                guard isOver(pair, now: now, order: order) else { continue }
                 order.countClosed()
                 if pair.phase == .established { beginEnding(pair) } else { close(pair) }
             }
@@ -107,7 +107,7 @@ extension Worker {
         }
     }
 
-    /// Whether nothing is in flight, and nothing came for a while or waits to be read.
+    /// True if nothing is in flight, and nothing came for a while or waits to be read.
     private func isIdle(_ pair: Pair, _ now: UInt64) -> Bool {
         isSilent(pair, now) && pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
     }
@@ -116,19 +116,19 @@ extension Worker {
         now &- min(now, pair.lastHeard) >= Self.idleNanoseconds
     }
 
-    /// Whether a connection of a drained service is to be closed now.
+    /// True if a connection of a drained service is to be closed now.
     ///
     /// One that was opened after the service had begun to refuse requests stays: its consumer knows, and would only
     /// open the next.
-    private func isOver(_ pair: Pair, _ now: UInt64, _ order: DrainOrder) -> Bool {
+    private func isOver(_ pair: Pair, now: UInt64, order: DrainOrder) -> Bool {
         guard now >= order.rejectTime, pair.start < order.rejectTime || drainDeadline != nil else { return false }
-        // Whoever still sends at the deadline is cut between two calls, if there is such a moment soon.
+        // A consumer that still sends at the deadline is cut between two calls, if there is such a moment soon.
         if now >= order.deadline &+ Self.cutNanoseconds { return true }
         guard now >= order.deadline || isSilent(pair, now) else { return false }
         return pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
     }
 
-    /// Whether something will come on a connection just accepted, or has come and was not read: its peer knows of no
+    /// True if something will come on a connection just accepted, or has come and was not read: its peer knows of no
     /// drain, and what it says first would be answered by a reset.
     private func isExpected(_ pair: Pair, _ now: UInt64) -> Bool {
         pair.up.receivedBytes == 0 && now &- pair.start < Self.idleNanoseconds

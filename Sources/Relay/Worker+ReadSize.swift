@@ -16,7 +16,7 @@ extension SharedState {
     /// ``Pipe/leastReadBytes`` and what Weir adds to them.
     static let maxWaitingBytes = 16 << 20
 
-    /// Whether slow readers have left so much in the process that reads are small.
+    /// True if slow readers have left so many bytes in the process that reads are small.
     @inline(__always)
     var isCrowded: Bool { waitingBytes.load(ordering: .relaxed) > Self.maxWaitingBytes }
 }
@@ -46,7 +46,7 @@ extension Worker {
 
     /// Twice as much is read after each read that was full and whose bytes the sink has taken; the usual after a small
     /// one.
-    func adaptReads(_ pair: Pair, _ direction: Direction, _ count: Int, _ limit: Int) {
+    func adaptReads(_ pair: Pair, direction: Direction, count: Int, limit: Int) {
         if direction == .toUpstream {
             pair.up.adaptReads(count, limit, most: buffer.byteCount)
         } else {

@@ -25,9 +25,9 @@ extension Worker {
         }
         let count = buffer.read(isUp ? pair.downstream.descriptor : pair.upstream.descriptor, limit)
         if count > 0 {
-            received(pair, direction, count)
+            received(pair, direction: direction, count: count)
             if count >= Pipe.leastReadBytes || limit != Pipe.usualReadBytes {
-                adaptReads(pair, direction, count, limit)
+                adaptReads(pair, direction: direction, count: count, limit: limit)
             }
         } else if count == 0 {
             sourceEnded(pair, direction)
@@ -37,7 +37,7 @@ extension Worker {
     }
 
     @inline(__always)
-    private func received(_ pair: Pair, _ direction: Direction, _ count: Int) {
+    private func received(_ pair: Pair, direction: Direction, count: Int) {
         plan.removeAll()
         var isSettled = true
         let now = SystemClock.now()
@@ -47,11 +47,11 @@ extension Worker {
                 pair.lastHeard = now
                 plan.isBoundaryWanted = !pair.up.replies.isEmpty
                 inspector.receive(pair.session, bytes: bytes, going: direction, now: now, plan: &plan)
-                isSettled = pass(&pair.up, pair.upstream.descriptor, bytes)
+                isSettled = pass(&pair.up, sink: pair.upstream.descriptor, bytes: bytes)
             } else {
                 plan.isBoundaryWanted = !pair.down.replies.isEmpty
                 inspector.receive(pair.session, bytes: bytes, going: direction, now: now, plan: &plan)
-                isSettled = pass(&pair.down, pair.downstream.descriptor, bytes)
+                isSettled = pass(&pair.down, sink: pair.downstream.descriptor, bytes: bytes)
             }
         }
         if recorder.hasDecodeFailure { reportDecodeFailure(pair) }
@@ -60,16 +60,16 @@ extension Worker {
 
     /// Tells the owner that a connection's bytes cannot be followed, unless it knows.
     private func reportDecodeFailure(_ pair: Pair) {
-        guard let failure = recorder.takeDecodeFailure(), !pair.isDecodeFailureTold else { return }
-        pair.isDecodeFailureTold = true
+        guard let failure = recorder.takeDecodeFailure(), !pair.isDecodeFailureReported else { return }
+        pair.isDecodeFailureReported = true
         hooks.decodeFailed(UndecodedConnection(peer: pair.peer, destination: pair.destination, failure: failure))
     }
 
     /// Writes straight from the read buffer when nothing stands before the bytes; else through the queue.
     ///
-    /// - Returns: Whether nothing remains to be done for the direction.
+    /// - Returns: True if nothing remains to be done for the direction.
     @inline(__always)
-    private func pass(_ pipe: inout Pipe, _ sink: Int32, _ bytes: RawSpan) -> Bool {
+    private func pass(_ pipe: inout Pipe, sink: Int32, bytes: RawSpan) -> Bool {
         pipe.receivedBytes &+= UInt64(bytes.byteCount)
         guard plan.forwardsAll, pipe.held.isEmpty, pipe.reach.isEmpty, pipe.queue.isEmpty, pipe.replies.isEmpty else {
             if !pipe.carryOut(plan, bytes) { isOverrun = true }
@@ -109,12 +109,12 @@ extension Worker {
         inspector.beginReleases()
         for pair in pairs {
             guard let pair, pair.phase == .established, inspector.isReleaseDue(pair.session, now: now) else { continue }
-            releaseHeld(pair, .toUpstream, now)
-            if pair.phase == .established { releaseHeld(pair, .toDownstream, now) }
+            releaseHeld(pair, direction: .toUpstream, now: now)
+            if pair.phase == .established { releaseHeld(pair, direction: .toDownstream, now: now) }
         }
     }
 
-    private func releaseHeld(_ pair: Pair, _ direction: Direction, _ now: UInt64) {
+    private func releaseHeld(_ pair: Pair, direction: Direction, now: UInt64) {
         let isUp = direction == .toUpstream
         plan.removeAll()
         // What had begun when its source ended was decided about then.
@@ -234,7 +234,7 @@ extension Worker {
         setInterest(pair, isUpstream: true, upstream)
     }
 
-    /// Whether so many replies wait that the peer they answer must not ask for more.
+    /// True if so many replies wait that the peer they answer must not ask for more.
     private func isReplyFull(_ pipe: borrowing Pipe) -> Bool {
         pipe.waitingReplyBytes >= (shared.isCrowded ? Pipe.leastReadBytes : Pipe.maxReplyBytes)
     }
@@ -245,7 +245,7 @@ extension Worker {
         let token = Token.pair(pair.slot, pair.generation, isUpstream: isUpstream)
         if socket.interest != nil {
             queue.change(socket.descriptor, mask, token: token)
-        } else if mask == 0, socket.isMuffled {
+        } else if mask == 0, socket.isUnregistered {
             return
         } else if queue.add(socket.descriptor, mask, token: token) != 0 {
             // Nothing would ever be heard of it.

@@ -12,7 +12,7 @@ internal import Wire
 /// level-triggered and reads each ready socket once a turn, at most a buffer full, so that no connection starves the
 /// others. What was read goes to the session and, as its plan says, straight out of the read buffer.
 final class Worker {
-    /// Which socket of which pair an event belongs to; also the loop's own descriptors.
+    /// The socket that an event belongs to: one of a pair's, or one of the loop's own descriptors.
     enum Token {
         static let upstreamBit: UInt64 = 1
         static let commands: UInt64 = .max
@@ -49,23 +49,23 @@ final class Worker {
     var freeSlots: [Int] = []
     var generation: UInt32 = 0
     var openPairs = 0
-    /// Pairs that wait for a time: connecting or aborting.
+    /// Pairs with a deadline: connecting or aborting.
     var waitingPairs: Set<Int> = []
     var isAcceptPaused = false
     /// The highest number that the pair accepted last has as a descriptor.
     var lastDescriptor: Int32 = 0
     var acceptPausedUntil: UInt64 = 0
     var nextTick: UInt64 = 0
-    /// When the first read of this turn was made; 0 before it.
+    /// The time of this turn's first read; 0 before it.
     var batchStart: UInt64 = 0
     var markTimes = CallMarkTimes()
     var drainDeadline: UInt64?
-    /// When connections are to end though another process has taken over, far away for never; `nil` before.
+    /// The time at which connections end after another process has taken over, far away for never; `nil` before.
     var leaveDeadline: UInt64?
     /// The drain of the service whose consumers were told that refusing has begun.
     var refusingOrder: DrainOrder?
     var isStopped = false
-    /// Whether the session just asked held back too much.
+    /// True if the last session that was asked held back too much.
     var isOverrun = false
 
     init?(
@@ -146,7 +146,7 @@ final class Worker {
         for slot in waitingPairs {
             guard let pair = pairs[slot], now >= pair.deadline || pair.phase == .aborting else { continue }
             switch pair.phase {
-            case .connecting: upstreamFailed(pair, .connectTimeout, ETIMEDOUT)
+            case .connecting: upstreamFailed(pair, reason: .connectTimeout, error: ETIMEDOUT)
             case .aborting: continueAbort(pair, now)
             case .ending: giveUpEnding(pair, now)
             case .established, .closed: break
@@ -239,12 +239,18 @@ extension Worker: ConnectionOwner {
                 id: UInt64(pair.generation) << 32 | UInt64(pair.slot),
                 peer: pair.peer,
                 upstream: pair.destination,
-                start: pair.start,
                 bytesToUpstream: pair.up.receivedBytes,
                 bytesToDownstream: pair.down.receivedBytes,
                 isConnecting: pair.phase == .connecting
             )
-            return ConnectionReport(ends, session: pair.session, marks: pair.marks, times: markTimes, now: now)
+            return ConnectionReport(
+                ends,
+                session: pair.session,
+                since: pair.start,
+                marks: pair.marks,
+                times: markTimes,
+                now: now
+            )
         }
     }
 }

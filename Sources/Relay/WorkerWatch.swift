@@ -9,8 +9,8 @@ struct StallClock {
     /// Takes what is seen of a worker.
     ///
     /// - Parameters:
-    ///   - turns: How many it has begun.
-    ///   - hasEvents: Whether its event queue has something for it.
+    ///   - turns: The number of turns that it has begun.
+    ///   - hasEvents: True if its event queue is not empty.
     ///   - elapsed: The time since the last look in which it could have run, in nanoseconds.
     mutating func observe(turns: UInt64, hasEvents: Bool, elapsed: UInt64) {
         let isStalled = hasEvents && turns == self.turns
@@ -19,7 +19,7 @@ struct StallClock {
     }
 }
 
-/// What is seen of the workers from outside.
+/// The observation of workers from outside.
 final class WorkerWatch: Sendable {
     /// A longer time between two looks counts as this: the process was stopped, or the machine.
     static let maxElapsedNanoseconds: UInt64 = 2_000_000_000
@@ -41,7 +41,7 @@ final class WorkerWatch: Sendable {
     ///
     /// - Parameters:
     ///   - now: The time, in nanoseconds.
-    ///   - throttled: How long the control group has been throttled in all, in nanoseconds.
+    ///   - throttled: The total time that the control group has been throttled, in nanoseconds.
     func observe(now: UInt64, throttled: UInt64) {
         state.withLock { state in
             var elapsed: UInt64 = 0
@@ -68,12 +68,12 @@ extension Relay {
 
     /// Looks at the workers from outside; to be called about once a second.
     ///
-    /// - Parameter throttledNanoseconds: How long the control group has been throttled in all: no worker is stuck for
-    ///   want of processor time that it is not given.
+    /// - Parameter throttledNanoseconds: The total time that the control group has been throttled; a worker is not
+    ///   stuck while it gets no processor time.
     public func watchWorkers(throttledNanoseconds: UInt64) {
         watch.observe(now: SystemClock.now(), throttled: throttledNanoseconds)
     }
 
-    /// How many workers are stuck, as ``watchWorkers(throttledNanoseconds:)`` has seen.
+    /// The number of workers are stuck, as ``watchWorkers(throttledNanoseconds:)`` has seen.
     public var stuckWorkers: Int { watch.stalls.count { $0 >= Self.stuckNanoseconds } }
 }

@@ -68,7 +68,7 @@ struct LimitsDraft {
         guard let entries = reader.entries(of: root, "", at: root.position, known: Self.keys) else { return }
         if let entry = entries["budget"] {
             let source = reader.source(entry.position)
-            if let bytes = reader.value(entry, "budget", .size(LimitBounds.budgetBytes)) {
+            if let bytes = reader.value(entry, path: "budget", kind: .size(LimitBounds.budgetBytes)) {
                 if let budgetPlace {
                     reader.reject("budget", at: entry.position, "given twice, first at \(budgetPlace)")
                 }
@@ -81,11 +81,11 @@ struct LimitsDraft {
             return reader.reject("limits", at: entry.position, "must be a list, found \(entry.value.content.kind)")
         }
         for (index, item) in items.enumerated() {
-            take(item, "limits[\(index)]", &reader)
+            take(item, path: "limits[\(index)]", reader: &reader)
         }
     }
 
-    private mutating func take(_ item: YAMLNode, _ path: String, _ reader: inout MappingReader) {
+    private mutating func take(_ item: YAMLNode, path: String, reader: inout MappingReader) {
         let found = reader.limit(item, path)
         guard let name = found.name else { return }
         let source = reader.source(name.position)

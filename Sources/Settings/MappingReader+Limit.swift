@@ -28,7 +28,7 @@ extension MappingReader {
         guard let entries = entries(of: node, path, at: place, known: Self.limitKeys) else { return (nil, nil) }
         var name: PlacedText?
         if let entry = entries["name"] {
-            let text = value(entry, join(path, "name"), .limitName)
+            let text = value(entry, path: join(path, "name"), kind: .limitName)
             name = text.map { PlacedText(text: $0, position: entry.position) }
         } else {
             reject(path, at: place, "needs a name")
@@ -37,13 +37,13 @@ extension MappingReader {
         var definition = LimitDefinition(name: name?.text ?? "", algorithm: algorithm ?? .concurrency(limit: 1))
         if let entry = entries["match"] { definition.match = matcher(entry, join(path, "match"), of: "limit") }
         if let entry = entries["per"] { definition.keys = keys(entry, join(path, "per")) }
-        if let count = value(entries["max_keys"], join(path, "max_keys"), .integer(LimitBounds.maxKeys)) {
+        if let count = value(entries["max_keys"], path: join(path, "max_keys"), kind: .integer(LimitBounds.maxKeys)) {
             definition.maxKeys = count
         }
         if let entry = entries["max_keys"], entries["per"] == nil {
             reject(join(path, "max_keys"), at: entry.position, "means nothing without per")
         }
-        definition.mode = value(entries["mode"], join(path, "mode"), .word) ?? .enforce
+        definition.mode = value(entries["mode"], path: join(path, "mode"), kind: .word) ?? .enforce
         if let entry = entries["reject"] { definition.rejection = rejection(entry, join(path, "reject")) }
         return (name, name == nil || algorithm == nil ? nil : definition)
     }
@@ -55,7 +55,9 @@ extension MappingReader {
     ) -> LimitAlgorithm? {
         let name: AlgorithmName
         if let entry = entries["algorithm"] {
-            guard let given = value(entry, join(path, "algorithm"), ValueKind<AlgorithmName>.word) else { return nil }
+            guard let given = value(entry, path: join(path, "algorithm"), kind: ValueKind<AlgorithmName>.word) else {
+                return nil
+            }
             name = given
         } else {
             name = .slidingWindow
@@ -71,16 +73,18 @@ extension MappingReader {
         let range = name == .concurrency ? LimitBounds.concurrency : LimitBounds.limit
         switch name {
         case .slidingWindow, .fixedWindow:
-            let limit = value(entries["limit"], join(path, "limit"), .integer(range))
-            let window = value(entries["window"], join(path, "window"), .duration(LimitBounds.window))
+            let limit = value(entries["limit"], path: join(path, "limit"), kind: .integer(range))
+            let window = value(entries["window"], path: join(path, "window"), kind: .duration(LimitBounds.window))
             guard let limit, let window else { return nil }
             return name == .fixedWindow
                 ? .fixedWindow(limit: limit, window: window) : .slidingWindow(limit: limit, window: window)
         case .concurrency:
-            return value(entries["limit"], join(path, "limit"), .integer(range)).map { .concurrency(limit: $0) }
+            return value(entries["limit"], path: join(path, "limit"), kind: .integer(range)).map {
+                .concurrency(limit: $0)
+            }
         case .tokenBucket:
-            let rate = value(entries["rate"], join(path, "rate"), .rate)
-            let burst = value(entries["burst"], join(path, "burst"), .integer(range))
+            let rate = value(entries["rate"], path: join(path, "rate"), kind: .rate)
+            let burst = value(entries["burst"], path: join(path, "burst"), kind: .integer(range))
             guard let rate, let burst else { return nil }
             let bucket = LimitAlgorithm.tokenBucket(rate: rate.count, period: rate.period, burst: burst)
             guard let problem = bucket.problem else { return bucket }
@@ -126,20 +130,21 @@ extension MappingReader {
         var rejection = LocalReplyPolicy()
         let known = ["text", "retry", "dubbo_status", "jsonrpc_code", "http_status", "retry_after"]
         guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return rejection }
-        rejection.text = value(entries["text"], join(path, "text"), .rejectionText)
-        rejection.retry = value(entries["retry"], join(path, "retry"), .word) ?? .standard
-        rejection.givesRetryAfter = value(entries["retry_after"], join(path, "retry_after"), .boolean) ?? false
-        if let status = value(entries["dubbo_status"], join(path, "dubbo_status"), .oneOf([70, 100])) {
+        rejection.text = value(entries["text"], path: join(path, "text"), kind: .rejectionText)
+        rejection.retry = value(entries["retry"], path: join(path, "retry"), kind: .word) ?? .standard
+        rejection.givesRetryAfter =
+            value(entries["retry_after"], path: join(path, "retry_after"), kind: .boolean) ?? false
+        if let status = value(entries["dubbo_status"], path: join(path, "dubbo_status"), kind: .oneOf([70, 100])) {
             rejection.dubboStatus = UInt8(status)
         }
         if let entry = entries["dubbo_status"], rejection.retry == .never {
             let reason = "means nothing with retry: never, which is answered with status 20 and an exception"
             reject(join(path, "dubbo_status"), at: entry.position, reason)
         }
-        if let status = value(entries["http_status"], join(path, "http_status"), .oneOf([200, 429])) {
+        if let status = value(entries["http_status"], path: join(path, "http_status"), kind: .oneOf([200, 429])) {
             rejection.httpStatus = UInt16(status)
         }
-        if let code = value(entries["jsonrpc_code"], join(path, "jsonrpc_code"), .jsonrpcCode) {
+        if let code = value(entries["jsonrpc_code"], path: join(path, "jsonrpc_code"), kind: .jsonrpcCode) {
             rejection.jsonrpcCode = code
         }
         return rejection

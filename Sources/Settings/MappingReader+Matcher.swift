@@ -24,8 +24,8 @@ extension MappingReader {
         matcher.group = pattern(entries["group"], join(path, "group"))
         matcher.caller = pattern(entries["caller"], join(path, "caller"))
         matcher.peer = pattern(entries["peer"], join(path, "peer"))
-        matcher.callProtocol = value(entries["protocol"], join(path, "protocol"), .callProtocol)
-        matcher.side = value(entries["side"], join(path, "side"), .side)
+        matcher.callProtocol = value(entries["protocol"], path: join(path, "protocol"), kind: .callProtocol)
+        matcher.side = value(entries["side"], path: join(path, "side"), kind: .side)
         if let entry = entries["attachment"] {
             matcher.attachments = attachments(entry, join(path, "attachment"), of: owner)
         }

@@ -64,7 +64,7 @@ struct MappingReader {
     }
 
     /// A single value; `nil` when there is none or it is wrong, which is reported.
-    mutating func value<Value>(_ entry: YAMLEntry?, _ path: String, _ kind: ValueKind<Value>) -> Value? {
+    mutating func value<Value>(_ entry: YAMLEntry?, path: String, kind: ValueKind<Value>) -> Value? {
         guard let entry, let text = text(entry, path) else { return nil }
         do throws(InvalidValue) {
             return try kind.parse(text)

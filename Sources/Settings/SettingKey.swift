@@ -30,9 +30,9 @@ struct SettingKey: Sendable {
     /// A single value.
     static func value<Value>(
         _ path: String,
-        _ place: Place<Value>,
-        _ kind: ValueKind<Value>,
-        _ help: String
+        at place: Place<Value>,
+        kind: ValueKind<Value>,
+        help: String
     ) -> Self {
         Self(
             path: path,
@@ -54,9 +54,9 @@ struct SettingKey: Sendable {
     /// A single value that may be absent: nothing, `~`, `null` or `off`.
     static func optional<Value>(
         _ path: String,
-        _ place: Place<Value?>,
-        _ kind: ValueKind<Value>,
-        _ help: String
+        at place: Place<Value?>,
+        kind: ValueKind<Value>,
+        help: String
     ) -> Self {
         Self(
             path: path,
@@ -81,10 +81,10 @@ struct SettingKey: Sendable {
     /// A list without repetitions.
     static func list<Value: Hashable>(
         _ path: String,
-        _ place: Place<[Value]>,
-        _ kind: ValueKind<Value>,
-        _ count: ClosedRange<Int>,
-        _ help: String
+        at place: Place<[Value]>,
+        kind: ValueKind<Value>,
+        count: ClosedRange<Int>,
+        help: String
     ) -> Self {
         Self(
             path: path,

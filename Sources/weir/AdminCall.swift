@@ -3,7 +3,7 @@ internal import HTTP1
 internal import Settings
 internal import Wire
 
-/// Where a running Weir's admin API is, for commands that ask it something.
+/// The address of a running Weir's admin API, for commands that ask it.
 struct AdminOptions: ParsableArguments {
     @Option(help: "HOST:PORT of its admin API (default localhost:16080).")
     var admin: String?
@@ -43,7 +43,7 @@ struct AdminCall {
     var method: String
     var path: String
     var parameters: [(name: String, value: String)] = []
-    /// What a change has to carry, if anything.
+    /// The token that a change carries, if it needs one.
     var token: String?
 
     /// Asks.
@@ -68,7 +68,7 @@ struct AdminCall {
                 guard reader.end(into: &answer) == .message else { throw .broken("the connection was lost") }
                 break
             }
-            try answer.take(chunk, count, &reader)
+            try answer.take(chunk, count: count, reader: &reader)
             guard answer.body.count <= Self.maxAnswerBytes else { throw .broken("an answer without end") }
         }
         guard answer.status == 200 else {
@@ -94,7 +94,7 @@ struct AdminCall {
     }
 }
 
-/// What was read of an answer.
+/// The part of an answer that was read.
 struct AdminAnswerBytes: HTTP1Sink {
     static func number(ofHeader name: RawSpan) -> UInt8 { NameTable.unwanted }
 
@@ -110,7 +110,7 @@ struct AdminAnswerBytes: HTTP1Sink {
     mutating func messageEnded() { isComplete = true }
 
     /// Takes bytes of the answer.
-    mutating func take(_ chunk: [UInt8], _ count: Int, _ reader: inout HTTP1Reader) throws(TapProblem) {
+    mutating func take(_ chunk: [UInt8], count: Int, reader: inout HTTP1Reader) throws(TapProblem) {
         let bytes = chunk.byteSpan.extracting(0..<count)
         var at = 0
         do throws(HTTP1Error) {

@@ -21,7 +21,7 @@ extension NetworkAddress {
 }
 
 extension WeirSettings {
-    /// What the admin server is told.
+    /// The configuration of the admin server.
     var adminConfiguration: AdminServer.Configuration {
         var configuration = AdminServer.Configuration(
             main: admin.listen.adminAddresses,
@@ -53,7 +53,7 @@ extension AdminServer.Listener {
 }
 
 extension AdminServer.Place {
-    /// Whether a socket is this place's.
+    /// True if a socket listens at this place.
     func isOf(_ socket: ListeningSocket) -> Bool {
         guard socket.kind == listener.kind else { return false }
         let address = "\(socket.address)"

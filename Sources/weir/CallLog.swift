@@ -9,7 +9,7 @@ internal import Synchronization
 ///
 /// It ends with the relay, whose last calls it has written by then if somebody takes them.
 struct CallLog: Service {
-    /// How long the end of the process waits for a reader of the log.
+    /// The time that the end of the process waits for a reader of the log.
     private static let patience = Duration.seconds(1)
 
     private let file: CallLogFile
@@ -19,7 +19,7 @@ struct CallLog: Service {
     private let logger: Logger
 
     /// Lines of calls that end from now on.
-    init(_ file: CallLogFile, _ settings: WeirSettings, _ subscribers: CallSubscribers, logger: Logger) {
+    init(_ file: CallLogFile, settings: WeirSettings, subscribers: CallSubscribers, logger: Logger) {
         self.file = file
         self.subscribers = subscribers
         self.logger = logger
@@ -45,7 +45,7 @@ struct CallLog: Service {
             _ = await group.next()
             group.cancelAll()
         }
-        // Nobody is to end before being told.
+        // Services end when they are told.
         try? await gracefulShutdown()
     }
 
@@ -73,7 +73,7 @@ final class CallLogFile: Sendable {
 
     private struct State {
         var file: Output.File
-        /// Whether a line was begun and not ended.
+        /// True if a line was begun and not ended.
         var isTorn = false
     }
 
@@ -91,14 +91,16 @@ final class CallLogFile: Sendable {
     /// Writes whole lines.
     ///
     /// - Parameter lines: The lines.
-    /// - Returns: How many of them were not written, and 0 or why, as `errno` says it.
+    /// - Returns: The number of lines not written, and the `errno` of the failure or 0.
     func write(_ lines: [UInt8]) async -> (lost: Int, failure: Int32) {
         await withCheckedContinuation { continuation in
-            queue.async { [self] in continuation.resume(returning: state.withLock { Self.write(lines, name, &$0) }) }
+            queue.async { [self] in
+                continuation.resume(returning: state.withLock { Self.write(lines, name: name, state: &$0) })
+            }
         }
     }
 
-    private static func write(_ lines: [UInt8], _ name: String, _ state: inout State) -> (lost: Int, failure: Int32) {
+    private static func write(_ lines: [UInt8], name: String, state: inout State) -> (lost: Int, failure: Int32) {
         func count(_ bytes: ArraySlice<UInt8>) -> Int { bytes.count { $0 == UInt8(ascii: "\n") } }
         if !state.file.isStandardOutput, !state.file.isStill(at: name) {
             guard let file = Output.File(appendingTo: name) else { return (count(lines[...]), Output.lastError) }
@@ -111,7 +113,7 @@ final class CallLogFile: Sendable {
     }
 }
 
-/// Why calls cannot be logged.
+/// The reason that calls cannot be logged.
 struct CallLogProblem: Error, CustomStringConvertible {
     let name: String
     let reason: String

@@ -53,13 +53,7 @@ struct DemoCommand: AsyncParsableCommand {
     @concurrent
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
-        let provider: DemoProvider
-        do throws(DemoError) {
-            provider = try DemoProvider(seed: seed)
-        } catch {
-            Output.error("cannot start the demo's provider: \(error)")
-            throw ExitStatus.unavailable
-        }
+        let provider = try Self.provider(seed: seed)
         let settings = try settings(providerPort: provider.port)
         let log = LogWriter(level: .error)
         defer { log.flush() }
@@ -100,7 +94,16 @@ struct DemoCommand: AsyncParsableCommand {
         }
     }
 
-    /// What one method is limited to, so that limits can be seen at work.
+    private static func provider(seed: UInt64) throws -> DemoProvider {
+        do throws(DemoError) {
+            return try DemoProvider(seed: seed)
+        } catch {
+            Output.error("cannot start the demo's provider: \(error)")
+            throw ExitStatus.unavailable
+        }
+    }
+
+    /// A limit on one method, so that limits can be seen at work.
     private static let limits = """
         limits:
           - name: demo-stock

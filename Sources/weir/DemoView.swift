@@ -89,7 +89,7 @@ struct DemoView {
 }
 
 extension OperationReport {
-    /// How many of its calls Weir answered itself, for a limit or a drain.
+    /// The number of its calls that Weir answered itself, for a limit or a drain.
     fileprivate var refused: UInt64 {
         results.reduce(0) { $0 + ($1.outcome == .limited || $1.outcome == .drained ? $1.count : 0) }
     }

@@ -91,7 +91,7 @@ struct UndrainCommand: ParsableCommand {
     }
 }
 
-/// What is to be drained or not.
+/// The target of a drain.
 struct DrainTargetOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The interface, in all its versions and groups.", valueName: "name"))
     var interface: String?
@@ -140,8 +140,8 @@ struct DrainClient {
 
     /// Waits until a drain's grace is over and none of its calls is in flight, or its deadline has passed.
     ///
-    /// - Parameter target: Which drain; `nil` for all of them.
-    /// - Returns: Whether there was a moment without calls.
+    /// - Parameter target: The drain; `nil` for all of them.
+    /// - Returns: True if there was a moment without calls.
     /// - Throws: The exit code, after what is wrong has been printed.
     func wait(for target: DrainTargetOptions?) throws -> Bool {
         while true {

@@ -11,14 +11,14 @@ internal import Telemetry
 final class DrainControl: Sendable {
     let registry = DrainRegistry()
     private let settings: DrainSettings
-    /// What the application's QOS answered, by target.
+    /// The answers of the application's QOS, by target.
     private let answers = Mutex<[DrainTarget: QOSAnswer]>([:])
     /// What consumers called before the drains that were asked for last, by target; the oldest first.
     private let rates = Mutex<[(target: DrainTarget, rates: [String: Double])]>([])
     private static let maxRatedDrains = 8
     static let maxRatedConsumers = 1000
 
-    /// What an application was asked and answered.
+    /// A command to an application and its answer.
     struct QOSAnswer: Sendable {
         var command: String
         var answer: String
@@ -26,14 +26,14 @@ final class DrainControl: Sendable {
 
     init(_ settings: DrainSettings) { self.settings = settings }
 
-    /// Where the application takes commands, if it is to be asked.
+    /// The address at which the application takes commands, if it is asked.
     var qos: NetworkAddress? { settings.qos }
 
     /// A drain as it was asked for over the admin API.
     ///
     /// - Parameter parameters: `interface`, `method`, `grace`, `deadline`, `signal`, `reason`.
-    /// - Returns: What is to be drained, and how.
-    /// - Throws: What is wrong with them.
+    /// - Returns: The target and terms of the drain.
+    /// - Throws: The problem with them.
     func request(_ parameters: [AdminParameter]) throws(DrainProblem) -> DrainRequest {
         var draft = Draft(grace: settings.grace, deadline: settings.deadline, signal: settings.signal)
         for parameter in parameters { try draft.take(parameter) }
@@ -82,7 +82,7 @@ final class DrainControl: Sendable {
         }
     }
 
-    /// What consumers called before a drain; `nil` if that is not known.
+    /// The consumers' rates before a drain; `nil` if not known.
     func rates(_ target: DrainTarget) -> [String: Double]? {
         rates.withLock { $0.first { $0.target == target }?.rates }
     }
@@ -98,7 +98,7 @@ final class DrainControl: Sendable {
 
     func answer(_ target: DrainTarget) -> QOSAnswer? { answers.withLock { $0[target] } }
 
-    /// What is on the metrics page.
+    /// The samples of the metrics page.
     var readings: DrainReadings {
         let now = SystemClock.now()
         var states = [DrainReadings.State(interface: "", method: "", value: 0)]
@@ -142,7 +142,7 @@ struct DrainRequest {
     }
 }
 
-/// Why something cannot be drained.
+/// The reason that something cannot be drained.
 struct DrainProblem: Error {
     var reason: String
 }

@@ -3,12 +3,12 @@ internal import Policy
 
 /// What consumers of a kind will do upon a drain, as real ones were seen to do.
 struct DrainExpectation {
-    /// Which consumers.
+    /// The consumers.
     var consumers: String
-    /// What they will do.
+    /// Their expected behaviour.
     var text: String
 
-    /// What consumers of a protocol will do.
+    /// The expected behaviour of a protocol's consumers.
     ///
     /// - Parameters:
     ///   - order: The drain.

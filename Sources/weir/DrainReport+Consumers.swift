@@ -4,7 +4,7 @@ internal import Policy
 internal import Telemetry
 internal import Wire
 
-/// What consumers do in a drain.
+/// The behaviour of consumers in a drain.
 extension DrainReport {
     /// A consumer, by its address, and how much it called before the drain and calls now.
     struct Consumer {

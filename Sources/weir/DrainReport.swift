@@ -4,7 +4,7 @@ internal import Policy
 internal import Telemetry
 internal import Wire
 
-/// How far drains have come: what `/v1/drain` answers.
+/// The progress of drains: the answer of `/v1/drain`.
 struct DrainReport {
     /// A drain and what is left of its calls.
     struct Drain {
@@ -12,7 +12,7 @@ struct DrainReport {
         var stage: DrainStage
         /// Calls begun and not ended.
         var inFlight: Int64
-        /// What the application's QOS was asked and answered.
+        /// The command to the application's QOS and its answer.
         var qos: DrainControl.QOSAnswer?
         /// The same drain in processes that this one follows.
         var elsewhere: [HandedOver.Drain]
@@ -26,7 +26,7 @@ struct DrainReport {
             ]
         }
 
-        /// Whether nothing more is waited for: consumers had their time, and no call is in flight.
+        /// True if nothing more is waited for: consumers had their time, and no call is in flight.
         var isIdle: Bool { stage >= .reject && inFlight == 0 }
     }
 
@@ -36,12 +36,12 @@ struct DrainReport {
     var connections: [ConnectionReport]
     /// The names of callers by number.
     var callers: [String]
-    /// What consumers did before and do now.
+    /// The consumers' rates before and now.
     var consumers: [Consumer]
     /// Connections closed because their consumers had stayed away after a drain was undone.
     var recalledConnections: UInt64
 
-    /// Whether every drain has nothing left to wait for.
+    /// True if every drain has nothing left to wait for.
     var isIdle: Bool { drains.allSatisfy(\.isIdle) }
 
     /// The report as one object.

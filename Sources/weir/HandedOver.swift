@@ -10,9 +10,9 @@ struct HandedOver {
         var passedCalls: UInt64
         var rejectedCalls: UInt64
         var closedConnections: UInt64
-        /// What consumers called before it, by address.
+        /// The consumers' rates before it, by address.
         var rates: [String: Double]
-        /// What the application answered, if it was asked.
+        /// The application's answer, if it was asked.
         var qos: DrainControl.QOSAnswer?
     }
 
@@ -92,7 +92,7 @@ extension HandedOver.Drain {
         qos = command.isEmpty ? nil : DrainControl.QOSAnswer(command: command, answer: answer)
     }
 
-    /// Whether it is the same drain, whatever came of it.
+    /// True if it is the same drain, whatever came of it.
     func isSame(as other: DrainOrder) -> Bool {
         order.target == other.target && order.start == other.start && order.rejectTime == other.rejectTime
             && order.deadline == other.deadline && order.signalling == other.signalling

@@ -58,7 +58,7 @@ struct InterceptCommand: ParsableCommand {
 
         var interceptor: Interceptor { Interceptor(backend: backend, separateTables: separateTables) }
 
-        /// Whether a plan was described at all.
+        /// True if a plan was described at all.
         var isPlan: Bool { ports != nil || consumerPorts != nil }
 
         func plan() throws -> FirewallPlan {
@@ -157,7 +157,7 @@ struct InterceptCommand: ParsableCommand {
             let rules = try InterceptCommand.trying { () throws(InterceptFailure) in try interceptor.read() }
             guard !rules.isEmpty else { return InterceptCommand.print(["nothing is installed"]) }
             let open = Result { () throws(InterceptFailure) in try RedirectedConnections.count(of: rules) }
-            if purge { return try purge(rules, open, interceptor) }
+            if purge { return try purge(rules, open: open, interceptor: interceptor) }
             try InterceptCommand.trying { () throws(InterceptFailure) in try interceptor.remove() }
             let living =
                 (try? open.get()).map { "\($0) redirected connections live on" } ?? "redirected connections live on"
@@ -171,8 +171,8 @@ struct InterceptCommand: ParsableCommand {
 
         private func purge(
             _ rules: [InstalledRules],
-            _ open: Result<Int, InterceptFailure>,
-            _ interceptor: Interceptor
+            open: Result<Int, InterceptFailure>,
+            interceptor: Interceptor
         ) throws {
             switch open {
             case .success(0): break

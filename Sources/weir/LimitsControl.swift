@@ -23,7 +23,7 @@ final class LimitsControl: Sendable {
     ///   - document: The limits.
     ///   - replacement: What they were read from if that came over the admin API of a process before.
     ///   - inherited: Limits of a process before, in whose windows these go on where they are the same.
-    /// - Throws: What is wrong with them.
+    /// - Throws: The problem with them.
     init(
         _ document: LimitsDocument,
         replacement: String? = nil,
@@ -48,7 +48,7 @@ final class LimitsControl: Sendable {
     ///   - document: The limits of the files.
     ///   - state: What was handed over.
     ///   - logger: Told when what was handed over cannot be used.
-    /// - Throws: What is wrong with the files' limits.
+    /// - Throws: The problem with the files' limits.
     convenience init(_ document: LimitsDocument, from state: TakeoverState?, logger: Logger) throws(LimitSetError) {
         let inherited = state.map { InheritedLimits(descriptors: $0.takeDescriptors()) }
         let text = state?.texts[Self.replacementWord].map { String(decoding: $0, as: UTF8.self) }
@@ -71,7 +71,7 @@ final class LimitsControl: Sendable {
     /// What other processes are given: the memory of the limits in force, these as a file, and what came over the
     /// admin API.
     ///
-    /// - Parameter others: What they are given besides.
+    /// - Parameter others: Other texts for them.
     /// - Returns: All of it.
     func handedState(with others: [String: [UInt8]]) -> TakeoverState {
         registry.withDescriptors { descriptors in
@@ -99,8 +99,8 @@ final class LimitsControl: Sendable {
 
     /// Puts the limits in force that the newest process has, in its windows.
     ///
-    /// - Parameter state: What it handed over.
-    /// - Throws: What is wrong with that; the old ones stay in force then.
+    /// - Parameter state: The state that it handed over.
+    /// - Throws: The problem with that; the old ones stay in force then.
     func follow(_ state: TakeoverState) throws {
         let inherited = InheritedLimits(descriptors: state.takeDescriptors())
         let all = String(decoding: state.texts[Self.allWord] ?? [], as: UTF8.self)
@@ -123,7 +123,7 @@ final class LimitsControl: Sendable {
     ///   - document: The limits.
     ///   - text: What they were read from if it came over the admin API; `nil` when they are those of the files.
     ///   - inherited: Limits of a process that shares these and has put the same in force before.
-    /// - Throws: What is wrong with them; the old ones stay in force then.
+    /// - Throws: The problem with them; the old ones stay in force then.
     func replace(
         _ document: LimitsDocument,
         text: String?,
@@ -137,7 +137,7 @@ final class LimitsControl: Sendable {
         self.text.withLock { $0 = text }
     }
 
-    /// Whether a successor tells how limits have decided, for this process too.
+    /// True if a successor reports the decisions of limits, those of this process too.
     var isToldBySuccessor: Bool { isCountedElsewhere.load(ordering: .relaxed) }
 
     /// How each limit has decided, for the metrics page.

@@ -28,17 +28,23 @@ struct LogLines: LogHandler {
     func log(event: LogEvent) {
         var all = metadata
         if let more = event.metadata { all.merge(more) { $1 } }
-        write(event.level, "\(event.message)", all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") })
+        write(
+            event.level,
+            message: "\(event.message)",
+            fields: all.sorted { $0.key < $1.key }.map { ($0.key, "\($0.value)") }
+        )
         let untold = writer.takeUntold()
-        if untold > 0 { write(.warning, "log lines were dropped", [("count", "\(untold)")]) }
+        if untold > 0 { write(.warning, message: "log lines were dropped", fields: [("count", "\(untold)")]) }
     }
 
-    private func write(_ level: Logger.Level, _ message: String, _ fields: [(String, String)]) {
-        let line = format == .json ? jsonLine(level, message, fields) : textLine(level, message, fields)
+    private func write(_ level: Logger.Level, message: String, fields: [(String, String)]) {
+        let line =
+            format == .json
+            ? jsonLine(level, message: message, fields: fields) : textLine(level, message: message, fields: fields)
         writer.write(line + "\n")
     }
 
-    private func textLine(_ level: Logger.Level, _ message: String, _ fields: [(String, String)]) -> String {
+    private func textLine(_ level: Logger.Level, message: String, fields: [(String, String)]) -> String {
         fields.reduce("\(Output.timestamp()) \(level) \(message)") { "\($0) \($1.0)=\(Self.shown($1.1))" }
     }
 
@@ -61,7 +67,7 @@ struct LogLines: LogHandler {
         return shown + "\""
     }
 
-    /// Whether a character is not seen where it stands: controls, line ends, and what turns the direction of writing.
+    /// True if a character is not seen where it stands: controls, line ends, and what turns the direction of writing.
     private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.value {
         case ..<0x20, 0x7f...0x9f, 0x200b...0x200f, 0x2028...0x202e, 0x2060...0x206f, 0xfeff: true
@@ -69,7 +75,7 @@ struct LogLines: LogHandler {
         }
     }
 
-    private func jsonLine(_ level: Logger.Level, _ message: String, _ fields: [(String, String)]) -> String {
+    private func jsonLine(_ level: Logger.Level, message: String, fields: [(String, String)]) -> String {
         var json = JSONText()
         json.beginObject()
         json.key("ts")

@@ -2,7 +2,7 @@ internal import Dispatch
 internal import Logging
 internal import Synchronization
 
-/// Where log lines go, and which: shared by all loggers of the process.
+/// The writer of log lines and their least level, shared by all loggers of the process.
 ///
 /// Lines are written to standard error by a thread of their own, so that whoever logs never waits for whoever reads. At
 /// most ``maxBytes`` wait besides as many that are being written; further lines are dropped and counted.
@@ -38,7 +38,7 @@ final class LogWriter: Sendable {
         set { state.withLock { $0.level = newValue } }
     }
 
-    /// How many lines were dropped.
+    /// The number of dropped lines.
     var dropped: UInt64 { state.withLock(\.dropped) }
 
     /// Has a line written, its end included.
@@ -57,7 +57,7 @@ final class LogWriter: Sendable {
         if isFirst { queue.async { [self] in writeWaiting() } }
     }
 
-    /// How many lines were dropped since this was asked last, once there is room to say so.
+    /// The number of lines dropped since the last call, once there is room for a notice.
     func takeUntold() -> UInt64 {
         state.withLock { state in
             guard state.waiting.count < Self.maxBytes / 2 else { return 0 }

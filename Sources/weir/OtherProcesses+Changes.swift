@@ -4,17 +4,17 @@ internal import Relay
 internal import Synchronization
 internal import Telemetry
 
-/// What the other processes are told to do.
+/// Commands to the other processes.
 extension OtherProcesses {
-    /// What this process does with what others say, and has them do.
+    /// The effects of messages of others on this process.
     struct Hooks: Sendable {
         /// Takes what the process before had been told over its admin API.
         var adopt: @Sendable ([UInt8]) -> Void = { _ in }
-        /// What the others are to have as this process has it.
+        /// The state that the others copy.
         var toTell: @Sendable () -> HandedOver? = { nil }
     }
 
-    /// How often it is looked whether a process has gone.
+    /// The time between two checks for a process that has gone.
     private static let pause = Duration.milliseconds(50)
 
     /// Asks every other process, once the one that was taken over from is there.
@@ -22,19 +22,19 @@ extension OtherProcesses {
     /// - Returns: The answers of those that did what was asked.
     func ask(_ what: String, _ body: [UInt8] = []) async -> [TakeoverPeers.Answer] {
         await expected()
-        return await peers.ask(what, body).filter { $0.status == 200 }
+        return await peers.ask(what, body: body).filter { $0.status == 200 }
     }
 
     /// Has a process that has just come, or awoke, do as this one does.
     func tell(_ process: UInt64) async {
         await expected()
         guard let state = hooks.withLock({ $0.toTell })() else { return }
-        _ = await peers.ask(process, "drains", state.bytes)
-        _ = await peers.ask(process, "limits")
-        for (number, viewer) in viewers.withLock({ $0 }) {
+        _ = await peers.ask(process, what: "drains", body: state.bytes)
+        _ = await peers.ask(process, what: "limits")
+        for (number, subscriber) in subscribers.withLock({ $0 }) {
             var writer = ReportWriter()
             writer.add(number)
-            _ = await peers.ask(process, "calls", writer.bytes + viewer.body)
+            _ = await peers.ask(process, what: "calls", body: writer.bytes + subscriber.body)
         }
     }
 
@@ -51,14 +51,14 @@ extension OtherProcesses {
         Task {
             await expected()
             let state = hooks.withLock { $0.toTell }()
-            _ = await peers.ask("end", state?.bytes ?? [], insists: true)
+            _ = await peers.ask("end", body: state?.bytes ?? [], insists: true)
             isTelling.store(false, ordering: .relaxed)
         }
     }
 
     /// Waits until every other process that answers has gone.
     ///
-    /// - Parameter deadline: How long at most, in monotonic nanoseconds.
+    /// - Parameter deadline: The end of the wait, in monotonic nanoseconds.
     func gone(before deadline: UInt64) async {
         while SystemClock.now() < deadline,
             isTelling.load(ordering: .relaxed) || peers.processes.contains(where: \.answers)
@@ -67,11 +67,11 @@ extension OtherProcesses {
         }
     }
 
-    // MARK: Viewers
+    // MARK: RemoteSubscribers
 
-    /// A viewer of calls.
-    struct Viewer: Sendable {
-        /// What is to be seen.
+    /// A subscriber of calls.
+    struct RemoteSubscriber: Sendable {
+        /// The wanted calls.
         var body: [UInt8]
         /// Gets the lines.
         var onLines: @Sendable ([UInt8]) -> Void
@@ -82,10 +82,10 @@ extension OtherProcesses {
     /// - Parameters:
     ///   - body: What is to be seen.
     ///   - onLines: Gets whole lines.
-    /// - Returns: What ``unwatch(_:)`` takes.
-    func watch(_ body: [UInt8], onLines: @escaping @Sendable ([UInt8]) -> Void) async -> UInt64 {
+    /// - Returns: The number for ``unsubscribe(_:)``.
+    func subscribe(_ body: [UInt8], onLines: @escaping @Sendable ([UInt8]) -> Void) async -> UInt64 {
         let number = numbers.add(1, ordering: .relaxed).newValue
-        viewers.withLock { $0[number] = Viewer(body: body, onLines: onLines) }
+        subscribers.withLock { $0[number] = RemoteSubscriber(body: body, onLines: onLines) }
         var writer = ReportWriter()
         writer.add(number)
         _ = await ask("calls", writer.bytes + body)
@@ -93,11 +93,11 @@ extension OtherProcesses {
     }
 
     /// Wants no more of that.
-    func unwatch(_ number: UInt64) {
-        guard viewers.withLock({ $0.removeValue(forKey: number) }) != nil else { return }
+    func unsubscribe(_ number: UInt64) {
+        guard subscribers.withLock({ $0.removeValue(forKey: number) }) != nil else { return }
         var writer = ReportWriter()
         writer.add(number)
         let body = writer.bytes
-        Task { await peers.ask("calls-end", body) }
+        Task { await peers.ask("calls-end", body: body) }
     }
 }

@@ -7,19 +7,19 @@ internal import Telemetry
 ///
 /// They answer over ``TakeoverPeers``. Of those that have gone, or do not answer, there is what they said last.
 final class OtherProcesses: Sendable {
-    /// How long whoever asks for numbers waits for those of the process that was taken over from, once.
+    /// The time that the first scrape waits for the numbers of the process that was taken over from.
     static let firstReport = Duration.seconds(5)
 
     private struct State {
         var ledger = ReportLedger()
-        /// Whether the numbers of the process that was taken over from are still to come.
+        /// True if the numbers of the process that was taken over from are still to come.
         var isExpecting: Bool
         /// The process that was taken over from.
         var predecessor: UInt64?
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
-    /// What tells this process from others.
+    /// A number that no other process has.
     let process = UInt64.random(in: 1 ... .max)
     private let registry: OperationRegistry
     private let labels: SeriesLabels
@@ -27,15 +27,15 @@ final class OtherProcesses: Sendable {
     private let state: Mutex<State>
     let hooks = Mutex(Hooks())
     /// Those who look at calls here, by number.
-    let viewers = Mutex<[UInt64: Viewer]>([:])
+    let subscribers = Mutex<[UInt64: RemoteSubscriber]>([:])
     let numbers = Atomic<UInt64>(0)
-    /// Whether others are being told to end.
+    /// True if others are being told to end.
     let isTelling = Atomic<Bool>(false)
     private let told: Told
     /// Those that report now.
     let peers: TakeoverPeers
 
-    /// Where events go: the peers are there before this object is.
+    /// The handlers of events: the peers exist before this object does.
     private final class Told: Sendable {
         /// A function that a mutex held by itself would be wrapped once more, and kept so, each time it is read.
         struct Handler {
@@ -49,7 +49,7 @@ final class OtherProcesses: Sendable {
     ///   - registry: This process's operations.
     ///   - labels: This process's codes and exception classes.
     ///   - callers: This process's callers, if they are told apart.
-    ///   - isExpecting: Whether there is a process to take over from.
+    ///   - isExpecting: True if there is a process to take over from.
     init(registry: OperationRegistry, labels: SeriesLabels, callers: CallerRegistry?, isExpecting: Bool) {
         self.registry = registry
         self.labels = labels
@@ -63,7 +63,7 @@ final class OtherProcesses: Sendable {
 
     // MARK: Numbers
 
-    /// What the other processes have counted.
+    /// The counts of the other processes.
     ///
     /// After a takeover it waits until the process that was taken over from has reported, for five seconds at most.
     func reports() async -> [MetricsReport] {
@@ -82,8 +82,8 @@ final class OtherProcesses: Sendable {
     /// - Parameters:
     ///   - report: This process's own numbers.
     ///   - time: When they were taken, in monotonic nanoseconds.
-    ///   - withOthers: Whether what is known of others is told too.
-    /// - Returns: What ``take(_:of:)`` of the other process reads.
+    ///   - withOthers: True if what is known of others is told too.
+    /// - Returns: The bytes that ``take(_:of:)`` of the other process reads.
     func bytes(_ report: MetricsReport, time: UInt64, withOthers: Bool) -> [UInt8] {
         let ledger = withOthers ? state.withLock { $0.ledger } : ReportLedger()
         return ledger.bytes(own: ReportLedger.Entry(process: process, time: time, report: report.bytes))
@@ -149,18 +149,18 @@ final class OtherProcesses: Sendable {
                 state.ledger.fold(running: running, registry: registry, labels: labels, callers: callers)
             }
         case .awoke(let process): Task { await tell(process) }
-        case .lines(_, let number, let lines): viewers.withLock { $0[number] }?.onLines(lines)
+        case .lines(_, let number, let lines): subscribers.withLock { $0[number] }?.onLines(lines)
         }
     }
 
     /// Asks a process that has just come for all it knows.
     private func came(_ process: UInt64, _ isPredecessor: Bool) async {
         state.withLock { $0.ledger.note(process, isGone: false) }
-        if let answer = await peers.ask(process, "numbers", Array("all".utf8)), answer.status == 200 {
+        if let answer = await peers.ask(process, what: "numbers", body: Array("all".utf8)), answer.status == 200 {
             take(answer.body, of: process)
         }
         if isPredecessor {
-            if let answer = await peers.ask(process, "state"), answer.status == 200 {
+            if let answer = await peers.ask(process, what: "state"), answer.status == 200 {
                 hooks.withLock { $0.adopt }(answer.body)
             }
             expectNothing()

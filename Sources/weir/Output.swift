@@ -4,14 +4,14 @@ internal import Settings
 
 /// Standard output and standard error: the only file of the executable that touches pointers.
 enum Output {
-    /// Whether standard output is a terminal.
+    /// True if standard output is a terminal.
     static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
-    /// Whether standard error is a terminal.
+    /// True if standard error is a terminal.
     static var isErrorTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
     /// Writes all of `bytes` to standard output.
     ///
-    /// - Returns: Whether the reader is still there.
+    /// - Returns: True if the reader is still there.
     static func write(_ bytes: [UInt8]) -> Bool { write(bytes, to: STDOUT_FILENO) }
 
     /// Writes all of `bytes` to standard output.
@@ -19,7 +19,7 @@ enum Output {
     /// - Returns: 0, or why it could not be written, as `errno` says it; `EPIPE` when the reader is gone.
     static func writeOrReason(_ bytes: [UInt8]) -> Int32 { write(bytes) ? 0 : errno }
 
-    /// What an `errno` says.
+    /// The text of an `errno`.
     static func text(of reason: Int32) -> String {
         // SAFETY: strerror answers for any number with a terminated text.
         unsafe String(cString: strerror(reason))
@@ -55,7 +55,7 @@ enum Output {
         return start
     }
 
-    /// What the last system call of this thread that failed said.
+    /// The error number of this thread's last failed system call.
     static var lastError: Int32 { errno }
 
     /// A file that lines are appended to, closed when nobody has it any more.
@@ -99,7 +99,7 @@ enum Output {
 
         var isStandardOutput: Bool { descriptor == STDOUT_FILENO }
 
-        /// Whether a name leads to this file.
+        /// True if a name leads to this file.
         func isStill(at path: String) -> Bool {
             guard let named = FileStamp(path: path), let own = FileStamp(descriptor: descriptor) else { return false }
             return named.isOfSameFile(as: own)
@@ -112,7 +112,7 @@ enum Output {
         ///
         /// What others write into a pipe stands between them, or between the parts of a line above 4 KiB.
         ///
-        /// - Returns: How many bytes were written, and 0 or why no more were.
+        /// - Returns: The number of bytes written, and the `errno` of the failure or 0.
         func write(_ bytes: [UInt8]) -> (count: Int, failure: Int32) {
             var start = 0
             while start < bytes.count {

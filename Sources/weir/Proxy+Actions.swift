@@ -11,7 +11,7 @@ internal import Synchronization
 internal import Telemetry
 internal import Wire
 
-/// What the admin API is asked to do.
+/// The routes of the admin API.
 extension Proxy {
     var routes: [AdminRoute] {
         [
@@ -118,7 +118,7 @@ extension Proxy {
         return facts
     }
 
-    /// How far drains have come.
+    /// The progress of drains.
     func drainReport() async -> DrainReport {
         let orders = drains.registry.current
         let answers = await sources.snapshots()
@@ -233,6 +233,6 @@ extension Proxy {
 }
 
 extension DrainTarget {
-    /// What log lines call it.
+    /// Its name in log lines.
     var logText: String { isService ? "service" : method.isEmpty ? interface : "\(interface).\(method)" }
 }

@@ -11,13 +11,13 @@ internal import Synchronization
 internal import Telemetry
 internal import Wire
 
-/// What a process is told by the one that it follows, and the other way about.
+/// The messages between a process and the one that it took over from.
 extension Proxy {
     // MARK: The newest process
 
     private static let drainsWord = "drains"
 
-    /// What a process that takes over, or has to follow this one's limits, is given.
+    /// The state for a process that takes over, or that follows this one's limits.
     var handedState: TakeoverState { limits.handedState(with: [Self.drainsWord: toTell.bytes]) }
 
     /// Takes over the drains that came with the sockets, before any connection is accepted.
@@ -43,7 +43,7 @@ extension Proxy {
         if !state.drains.isEmpty { logger.notice("drains taken over", metadata: ["drains": "\(state.drains.count)"]) }
     }
 
-    /// What every other process is to have as this one has it.
+    /// The state that every other process copies.
     var toTell: HandedOver { HandedOver(drains) }
 
     /// The drains of other processes, with what came of them there.
@@ -127,7 +127,7 @@ extension Proxy {
 
     /// Puts other limits in force.
     ///
-    /// - Returns: What is wrong with them, if anything is.
+    /// - Returns: The problems with them, if there are any.
     func put(limits text: String) -> [String]? {
         let document: LimitsDocument
         do throws(ConfigurationProblems) {
@@ -144,30 +144,30 @@ extension Proxy {
         return nil
     }
 
-    // MARK: Viewers
+    // MARK: RemoteSubscribers
 
-    /// Begins to watch calls as they end, those of other processes too.
+    /// Subscribes to calls as they end, those of other processes too.
     func calls(
         matching parameters: [(name: String, value: String)]
     ) async throws(CallStreamError) -> CallStream {
-        let watch = try await watch(parameters)
+        let subscription = try await subscribe(parameters)
         var writer = ReportWriter()
         writer.add(each: parameters) { writer, parameter in
             writer.add(parameter.name)
             writer.add(parameter.value)
         }
-        let number = await others.watch(writer.bytes) { watch.add($0) }
+        let number = await others.subscribe(writer.bytes) { subscription.add($0) }
         return CallStream(
-            next: { await watch.next() },
+            next: { await subscription.next() },
             cancel: { [others] in
-                watch.cancel()
-                others.unwatch(number)
+                subscription.cancel()
+                others.unsubscribe(number)
             }
         )
     }
 
-    /// Begins to watch this process's calls.
-    func watch(_ parameters: [(name: String, value: String)]) async throws(CallStreamError) -> CallSubscription {
+    /// Subscribes to this process's calls.
+    func subscribe(_ parameters: [(name: String, value: String)]) async throws(CallStreamError) -> CallSubscription {
         guard settings.inspection.isEnabled else { throw .unavailable("inspection is switched off") }
         let filter: CallFilter
         do throws(CallFilterProblems) {

@@ -31,9 +31,9 @@ final class Proxy: AdminBackend {
     let settings: WeirSettings
     /// Reads the files again; set once, by what can.
     let reload = Mutex<ReloadAction?>(nil)
-    /// Where log lines go.
+    /// The writer of log lines.
     let log: LogWriter
-    /// How often the files were read again, and how often nothing came of it.
+    /// The number of reloads, and of those that failed.
     let reloads = Mutex<(done: UInt64, failed: UInt64)>((0, 0))
     let logger: Logger
     private let metrics: MetricsSettings
@@ -41,13 +41,13 @@ final class Proxy: AdminBackend {
     private let lastDirect = Mutex<(time: UInt64, counts: [(port: UInt16, count: Int)]?)?>(nil)
     /// The processes that this one follows.
     let others: OtherProcesses
-    /// Whether it began in another's place.
+    /// True if this process took over from another.
     let isSuccessor: Bool
-    /// Whether another process accepts in this one's place.
+    /// True if another process has taken over from this one.
     let isFollowed = Atomic<Bool>(false)
-    /// Where limits are fetched from a successor, one time after the other; it may be waited for.
+    /// The queue on which limits are fetched from a successor, one fetch at a time.
     let following = DispatchQueue(label: "weir-limits")
-    /// Where this process reports to its successor, once there is one.
+    /// The reports to a successor, once there is one.
     let reporting = Mutex<Task<Reporting?, Never>?>(nil)
     /// Until when this process and those that it follows have time to end; 0 before it was told to.
     let endTime = Atomic<UInt64>(0)
@@ -67,12 +67,7 @@ final class Proxy: AdminBackend {
         self.log = log
         self.logger = logger
         drains = DrainControl(settings.drain)
-        do throws(LimitSetError) {
-            limits = try LimitsControl(document, from: predecessor?.state, logger: logger)
-        } catch {
-            Output.error("\(error)")
-            throw ExitStatus.usage
-        }
+        limits = try Self.limits(document, from: predecessor?.state, logger: logger)
         registry = OperationRegistry(capacity: settings.inspection.maxOperations)
         isInspecting = settings.inspection.isEnabled
         let tracing = try Tracing(settings, registry: registry)
@@ -80,12 +75,7 @@ final class Proxy: AdminBackend {
         metrics = settings.metrics
         callers = metrics.callers ? CallerRegistry() : nil
         isSuccessor = predecessor != nil
-        others = OtherProcesses(
-            registry: registry,
-            labels: labels,
-            callers: callers,
-            isExpecting: predecessor != nil
-        )
+        others = OtherProcesses(registry: registry, labels: labels, callers: callers, isExpecting: isSuccessor)
         let configuration = try Self.configuration(settings)
         var hooks = Self.hooks(logger)
         hooks.callerRegistry = callers
@@ -104,11 +94,7 @@ final class Proxy: AdminBackend {
                 inherited: predecessor?.sockets ?? []
             )
         } catch {
-            switch error {
-            case .cannotListen(let endpoint, let reason): Output.error("cannot listen on \(endpoint): \(reason)")
-            case .outOfResources(let reason): Output.error("cannot start: \(reason)")
-            }
-            throw ExitStatus.unavailable
+            throw Self.status(of: error)
         }
         sources = TrafficSources(all: [relay], subscribers: relay.subscribers)
         others.hooks.withLock { hooks in
@@ -117,7 +103,7 @@ final class Proxy: AdminBackend {
         }
     }
 
-    /// Whether traffic may be sent here: not once a stop was asked for, nor while the whole service is drained.
+    /// True if traffic may be sent here: not once a stop was asked for, nor while the whole service is drained.
     var isReady: Bool { accepting.load(ordering: .relaxed) && drains.registry.service == nil }
 
     /// Says that no more traffic should be sent here.
@@ -180,10 +166,14 @@ final class Proxy: AdminBackend {
         }
         additions.directConnections = directConnections()
         guard metrics.callers, let callers else { return additions }
-        let connections = await sources.connections()
-        let names = callers.names
-        additions.callers = names
-        additions.consumers = connections.filter { $0.connectionProtocol.isForCalls }.map { connection in
+        additions.callers = callers.names
+        additions.consumers = await consumers(callers.names)
+        return additions
+    }
+
+    /// The connections that carry calls, with the names of their consumers.
+    private func consumers(_ names: [String]) async -> [ConsumerConnection] {
+        await sources.connections().filter { $0.connectionProtocol.isForCalls }.map { connection in
             let name = CallerRegistry.name(of: connection.caller, in: names)
             return ConsumerConnection(
                 side: connection.side,
@@ -191,10 +181,9 @@ final class Proxy: AdminBackend {
                 calls: connection.finishedCalls
             )
         }
-        return additions
     }
 
-    /// What goes past Weir to the application, where its ports are known; looked at every 5 s at most.
+    /// The connections to the application that bypass Weir, if its ports are known; counted every 5 s at most.
     private func directConnections() -> [(port: UInt16, count: Int)]? {
         guard !settings.providerPorts.isEmpty else { return nil }
         let now = SystemClock.now()
@@ -207,6 +196,28 @@ final class Proxy: AdminBackend {
     }
 
     // MARK: Configuration
+
+    private static func limits(
+        _ document: LimitsDocument,
+        from state: TakeoverState?,
+        logger: Logger
+    ) throws -> LimitsControl {
+        do throws(LimitSetError) {
+            return try LimitsControl(document, from: state, logger: logger)
+        } catch {
+            Output.error("\(error)")
+            throw ExitStatus.usage
+        }
+    }
+
+    /// Prints why the relay cannot start; returns the exit code.
+    private static func status(of error: RelayError) -> ExitCode {
+        switch error {
+        case .cannotListen(let endpoint, let reason): Output.error("cannot listen on \(endpoint): \(reason)")
+        case .outOfResources(let reason): Output.error("cannot start: \(reason)")
+        }
+        return ExitStatus.unavailable
+    }
 
     private static func configuration(_ settings: WeirSettings) throws -> RelayConfiguration {
         var listeners: [ListenerConfiguration] = []
@@ -283,7 +294,7 @@ final class Proxy: AdminBackend {
 final class LogLimiter: Sendable {
     private let last = Mutex<[UInt8: (time: UInt64, leftOut: UInt64)]>([:])
 
-    /// How many lines of a key were left out since the last one that passed; `nil` when this one is left out, too.
+    /// The number of lines of a key that were left out since the last one that passed; `nil` if this one is left out.
     func pass(_ key: UInt8) -> UInt64? {
         let now = SystemClock.now()
         return last.withLock { last in
@@ -316,7 +327,7 @@ struct RelayService: Service {
                 await proxy.relay.ended()
             } onGracefulShutdown: {
                 proxy.stopAccepting()
-                // Of a process that was taken over from nobody watches the end.
+                // The service manager does not watch a process that was taken over from.
                 if !proxy.isFollowed.load(ordering: .relaxed) { ServiceManager.stopping() }
                 let deadline = proxy.beginEnd()
                 logger.notice("draining", metadata: ["deadline": "\(deadline.settingText)"])
@@ -344,7 +355,7 @@ extension Duration {
 }
 
 extension ConnectionProtocol {
-    /// Whether calls are counted in it.
+    /// True if calls are counted in it.
     fileprivate var isForCalls: Bool {
         switch self {
         case .dubbo, .triple, .jsonrpc: true

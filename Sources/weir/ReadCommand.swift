@@ -91,7 +91,7 @@ struct ReadCommand: ParsableCommand {
         }
     }
 
-    /// Of several files' troubles the first counts.
+    /// The exit code of several files: that of the first error.
     private static func worse(_ old: ExitCode?, _ new: ExitCode) -> ExitCode { old ?? new }
 }
 
@@ -109,14 +109,14 @@ private final class CaptureReading {
     private var calls: CallLines?
     private let stop: Int32
     private var isReaderGone = false
-    /// Why output could not be written, as `errno` says it; 0 if it could, or nobody reads it any more.
+    /// The `errno` of a failed write; 0 if there was none, or if the reader has gone.
     private(set) var outputFailure: Int32 = 0
     private var isStopped = false
-    /// Whether nothing more is to be read: nobody takes it, or a signal came.
+    /// True if reading is to end: the reader of the output has gone, or a signal came.
     var isOver: Bool { isReaderGone || isStopped }
     private var remarks: [String] = []
 
-    /// What a file turned out to be.
+    /// The result of reading a file.
     enum Result {
         case read
         /// All its packets are of link types that are not read.
@@ -211,7 +211,7 @@ private final class CaptureReading {
         if reason != EPIPE { outputFailure = reason }
     }
 
-    /// What was not usual about the packets of a capture.
+    /// Remarks about unusual packets of a capture.
     private static func remarks(_ counters: CaptureCounters) -> [String] {
         [
             ("IP fragments passed over", counters.fragments), ("packets cut by the snap length", counters.truncated),
@@ -221,7 +221,7 @@ private final class CaptureReading {
     }
 }
 
-/// How far a large file has been read, on a terminal's standard error.
+/// The progress of reading a large file, on a terminal's standard error.
 private final class Progress {
     private static let stepBytes = 16 << 20
 

@@ -1,13 +1,13 @@
 internal import Capture
 
-/// What a capture held beside calls, for standard error.
+/// Notes about a capture's other packets, for standard error.
 struct ReadNotes {
-    /// What errors and notes call the file.
+    /// The file's name in errors and notes.
     let name: String
     let counters: CaptureCounters
     let filter: FilterCounts
 
-    /// Whether there were packets, and the link types of all of them are none that are read.
+    /// True if there were packets, and the link types of all of them are none that are read.
     var isUnreadable: Bool { counters.packets > 0 && counters.ofUnknownLinkType == counters.packets }
 
     /// The notes, a line each.
@@ -34,7 +34,7 @@ struct ReadNotes {
         return (names.count == 1 ? "link type " : "link types ") + names.joined(separator: ", ")
     }
 
-    /// What was passed over, and how often.
+    /// The kinds of packets that were skipped, with their counts.
     private var kinds: [String] {
         var kinds: [(String, UInt64)] = [
             ("not IP", counters.nonIP), ("not TCP", counters.nonTCP), ("IP fragments", counters.fragments),

@@ -14,11 +14,11 @@ internal import UnixSignals
 /// Limits take effect at once, as a whole or, with a mistake in any file, not at all. Other settings need a restart;
 /// those that have changed are named.
 struct Reloading: Service {
-    /// How often files are looked at.
+    /// The time between two looks at the files.
     private static let interval = Duration.seconds(1)
 
     private let options: SettingsOptions
-    /// What the files were before they were read for the first time.
+    /// The files' stamps before they were first read.
     private let first: [FileStamp?]
     private let proxy: Proxy
     private let logger: Logger
@@ -26,7 +26,7 @@ struct Reloading: Service {
     private let turn = Turn()
 
     private actor Turn {
-        /// What the settings were when they were read last.
+        /// The settings when they were last read.
         var settings: WeirSettings?
 
         func take(_ body: @Sendable (WeirSettings?) -> (WeirSettings?, AdminAnswer)) -> AdminAnswer {
@@ -80,7 +80,7 @@ struct Reloading: Service {
         return options.stamp + Self.stamps(of: settings, options)
     }
 
-    /// What tells one state of the files with limits from another.
+    /// The stamps of the files with limits.
     static func stamps(of settings: WeirSettings, _ options: SettingsOptions) -> [FileStamp?] {
         settings.limitsPaths(configuration: options.config).map { FileStamp(path: $0) }
     }

@@ -47,7 +47,7 @@ struct ReportCommand: ParsableCommand {
         func add(_ name: String, _ content: [UInt8]) {
             archive.add("\(folder)/\(name)", content, time: UInt64(clamping: Glibc.time(nil)))
         }
-        let isAnswering = Self.ask(address, token, add, &missing)
+        let isAnswering = Self.ask(address, token: token, add: add, missing: &missing)
         Self.addInterception(add, &missing)
         let facts = [
             "weir report: \(Build.text)", "time: \(time)", "host: \(ProcessFacts.hostName)", "admin API: \(address)",
@@ -64,9 +64,9 @@ struct ReportCommand: ParsableCommand {
     /// Adds what the admin API says; whether it said anything.
     private static func ask(
         _ address: NetworkAddress,
-        _ token: String?,
-        _ add: (String, [UInt8]) -> Void,
-        _ missing: inout [String]
+        token: String?,
+        add: (String, [UInt8]) -> Void,
+        missing: inout [String]
     ) -> Bool {
         var isAnswering = false
         for (path, name) in pages {

@@ -7,18 +7,18 @@ internal import Synchronization
 internal import Telemetry
 internal import Wire
 
-/// What a process that was taken over from does for its successor: it tells its numbers, and does as it is told.
+/// The side of a process that was taken over from: it reports its numbers to its successor, and does what that asks.
 final class Reporting: Sendable {
     private let proxy: Proxy
     private let admin: AdminServer
-    private let viewers: Viewers
+    private let subscribers: RemoteSubscribers
     private let reporter: TakeoverReporter
 
-    /// Begins to report, once nobody is answered here any more.
+    /// Begins to report, once this process answers no questions itself.
     ///
     /// - Returns: `nil` when the system gives no thread; then the successor goes on with what it has.
-    static func start(_ proxy: Proxy, _ admin: AdminServer, port: UInt16, _ logger: Logger) async -> Reporting? {
-        // Whoever was told numbers here is told later ones there.
+    static func start(_ proxy: Proxy, admin: AdminServer, port: UInt16, logger: Logger) async -> Reporting? {
+        // Numbers reported here are older than those reported there.
         await admin.leave()
         do throws(TakeoverError) {
             return try Reporting(proxy, admin, port: port)
@@ -31,19 +31,19 @@ final class Reporting: Sendable {
     private init(_ proxy: Proxy, _ admin: AdminServer, port: UInt16) throws(TakeoverError) {
         self.proxy = proxy
         self.admin = admin
-        let viewers = Viewers(proxy)
-        self.viewers = viewers
+        let subscribers = RemoteSubscribers(proxy)
+        self.subscribers = subscribers
         reporter = try TakeoverReporter(port: port, process: proxy.others.process) { question in
             switch question.what {
             case "numbers": (200, await Self.numbers(proxy, admin, withOthers: !question.body.isEmpty))
-            case "calls": await viewers.begin(question.body)
-            case "calls-end": viewers.end(question.body)
+            case "calls": await subscribers.begin(question.body)
+            case "calls-end": subscribers.end(question.body)
             default: await proxy.answer(question)
             }
         } onEnd: {
-            viewers.endAll()
+            subscribers.endAll()
         }
-        viewers.reporter.withLock { $0 = reporter }
+        subscribers.reporter.withLock { $0 = reporter }
     }
 
     /// Hands over what was set, all that this process has counted, and what it knows of others.
@@ -60,13 +60,13 @@ final class Reporting: Sendable {
     }
 }
 
-/// Those who look at this process's calls through the newest process.
-private final class Viewers: Sendable {
-    /// How often it is looked whether there is room for further lines.
+/// The subscribers of the newest process, as far as this process's calls are concerned.
+private final class RemoteSubscribers: Sendable {
+    /// The time between two checks for room.
     private static let pause = Duration.milliseconds(20)
 
     private let proxy: Proxy
-    private let watches = Mutex<[UInt64: CallSubscription]>([:])
+    private let subscriptions = Mutex<[UInt64: CallSubscription]>([:])
     let reporter = Mutex<TakeoverReporter?>(nil)
 
     init(_ proxy: Proxy) { self.proxy = proxy }
@@ -74,25 +74,25 @@ private final class Viewers: Sendable {
     /// Begins to tell of calls.
     func begin(_ body: [UInt8]) async -> TakeoverReporter.Answer {
         guard let (number, parameters) = try? Self.read(body) else { return (400, []) }
-        let watch: CallSubscription
+        let subscription: CallSubscription
         do throws(CallStreamError) {
-            watch = try await proxy.watch(parameters)
+            subscription = try await proxy.subscribe(parameters)
         } catch {
             return (503, [])
         }
-        watches.withLock { watches in
-            let old = watches.updateValue(watch, forKey: number)
+        subscriptions.withLock { subscriptions in
+            let old = subscriptions.updateValue(subscription, forKey: number)
             old?.cancel()
         }
         Task {
-            while let lines = await watch.next() {
-                // Meanwhile they wait in the watch, which counts those that it drops.
+            while let lines = await subscription.next() {
+                // Meanwhile they wait in the subscription, which counts those that it drops.
                 while let reporter = reporter.withLock({ $0 }), !reporter.hasRoom {
                     try? await Task.sleep(for: Self.pause)
                 }
                 guard reporter.withLock({ $0 })?.send(lines: lines, of: number) == true else { break }
             }
-            watch.cancel()
+            subscription.cancel()
         }
         return (200, [])
     }
@@ -106,20 +106,20 @@ private final class Viewers: Sendable {
         return (number, parameters)
     }
 
-    /// Tells a viewer no more.
+    /// Ends a subscription.
     func end(_ body: [UInt8]) -> TakeoverReporter.Answer {
         var reader = ReportReader(body[...])
         guard let number = try? reader.number() else { return (400, []) }
-        watches.withLock { $0.removeValue(forKey: number) }?.cancel()
+        subscriptions.withLock { $0.removeValue(forKey: number) }?.cancel()
         return (200, [])
     }
 
-    /// Nobody asks any more.
+    /// Ends all subscriptions.
     func endAll() {
-        let all = watches.withLock { watches in
-            defer { watches = [:] }
-            return watches.values
+        let all = subscriptions.withLock { subscriptions in
+            defer { subscriptions = [:] }
+            return subscriptions.values
         }
-        for watch in all { watch.cancel() }
+        for subscription in all { subscription.cancel() }
     }
 }

@@ -3,7 +3,7 @@ internal import Wire
 
 /// Looks names up with the system's resolver.
 enum Resolver {
-    /// Why a name has no address.
+    /// The reason that a name has no address.
     struct Failure: Error {
         /// The resolver's words.
         let reason: String

@@ -35,20 +35,8 @@ struct RunCommand: AsyncParsableCommand {
         var stamps = options.stamp
         let settings = try options.load()
         stamps += Reloading.stamps(of: settings, options)
-        let limits: LimitsDocument
-        do throws(SettingsFailure) {
-            limits = try options.limits(settings)
-        } catch {
-            for problem in error.problems { Output.error(problem) }
-            throw ExitStatus.usage
-        }
-        let callLog: CallLogFile?
-        do throws(CallLogProblem) {
-            callLog = try settings.log.calls.map { name throws(CallLogProblem) in try CallLogFile(name) }
-        } catch {
-            Output.error("\(error)")
-            throw ExitStatus.unavailable
-        }
+        let limits = try limits(settings)
+        let callLog = try Self.callLog(settings)
         let log = LogWriter(level: settings.log.level.level)
         defer { log.flush() }
         let handler = LogLines(settings.log.format, log)
@@ -65,22 +53,6 @@ struct RunCommand: AsyncParsableCommand {
             inherited: predecessor?.adminSockets(settings) ?? [:],
             startsPaused: predecessor != nil
         ) { _, _ in listening.finish() }
-        let relay = RelayService(proxy: proxy, logger: logger)
-        var quiet = logger
-        quiet.logLevel = max(quiet.logLevel, .error)
-        // Services stop in reverse order: the numbers can be scraped, and spans leave, until the last call has ended.
-        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: admin)]
-        for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
-        services.append(.init(service: Reloading(options: options, first: stamps, proxy: proxy, logger: logger)))
-        services.append(.init(service: WorkerWatching(proxy: proxy, logger: logger)))
-        services.append(.init(service: LimitWatching(proxy: proxy, logger: logger)))
-        if let log = callLog {
-            services.append(.init(service: CallLog(log, settings, proxy.sources.subscribers, logger: logger)))
-        }
-        services.append(
-            .init(service: Succession(isFollowed: { proxy.isFollowed.load(ordering: .relaxed) }, logger: logger))
-        )
-        services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
         let successor = TakeoverService(
             proxy: proxy,
             admin: admin,
@@ -89,13 +61,65 @@ struct RunCommand: AsyncParsableCommand {
             adminListens: adminListens,
             logger: logger
         )
+        // Services stop in reverse order: the numbers can be scraped, and spans leave, until the last call has ended.
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [.init(service: admin)]
+        for service in try proxy.tracing?.services(logger) ?? [] { services.append(.init(service: service)) }
+        services.append(.init(service: Reloading(options: options, first: stamps, proxy: proxy, logger: logger)))
+        services += Self.services(proxy, callLog: callLog, logger: logger)
         services.append(.init(service: successor, successTerminationBehavior: .gracefullyShutdownGroup))
+        try await Self.run(services, logger: logger)
+    }
+
+    private func limits(_ settings: WeirSettings) throws -> LimitsDocument {
+        do throws(SettingsFailure) {
+            return try options.limits(settings)
+        } catch {
+            for problem in error.problems { Output.error(problem) }
+            throw ExitStatus.usage
+        }
+    }
+
+    /// The file of the log of calls, if there is to be one.
+    private static func callLog(_ settings: WeirSettings) throws -> CallLogFile? {
+        do throws(CallLogProblem) {
+            return try settings.log.calls.map { name throws(CallLogProblem) in try CallLogFile(name) }
+        } catch {
+            Output.error("\(error)")
+            throw ExitStatus.unavailable
+        }
+    }
+
+    /// The services that watch the proxy, and the relay, whose end is the end of all.
+    private static func services(
+        _ proxy: Proxy,
+        callLog: CallLogFile?,
+        logger: Logger
+    ) -> [ServiceGroupConfiguration.ServiceConfiguration] {
+        var services: [ServiceGroupConfiguration.ServiceConfiguration] = [
+            .init(service: WorkerWatching(proxy: proxy, logger: logger)),
+            .init(service: LimitWatching(proxy: proxy, logger: logger)),
+        ]
+        if let callLog {
+            let subscribers = proxy.sources.subscribers
+            let log = CallLog(callLog, settings: proxy.settings, subscribers: subscribers, logger: logger)
+            services.append(.init(service: log))
+        }
+        let succession = Succession(isFollowed: { proxy.isFollowed.load(ordering: .relaxed) }, logger: logger)
+        services.append(.init(service: succession))
+        let relay = RelayService(proxy: proxy, logger: logger)
+        services.append(.init(service: relay, successTerminationBehavior: .gracefullyShutdownGroup))
+        return services
+    }
+
+    /// Runs services until a signal, or until one of them ends.
+    private static func run(
+        _ services: [ServiceGroupConfiguration.ServiceConfiguration],
+        logger: Logger
+    ) async throws {
+        var quiet = logger
+        quiet.logLevel = max(quiet.logLevel, .error)
         let group = ServiceGroup(
-            configuration: .init(
-                services: services,
-                gracefulShutdownSignals: [.sigterm, .sigint],
-                logger: quiet
-            )
+            configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
         )
         do {
             try await group.run()
@@ -110,6 +134,7 @@ struct RunCommand: AsyncParsableCommand {
             throw ExitStatus.unavailable
         }
     }
+
     /// What of the start is worth a line: which Weir this is, with which settings.
     private static func facts(_ settings: WeirSettings, _ proxy: Proxy) -> Logger.Metadata {
         var hash = ByteHash(seed: 0)

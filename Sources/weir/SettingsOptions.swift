@@ -160,10 +160,10 @@ extension WeirSettings {
     }
 }
 
-/// Why settings or limits could not be read, in a line each.
+/// The problems with settings or limits, a line each.
 struct SettingsFailure: Error {
     var problems: [String]
-    /// Whether there is no such configuration file.
+    /// True if there is no such configuration file.
     var isFileMissing = false
 
     init(problems: [String], isFileMissing: Bool = false) {
@@ -175,7 +175,7 @@ struct SettingsFailure: Error {
 }
 
 extension WeirSettings {
-    /// Where the files with limits are: relative names are seen from the configuration file.
+    /// The paths of the files with limits; relative names are relative to the configuration file.
     func limitsPaths(configuration: String?) -> [String] {
         let folder = configuration.flatMap { path in path.lastIndex(of: "/").map { String(path[...$0]) } } ?? ""
         return limits.map { $0.hasPrefix("/") ? $0 : folder + $0 }

@@ -10,7 +10,7 @@ internal import UnixSignals
 /// With `Type=notify`, `NotifyAccess=all` and `ExecReload=/bin/kill -USR2 $MAINPID` that is what
 /// `systemctl reload-or-restart` does: an upgrade, or a setting that needs a restart, cuts no connection.
 struct Succession: Service {
-    /// Whether another process has taken over from this one.
+    /// True if another process has taken over from this one.
     let isFollowed: @Sendable () -> Bool
     let logger: Logger
 

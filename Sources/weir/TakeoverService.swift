@@ -59,7 +59,7 @@ struct TakeoverService: Service {
                     if withState { proxy.limits.countedBySuccessor() }
                     proxy.isFollowed.store(true, ordering: .relaxed)
                     proxy.reporting.withLock { reporting in
-                        reporting = Task { await Reporting.start(proxy, admin, port: port, logger) }
+                        reporting = Task { await Reporting.start(proxy, admin: admin, port: port, logger: logger) }
                     }
                     proxy.relay.leave(within: proxy.settings.takeover.deadline?.nanoseconds)
                     logger.notice("another process has taken over")
@@ -87,7 +87,7 @@ struct TakeoverService: Service {
     }
 }
 
-/// Why nothing was taken over.
+/// The reason that a takeover failed.
 struct TakeoverFailure: Error {
     let reason: String
 }
@@ -121,7 +121,7 @@ extension Takeover {
         return takeover
     }
 
-    /// Whether there is a socket of a relay with that address.
+    /// True if there is a socket of a relay with that address.
     private func listens(on address: Endpoint) -> Bool {
         sockets.contains { socket in
             guard case .relay = socket.kind else { return false }
@@ -131,6 +131,6 @@ extension Takeover {
 }
 
 extension WeirSettings {
-    /// Where the first listener is.
+    /// The address of the first listener.
     var firstListener: NetworkAddress { provider.isEnabled ? provider.listen : consumer.listen }
 }

@@ -48,7 +48,7 @@ struct TapCommand: ParsableCommand {
     @Option(help: "End after so many calls.")
     var limit: String?
 
-    /// What was asked for, by the names that `/v1/calls` has for it.
+    /// The conditions, by their names in `/v1/calls`.
     private var parameters: [(name: String, value: String)] {
         let all = [
             ("interface", interface), ("method", method), ("outcome", outcome), ("min_ms", minMs), ("side", side),
@@ -110,7 +110,7 @@ struct TapCommand: ParsableCommand {
 
     /// The filter as a URI's query.
     ///
-    /// - Parameter calls: How many calls have been printed already.
+    /// - Parameter calls: The number of calls printed so far.
     /// - Returns: The query with its question mark; empty where all calls are wanted.
     private func query(after calls: UInt64) -> String {
         let left = parameters.map { name, value in

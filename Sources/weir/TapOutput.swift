@@ -5,9 +5,9 @@ final class TapOutput {
     private static let newline = UInt8(ascii: "\n")
 
     private var view: TapView?
-    /// Whether the answer is there.
+    /// True if the answer is there.
     private(set) var hasBegun = false
-    /// Whether whoever reads standard output has gone.
+    /// True if the reader of standard output has gone.
     private(set) var isReaderGone = false
     /// The calls printed.
     private(set) var calls: UInt64 = 0
@@ -22,7 +22,7 @@ final class TapOutput {
 
     /// Takes the whole lines from the front of `bytes` and prints them.
     ///
-    /// - Returns: Whether the reader is still there.
+    /// - Returns: True if the reader is still there.
     func write(linesOf bytes: inout [UInt8]) -> Bool {
         guard let last = bytes.lastIndex(of: Self.newline) else { return true }
         var text: [UInt8] = []

@@ -1,6 +1,6 @@
 internal import HTTP1
 
-/// Why there are no calls to print.
+/// The reason that there are no calls to print.
 enum TapProblem: Error, CustomStringConvertible {
     /// Nothing can be reached at the address; the text says why.
     case unreachable(String)
@@ -9,7 +9,7 @@ enum TapProblem: Error, CustomStringConvertible {
     /// The admin API refuses; its words.
     case refused(status: UInt16, String)
 
-    /// Whether the question was wrong.
+    /// True if the question was wrong.
     var isOurs: Bool {
         if case .refused(400, _) = self { true } else { false }
     }
@@ -28,7 +28,7 @@ enum TapProblem: Error, CustomStringConvertible {
 struct TapStream: ~Copyable {
     /// The longest line, in bytes; one of ours is far shorter.
     private static let maxLineBytes = 1 << 20
-    /// How long the beginning of the answer may take.
+    /// The longest wait for the beginning of the answer.
     private static let answerSeconds = 10
 
     private let socket: TapSocket
@@ -59,7 +59,7 @@ struct TapStream: ~Copyable {
                     throw .broken(answer.status == 0 ? "no HTTP answer" : "the connection was lost")
                 }
             } else {
-                try answer.take(chunk, count, &reader)
+                try answer.take(chunk, count: count, reader: &reader)
                 if answer.status != 200, answer.body.count > Self.maxLineBytes {
                     throw .broken("answered \(answer.status)")
                 }

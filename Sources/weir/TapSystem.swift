@@ -57,10 +57,10 @@ struct TapSocket: ~Copyable {
         guard descriptor >= 0 else { return .failure(Failure(number: errno)) }
         setTime(descriptor, SO_SNDTIMEO, seconds: connectSeconds)
         // A pause is no sign of a peer that has vanished, so the kernel asks for it.
-        set(descriptor, SOL_SOCKET, SO_KEEPALIVE, 1)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPIDLE, 30)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPINTVL, 10)
-        set(descriptor, Int32(IPPROTO_TCP), TCP_KEEPCNT, 3)
+        set(descriptor, level: SOL_SOCKET, option: SO_KEEPALIVE, value: 1)
+        set(descriptor, level: Int32(IPPROTO_TCP), option: TCP_KEEPIDLE, value: 30)
+        set(descriptor, level: Int32(IPPROTO_TCP), option: TCP_KEEPINTVL, value: 10)
+        set(descriptor, level: Int32(IPPROTO_TCP), option: TCP_KEEPCNT, value: 3)
         // SAFETY: the address is the resolver's, of the length it says.
         guard unsafe connect(descriptor, entry.ai_addr, entry.ai_addrlen) == 0 else {
             defer { close(descriptor) }
@@ -69,7 +69,7 @@ struct TapSocket: ~Copyable {
         return .success(descriptor)
     }
 
-    private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
+    private static func set(_ descriptor: Int32, level: Int32, option: Int32, value: Int32) {
         var value = value
         // SAFETY: the option's value is an Int32.
         _ = unsafe setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
@@ -124,7 +124,7 @@ enum TapClock {
 
 /// How the terminal is to be addressed.
 enum TapTerminal {
-    /// Whether colours are wanted: unless `NO_COLOR` says otherwise or the terminal knows none.
+    /// True if colours are wanted: unless `NO_COLOR` says otherwise or the terminal knows none.
     static var hasColours: Bool {
         // SAFETY: getenv returns a C string of the environment, which Weir never changes, or nil.
         if let no = unsafe getenv("NO_COLOR"), unsafe no.pointee != 0 { return false }

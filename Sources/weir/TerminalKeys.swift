@@ -19,13 +19,13 @@ final class TerminalKeys {
         guard unsafe tcsetattr(STDIN_FILENO, TCSANOW, &settings) == 0 else { return nil }
     }
 
-    /// Whether any key was pressed.
+    /// True if any key was pressed.
     var isPressed: Bool {
         read()
         return !keys.isEmpty
     }
 
-    /// Whether a key was pressed since it was asked last; all other keys are forgotten.
+    /// True if a key was pressed since it was asked last; all other keys are forgotten.
     func take(_ key: Character) -> Bool {
         read()
         defer { keys = [] }

@@ -28,25 +28,7 @@ final class Tracing: Sendable {
     init?(_ settings: WeirSettings, registry: OperationRegistry) throws {
         let tracing = settings.tracing
         guard let endpoint = tracing.endpoint else { return nil }
-        do throws(ExportProblem) {
-            var exporter = try ExportConfiguration(
-                endpoint: endpoint,
-                transport: tracing.transport == .grpc ? .grpc : .http,
-                headers: tracing.headers.map { header in
-                    let parts = header.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                    return (String(parts[0]), parts.count > 1 ? String(parts[1]) : "")
-                },
-                caFile: tracing.caFile,
-                compression: tracing.compression == .gzip ? .gzip : .none
-            )
-            exporter.timeout = tracing.timeout
-            exporter.maxBatchSpans = tracing.batch
-            exporter.maxQueuedSpans = tracing.queue
-            self.exporter = exporter
-        } catch {
-            Output.error("tracing: \(error.description)")
-            throw ExitStatus.usage
-        }
+        exporter = try Self.exporter(tracing, endpoint: endpoint)
         self.settings = tracing
         self.registry = registry
         options = Self.options(settings)
@@ -69,9 +51,9 @@ final class Tracing: Sendable {
         name = SpanServiceName(given: resource.serviceName, learned: learned)
     }
 
-    /// What turns one worker's calls into spans.
+    /// The tracer of one worker.
     ///
-    /// - Parameter workers: How many workers share the queue.
+    /// - Parameter workers: The number of workers that share the queue.
     /// - Returns: A tracer whose spans the exporter finds.
     func makeTracer(workers: Int) -> Tracer {
         let spanBuffer = SpanBuffer(maxSpans: max(64, settings.queue / max(1, workers)), counters: counters)
@@ -79,7 +61,7 @@ final class Tracing: Sendable {
         return Tracer(options: options, sampler: sampler, spanBuffer: spanBuffer, counters: counters, ownName: ownName)
     }
 
-    /// What has to run for the spans to leave; made once all workers have started.
+    /// The services that export the spans; made once all workers have started.
     ///
     /// - Throws: The exit code, after what is wrong has been printed.
     func services(_ logger: Logger) throws -> [any Service] {
@@ -115,6 +97,28 @@ final class Tracing: Sendable {
 
     /// The service's name as spans have it.
     var serviceName: String { name.text }
+
+    private static func exporter(_ tracing: TracingSettings, endpoint: String) throws -> ExportConfiguration {
+        do throws(ExportProblem) {
+            var exporter = try ExportConfiguration(
+                endpoint: endpoint,
+                transport: tracing.transport == .grpc ? .grpc : .http,
+                headers: tracing.headers.map { header in
+                    let parts = header.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                    return (String(parts[0]), parts.count > 1 ? String(parts[1]) : "")
+                },
+                caFile: tracing.caFile,
+                compression: tracing.compression == .gzip ? .gzip : .none
+            )
+            exporter.timeout = tracing.timeout
+            exporter.maxBatchSpans = tracing.batch
+            exporter.maxQueuedSpans = tracing.queue
+            return exporter
+        } catch {
+            Output.error("tracing: \(error.description)")
+            throw ExitStatus.usage
+        }
+    }
 
     private static func sampling(_ settings: TracingSettings) -> SamplingOptions {
         var options = SamplingOptions()

@@ -20,7 +20,7 @@ struct Weir: AsyncParsableCommand {
     }
 }
 
-/// What this build is.
+/// The version and revision of this build.
 enum Build {
     /// The version.
     static let version = "0.1.0"

@@ -25,11 +25,17 @@ import Wire
                     id: UInt64(index),
                     peer: Bench.client.clientEnd,
                     upstream: Bench.client.serverEnd,
-                    start: 500,
                     bytesToUpstream: 7,
                     bytesToDownstream: 8
                 )
-                return ConnectionReport(ends, session: session, marks: CallMarks(), times: CallMarkTimes(), now: 2500)
+                return ConnectionReport(
+                    ends,
+                    session: session,
+                    since: 500,
+                    marks: CallMarks(),
+                    times: CallMarkTimes(),
+                    now: 2500
+                )
             }
         }
 

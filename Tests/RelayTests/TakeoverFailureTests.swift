@@ -105,12 +105,16 @@ extension RelaySocketTests {
             }
             try await eventually("it is there") { newest.events.all == ["came 171 true"] }
             for size in [0, 1, 65_535, 65_536, 65_537, 1 << 20, 8 << 20] {
-                let answers = await newest.peers.ask("size", [UInt8](repeating: 7, count: size), milliseconds: 60_000)
+                let answers = await newest.peers.ask(
+                    "size",
+                    body: [UInt8](repeating: 7, count: size),
+                    milliseconds: 60_000
+                )
                 #expect(answers.map(\.process) == [171] && answers.map(\.status) == [200])
                 #expect(answers.map(\.body.count) == [2 * size])
             }
-            #expect(await newest.peers.ask(171, "what")?.status == 404)
-            #expect(await newest.peers.ask(172, "size") == nil)
+            #expect(await newest.peers.ask(171, what: "what")?.status == 404)
+            #expect(await newest.peers.ask(172, what: "size") == nil)
             #expect(reporter.send(lines: [1, 2, 3], of: 9))
             try await eventually("lines") { newest.events.all.contains("lines 171 9 3") }
             await reporter.stop(last: [("state", [1]), ("numbers", [UInt8](repeating: 1, count: 3 << 20))])

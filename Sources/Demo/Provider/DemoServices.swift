@@ -81,7 +81,11 @@ enum DemoServices {
         switch request.method {
         case "reserve":
             guard sku != soldOutSKU else {
-                let thrown = exception("com.example.shop.OutOfStockException", "\(sku) is sold out", request)
+                let thrown = exception(
+                    "com.example.shop.OutOfStockException",
+                    message: "\(sku) is sold out",
+                    request: request
+                )
                 return DemoAnswer(.exception(thrown), 5...15)
             }
             return DemoAnswer(.value(.bool(true)), 6...30)
@@ -99,7 +103,11 @@ enum DemoServices {
         switch request.method {
         case "login":
             guard request.arguments.last?.text == password else {
-                let thrown = exception("com.example.user.LoginFailedException", "wrong name or password", request)
+                let thrown = exception(
+                    "com.example.user.LoginFailedException",
+                    message: "wrong name or password",
+                    request: request
+                )
                 return DemoAnswer(.exception(thrown), 15...40)
             }
             return DemoAnswer(.value(.string("b3c9e1f0-session")), 15...60)
@@ -133,12 +141,12 @@ enum DemoServices {
     }
 
     private static func orderException(_ message: String, code: Int32, _ request: DemoRequest) -> JavaException {
-        var thrown = exception("com.example.shop.OrderException", message, request)
+        var thrown = exception("com.example.shop.OrderException", message: message, request: request)
         thrown.ownFields = [("code", .int32(code))]
         return thrown
     }
 
-    private static func exception(_ className: String, _ message: String, _ request: DemoRequest) -> JavaException {
+    private static func exception(_ className: String, message: String, request: DemoRequest) -> JavaException {
         let implementation = request.interface + "Impl"
         let file = (implementation.split(separator: ".").last.map(String.init) ?? implementation) + ".java"
         let trace = [

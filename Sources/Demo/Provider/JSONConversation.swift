@@ -17,16 +17,18 @@ final class JSONConversation: Conversation {
 
     private func take(_ request: HTTP1Message, _ connection: ProviderConnection) {
         guard request.head.method == .post else {
-            return respond(404, "", to: request, connection, after: 0)
+            return respond(404, body: "", to: request, connection: connection, after: 0)
         }
         let calls: JSONMessages
         do throws(PeerFault) {
             calls = try JSONMessages(request.body)
         } catch {
             connection.count { $0.decodeErrors += 1 }
-            return refuse(PaymentService.parseError, request, connection)
+            return refuse(PaymentService.parseError, request: request, connection: connection)
         }
-        guard !calls.messages.isEmpty else { return refuse(PaymentService.invalidRequest, request, connection) }
+        guard !calls.messages.isEmpty else {
+            return refuse(PaymentService.invalidRequest, request: request, connection: connection)
+        }
         var replies: [String] = []
         var time: UInt64 = 0
         for call in calls.messages {
@@ -36,26 +38,26 @@ final class JSONConversation: Conversation {
             time = max(time, random.serviceTimeNanoseconds(answer.nanoseconds))
             if !isNotification { replies.append(answer.text(id: call.id)) }
         }
-        guard !replies.isEmpty else { return respond(204, "", to: request, connection, after: time) }
+        guard !replies.isEmpty else { return respond(204, body: "", to: request, connection: connection, after: time) }
         connection.count { $0.replies += UInt64(replies.count) }
         let body = calls.isBatch ? "[" + replies.joined(separator: ",") + "]" : replies[0]
-        respond(200, body, to: request, connection, after: time)
+        respond(200, body: body, to: request, connection: connection, after: time)
     }
 
     /// Answers a body that holds no call.
-    private func refuse(_ answer: PaymentService.Answer, _ request: HTTP1Message, _ connection: ProviderConnection) {
+    private func refuse(_ answer: PaymentService.Answer, request: HTTP1Message, connection: ProviderConnection) {
         connection.count { counts in
             counts.requests += 1
             counts.replies += 1
         }
-        respond(200, answer.text(id: ""), to: request, connection, after: 0)
+        respond(200, body: answer.text(id: ""), to: request, connection: connection, after: 0)
     }
 
     private func respond(
         _ status: UInt16,
-        _ body: String,
+        body: String,
         to request: HTTP1Message,
-        _ connection: ProviderConnection,
+        connection: ProviderConnection,
         after nanoseconds: UInt64
     ) {
         let head = HTTP1ResponseHead(

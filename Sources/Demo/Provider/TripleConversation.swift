@@ -44,11 +44,11 @@ final class TripleConversation: Conversation {
             // Clients have odd streams; trailers of a request say nothing here.
             guard id & 1 == 1, requests.count < ProviderConnection.maxCalls else { throw .badFrame }
             var request = requests.removeValue(forKey: id) ?? Request(fields: fields)
-            if endsStream { finish(id, &request, connection) } else { requests[id] = request }
+            if endsStream { finish(id, request: &request, connection: connection) } else { requests[id] = request }
         case .data(let id, let bytes, let endsStream):
             guard var request = requests.removeValue(forKey: id) else { return }
             try read(bytes, into: &request)
-            if endsStream { finish(id, &request, connection) } else { requests[id] = request }
+            if endsStream { finish(id, request: &request, connection: connection) } else { requests[id] = request }
         case .reset(let id):
             requests[id] = nil
             connection.cancel(id)
@@ -69,7 +69,7 @@ final class TripleConversation: Conversation {
 
     // MARK: Replies
 
-    private func finish(_ id: UInt32, _ request: inout Request, _ connection: ProviderConnection) {
+    private func finish(_ id: UInt32, request: inout Request, connection: ProviderConnection) {
         connection.count { $0.requests += 1 }
         let answer: TripleAnswer
         if !request.fields.isRequest || request.reader.messageCount == 0 {

@@ -93,11 +93,11 @@ extension DemoTable {
         func line(_ row: Row, _ paint: Paint) -> String {
             var text = " " + interface(row.interface, paint) + spaces(Self.gap)
             text += left(DemoTable.fitted(row.method, to: methodWidth), methodWidth)
-            for column in columns { text += spaces(column.gap) + cell(column, row, paint) }
+            for column in columns { text += spaces(column.gap) + cell(column, row: row, paint: paint) }
             return text
         }
 
-        private func cell(_ column: Column, _ row: Row, _ paint: Paint) -> String {
+        private func cell(_ column: Column, row: Row, paint: Paint) -> String {
             let width = width(of: column)
             switch column {
             case .callProtocol: return paint.faint(left(row.callProtocol.label.description, width))
@@ -105,7 +105,7 @@ extension DemoTable {
             case .bar: return paint.bar(left(bar(row), width))
             case .errors:
                 let share = Cells.share(row.errorsPerSecond, of: row.callsPerSecond)
-                return errors(right(share, width), row, paint)
+                return errors(right(share, width), row: row, paint: paint)
             case .refused:
                 let share = right(Cells.share(row.refusedPerSecond, of: row.callsPerSecond), width)
                 return (row.refusedPerSecond ?? 0) > 0 ? paint.warning(share) : paint.faint(share)
@@ -119,7 +119,7 @@ extension DemoTable {
         }
 
         /// Errors: none faint, some yellow, one in twenty and more red.
-        private func errors(_ share: String, _ row: Row, _ paint: Paint) -> String {
+        private func errors(_ share: String, row: Row, paint: Paint) -> String {
             let (errors, calls) = (row.errorsPerSecond ?? 0, row.callsPerSecond ?? 0)
             if errors <= 0 { return paint.faint(share) }
             return errors * 20 >= calls ? paint.alarm(share) : paint.warning(share)

@@ -120,7 +120,7 @@ public enum DemoTable {
         // A low terminal gets rows instead of air.
         let isLow = height < 16
         let layout = Layout(rows, width: width)
-        var lines = headLines(header, width, rightEdge: layout.width, isLow: isLow, paint)
+        var lines = headLines(header, width: width, rightEdge: layout.width, isLow: isLow, paint: paint)
         let hasFooter = !header.footer.isEmpty && !isLow
         let footer = hasFooter ? ["", paint.faint(" " + fitted(header.footer, to: width - 1))] : []
         lines += [paint.faint(layout.heading), paint.faint(" " + String(repeating: "─", count: layout.width - 1))]
@@ -155,10 +155,10 @@ public enum DemoTable {
 
     private static func headLines(
         _ header: Header,
-        _ width: Int,
+        width: Int,
         rightEdge: Int,
         isLow: Bool,
-        _ paint: Paint
+        paint: Paint
     ) -> [String] {
         let uptime = "up " + Cells.uptime(header.uptimeSeconds)
         let title = fitted(header.title, to: rightEdge - uptime.count - 3)

@@ -65,23 +65,7 @@ extension BodyReader {
         case .mapValue:
             if !scanner.isMidway {
                 guard at < bytes.byteCount else { return false }
-                switch bytes.byte(at: at) {
-                case 0x71:
-                    at += 1
-                    step = .mapListType
-                    return true
-                case 0x79:
-                    at += 1
-                    step = .mapListItem
-                    return true
-                case let lead where Self.isString(lead): break
-                case let lead where Self.isInt(lead) && isTimeout(bytes):
-                    step = .mapNumber
-                    return true
-                default:
-                    step = .mapValueSkip
-                    return true
-                }
+                if beginMapValue(bytes, &at) { return true }
             }
             return try readMapText(bytes, &at)
         case .mapListType:
@@ -104,6 +88,24 @@ extension BodyReader {
             }
             return try readMapText(bytes, &at)
         }
+    }
+
+    /// Chooses the next step by the value's first byte.
+    ///
+    /// - Returns: False if the value is a text, which is read in the present step.
+    private mutating func beginMapValue(_ bytes: RawSpan, _ at: inout Int) -> Bool {
+        switch bytes.byte(at: at) {
+        case 0x71:
+            at += 1
+            step = .mapListType
+        case 0x79:
+            at += 1
+            step = .mapListItem
+        case let lead where Self.isString(lead): return false
+        case let lead where Self.isInt(lead) && isTimeout(bytes): step = .mapNumber
+        default: step = .mapValueSkip
+        }
+        return true
     }
 
     private mutating func readMapText(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {

@@ -22,7 +22,7 @@ extension BodyReader {
         while true {
             if step == .value {
                 guard at < bytes.byteCount else { return }
-                beginRequestValue(bytes.byte(at: at), bytes, &at)
+                beginRequestValue(bytes.byte(at: at), bytes: bytes, at: &at)
             }
             guard try continueValue(bytes, &at) else {
                 if isLast { throw .truncated(offset: scanner.errorOffset(at)) }
@@ -66,7 +66,7 @@ extension BodyReader {
     }
 
     /// A value begins after the strings: an argument, or the attachments if no other value follows.
-    private mutating func beginRequestValue(_ lead: UInt8, _ bytes: RawSpan, _ at: inout Int) {
+    private mutating func beginRequestValue(_ lead: UInt8, bytes: RawSpan, at: inout Int) {
         if !request.attachments.isEmpty { request.attachments.removeAll(keepingCapacity: true) }
         request.known.remove(.attachments)
         timeoutMilliseconds = nil

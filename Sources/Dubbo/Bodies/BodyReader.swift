@@ -250,12 +250,12 @@ public struct BodyReader: ~Copyable {
         guard !isKept else { return }
         isKept = true
         if form == .request {
-            request.interface = moved(request.interface, .interface, bytes)
-            request.method = moved(request.method, .method, bytes)
-            request.version = moved(request.version, .version, bytes)
-            request.dubboVersion = moved(request.dubboVersion, .dubboVersion, bytes)
-            request.genericMethod = moved(request.genericMethod, .genericMethod, bytes)
-            request.parameterDescriptor = moved(request.parameterDescriptor, .parameterDescriptor, bytes)
+            request.interface = moved(request.interface, bit: .interface, bytes: bytes)
+            request.method = moved(request.method, bit: .method, bytes: bytes)
+            request.version = moved(request.version, bit: .version, bytes: bytes)
+            request.dubboVersion = moved(request.dubboVersion, bit: .dubboVersion, bytes: bytes)
+            request.genericMethod = moved(request.genericMethod, bit: .genericMethod, bytes: bytes)
+            request.parameterDescriptor = moved(request.parameterDescriptor, bit: .parameterDescriptor, bytes: bytes)
             var attachments: [Attachment] = []
             swap(&attachments, &request.attachments)
             move(&attachments, bytes)
@@ -273,8 +273,8 @@ public struct BodyReader: ~Copyable {
     /// A field of the request at its place in the kept texts; unknown when it does not fit.
     private mutating func moved(
         _ field: ByteRange,
-        _ bit: RequestMetadata.Fields,
-        _ bytes: RawSpan
+        bit: RequestMetadata.Fields,
+        bytes: RawSpan
     ) -> ByteRange {
         guard request.known.contains(bit) else { return field }
         if let kept = keep(field, of: bytes) { return kept }

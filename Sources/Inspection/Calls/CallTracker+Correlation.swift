@@ -18,7 +18,7 @@ extension CallTracker {
     @discardableResult
     func correlate(_ index: Int32, of session: Session, scope: UInt64, id: UInt64, now: UInt64) -> UInt64 {
         var entry = table[index]
-        let key = CorrelationTable.key(scope, session.seen(entry.direction), id)
+        let key = CorrelationTable.key(scope, direction: session.seen(entry.direction), id: id)
         let number = correlated.waiting.wait(key, scope: scope, worker: correlated.number, now: now)
         takeAnswers(now: now)
         guard number != 0 else {
@@ -55,7 +55,9 @@ extension CallTracker {
         id: UInt64,
         with answer: CorrelationTable.Answer
     ) -> Bool {
-        guard correlated.waiting.answer(CorrelationTable.key(scope, direction, id), answer) else { return false }
+        guard correlated.waiting.answer(CorrelationTable.key(scope, direction: direction, id: id), answer) else {
+            return false
+        }
         takeAnswers(now: answer.time)
         return true
     }

@@ -52,20 +52,17 @@ public final class CallLines: CallObserver {
         json.number(observed.call.requestBytes)
         json.key("response_bytes")
         json.number(observed.call.responseBytes)
-        if let trace = observed.trace {
-            text("trace_id", trace.traceID.text)
-            text("parent_span_id", TraceID.hex(trace.spanID))
-            json.key("sampled")
-            json.bool(trace.isSampled)
-        } else {
-            text("trace_id", "")
-            text("parent_span_id", "")
-            json.key("sampled")
-            json.null()
-        }
+        write(observed.trace)
         json.endObject()
         json.endLine()
         flush(self)
+    }
+
+    private func write(_ trace: TraceContext?) {
+        text("trace_id", trace?.traceID.text ?? "")
+        text("parent_span_id", trace.map { TraceID.hex($0.spanID) } ?? "")
+        json.key("sampled")
+        if let trace { json.bool(trace.isSampled) } else { json.null() }
     }
 
     private func text(_ name: StaticString, _ value: String) {

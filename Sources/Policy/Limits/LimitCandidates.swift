@@ -93,16 +93,18 @@ struct LimitCandidates: BitwiseCopyable {
     /// Finds the candidates of an operation on a side, and adds their entry.
     mutating func make(
         _ set: LimitSet,
-        _ operation: Operation,
-        _ side: Side,
+        operation: Operation,
+        side: Side,
         at place: Int,
-        _ scratch: borrowing PCREScratch
+        scratch: borrowing PCREScratch
     ) -> Int {
         var entry = LimitCandidates(first: UInt32(candidates.count))
         // Sets that are in use at the same time share states, and so do processes: an order of the states' memories
         // holds in all sets of all processes.
-        let applying = set.limits.filter { $0.match.matches(operation, side, scratch, $0.counters) }
-            .sorted { $0.state.identity < $1.state.identity }
+        let applying = set.limits.filter {
+            $0.match.matches(operation, side: side, scratch: scratch, givenUp: $0.counters)
+        }
+        .sorted { $0.state.identity < $1.state.identity }
         for limit in applying {
             candidates.append(LimitCandidates.Candidate(limit, operation))
             unsafe states.append(Unmanaged.passUnretained(limit.state))

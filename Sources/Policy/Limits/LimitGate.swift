@@ -76,7 +76,7 @@ public final class LimitGate {
     public func mayLimit(_ operation: Operation, side: Side) -> Bool {
         refresh()
         return limits.limits.contains {
-            $0.match.matches(operation, side, scratch, $0.counters, ignoringMethod: true)
+            $0.match.matches(operation, side: side, scratch: scratch, givenUp: $0.counters, ignoringMethod: true)
         }
     }
 
@@ -99,7 +99,9 @@ public final class LimitGate {
         refresh()
         return limits.limits.contains { limit in
             guard limit.definition.match.method == .exact(operation.method) else { return false }
-            return Side.allCases.contains { limit.match.matches(operation, $0, scratch, limit.counters) }
+            return Side.allCases.contains {
+                limit.match.matches(operation, side: $0, scratch: scratch, givenUp: limit.counters)
+            }
         }
     }
 
@@ -113,8 +115,8 @@ public final class LimitGate {
         refresh()
         return limits.limits.contains { limit in
             Side.allCases.contains { side in
-                limit.match.matches(operation, side, scratch, limit.counters)
-                    && !limit.match.matches(other, side, scratch, limit.counters)
+                limit.match.matches(operation, side: side, scratch: scratch, givenUp: limit.counters)
+                    && !limit.match.matches(other, side: side, scratch: scratch, givenUp: limit.counters)
             }
         }
     }
@@ -276,7 +278,7 @@ extension LimitGate {
         let place = operation.index &* 2 &+ Int(side.rawValue)
         var number = table.entry(at: place)
         if number == LimitCandidateTable.unknown {
-            number = table.make(limits, operations[operation], side, at: place, scratch)
+            number = table.make(limits, operation: operations[operation], side: side, at: place, scratch: scratch)
         }
         return table.entries[number]
     }
@@ -290,7 +292,9 @@ extension LimitGate {
             var question = Question(candidate: index, limit: candidate.limit, isObserved: candidate.isObserved)
             if !candidate.isStatic || candidate.isKeyed {
                 let limit = limits.limits[candidate.limit]
-                if !candidate.isStatic, !limit.match.matches(facts, scratch, limit.counters) { continue }
+                if !candidate.isStatic, !limit.match.matches(facts, scratch: scratch, givenUp: limit.counters) {
+                    continue
+                }
                 if candidate.isKeyed { question.digest = limit.digest(candidate.hash, facts) }
             }
             questions[questionCount] = question

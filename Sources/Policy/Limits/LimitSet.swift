@@ -75,7 +75,7 @@ public final class LimitSet: Sendable {
     ) throws(LimitSetError) {
         let sharing = inherited?.sharing.flatMap { LimitSharing(adopting: $0) }
         let old = Old(sharing: sharing, clock: clock)
-        try self.init(definitions, budgetBytes: budgetBytes, old, inherited)
+        try self.init(definitions, budgetBytes: budgetBytes, old: old, inherited: inherited)
     }
 
     /// Limits in the place of others.
@@ -107,7 +107,7 @@ public final class LimitSet: Sendable {
             } else {
                 Old(sharing: old.sharing, clock: old.clock, limits: byName, retired: old.retired)
             }
-        try self.init(definitions, budgetBytes: budgetBytes, old, inherited)
+        try self.init(definitions, budgetBytes: budgetBytes, old: old, inherited: inherited)
     }
 
     /// The earlier limits.
@@ -121,8 +121,8 @@ public final class LimitSet: Sendable {
     private init(
         _ definitions: [LimitDefinition],
         budgetBytes: Int,
-        _ old: Old,
-        _ inherited: InheritedLimits?
+        old: Old,
+        inherited: InheritedLimits?
     ) throws(LimitSetError) {
         let names = try Self.check(definitions, budgetBytes: budgetBytes)
         var kept = old.retired
@@ -135,7 +135,7 @@ public final class LimitSet: Sendable {
             sharing = sharing ?? LimitSharing()
             guard let sharing else { throw .noMemory(limit: definition.name) }
             kept[definition.name] = nil
-            let (state, counters) = try Self.state(of: definition, old, sharing, inherited)
+            let (state, counters) = try Self.state(of: definition, old, sharing: sharing, inherited: inherited)
             do throws(PatternProblem) {
                 limits.append(
                     try Limit(definition, index: index, names: names, state: state, counters: counters)
@@ -158,8 +158,8 @@ public final class LimitSet: Sendable {
     private static func state(
         of definition: LimitDefinition,
         _ old: Old,
-        _ sharing: LimitSharing,
-        _ inherited: InheritedLimits?
+        sharing: LimitSharing,
+        inherited: InheritedLimits?
     ) throws(LimitSetError) -> (LimitState, LimitCounters) {
         let before = old.limits[definition.name]
         let known = before?.counters ?? old.retired[definition.name] ?? sharing.counters(of: definition.name)

@@ -104,14 +104,27 @@ final class LimitState: Sendable {
         let time = gate.time
         switch rule {
         case .sliding(let rule):
-            WindowTable<SlidingWindow>(index, rule).decide(position, of: gate, at: time, self, counters)
-        case .parts(let rule): WindowTable<SubWindows>(index, rule).decide(position, of: gate, at: time, self, counters)
+            WindowTable<SlidingWindow>(index, rule).decide(
+                position,
+                of: gate,
+                at: time,
+                state: self,
+                counters: counters
+            )
+        case .parts(let rule):
+            WindowTable<SubWindows>(index, rule).decide(position, of: gate, at: time, state: self, counters: counters)
         case .fixed(let rule):
-            WindowTable<FixedWindow>(index, rule).decide(position, of: gate, at: time, self, counters)
+            WindowTable<FixedWindow>(index, rule).decide(position, of: gate, at: time, state: self, counters: counters)
         case .bucket(let rule):
-            WindowTable<TokenBucket>(index, rule).decide(position, of: gate, at: time, self, counters)
+            WindowTable<TokenBucket>(index, rule).decide(position, of: gate, at: time, state: self, counters: counters)
         case .inFlight(let rule):
-            WindowTable<CallsInFlight>(index, rule).decide(position, of: gate, at: time, self, counters)
+            WindowTable<CallsInFlight>(index, rule).decide(
+                position,
+                of: gate,
+                at: time,
+                state: self,
+                counters: counters
+            )
         }
     }
 
@@ -223,8 +236,8 @@ extension WindowTable {
         _ position: Int,
         of gate: LimitGate,
         at time: UInt64,
-        _ state: LimitState,
-        _ counters: LimitCounters
+        state: LimitState,
+        counters: LimitCounters
     ) {
         let question = gate.question(position)
         let calls = gate.calls

@@ -83,8 +83,8 @@ extension CallFilter.Draft {
         case .outcome: takeOutcomes(value)
         case .minMilliseconds: takeMilliseconds(value)
         case .limit: takeLimit(value)
-        case .side: take(value, Side.allCases, \.label, \.request.side)
-        case .callProtocol: take(value, CallProtocol.allCases, \.label, \.request.callProtocol)
+        case .side: take(value, all: Side.allCases, label: \.label, place: \.request.side)
+        case .callProtocol: take(value, all: CallProtocol.allCases, label: \.label, place: \.request.callProtocol)
         }
     }
 
@@ -97,9 +97,9 @@ extension CallFilter.Draft {
 
     private mutating func take<Word>(
         _ value: String,
-        _ all: [Word],
-        _ label: (Word) -> StaticString,
-        _ place: WritableKeyPath<Self, Word?>
+        all: [Word],
+        label: (Word) -> StaticString,
+        place: WritableKeyPath<Self, Word?>
     ) -> String? {
         guard let word = all.first(where: { label($0).description == value }) else {
             return "takes " + all.map { label($0).description }.joined(separator: ", ")

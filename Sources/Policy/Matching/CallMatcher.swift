@@ -50,10 +50,10 @@ public final class CallMatcher {
             let caller = caller.utf8Span.span
             // SAFETY: the span borrows the text; every byte of it is initialised.
             facts.note(caller: unsafe caller.bytes)
-            guard matcher.matches(facts, scratch, Admitted()) else { return false }
+            guard matcher.matches(facts, scratch: scratch, givenUp: Admitted()) else { return false }
         }
         guard let code = filter.codeMatcher else { return true }
-        return code.matches(ResultCode.name(of: call.code, in: callProtocol), scratch, Admitted())
+        return code.matches(ResultCode.name(of: call.code, in: callProtocol), scratch: scratch, givenUp: Admitted())
     }
 
     /// True if calls of an operation can be wanted.
@@ -61,7 +61,7 @@ public final class CallMatcher {
     /// - Parameter operation: The operation.
     /// - Returns: True if protocol, interface and method fit.
     public func admits(_ operation: Operation) -> Bool {
-        filter.matcher?.matches(operation, scratch, Admitted()) ?? true
+        filter.matcher?.matches(operation, scratch: scratch, givenUp: Admitted()) ?? true
     }
 
     /// The operation's protocol, if its names are wanted.

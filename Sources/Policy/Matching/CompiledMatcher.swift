@@ -62,29 +62,38 @@ final class CompiledMatcher: Sendable {
     /// True if the facts of every call of an operation match, or would with another method.
     func matches(
         _ operation: Operation,
-        _ side: Side,
-        _ scratch: borrowing PCREScratch,
-        _ givenUp: some GivenUpSearches,
+        side: Side,
+        scratch: borrowing PCREScratch,
+        givenUp: some GivenUpSearches,
         ignoringMethod: Bool = false
     ) -> Bool {
         if let wanted = self.side, wanted != side { return false }
-        return matches(operation, scratch, givenUp, ignoringMethod: ignoringMethod)
+        return matches(operation, scratch: scratch, givenUp: givenUp, ignoringMethod: ignoringMethod)
     }
 
     /// The same on either side.
     func matches(
         _ operation: Operation,
-        _ scratch: borrowing PCREScratch,
-        _ givenUp: some GivenUpSearches,
+        scratch: borrowing PCREScratch,
+        givenUp: some GivenUpSearches,
         ignoringMethod: Bool = false
     ) -> Bool {
         if let callProtocol, callProtocol != operation.callProtocol { return false }
-        if let interface = names.interface, !interface.matches(operation.interface, scratch, givenUp) { return false }
-        if let method = names.method, !ignoringMethod, !Self.matches(method, operation, scratch, givenUp) {
+        if let interface = names.interface, !interface.matches(operation.interface, scratch: scratch, givenUp: givenUp)
+        {
             return false
         }
-        if let version = names.version, !Self.fits(version, operation.version, scratch, givenUp) { return false }
-        if let group = names.group, !group.matches(operation.group, scratch, givenUp) { return false }
+        if let method = names.method, !ignoringMethod,
+            !Self.matches(method, operation: operation, scratch: scratch, givenUp: givenUp)
+        {
+            return false
+        }
+        if let version = names.version,
+            !Self.fits(version, version: operation.version, scratch: scratch, givenUp: givenUp)
+        {
+            return false
+        }
+        if let group = names.group, !group.matches(operation.group, scratch: scratch, givenUp: givenUp) { return false }
         return true
     }
 
@@ -99,13 +108,15 @@ final class CompiledMatcher: Sendable {
     /// True if the facts of this call match.
     func matches(
         _ facts: borrowing RequestFacts,
-        _ scratch: borrowing PCREScratch,
-        _ givenUp: some GivenUpSearches
+        scratch: borrowing PCREScratch,
+        givenUp: some GivenUpSearches
     ) -> Bool {
-        if let caller, !caller.matches(facts.caller, scratch, givenUp) { return false }
-        if let peer, !peer.matches(facts.peer, scratch, givenUp) { return false }
+        if let caller, !caller.matches(facts.caller, scratch: scratch, givenUp: givenUp) { return false }
+        if let peer, !peer.matches(facts.peer, scratch: scratch, givenUp: givenUp) { return false }
         for attachment in attachments {
-            if !attachment.value.matches(facts.attachment(attachment.index), scratch, givenUp) { return false }
+            if !attachment.value.matches(facts.attachment(attachment.index), scratch: scratch, givenUp: givenUp) {
+                return false
+            }
         }
         return true
     }
@@ -113,23 +124,23 @@ final class CompiledMatcher: Sendable {
     /// True if a version matches; a missing one also matches if its other spelling does.
     private static func fits(
         _ matcher: TextMatcher,
-        _ version: String,
-        _ scratch: borrowing PCREScratch,
-        _ givenUp: some GivenUpSearches
+        version: String,
+        scratch: borrowing PCREScratch,
+        givenUp: some GivenUpSearches
     ) -> Bool {
-        if matcher.matches(version, scratch, givenUp) { return true }
-        return version.isEmpty && matcher.matches(Operation.zeroVersion.description, scratch, givenUp)
+        if matcher.matches(version, scratch: scratch, givenUp: givenUp) { return true }
+        return version.isEmpty && matcher.matches(Operation.zeroVersion.description, scratch: scratch, givenUp: givenUp)
     }
 
     /// True if a method matches; that of a tool also matches if all tools are meant.
     private static func matches(
         _ method: TextMatcher,
-        _ operation: Operation,
-        _ scratch: borrowing PCREScratch,
-        _ givenUp: some GivenUpSearches
+        operation: Operation,
+        scratch: borrowing PCREScratch,
+        givenUp: some GivenUpSearches
     ) -> Bool {
-        if method.matches(operation.method, scratch, givenUp) { return true }
+        if method.matches(operation.method, scratch: scratch, givenUp: givenUp) { return true }
         let tools = operation.methodWithoutTool
-        return tools != operation.method && method.matches(tools, scratch, givenUp)
+        return tools != operation.method && method.matches(tools, scratch: scratch, givenUp: givenUp)
     }
 }

@@ -20,7 +20,7 @@ enum TextMatcher: Sendable {
     }
 
     /// True if a text matches; ``GivenUpSearches`` answers where a search was given up.
-    func matches(_ text: RawSpan, _ scratch: borrowing PCREScratch, _ givenUp: some GivenUpSearches) -> Bool {
+    func matches(_ text: RawSpan, scratch: borrowing PCREScratch, givenUp: some GivenUpSearches) -> Bool {
         switch self {
         case .exact(let bytes):
             return bytes.byteSpan.elementsEqual(text)
@@ -36,10 +36,10 @@ enum TextMatcher: Sendable {
     }
 
     /// The same for a text that is at hand as such; it allocates nothing.
-    func matches(_ text: String, _ scratch: borrowing PCREScratch, _ givenUp: some GivenUpSearches) -> Bool {
+    func matches(_ text: String, scratch: borrowing PCREScratch, givenUp: some GivenUpSearches) -> Bool {
         let text = text.utf8Span.span
         // SAFETY: the span borrows the text; every byte of it is initialised.
-        return matches(unsafe text.bytes, scratch, givenUp)
+        return matches(unsafe text.bytes, scratch: scratch, givenUp: givenUp)
     }
 }
 

@@ -144,9 +144,9 @@ extension ExpositionWriter {
     /// Writes one sample, or one histogram.
     mutating func sample(_ labels: [UInt8], _ value: MetricSample.Value) {
         switch value {
-        case .count(let value): write(labels, [], value)
-        case .signed(let value): write(labels, [], value)
-        case .number(let value): write(labels, [], value)
+        case .count(let value): write(labels, more: [], value: value)
+        case .signed(let value): write(labels, more: [], value: value)
+        case .number(let value): write(labels, more: [], value: value)
         case .histogram(let value): histogram(labels, value)
         }
     }

@@ -130,48 +130,52 @@ struct DubboFamily: Sendable {
     ]
 
     private static let totalAggregates = [
-        recent("requests_total_aggregate", "Ended calls") { .count($0.ended) },
-        recent("requests_succeed_aggregate", "Calls answered with a value, and oneway ones") {
+        recent("requests_total_aggregate", help: "Ended calls") { .count($0.ended) },
+        recent("requests_succeed_aggregate", help: "Calls answered with a value, and oneway ones") {
             .count($0.results[.succeeded])
         },
-        recent("requests_succeed_total_aggregate", "Calls answered with a value, and oneway ones") {
+        recent("requests_succeed_total_aggregate", help: "Calls answered with a value, and oneway ones") {
             .count($0.results[.succeeded])
         },
-        recent("requests_failed_total_aggregate", "Failed calls of every kind") { .count($0.failed) },
+        recent("requests_failed_total_aggregate", help: "Failed calls of every kind") { .count($0.failed) },
     ]
 
     private static let times = [
-        time("rt_milliseconds_max", "Longest time of an answered call.") { Double($0.maxNanoseconds) },
-        time("rt_milliseconds_min", "Shortest time of an answered call, at most 9 % too short.") {
+        time("rt_milliseconds_max", help: "Longest time of an answered call.") { Double($0.maxNanoseconds) },
+        time("rt_milliseconds_min", help: "Shortest time of an answered call, at most 9 % too short.") {
             Double($0.shortestBoundNanoseconds)
         },
-        time("rt_milliseconds_sum", "Times of all answered calls together.") { Double($0.sumNanoseconds) },
-        time("rt_milliseconds_avg", "Mean time of an answered call.") {
+        time("rt_milliseconds_sum", help: "Times of all answered calls together.") { Double($0.sumNanoseconds) },
+        time("rt_milliseconds_avg", help: "Mean time of an answered call.") {
             Double($0.sumNanoseconds) / Double($0.count)
         },
     ]
 
     private static let recentTimes =
         [(0.5, "p50"), (0.9, "p90"), (0.95, "p95"), (0.99, "p99")].map { share, name in
-            recentTime("rt_milliseconds_\(name)", "Time that a share of answered calls did not exceed, to 9 %") {
+            recentTime("rt_milliseconds_\(name)", help: "Time that a share of answered calls did not exceed, to 9 %") {
                 ($0.quantile(share) ?? 0) * 1e9
             }
         } + [
-            recentTime("rt_min_milliseconds_aggregate", "Shortest time of an answered call, at most 9 % too short") {
+            recentTime(
+                "rt_min_milliseconds_aggregate",
+                help: "Shortest time of an answered call, at most 9 % too short"
+            ) {
                 Double($0.shortestBoundNanoseconds)
             },
-            recentTime("rt_max_milliseconds_aggregate", "Longest time of an answered call, at most 9 % too long") {
+            recentTime("rt_max_milliseconds_aggregate", help: "Longest time of an answered call, at most 9 % too long")
+            {
                 Double($0.maxNanoseconds)
             },
-            recentTime("rt_avg_milliseconds_aggregate", "Mean time of an answered call") {
+            recentTime("rt_avg_milliseconds_aggregate", help: "Mean time of an answered call") {
                 Double($0.sumNanoseconds) / Double($0.count)
             },
         ]
 
     private static func recent(
         _ stem: String,
-        _ help: String,
-        _ value: @escaping @Sendable (DubboTotals) -> Value
+        help: String,
+        value: @escaping @Sendable (DubboTotals) -> Value
     ) -> DubboFamily {
         DubboFamily(stem: stem, kind: .gauge, help: help + recently) { $0.recent.map { value($0) } }
     }
@@ -179,8 +183,8 @@ struct DubboFamily: Sendable {
     /// A time in milliseconds from one in nanoseconds.
     private static func time(
         _ stem: String,
-        _ help: String,
-        _ nanoseconds: @escaping @Sendable (HistogramSnapshot) -> Double
+        help: String,
+        nanoseconds: @escaping @Sendable (HistogramSnapshot) -> Double
     ) -> DubboFamily {
         DubboFamily(stem: stem, kind: .gauge, help: help) {
             $0.total.duration.count > 0 ? .number(nanoseconds($0.total.duration) / 1e6) : nil
@@ -189,8 +193,8 @@ struct DubboFamily: Sendable {
 
     private static func recentTime(
         _ stem: String,
-        _ help: String,
-        _ nanoseconds: @escaping @Sendable (HistogramSnapshot) -> Double
+        help: String,
+        nanoseconds: @escaping @Sendable (HistogramSnapshot) -> Double
     ) -> DubboFamily {
         DubboFamily(stem: stem, kind: .gauge, help: help + recently) { source in
             guard let duration = source.recent?.duration, duration.count > 0 else { return nil }

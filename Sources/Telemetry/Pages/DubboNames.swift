@@ -72,7 +72,7 @@ struct DubboMetric {
 
 extension ExpositionWriter {
     /// The families under Dubbo's own names.
-    mutating func writeDubbo(_ numbers: DubboNumbers, _ identity: DubboIdentity, _ kept: inout DubboLabels) {
+    mutating func writeDubbo(_ numbers: DubboNumbers, identity: DubboIdentity, kept: inout DubboLabels) {
         let labels = kept.labels(numbers.keys, identity)
         let sources = Side.allCases.map { Self.sources(numbers, $0) }
         for metric in DubboMetric.all {

@@ -23,7 +23,7 @@ enum DubboResult: Int, CaseIterable {
     ///   - code: The protocol's own code.
     ///   - callProtocol: The protocol of the code.
     ///   - side: The side that Weir is on.
-    init(_ outcome: Outcome, code: Int32, _ callProtocol: CallProtocol, _ side: Side) {
+    init(_ outcome: Outcome, code: Int32, callProtocol: CallProtocol, side: Side) {
         self =
             switch outcome {
             case .ok, .oneway: .succeeded
@@ -80,8 +80,8 @@ struct DubboTotals {
             let kind = DubboResult(
                 result.outcome,
                 code: result.value,
-                report.operation.callProtocol,
-                report.side
+                callProtocol: report.operation.callProtocol,
+                side: report.side
             )
             results[kind.rawValue] &+= result.count
         }

@@ -26,11 +26,11 @@ protocol ExpositionWriter {
     /// Writes a family's head; its samples must follow.
     mutating func begin(_ family: MetricFamily)
     /// Writes one sample under `labels` and then `more`.
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: UInt64)
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: UInt64)
     /// Writes a sample as above with a number that may be negative.
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Int64)
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: Int64)
     /// Writes a sample as above with a fraction; it must be finite.
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Double)
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: Double)
     /// Writes the samples of one histogram.
     mutating func histogram(_ labels: [UInt8], _ histogram: HistogramSnapshot)
     /// Ends the page and gives the last of it out.
@@ -38,7 +38,13 @@ protocol ExpositionWriter {
 }
 
 extension ExpositionWriter {
-    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: UInt64) { write(labels, more, value) }
-    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Int64) { write(labels, more, value) }
-    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Double) { write(labels, more, value) }
+    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: UInt64) {
+        write(labels, more: more, value: value)
+    }
+    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Int64) {
+        write(labels, more: more, value: value)
+    }
+    mutating func sample(_ labels: [UInt8], more: [UInt8] = [], _ value: Double) {
+        write(labels, more: more, value: value)
+    }
 }

@@ -72,11 +72,15 @@ struct ExpositionProtobuf: ExpositionWriter {
         valueField = new.kind == .counter ? Field.Metric.counter : Field.Metric.gauge
     }
 
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: UInt64) { write(labels, more, Double(value)) }
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: UInt64) {
+        write(labels, more: more, value: Double(value))
+    }
 
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Int64) { write(labels, more, Double(value)) }
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: Int64) {
+        write(labels, more: more, value: Double(value))
+    }
 
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Double) {
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: Double) {
         // The tag and the length of the value's message are a byte each.
         family.begin(field: Field.Family.metric, count: labels.count + more.count + 2 + Self.valueBytes)
         family.append(fields: labels)

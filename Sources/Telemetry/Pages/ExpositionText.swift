@@ -35,21 +35,21 @@ struct ExpositionText: ExpositionWriter {
         sampleName = Array((family.name + suffix).utf8)
     }
 
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: UInt64) {
-        head(sampleName, labels, more)
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: UInt64) {
+        head(sampleName, labels: labels, more: more)
         number(value)
         endLine()
     }
 
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Int64) {
-        head(sampleName, labels, more)
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: Int64) {
+        head(sampleName, labels: labels, more: more)
         if value < 0 { bytes.append(0x2d) }
         number(value.magnitude)
         endLine()
     }
 
-    mutating func write(_ labels: [UInt8], _ more: [UInt8], _ value: Double) {
-        head(sampleName, labels, more)
+    mutating func write(_ labels: [UInt8], more: [UInt8], value: Double) {
+        head(sampleName, labels: labels, more: more)
         append("\(value)")
         endLine()
     }
@@ -67,10 +67,10 @@ struct ExpositionText: ExpositionWriter {
             if exemplars.first?.bucket == bucket, let exemplar = exemplars.popFirst() { append(exemplar) }
             bytes.append(0x0a)
         }
-        head(Array("\(familyName)_sum".utf8), labels, [])
+        head(Array("\(familyName)_sum".utf8), labels: labels, more: [])
         seconds(histogram.sumNanoseconds)
         bytes.append(0x0a)
-        head(Array("\(familyName)_count".utf8), labels, [])
+        head(Array("\(familyName)_count".utf8), labels: labels, more: [])
         number(histogram.count)
         endLine()
     }
@@ -111,7 +111,7 @@ struct ExpositionText: ExpositionWriter {
     private static let exemplarHead = Array(" # {trace_id=\"".utf8)
     private static let exemplarMiddle = Array("\",span_id=\"".utf8)
 
-    private mutating func head(_ name: [UInt8], _ labels: [UInt8], _ more: [UInt8]) {
+    private mutating func head(_ name: [UInt8], labels: [UInt8], more: [UInt8]) {
         bytes.append(contentsOf: name)
         if !labels.isEmpty || !more.isEmpty {
             bytes.append(0x7b)

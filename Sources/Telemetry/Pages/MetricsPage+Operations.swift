@@ -13,7 +13,13 @@ extension ExpositionWriter {
         begin(MetricCatalog.calls.family)
         for at in reports.indices {
             let callProtocol = reports[at].operation.callProtocol
-            writeResults(reports[at].results, callProtocol, labels[at], callers: callers, &kept)
+            writeResults(
+                reports[at].results,
+                callProtocol: callProtocol,
+                labels: labels[at],
+                callers: callers,
+                kept: &kept
+            )
         }
         begin(MetricCatalog.callsInFlight.family)
         for at in reports.indices { sample(labels[at], reports[at].inFlight) }
@@ -34,10 +40,10 @@ extension ExpositionWriter {
     /// Writes a sample for each outcome and code and, if callers are told apart, each caller.
     private mutating func writeResults(
         _ results: [OperationReport.Result],
-        _ callProtocol: CallProtocol,
-        _ labels: [UInt8],
+        callProtocol: CallProtocol,
+        labels: [UInt8],
         callers: [String]?,
-        _ kept: inout OperationLabels
+        kept: inout OperationLabels
     ) {
         var at = 0
         while at < results.count {
@@ -58,13 +64,13 @@ extension ExpositionWriter {
     /// Writes the durations of calls.
     mutating func writeDurations(_ reports: [OperationReport], _ kept: inout OperationLabels) {
         begin(MetricCatalog.callDuration.family)
-        writeHistograms(reports, { $0.duration }, &kept)
+        writeHistograms(reports, histogram: { $0.duration }, kept: &kept)
     }
 
     /// Writes the numbers of streams.
     mutating func writeStreams(_ reports: [OperationReport], _ kept: inout OperationLabels) {
         begin(MetricCatalog.streamDuration.family)
-        writeHistograms(reports, { $0.streams }, &kept)
+        writeHistograms(reports, histogram: { $0.streams }, kept: &kept)
         begin(MetricCatalog.streamMessages.family)
         let (request, response) = (
             kept.direction(MetricCatalog.directions[0]), kept.direction(MetricCatalog.directions[1])
@@ -79,8 +85,8 @@ extension ExpositionWriter {
     /// Writes a histogram an operation, versions and groups together.
     private mutating func writeHistograms(
         _ reports: [OperationReport],
-        _ histogram: (OperationReport) -> HistogramSnapshot,
-        _ kept: inout OperationLabels
+        histogram: (OperationReport) -> HistogramSnapshot,
+        kept: inout OperationLabels
     ) {
         var durations: [HistogramSnapshot?] = []
         for at in reports.indices {

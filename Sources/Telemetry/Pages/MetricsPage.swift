@@ -107,18 +107,18 @@ public struct MetricsPage: Sendable {
         case .text, .openMetrics:
             let isOpenMetrics = format == .openMetrics
             var page = ExpositionText(isOpenMetrics: isOpenMetrics, wallClockOffset: offset, sink: sink)
-            Self.write(snapshot, context, dubbo, &text, to: &page)
+            Self.write(snapshot, context: context, dubbo: dubbo, kept: &text, to: &page)
         case .protobuf:
             var page = ExpositionProtobuf(wallClockOffset: offset, sink: sink)
-            Self.write(snapshot, context, dubbo, &protobuf, to: &page)
+            Self.write(snapshot, context: context, dubbo: dubbo, kept: &protobuf, to: &page)
         }
     }
 
     private static func write(
         _ snapshot: MetricsSnapshot,
-        _ context: Context,
-        _ dubbo: DubboNumbers,
-        _ kept: inout Kept,
+        context: Context,
+        dubbo: DubboNumbers,
+        kept: inout Kept,
         to page: inout some ExpositionWriter
     ) {
         let additions = context.additions
@@ -130,7 +130,7 @@ public struct MetricsPage: Sendable {
             for metric in MetricCatalog.workers { page.write(metric, source) }
             for metric in MetricCatalog.control { page.write(metric, source) }
         }
-        if additions.names.contains(.dubbo) { page.writeDubbo(dubbo, additions.dubbo, &kept.dubbo) }
+        if additions.names.contains(.dubbo) { page.writeDubbo(dubbo, identity: additions.dubbo, kept: &kept.dubbo) }
         for metric in MetricCatalog.system { page.write(metric, source) }
         page.end()
     }

@@ -100,7 +100,9 @@ public final class Recorder {
         numbers[row.words &+ RecorderIndex.CounterSlot.requestBytes] &+= call.requestBytes
         numbers[row.words &+ RecorderIndex.CounterSlot.responseBytes] &+= call.responseBytes
         if wasInFlight { numbers[row.words &+ RecorderIndex.CounterSlot.inFlight] &-= 1 }
-        if let place { Self.record(call.durationNanoseconds, place, row.duration.words, &numbers) }
+        if let place {
+            Self.record(call.durationNanoseconds, place: place, first: row.duration.words, numbers: &numbers)
+        }
         swap(&cells, &words)
     }
 
@@ -222,16 +224,16 @@ public final class Recorder {
         var cells: [UInt64] = []
         swap(&cells, &words)
         var numbers = cells.mutableSpan
-        Self.record(nanoseconds, place, histogram.words, &numbers)
+        Self.record(nanoseconds, place: place, first: histogram.words, numbers: &numbers)
         swap(&cells, &words)
     }
 
     @inline(__always)
     private static func record(
         _ nanoseconds: UInt64,
-        _ place: DurationPlace,
-        _ first: Int,
-        _ numbers: inout MutableSpan<UInt64>
+        place: DurationPlace,
+        first: Int,
+        numbers: inout MutableSpan<UInt64>
     ) {
         typealias Word = RecorderIndex.HistogramSlot
         numbers[place.native] &+= 1
@@ -271,7 +273,8 @@ public final class Recorder {
     /// The row of an operation on a side, made on first use.
     @inline(__always)
     private func row(_ operation: OperationID, _ side: Side) -> (at: Int, row: RecorderIndex.Row) {
-        let at = index.row(operation, side) ?? grow { index, words in index.makeRow(operation, side, &words) }
+        let at =
+            index.row(operation, side) ?? grow { index, words in index.makeRow(operation, side: side, words: &words) }
         return (at, index.rows[at])
     }
 

@@ -145,7 +145,7 @@ struct RecorderIndex: Sendable {
     // MARK: Growing
 
     /// Makes the row of an operation on a side.
-    mutating func makeRow(_ operation: OperationID, _ side: Side, _ words: inout [UInt64]) -> Int {
+    mutating func makeRow(_ operation: OperationID, side: Side, words: inout [UInt64]) -> Int {
         let key = operation.index * 2 + Int(side.rawValue)
         while rowOf.count <= key { rowOf.append(0) }
         let first = words.allocate(CounterSlot.total)

@@ -76,7 +76,7 @@ public struct MetricsReport: Sendable {
         cpuNanoseconds = try reader.number()
         var snapshot = MetricsSnapshot()
         snapshot.operations = try reader.each { reader throws(ReportError) in
-            try OperationReport(&reader, registry, labels)
+            try OperationReport(&reader, registry: registry, labels: labels)
         }
         try snapshot.readProcess(&reader)
         self.snapshot = snapshot
@@ -117,8 +117,8 @@ extension ReportWriter {
 extension OperationReport {
     fileprivate init(
         _ reader: inout ReportReader,
-        _ registry: OperationRegistry,
-        _ labels: SeriesLabels
+        registry: OperationRegistry,
+        labels: SeriesLabels
     ) throws(ReportError) {
         let operation = Operation(
             callProtocol: try reader.word(),
@@ -128,7 +128,7 @@ extension OperationReport {
             method: try reader.text()
         )
         let id = registry.adopt(operation)
-        self.init(id, registry[id], try reader.word())
+        self.init(id, operation: registry[id], side: try reader.word())
         inFlight = try reader.signed()
         requestBytes = try reader.number()
         responseBytes = try reader.number()
@@ -136,9 +136,11 @@ extension OperationReport {
         streamedRequests = try reader.number()
         streamedResponses = try reader.number()
         results = try reader.each { reader throws(ReportError) in
-            try Result(&reader, id, operation.callProtocol, labels)
+            try Result(&reader, operation: id, callProtocol: operation.callProtocol, labels: labels)
         }
-        exceptions = try reader.each { reader throws(ReportError) in try Exception(&reader, id, labels) }
+        exceptions = try reader.each { reader throws(ReportError) in
+            try Exception(&reader, operation: id, labels: labels)
+        }
         duration = try reader.histogram()
         streams = try reader.histogram()
     }
@@ -147,9 +149,9 @@ extension OperationReport {
 extension OperationReport.Result {
     fileprivate init(
         _ reader: inout ReportReader,
-        _ operation: OperationID,
-        _ callProtocol: CallProtocol,
-        _ labels: SeriesLabels
+        operation: OperationID,
+        callProtocol: CallProtocol,
+        labels: SeriesLabels
     ) throws(ReportError) {
         let outcome: Outcome = try reader.word()
         let isKnown = try reader.number() == 1
@@ -174,8 +176,8 @@ extension OperationReport.Result {
 extension OperationReport.Exception {
     fileprivate init(
         _ reader: inout ReportReader,
-        _ operation: OperationID,
-        _ labels: SeriesLabels
+        operation: OperationID,
+        labels: SeriesLabels
     ) throws(ReportError) {
         let isKnown = try reader.number() == 1
         let name = try reader.text()

@@ -4,8 +4,8 @@ extension OperationReport {
     /// The sums over one operation's rows of several workers.
     init(
         _ id: OperationID,
-        _ operation: Operation,
-        _ side: Side,
+        operation: Operation,
+        side: Side,
         rows: [(RecorderSnapshot, Int)],
         names: SeriesLabels.Entry
     ) {

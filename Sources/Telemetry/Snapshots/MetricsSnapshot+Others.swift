@@ -47,7 +47,7 @@ extension MetricsSnapshot {
             let at = places[key] ?? operations.count
             if at == operations.count {
                 places[key] = at
-                operations.append(OperationReport(report.id, report.operation, report.side))
+                operations.append(OperationReport(report.id, operation: report.operation, side: report.side))
             }
             operations[at].merge(report, caller)
         }
@@ -73,7 +73,7 @@ extension MetricsSnapshot {
 
 extension OperationReport {
     /// A report without numbers.
-    init(_ id: OperationID, _ operation: Operation, _ side: Side) {
+    init(_ id: OperationID, operation: Operation, side: Side) {
         self.id = id
         self.operation = operation
         self.side = side

@@ -132,7 +132,7 @@ public struct MetricsSnapshot: Sendable {
             for side in Side.allCases {
                 let rows = recorders.compactMap { recorder in recorder.index.row(id, side).map { (recorder, $0) } }
                 if rows.isEmpty { continue }
-                self.operations.append(OperationReport(id, operation, side, rows: rows, names: entry))
+                self.operations.append(OperationReport(id, operation: operation, side: side, rows: rows, names: entry))
             }
         }
         mergeProcess(recorders)

@@ -23,7 +23,7 @@ struct HeldSegment {
 ///
 /// Sequence numbers wrap at 2³² and are compared by their signed difference, which is right while a segment is within
 /// `ReassemblyLimits.windowBytes` of the stream.
-struct HalfStream {
+struct DirectionState {
     enum State: UInt8, BitwiseCopyable {
         /// No reliable sequence number came from this end.
         case unseen
@@ -197,7 +197,7 @@ struct HalfStream {
     /// - Parameter other: The other end's stream; `nil` to take all. What acknowledges bytes that it lacks stays, and
     ///   this stream is gated.
     /// - Returns: The segments.
-    mutating func takeReady(_ other: HalfStream?) -> [HeldSegment] {
+    mutating func takeReady(_ other: DirectionState?) -> [HeldSegment] {
         var ready = 0
         var at = next
         while ready < held.count, held[ready].sequence == at {
