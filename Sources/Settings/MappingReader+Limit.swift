@@ -44,7 +44,7 @@ extension MappingReader {
             reject(join(path, "max_keys"), at: entry.position, "means nothing without per")
         }
         definition.mode = value(entries["mode"], join(path, "mode"), .word) ?? .enforce
-        if let entry = entries["reject"] { definition.rejection = rejection(entry, join(path, "reject")) }
+        if let entry = entries["reject"] { definition.localReply = localReply(entry, join(path, "reject")) }
         return (name, name == nil || algorithm == nil ? nil : definition)
     }
 
@@ -122,26 +122,29 @@ extension MappingReader {
         }
     }
 
-    private mutating func rejection(_ entry: YAMLEntry, _ path: String) -> LocalReplyPolicy {
-        var rejection = LocalReplyPolicy()
-        let known = ["text", "retry", "dubbo_status", "jsonrpc_code", "http_status", "retry_after"]
-        guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return rejection }
-        rejection.text = value(entries["text"], join(path, "text"), .rejectionText)
-        rejection.retry = value(entries["retry"], join(path, "retry"), .word) ?? .standard
-        rejection.givesRetryAfter = value(entries["retry_after"], join(path, "retry_after"), .boolean) ?? false
-        if let status = value(entries["dubbo_status"], join(path, "dubbo_status"), .oneOf([70, 100])) {
-            rejection.dubboStatus = UInt8(status)
+    private mutating func localReply(_ entry: YAMLEntry, _ path: String) -> LocalReplyPolicy {
+        var policy = LocalReplyPolicy()
+        let coded = CallProtocol.product.compactMap { callProtocol in
+            callProtocol.traits.localReplies.setting.map { (callProtocol, key: $0.description) }
         }
-        if let entry = entries["dubbo_status"], rejection.retry == .never {
-            let reason = "means nothing with retry: never, which is answered with status 20 and an exception"
-            reject(join(path, "dubbo_status"), at: entry.position, reason)
+        let known = ["text", "retry"] + coded.map(\.key) + ["http_status", "retry_after"]
+        guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return policy }
+        policy.text = value(entries["text"], join(path, "text"), .localReplyText)
+        policy.retry = value(entries["retry"], join(path, "retry"), .word) ?? .standard
+        policy.givesRetryAfter = value(entries["retry_after"], join(path, "retry_after"), .boolean) ?? false
+        for (callProtocol, key) in coded {
+            let settable = callProtocol.traits.localReplies.settable
+            if let code = value(entries[key], join(path, key), .replyCode(settable)) {
+                policy.codes[callProtocol] = code
+            }
+            if let entry = entries[key], policy.isException(in: callProtocol) {
+                let reason = "means nothing with retry: never, which is answered with status 20 and an exception"
+                reject(join(path, key), at: entry.position, reason)
+            }
         }
-        if let status = value(entries["http_status"], join(path, "http_status"), .oneOf([200, 429])) {
-            rejection.httpStatus = UInt16(status)
+        if let status = value(entries["http_status"], join(path, "http_status"), .replyCode(.these([200, 429]))) {
+            policy.httpStatus = UInt16(status)
         }
-        if let code = value(entries["jsonrpc_code"], join(path, "jsonrpc_code"), .jsonrpcCode) {
-            rejection.jsonrpcCode = code
-        }
-        return rejection
+        return policy
     }
 }

@@ -180,7 +180,7 @@ final class Proxy: AdminBackend {
         let connections = await relay.connections()
         let names = callers.names
         additions.callers = names
-        additions.consumers = connections.filter { $0.connectionProtocol.isForCalls }.map { connection in
+        additions.consumers = connections.filter { $0.connectionProtocol.callProtocol != nil }.map { connection in
             let name = CallerRegistry.name(of: connection.caller, in: names)
             return ConsumerConnection(
                 side: connection.side,
@@ -337,15 +337,5 @@ extension Duration {
         let parts = components
         guard parts.seconds >= 0 else { return 0 }
         return UInt64(parts.seconds) * 1_000_000_000 + UInt64(max(0, parts.attoseconds) / 1_000_000_000)
-    }
-}
-
-extension ConnectionProtocol {
-    /// Whether calls are counted in it.
-    fileprivate var isForCalls: Bool {
-        switch self {
-        case .dubbo, .triple, .jsonrpc: true
-        case .silent, .http, .tls, .opaque: false
-        }
     }
 }

@@ -97,6 +97,25 @@ import Wire
         )
     }
 
+    @Test("limits and filters know a registered protocol by its label")
+    func registeredProtocol() throws {
+        #expect(throws: CallFilterProblems.self) {
+            try CallFilter(parameters: [(name: "protocol", value: "toys")])
+        }
+        let callProtocol = try #require(ToyProtocol.callProtocol)
+        let bench = try Bench([LimitDefinition.sliding("a", 1).with { $0.match.callProtocol = callProtocol }])
+        let (toy, dubbo) = (bench.operation("I", "m", callProtocol), bench.operation("I", "m"))
+        let filter = try CallFilter(parameters: [(name: "protocol", value: "toy")])
+        let sieve = CallSieve(filter, registry: bench.operations)
+        #expect(sieve.admits(call(toy), caller: "") && !sieve.admits(call(dubbo), caller: ""))
+        for _ in 0..<3 {
+            _ = bench.passes(toy)
+            #expect(bench.passes(dubbo))
+        }
+        let counts = bench.gate.limits.limits[0].counts
+        #expect(counts.allowed == 1 && counts.rejected == 2)
+    }
+
     @Test("a filter shows a call whose pattern it had to give up, and no other")
     func givenUp() throws {
         let operations = OperationRegistry(capacity: 10)

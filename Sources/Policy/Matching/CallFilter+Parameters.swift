@@ -84,7 +84,7 @@ extension CallFilter.Draft {
         case .minMilliseconds: takeMilliseconds(value)
         case .limit: takeLimit(value)
         case .side: take(value, Side.allCases, \.label, \.request.side)
-        case .callProtocol: take(value, CallProtocol.allCases, \.label, \.request.callProtocol)
+        case .callProtocol: take(value, CallProtocol.known, \.label, \.request.callProtocol)
         }
     }
 
