@@ -167,7 +167,12 @@ let package = Package(
 
         // Tests.
         .target(name: "CAllocCount", path: "Tests/CAllocCount"),
-        .target(name: "TestSupport", dependencies: ["CAllocCount"], path: "Tests/TestSupport", swiftSettings: testing),
+        .target(
+            name: "TestSupport",
+            dependencies: ["Calls", "CAllocCount"],
+            path: "Tests/TestSupport",
+            swiftSettings: testing
+        ),
         .target(
             name: "PlanModel",
             dependencies: ["Inspection", "Wire"],

@@ -60,15 +60,8 @@ public enum ResultCode {
     ///   - code: A Dubbo status byte, a gRPC status or a JSON-RPC error code.
     ///   - callProtocol: The protocol that the code belongs to.
     /// - Returns: The name, the number where it has none, nothing for ``none``.
-    ///
-    /// Source: Dubbo `Response.java`, gRPC `statuscodes.md`.
     public static func name(of code: Int32, in callProtocol: CallProtocol) -> String {
-        guard code != none else { return "" }
-        switch callProtocol {
-        case .dubbo: return dubbo[code] ?? String(code)
-        case .triple: return Int(code) >= 0 && Int(code) < grpc.count ? grpc[Int(code)] : String(code)
-        case .jsonrpc: return code == 0 ? "OK" : String(code)
-        }
+        code == none ? "" : callProtocol.traits.codes.names[code] ?? String(code)
     }
 
     /// True if the protocol itself defines the code.
@@ -78,23 +71,6 @@ public enum ResultCode {
     ///   - callProtocol: The protocol.
     /// - Returns: True if the protocol gives it a name; JSON-RPC names −32700 and −32603 to −32600.
     public static func isOwn(_ code: Int32, of callProtocol: CallProtocol) -> Bool {
-        if code == none { return true }
-        switch callProtocol {
-        case .dubbo: return dubbo[code] != nil
-        case .triple: return Int(code) >= 0 && Int(code) < grpc.count
-        case .jsonrpc: return code == -32700 || (code >= -32603 && code <= -32600)
-        }
+        code == none || callProtocol.traits.codes.own.contains(code)
     }
-
-    private static let dubbo: [Int32: String] = [
-        20: "OK", 25: "SERIALIZATION_ERROR", 30: "CLIENT_TIMEOUT", 31: "SERVER_TIMEOUT", 35: "CHANNEL_INACTIVE",
-        40: "BAD_REQUEST", 50: "BAD_RESPONSE", 60: "SERVICE_NOT_FOUND", 70: "SERVICE_ERROR", 80: "SERVER_ERROR",
-        90: "CLIENT_ERROR", 100: "SERVER_THREADPOOL_EXHAUSTED_ERROR",
-    ]
-
-    private static let grpc = [
-        "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-        "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-        "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED", "BIZ_ERROR",
-    ]
 }

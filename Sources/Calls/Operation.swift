@@ -43,9 +43,6 @@ public struct Operation: Hashable, Sendable {
 }
 
 extension Operation {
-    /// The prefix of the method of a tool.
-    private static let toolPrefix = "tools/call:"
-
     /// The operation of all tools of an MCP server that are not told apart.
     ///
     /// - Parameter interface: The server's path.
@@ -56,6 +53,10 @@ extension Operation {
 
     /// The method without the tool that it names: what is said of `tools/call` holds for `tools/call:add` too.
     public var methodWithoutTool: String {
-        callProtocol == .jsonrpc && method.utf8.starts(with: Self.toolPrefix.utf8) ? "tools/call" : method
+        guard let tool = callProtocol.traits.toolMethod?.description, method.utf8.count > tool.utf8.count,
+            method.utf8.starts(with: tool.utf8),
+            method.utf8[method.utf8.index(method.utf8.startIndex, offsetBy: tool.utf8.count)] == UInt8(ascii: ":")
+        else { return method }
+        return tool
     }
 }

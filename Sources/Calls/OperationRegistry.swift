@@ -41,13 +41,13 @@ public final class OperationRegistry: Sendable {
     public let capacity: Int
     private let state: Mutex<State>
 
-    /// A registry that holds the overflow operation of each protocol and nothing else.
+    /// A registry that holds the overflow operation of each protocol, or place for one, and nothing else.
     ///
     /// - Parameter capacity: The most operations that are told apart.
     public init(capacity: Int) {
         self.capacity = capacity
         var state = State()
-        for callProtocol in CallProtocol.allCases {
+        for callProtocol in CallProtocol.places {
             let other = Operation(
                 callProtocol: callProtocol,
                 interface: "_other",
@@ -93,7 +93,7 @@ public final class OperationRegistry: Sendable {
 
     private func intern(_ operation: Operation, _ state: inout State) -> OperationID {
         if let known = state.indices[operation] { return OperationID(rawValue: known) }
-        guard state.operations.count < capacity + CallProtocol.allCases.count else {
+        guard state.operations.count < capacity + CallProtocol.placeCount else {
             state.overflowed += 1
             return Self.overflow(operation.callProtocol)
         }
@@ -139,7 +139,7 @@ public final class OperationRegistry: Sendable {
     public var operations: [Operation] { state.withLock { $0.operations } }
 
     /// The number of operations that are told apart now.
-    public var count: Int { state.withLock { $0.operations.count - CallProtocol.allCases.count } }
+    public var count: Int { state.withLock { $0.operations.count - CallProtocol.placeCount } }
 
     /// The number of calls whose operation did not fit.
     public var overflowed: UInt64 { state.withLock { $0.overflowed } }

@@ -29,56 +29,6 @@ public enum Direction: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     public var label: StaticString { self == .toUpstream ? "c2s" : "s2c" }
 }
 
-/// A protocol whose calls are counted.
-public enum CallProtocol: UInt8, BitwiseCopyable, CaseIterable, Sendable {
-    /// Dubbo 2 over TCP.
-    case dubbo
-    /// Triple and gRPC.
-    case triple
-    /// JSON-RPC over HTTP/1.1 or raw TCP.
-    case jsonrpc
-
-    /// The value of the metric label `protocol`.
-    public var label: StaticString {
-        switch self {
-        case .dubbo: "dubbo"
-        case .triple: "triple"
-        case .jsonrpc: "jsonrpc"
-        }
-    }
-}
-
-/// The protocol that was detected on a connection.
-public enum ConnectionProtocol: UInt8, BitwiseCopyable, CaseIterable, Sendable {
-    /// No byte has been seen yet.
-    case silent
-    /// Dubbo 2.
-    case dubbo
-    /// Triple or gRPC.
-    case triple
-    /// JSON-RPC.
-    case jsonrpc
-    /// HTTP that is neither Triple nor JSON-RPC.
-    case http
-    /// TLS; its content is not seen.
-    case tls
-    /// Anything else.
-    case opaque
-
-    /// The value of the metric label `protocol`.
-    public var label: StaticString {
-        switch self {
-        case .silent: "silent"
-        case .dubbo: "dubbo"
-        case .triple: "triple"
-        case .jsonrpc: "jsonrpc"
-        case .http: "http"
-        case .tls: "tls"
-        case .opaque: "opaque"
-        }
-    }
-}
-
 /// The outcome of a call; it follows from the bytes, never from guesses.
 public enum Outcome: UInt8, BitwiseCopyable, CaseIterable, Sendable {
     /// Answered with a value.

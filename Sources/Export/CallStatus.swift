@@ -38,18 +38,8 @@ struct CallStatus: Equatable {
     }
 
     /// True if a code is an error of the server; `nil` without a code.
-    ///
-    /// Source: OpenTelemetry, semantic conventions for Apache Dubbo, gRPC and JSON-RPC.
     private static func isServerFault(_ code: Int32, _ callProtocol: CallProtocol) -> Bool? {
-        guard code != ResultCode.none else { return nil }
-        switch callProtocol {
-        // SERVER_TIMEOUT, SERVICE_ERROR, SERVER_ERROR, SERVER_THREADPOOL_EXHAUSTED_ERROR.
-        case .dubbo: return [31, 70, 80, 100].contains(code)
-        // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
-        case .triple: return [2, 4, 12, 13, 14, 15].contains(code)
-        // Every response that has an error object.
-        case .jsonrpc: return code != 0
-        }
+        code == ResultCode.none ? nil : callProtocol.traits.codes.serverFaults.contains(code)
     }
 
     private static func errorType(_ call: FinishedCall, callProtocol: CallProtocol, exception: String) -> String {

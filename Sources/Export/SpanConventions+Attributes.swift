@@ -21,16 +21,12 @@ extension SpanConventions {
     /// OpenTelemetry's names until version 1.38.
     private func classic(_ subject: Subject, _ list: inout AttributeList) {
         let code = subject.call.code
-        switch subject.operation.callProtocol {
-        case .dubbo: list.add("rpc.system", "apache_dubbo")
-        case .triple:
-            list.add("rpc.system", "grpc")
-            if code != ResultCode.none { list.add("rpc.grpc.status_code", code) }
-        case .jsonrpc:
-            list.add("rpc.system", "jsonrpc")
-            if code != ResultCode.none, code != 0 { list.add("rpc.jsonrpc.error_code", code) }
-            list.addIfPresent("rpc.jsonrpc.request_id", Self.jsonRequestID(subject))
+        let traits = subject.operation.callProtocol.traits
+        list.add("rpc.system", traits.spans.classicSystem.description)
+        if let key = traits.spans.classicCodeKey, code != ResultCode.none, code != 0 || traits.codes.haveSuccess {
+            list.add(key.description, code)
         }
+        if let key = traits.spans.classicRequestIDKey { list.addIfPresent(key.description, Self.textID(subject)) }
         list.addIfPresent("rpc.service", subject.operation.interface)
         if names == .classic { list.add("rpc.method", subject.operation.method) }
     }
@@ -38,24 +34,19 @@ extension SpanConventions {
     /// OpenTelemetry's names since version 1.39.
     private func current(_ subject: Subject, _ list: inout AttributeList) {
         let operation = subject.operation
-        switch operation.callProtocol {
-        case .dubbo: list.add("rpc.system.name", "dubbo")
-        case .triple: list.add("rpc.system.name", "grpc")
-        case .jsonrpc:
-            list.add("rpc.system.name", "jsonrpc")
-            list.addIfPresent("jsonrpc.request.id", Self.jsonRequestID(subject))
-        }
+        let traits = operation.callProtocol.traits
+        list.add("rpc.system.name", traits.spans.system.description)
+        if let key = traits.spans.requestIDKey { list.addIfPresent(key.description, Self.textID(subject)) }
         let isBare = operation.interface.isEmpty
         list.add("rpc.method", isBare ? operation.method : "\(operation.interface)/\(operation.method)")
-        // JSON-RPC has codes for errors only.
-        if operation.callProtocol != .jsonrpc || subject.call.code != 0 {
+        if traits.codes.haveSuccess || subject.call.code != 0 {
             let name = ResultCode.name(of: subject.call.code, in: operation.callProtocol)
             list.addIfPresent("rpc.response.status_code", name)
         }
     }
 
-    /// JSON-RPC's id as text: a string without its quotes, where nothing in it is escaped.
-    private static func jsonRequestID(_ subject: Subject) -> String? {
+    /// The request's id as text: a string without its quotes, where nothing in it is escaped.
+    private static func textID(_ subject: Subject) -> String? {
         guard subject.facts.marks.contains(.hasTextID) else { return String(subject.facts.requestID) }
         let text = subject.texts.requestID
         guard text.utf8.count >= 2, text.hasPrefix("\""), text.hasSuffix("\""), !text.utf8.contains(0x5c) else {
@@ -74,7 +65,7 @@ extension SpanConventions {
         list.add("network.transport", "tcp")
     }
 
-    /// Adds Dubbo's own attributes of a call, in any protocol.
+    /// Adds Dubbo's own attributes of a call, in any protocol, and those of the call's own protocol.
     private func dubbo(_ subject: Subject, _ list: inout AttributeList) {
         let hasZeroVersion = subject.facts.marks.contains(.hasZeroVersion)
         list.addIfPresent(
@@ -82,9 +73,10 @@ extension SpanConventions {
             hasZeroVersion ? Operation.zeroVersion.description : subject.operation.version
         )
         list.addIfPresent("dubbo.group", subject.operation.group)
-        if subject.operation.callProtocol == .dubbo {
-            list.add("dubbo.request_id", subject.facts.requestID)
-            if subject.call.code != ResultCode.none { list.add("dubbo.status_code", subject.call.code) }
+        let spans = subject.operation.callProtocol.traits.spans
+        if let key = spans.requestNumberKey { list.add(key.description, subject.facts.requestID) }
+        if let key = spans.codeKey, subject.call.code != ResultCode.none {
+            list.add(key.description, subject.call.code)
         }
         if subject.facts.serialization != SpanFacts.noSerialization {
             list.add("dubbo.serialization", Self.serialization(subject.facts.serialization))
@@ -142,7 +134,6 @@ extension SpanConventions {
         Self.addSeconds("weir.time.service", from: facts.requestEnd, to: facts.replyStart, &list)
         Self.addSeconds("weir.time.response_transfer", from: facts.replyStart, to: subject.end, &list)
         if facts.behindBytes > 0 { list.add("weir.behind_bytes", facts.behindBytes) }
-        if subject.operation.callProtocol == .triple { list.add("weir.stream_id", facts.requestID) }
         if facts.marks.contains(.isStream) || facts.streamedRequests > 0 {
             list.add("weir.stream.requests", facts.streamedRequests)
             list.add("weir.stream.responses", facts.streamedResponses)

@@ -24,7 +24,7 @@ extension LimitDefinition {
         algorithm.writeForm(to: &json)
         json.text("mode", mode.rawValue)
         json.key("reject")
-        rejection.writeForm(to: &json, text: rejectionText)
+        localReply.writeForm(to: &json, text: localReplyText)
         json.endObject()
     }
 }
@@ -84,9 +84,11 @@ extension LocalReplyPolicy {
         json.beginObject()
         json.text("text", text)
         json.text("retry", retry.rawValue)
-        if !isDubboException { json.count("dubbo_status", Int(dubboStatus)) }
-        json.key("jsonrpc_code")
-        json.number(jsonrpcCode)
+        for callProtocol in CallProtocol.product where !isException(in: callProtocol) {
+            guard let setting = callProtocol.traits.localReplies.setting else { continue }
+            json.key(setting)
+            json.number(Int(codes[callProtocol]))
+        }
         json.count("http_status", Int(httpStatus))
         json.key("retry_after")
         json.bool(givesRetryAfter)

@@ -44,7 +44,7 @@ extension ValueKind where Value == String {
     }
 
     /// What a caller is told.
-    static var rejectionText: Self {
+    static var localReplyText: Self {
         Self(
             parse: { text throws(InvalidValue) in
                 if let problem = LocalReplyPolicy.problem(of: text) { throw InvalidValue(reason: problem) }
@@ -55,27 +55,13 @@ extension ValueKind where Value == String {
     }
 }
 
-extension ValueKind where Value == Int {
-    /// One of a few numbers.
-    static func oneOf(_ known: [Int]) -> Self {
+extension ValueKind where Value == Int32 {
+    /// The code of a local reply.
+    static func replyCode(_ settable: CodeSet) -> Self {
         Self(
             parse: { text throws(InvalidValue) in
-                if let value = known.first(where: { "\($0)" == text }) { return value }
-                throw InvalidValue(
-                    reason: "not one of \(known.map(String.init).joined(separator: ", ")): \(text.quoted)"
-                )
-            },
-            show: { "\($0)" }
-        )
-    }
-
-    /// An error code that JSON-RPC leaves to servers.
-    static var jsonrpcCode: Self {
-        Self(
-            parse: { text throws(InvalidValue) in
-                guard let code = Int(text), LocalReplyPolicy.jsonrpcCodes ~= code else {
-                    let range = LocalReplyPolicy.jsonrpcCodes
-                    throw InvalidValue(reason: "not in \(range.lowerBound)...\(range.upperBound): \(text.quoted)")
+                guard let code = Int32(text), "\(code)" == text, settable.contains(code) else {
+                    throw InvalidValue(reason: "\(settable.reason): \(text.quoted)")
                 }
                 return code
             },
@@ -86,10 +72,13 @@ extension ValueKind where Value == Int {
 
 extension ValueKind where Value: CaseIterable {
     /// One of a few words that something is called in metrics.
-    fileprivate static func labelled(_ label: @escaping @Sendable (Value) -> StaticString) -> Self {
+    fileprivate static func labelled(
+        _ known: @escaping @Sendable () -> [Value] = { Array(Value.allCases) },
+        _ label: @escaping @Sendable (Value) -> StaticString
+    ) -> Self {
         Self(
             parse: { text throws(InvalidValue) in
-                if let value = Value.allCases.first(where: { label($0).description == text }) { return value }
+                if let value = known().first(where: { label($0).description == text }) { return value }
                 let known = Value.allCases.map { label($0).description }.joined(separator: ", ")
                 throw InvalidValue(reason: "not one of \(known): \(text.quoted)")
             },
@@ -100,7 +89,7 @@ extension ValueKind where Value: CaseIterable {
 
 extension ValueKind where Value == CallProtocol {
     /// A protocol by its metric label.
-    static var callProtocol: Self { labelled { $0.label } }
+    static var callProtocol: Self { labelled({ CallProtocol.known }) { $0.label } }
 }
 
 extension ValueKind where Value == Side {

@@ -44,7 +44,7 @@ extension MappingReader {
             reject(join(path, "max_keys"), at: entry.position, "means nothing without per")
         }
         definition.mode = value(entries["mode"], path: join(path, "mode"), kind: .word) ?? .enforce
-        if let entry = entries["reject"] { definition.rejection = rejection(entry, join(path, "reject")) }
+        if let entry = entries["reject"] { definition.localReply = localReply(entry, join(path, "reject")) }
         return (name, name == nil || algorithm == nil ? nil : definition)
     }
 
@@ -126,27 +126,33 @@ extension MappingReader {
         }
     }
 
-    private mutating func rejection(_ entry: YAMLEntry, _ path: String) -> LocalReplyPolicy {
-        var rejection = LocalReplyPolicy()
-        let known = ["text", "retry", "dubbo_status", "jsonrpc_code", "http_status", "retry_after"]
-        guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return rejection }
-        rejection.text = value(entries["text"], path: join(path, "text"), kind: .rejectionText)
-        rejection.retry = value(entries["retry"], path: join(path, "retry"), kind: .word) ?? .standard
-        rejection.givesRetryAfter =
-            value(entries["retry_after"], path: join(path, "retry_after"), kind: .boolean) ?? false
-        if let status = value(entries["dubbo_status"], path: join(path, "dubbo_status"), kind: .oneOf([70, 100])) {
-            rejection.dubboStatus = UInt8(status)
+    private mutating func localReply(_ entry: YAMLEntry, _ path: String) -> LocalReplyPolicy {
+        var policy = LocalReplyPolicy()
+        let coded = CallProtocol.product.compactMap { callProtocol in
+            callProtocol.traits.localReplies.setting.map { (callProtocol, key: $0.description) }
         }
-        if let entry = entries["dubbo_status"], rejection.retry == .never {
-            let reason = "means nothing with retry: never, which is answered with status 20 and an exception"
-            reject(join(path, "dubbo_status"), at: entry.position, reason)
+        let known = ["text", "retry"] + coded.map(\.key) + ["http_status", "retry_after"]
+        guard let entries = entries(of: entry.value, path, at: entry.position, known: known) else { return policy }
+        policy.text = value(entries["text"], path: join(path, "text"), kind: .localReplyText)
+        policy.retry = value(entries["retry"], path: join(path, "retry"), kind: .word) ?? .standard
+        policy.givesRetryAfter = value(entries["retry_after"], path: join(path, "retry_after"), kind: .boolean) ?? false
+        for (callProtocol, key) in coded {
+            let settable = callProtocol.traits.localReplies.settable
+            if let code = value(entries[key], path: join(path, key), kind: .replyCode(settable)) {
+                policy.codes[callProtocol] = code
+            }
+            if let entry = entries[key], policy.isException(in: callProtocol) {
+                let reason = "means nothing with retry: never, which is answered with status 20 and an exception"
+                reject(join(path, key), at: entry.position, reason)
+            }
         }
-        if let status = value(entries["http_status"], path: join(path, "http_status"), kind: .oneOf([200, 429])) {
-            rejection.httpStatus = UInt16(status)
+        if let status = value(
+            entries["http_status"],
+            path: join(path, "http_status"),
+            kind: .replyCode(.these([200, 429]))
+        ) {
+            policy.httpStatus = UInt16(status)
         }
-        if let code = value(entries["jsonrpc_code"], path: join(path, "jsonrpc_code"), kind: .jsonrpcCode) {
-            rejection.jsonrpcCode = code
-        }
-        return rejection
+        return policy
     }
 }

@@ -28,7 +28,10 @@ public struct TripleLocalReply: Sendable {
         case drained
 
         /// The gRPC status.
-        public var grpcStatus: Int16 { self == .limited ? 8 : 14 }
+        public var grpcStatus: Int16 {
+            let codes = self == .limited ? LocalReplyCodes.limited : .drained
+            return Int16(truncatingIfNeeded: codes[.triple])
+        }
         /// The HTTP status.
         public var httpStatus: UInt16 { self == .limited ? 429 : 503 }
         /// The outcome that the call is counted under.

@@ -20,6 +20,13 @@ struct DrainExpectation {
         case .triple: triple(order)
         case .jsonrpc, .http: http(order)
         case .silent, .tls, .opaque: []
+        case .extension1, .extension2, .extension3, .extension4:
+            [
+                DrainExpectation(
+                    consumers: connectionProtocol.label.description,
+                    text: "calls are refused after the grace"
+                )
+            ]
         }
     }
 

@@ -173,7 +173,7 @@ final class Proxy: AdminBackend {
 
     /// The connections that carry calls, with the names of their consumers.
     private func consumers(_ names: [String]) async -> [ConsumerConnection] {
-        await sources.connections().filter { $0.connectionProtocol.isForCalls }.map { connection in
+        await sources.connections().filter { $0.connectionProtocol.callProtocol != nil }.map { connection in
             let name = CallerRegistry.name(of: connection.caller, in: names)
             return ConsumerConnection(
                 side: connection.side,
@@ -351,15 +351,5 @@ extension Duration {
         let parts = components
         guard parts.seconds >= 0 else { return 0 }
         return UInt64(parts.seconds) * 1_000_000_000 + UInt64(max(0, parts.attoseconds) / 1_000_000_000)
-    }
-}
-
-extension ConnectionProtocol {
-    /// True if calls are counted in it.
-    fileprivate var isForCalls: Bool {
-        switch self {
-        case .dubbo, .triple, .jsonrpc: true
-        case .silent, .http, .tls, .opaque: false
-        }
     }
 }

@@ -122,6 +122,30 @@ import Wire
         ),
     ]
 
+    private static let registered: [Golden] = [
+        Golden(
+            name: "a registered protocol",
+            operation: Operation(
+                callProtocol: ToyProtocol.callProtocol ?? .dubbo,
+                interface: "com.example.Greeter",
+                version: "",
+                group: "",
+                method: "greet"
+            ),
+            outcome: .serverError,
+            code: 9,
+            edit: { $0.requestID = 3 },
+            names: .both,
+            wanted: [
+                "rpc.system": "toy", "rpc.system.name": "toy", "rpc.service": "com.example.Greeter",
+                "rpc.method": "com.example.Greeter/greet",
+                "toy.number": "3", "rpc.response.status_code": "SAD", "error.type": "SAD", "dubbo.request_id": "",
+                "weir.stream_id": "",
+            ],
+            isError: true
+        )
+    ]
+
     private static let ends: [Golden] = [
         Golden(
             name: "an exception of the application",
@@ -248,7 +272,7 @@ import Wire
         ),
     ]
 
-    @Test("a call becomes the span it should", arguments: plain + ends + contexts)
+    @Test("a call becomes the span it should", arguments: plain + registered + ends + contexts)
     func goldens(_ golden: Golden) {
         let span = Self.span(golden)
         let found = Dictionary(

@@ -234,7 +234,7 @@ struct StrictHTTP {
     @Test("drained: 503; version 1.0 of either protocol; HEAD with a body")
     func odd() {
         let governed = Self.bench()
-        governed.governor.verdicts["no"] = .reply(LocalReply(outcome: .drained, text: "t", jsonrpcCode: -32001))
+        governed.governor.verdicts["no"] = .reply(LocalReply(outcome: .drained, text: "t", codes: [.jsonrpc: -32001]))
         governed.give(
             H1.request("{\"method\":\"no\",\"id\":5,\"params\":[]}", ["Connection: keep-alive"], version: "1.0")[...]
         )

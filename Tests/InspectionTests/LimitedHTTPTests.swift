@@ -18,7 +18,7 @@ import Testing
     @Test("trailers-only RESOURCE_EXHAUSTED, with a hint; upstream sees what is admitted, whatever the pieces")
     func everySplit() throws {
         var definition = LimitDefinition.window(1, method: "buy")
-        definition.rejection.givesRetryAfter = true
+        definition.localReply.givesRetryAfter = true
         var length = 0
         var piece = 1
         while piece == 1 || piece < length {
@@ -134,7 +134,7 @@ import Testing
         let bytes = H1.triple("no") + H1.triple("no") + H1.triple("ok")
         for cut in 0...bytes.count {
             var definition = LimitDefinition.window(1, method: "no")
-            definition.rejection.givesRetryAfter = true
+            definition.localReply.givesRetryAfter = true
             let limited = try LimitedBench([definition])
             limited.give(Array(bytes[..<cut]))
             limited.give(Array(bytes[cut...]))
@@ -152,8 +152,8 @@ import Testing
         let bytes = H1.request(RPC.call("1", "no")) + H1.request(RPC.call("2", "no"))
         for cut in 0...bytes.count {
             var definition = LimitDefinition.window(1, method: "no")
-            definition.rejection.httpStatus = status
-            definition.rejection.jsonrpcCode = -32_029
+            definition.localReply.httpStatus = status
+            definition.localReply.codes[.jsonrpc] = -32_029
             let limited = try LimitedBench([definition])
             limited.give(Array(bytes[..<cut]))
             limited.give(Array(bytes[cut...]))

@@ -107,7 +107,7 @@ import Testing
     @Test("one that must not be tried again: an exception, with a hint if the caller may have one")
     func exception() throws {
         var definition = LimitDefinition.window(1)
-        definition.rejection.retry = .never
+        definition.localReply.retry = .never
         let limited = try LimitedBench([definition])
         limited.give(Frames.request(id: 1) + Frames.request(id: 2))
         var body = Frames.hessian { encoder in
@@ -116,7 +116,7 @@ import Testing
             encoder.string(Self.text)
         }
         #expect(limited.down == Frames.frame(0x02, status: 20, id: 2, body))
-        definition.rejection.givesRetryAfter = true
+        definition.localReply.givesRetryAfter = true
         try limited.replace([definition])
         limited.time.now = 1_500_000
         limited.give(Frames.request(id: 3))
@@ -148,7 +148,7 @@ import Testing
     @Test("in fastjson 2 it is, byte for byte, what fastjson2 reads as an exception of java.lang")
     func fastjson2() throws {
         var definition = LimitDefinition.window(1)
-        definition.rejection.retry = .never
+        definition.localReply.retry = .never
         let limited = try LimitedBench([definition])
         var body: [UInt8] = []
         for text in ["2.0.2", "com.x.Svc", "1.0.0", "hello", ""] {
@@ -162,7 +162,7 @@ import Testing
             + [0x01, 0x49 + UInt8(Self.text.utf8.count)] + Array(Self.text.utf8) + [0xa5]
         let expected: [UInt8] = [0, 0, 0, 2, 0xbd, 0, 0, 0, 0, UInt8(thrown.count)] + thrown
         #expect(limited.down == Frames.frame(0x17, status: 20, id: 2, expected))
-        definition.rejection.givesRetryAfter = true
+        definition.localReply.givesRetryAfter = true
         try limited.replace([definition])
         limited.give(Frames.frame(0xd7, id: 3, body))
         let hint = [0xa6, 0x57] + Array("retry-after-ms".utf8) + [0x4d] + Array("1000".utf8) + [0xa5]
@@ -174,7 +174,7 @@ import Testing
     @Test("in JSON an exception becomes a status; what Weir cannot write it does not refuse, and counts")
     func serializations() throws {
         var definition = LimitDefinition.window(1)
-        definition.rejection.retry = .never
+        definition.localReply.retry = .never
         let limited = try LimitedBench([definition])
         limited.give(Frames.request(id: 1))
         let json = Array("\"2.0.2\"\n\"com.x.Svc\"\n\"1.0.0\"\n\"hello\"\n\"\"\n{}\n".utf8)

@@ -97,11 +97,33 @@ import Wire
         )
     }
 
+    @Test("limits and filters know a registered protocol by its label")
+    func registeredProtocol() throws {
+        #expect(throws: CallFilterProblems.self) {
+            try CallFilter(parameters: [(name: "protocol", value: "toys")])
+        }
+        let callProtocol = try #require(ToyProtocol.callProtocol)
+        let bench = try Bench([LimitDefinition.sliding("a", 1).with { $0.match.callProtocol = callProtocol }])
+        let (toy, dubbo) = (bench.operation("I", "m", callProtocol), bench.operation("I", "m"))
+        let filter = try CallFilter(parameters: [(name: "protocol", value: "toy")])
+        let sieve = CallMatcher(filter, registry: bench.operations)
+        #expect(sieve.admits(call(toy), caller: "") && !sieve.admits(call(dubbo), caller: ""))
+        for _ in 0..<3 {
+            _ = bench.passes(toy)
+            #expect(bench.passes(dubbo))
+        }
+        let counts = bench.gate.limits.limits[0].counts
+        #expect(counts.allowed == 1 && counts.rejected == 2)
+    }
+
     @Test("a filter shows a call whose pattern it had to give up, and no other")
     func givenUp() throws {
         let operations = OperationRegistry(capacity: 10)
         let names = Calls.Operation(callProtocol: .dubbo, interface: "I", version: "", group: "", method: "m")
-        let matcher = CallMatcher(try CallFilter(parameters: [(name: "caller", value: "/(a+)+$/")]), registry: operations)
+        let matcher = CallMatcher(
+            try CallFilter(parameters: [(name: "caller", value: "/(a+)+$/")]),
+            registry: operations
+        )
         let id = operations.intern(names)
         #expect(matcher.admits(call(id), caller: String(repeating: "a", count: 1000) + "!"))
         #expect(!matcher.admits(call(id), caller: "b"))

@@ -12,12 +12,12 @@ import Testing
         for id in [k, c] { #expect(bench.passes(id) && bench.passes(id) && !bench.passes(id)) }
         let version = bench.registry.version
         // In another order, with another answer and another mode: the windows stay.
-        let text = kept.with { $0.rejection.text = "no" }
+        let text = kept.with { $0.localReply.text = "no" }
         try bench.registry.replace(definitions: [
             changed.with { $0.algorithm = .slidingWindow(limit: 3, window: .seconds(1)) }, text,
         ])
         #expect(bench.registry.version == version + 1)
-        #expect(!bench.passes(k) && bench.gate.limits["kept"]?.rejectionText == "no")
+        #expect(!bench.passes(k) && bench.gate.limits["kept"]?.localReplyText == "no")
         #expect(bench.passes(c) && bench.passes(c) && bench.passes(c) && !bench.passes(c))
         #expect(bench.gate.limits["changed"]?.counts.allowed == 5)
         #expect(bench.gate.limits["changed"]?.counts.rejected == 2)
@@ -37,7 +37,7 @@ import Testing
         #expect(
             base.continues(
                 base.with {
-                    $0.mode = .observe; $0.rejection.retry = .never
+                    $0.mode = .observe; $0.localReply.retry = .never
                 }
             )
         )
@@ -103,8 +103,8 @@ import Testing
         #expect(error([.bucket("a", rate: 1, burst: 1_000_000_000, per: .seconds(3600))]) != nil)
         #expect(error([.bucket("a", rate: 1, burst: 1_000_000_000)]) == nil)
         #expect(error([.concurrency("a", 1_000_001)]) != nil)
-        #expect(error([a.with { $0.rejection.text = "x Client Connection is CLOSING x" }]) != nil)
-        #expect(error([a.with { $0.rejection.dubboStatus = 80 }]) != nil)
+        #expect(error([a.with { $0.localReply.text = "x Client Connection is CLOSING x" }]) != nil)
+        #expect(error([a.with { $0.localReply.codes[.dubbo] = 80 }]) != nil)
         #expect(error((0..<257).map { .sliding("l\($0)", 1) }) == .tooManyLimits(257))
         let large = LimitDefinition.sliding("a", 1000).with { $0.keys = [.caller] }
         #expect(error([large]) == .overBudget(needBytes: large.worstCaseBytes, budgetBytes: 1 << 24))

@@ -43,7 +43,7 @@ import Testing
         json.endObject()
         let text = String(decoding: json.bytes, as: UTF8.self)
         var expected = document.definitions
-        for index in expected.indices { expected[index].rejection.text = expected[index].rejectionText }
+        for index in expected.indices { expected[index].localReply.text = expected[index].localReplyText }
         #expect(try LimitsFile.read(text: text, path: "second").definitions == expected, "\(text)")
     }
 
@@ -53,7 +53,7 @@ import Testing
         let pattern = String(String.UnicodeScalarView(scalars.compactMap { Unicode.Scalar($0) })) + "\"\\'"
         var definition = LimitDefinition(name: "a", algorithm: .concurrency(limit: 1))
         definition.match.caller = .exact(pattern)
-        definition.rejection.text = definition.rejectionText
+        definition.localReply.text = definition.localReplyText
         var json = JSONText()
         json.beginObject()
         json.key("limits")

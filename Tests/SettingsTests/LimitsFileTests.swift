@@ -278,17 +278,17 @@ private let wrongFields: [(String, String)] = [
         a.keys = [.peer, .method, .interface, .attachment("user_level")]
         a.maxKeys = 12
         a.mode = .observe
-        a.rejection.text = "no"
-        a.rejection.dubboStatus = 70
-        a.rejection.jsonrpcCode = -32_050
-        a.rejection.httpStatus = 429
-        a.rejection.givesRetryAfter = true
+        a.localReply.text = "no"
+        a.localReply.codes[.dubbo] = 70
+        a.localReply.codes[.jsonrpc] = -32_050
+        a.localReply.httpStatus = 429
+        a.localReply.givesRetryAfter = true
         var d = LimitDefinition(name: "d", algorithm: .concurrency(limit: 2))
-        d.rejection.retry = .never
+        d.localReply.retry = .never
         let b = LimitDefinition(name: "b", algorithm: .tokenBucket(rate: 90, period: .seconds(60), burst: 4))
         let c = LimitDefinition(name: "c", algorithm: .fixedWindow(limit: 3, window: .seconds(3600)))
         #expect(document.definitions == [a, b, c, d])
-        #expect(document.definitions[3].rejectionText == "limit d exceeded")
+        #expect(document.definitions[3].localReplyText == "limit d exceeded")
     }
 
     @Test("in short, slashes make an expression, stars and question marks a glob")

@@ -84,6 +84,7 @@ import Testing
             case .dubbo: [20, 25, 30, 31, 35, 40, 50, 60, 70, 80, 90, 100]
             case .triple: Array(0...17)
             case .jsonrpc: [-32700, -32600, -32601, -32602, -32603]
+            default: []
             }
         let others = Array(Int32(1000)..<1100)
         for code in others + own + [ResultCode.none] {

@@ -137,7 +137,7 @@ extension DubboSession {
 
     /// The status of the reply that a local reply becomes in a serialization.
     private static func status(of reply: LocalReply, in serialization: UInt8) -> UInt8 {
-        guard reply.isFinal else { return reply.dubboStatus }
+        guard reply.isFinal else { return UInt8(truncatingIfNeeded: reply.code(in: .dubbo)) }
         return FrameWriter.canThrow(in: serialization) ? 20 : 100
     }
 

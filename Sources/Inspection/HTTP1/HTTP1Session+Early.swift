@@ -41,7 +41,7 @@ extension HTTP1Session {
         guard let reply = early.reply else { return }
         passed = nil
         // What is known at its end makes another of it.
-        let error = JSONRPCErrorReply(code: reply.jsonrpcCode, message: reply.text)
+        let error = JSONRPCErrorReply(code: reply.code(in: .jsonrpc), message: reply.text)
         var body: [UInt8] = []
         error.write(id: RawSpan(), to: &body)
         var head = head(of: reply, body)
@@ -109,7 +109,7 @@ extension HTTP1Session {
         inspector.tracker.count(
             entry,
             as: reply.outcome,
-            code: reply.jsonrpcCode,
+            code: reply.code(in: .jsonrpc),
             on: context.session,
             now: context.now
         ) {

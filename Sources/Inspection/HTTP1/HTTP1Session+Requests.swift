@@ -302,7 +302,7 @@ extension HTTP1Session {
                 return
             }
             let outcome = decided.reply?.outcome ?? (call.isNotification ? .oneway : .lost)
-            let code = decided.reply?.jsonrpcCode ?? ResultCode.none
+            let code = decided.reply?.code(in: .jsonrpc) ?? ResultCode.none
             inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {
                 texts(call.id)
             }
@@ -347,7 +347,7 @@ extension HTTP1Session {
         rpc.lastCall { operation = inspector.operations.operation(ofMethod: $0, interface: interface) }
         let entry = rpcEntry(operation, id: 0, bytes: 0, context)
         let outcome = reply?.outcome ?? .lost
-        let code = reply?.jsonrpcCode ?? ResultCode.none
+        let code = reply?.code(in: .jsonrpc) ?? ResultCode.none
         while rpc.countedSurplus < rpc.surplus {
             rpc.countedSurplus += 1
             inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {

@@ -43,7 +43,7 @@ extension HTTP1Session {
 
     /// Makes the answer to calls that are refused.
     func answerRPC(_ rpc: RPCReader, _ reply: LocalReply) {
-        let error = JSONRPCErrorReply(code: reply.jsonrpcCode, message: reply.text)
+        let error = JSONRPCErrorReply(code: reply.code(in: .jsonrpc), message: reply.text)
         var body: [UInt8] = []
         if rpc.scanner.isBatch {
             error.write(batch: rpc.batch, to: &body)

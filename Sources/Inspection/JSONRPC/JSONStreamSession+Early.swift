@@ -105,7 +105,7 @@ extension JSONStreamSession {
         reader.lastCall { operation = inspector.operations.operation(ofMethod: $0, interface: $0.extracting(0..<0)) }
         let entry = entry(operation, half: half, going: direction, id: 0, bytes: 0, in: context)
         let outcome = reply?.outcome ?? .lost
-        let code = reply?.jsonrpcCode ?? ResultCode.none
+        let code = reply?.code(in: .jsonrpc) ?? ResultCode.none
         while reader.countedSurplus < reader.surplus {
             reader.countedSurplus += 1
             inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {

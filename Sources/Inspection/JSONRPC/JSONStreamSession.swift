@@ -326,7 +326,7 @@ final class JSONStreamSession: ProtocolSession {
             }
             // A call whose id was too long to keep cannot be found again.
             let outcome = decided.reply?.outcome ?? (call.isNotification ? .oneway : .lost)
-            let code = decided.reply?.jsonrpcCode ?? ResultCode.none
+            let code = decided.reply?.code(in: .jsonrpc) ?? ResultCode.none
             inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {
                 CallTexts(trace: reader.traceContext, id: call.id.text)
             }
@@ -370,7 +370,7 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     private func answer(_ reader: RPCReader, _ localReply: LocalReply) {
-        let reply = JSONRPCErrorReply(code: localReply.jsonrpcCode, message: localReply.text)
+        let reply = JSONRPCErrorReply(code: localReply.code(in: .jsonrpc), message: localReply.text)
         let before = replies.count
         if reader.scanner.isBatch {
             reply.write(batch: reader.batch, to: &replies)

@@ -7,11 +7,9 @@ public struct LocalReply: Equatable, Sendable {
     public var outcome: Outcome
     /// What the caller is told.
     public var text: String
-    /// The status of a Dubbo reply.
-    public var dubboStatus: UInt8
-    /// The error code of a JSON-RPC reply.
-    public var jsonrpcCode: Int32
-    /// The status of the HTTP response around a JSON-RPC error; 503 when it is drained.
+    /// The codes that are not the usual ones of their protocols, see ``code(in:)``.
+    private var codes: LocalReplyCodes
+    /// The status of the HTTP response around a reply whose code is in its body; 503 when it is drained.
     public var httpStatus: UInt16
     /// Whether a Dubbo caller is given an exception, which it does not retry, where Weir can write one.
     public var isFinal: Bool
@@ -23,27 +21,36 @@ public struct LocalReply: Equatable, Sendable {
     /// - Parameters:
     ///   - outcome: What the call is counted as.
     ///   - text: What the caller is told.
-    ///   - dubboStatus: The status of a Dubbo reply.
-    ///   - jsonrpcCode: The error code of a JSON-RPC reply.
-    ///   - httpStatus: The status of the response around a JSON-RPC error, unless the outcome is `drained`.
+    ///   - codes: Codes in place of the usual ones.
+    ///   - httpStatus: The status of the response around a code in its body, unless the outcome is `drained`.
     ///   - isFinal: Whether a Dubbo caller is given an exception.
     ///   - retryAfterNanoseconds: When a call may pass again, in nanoseconds from now.
     public init(
         outcome: Outcome = .limited,
         text: String,
-        dubboStatus: UInt8 = 100,
-        jsonrpcCode: Int32 = -32000,
+        codes: [CallProtocol: Int32] = [:],
         httpStatus: UInt16 = 200,
         isFinal: Bool = false,
         retryAfterNanoseconds: UInt64? = nil
     ) {
         self.outcome = outcome
         self.text = text
-        self.dubboStatus = dubboStatus
-        self.jsonrpcCode = jsonrpcCode
+        self.codes = outcome == .drained ? .drained : .limited
+        for (callProtocol, code) in codes { self.codes[callProtocol] = code }
         self.httpStatus = outcome == .drained ? 503 : httpStatus
         self.isFinal = isFinal
         self.retryAfterNanoseconds = retryAfterNanoseconds
+    }
+
+    /// The result code of the reply in a protocol.
+    ///
+    /// - Parameter callProtocol: The protocol of the call.
+    /// - Returns: The code that was set, or the usual one of the protocol's traits.
+    public func code(in callProtocol: CallProtocol) -> Int32 {
+        let code = codes[callProtocol]
+        guard code == ResultCode.none else { return code }
+        let usual = callProtocol.traits.localReplies
+        return outcome == .drained ? usual.drainedCode : usual.limitedCode
     }
 
     /// The hint in whole seconds, rounded up, as HTTP has it.
@@ -59,15 +66,14 @@ extension LocalReply {
     ///   - limit: The limit that was reached.
     ///   - retryAfterNanoseconds: When a call may pass again, if that is known.
     init(_ limit: Limit, retryAfterNanoseconds: UInt64?) {
-        let rejection = limit.definition.rejection
+        let policy = limit.definition.localReply
         self.init(
-            text: limit.rejectionText,
-            dubboStatus: rejection.dubboStatus,
-            jsonrpcCode: Int32(rejection.jsonrpcCode),
-            httpStatus: rejection.httpStatus,
-            isFinal: rejection.isDubboException,
-            retryAfterNanoseconds: rejection.givesRetryAfter ? retryAfterNanoseconds : nil
+            text: limit.localReplyText,
+            httpStatus: policy.httpStatus,
+            isFinal: policy.retry == .never,
+            retryAfterNanoseconds: policy.givesRetryAfter ? retryAfterNanoseconds : nil
         )
+        codes = policy.codes
     }
 
     /// The answer to a call that comes although its service is drained.

@@ -9,8 +9,8 @@ public typealias LimitClock = @Sendable () -> UInt64
 public final class Limit: Sendable {
     /// The limit as it was written down.
     public let definition: LimitDefinition
-    /// The text of its rejections.
-    public let rejectionText: String
+    /// The text of its replies.
+    public let localReplyText: String
     /// Its place in its set, from 0 in the order of the file.
     public let index: Int
     let match: CompiledMatcher
@@ -32,7 +32,7 @@ public final class Limit: Sendable {
         self.index = index
         self.state = state
         self.counters = counters
-        rejectionText = definition.rejectionText
+        localReplyText = definition.localReplyText
         match = try CompiledMatcher(definition.match, attachmentNames: names)
         keyHasCaller = definition.keys.contains(.caller)
         keyHasPeer = definition.keys.contains(.peer)

@@ -46,7 +46,7 @@ public enum LimitBounds {
     public static let maxLimits = 256
     /// The longest name of a limit, in bytes.
     public static let maxNameBytes = 64
-    /// The longest text of a rejection, in bytes.
+    /// The longest text of a reply, in bytes.
     public static let maxTextBytes = 256
     /// The allowed memory for windows, in bytes.
     public static let budgetBytes = 64 << 10...1 << 30

@@ -35,7 +35,7 @@ public struct LimitDefinition: Equatable, Sendable {
     /// The treatment of a call that is over it.
     public var mode = LimitMode.enforce
     /// The reply to refused callers.
-    public var rejection = LocalReplyPolicy()
+    public var localReply = LocalReplyPolicy()
 
     /// A limit on all calls.
     ///
@@ -47,13 +47,13 @@ public struct LimitDefinition: Equatable, Sendable {
         self.algorithm = algorithm
     }
 
-    /// The text of a rejection.
-    public var rejectionText: String { rejection.text ?? "limit \(name) exceeded" }
+    /// The text of the reply.
+    public var localReplyText: String { localReply.text ?? "limit \(name) exceeded" }
 
     /// True if windows of the other definition continue for this one.
     ///
     /// - Parameter other: The limit of a set before.
-    /// - Returns: True if name, matcher, keys and algorithm are the same; mode and rejection may differ.
+    /// - Returns: True if name, matcher, keys and algorithm are the same; mode and reply may differ.
     public func continues(_ other: LimitDefinition) -> Bool {
         name == other.name && match == other.match && keys == other.keys && algorithm == other.algorithm
             && (keys.isEmpty || maxKeys == other.maxKeys)
@@ -85,7 +85,7 @@ extension LimitDefinition {
         guard match.attachments.count <= LimitBounds.maxAttachments else {
             return "a limit looks at no more than \(LimitBounds.maxAttachments) attachments"
         }
-        return rejection.problem ?? LocalReplyPolicy.problem(of: rejectionText)
+        return localReply.problem ?? LocalReplyPolicy.problem(of: localReplyText)
     }
 
     /// True if a text can be the name of a limit.

@@ -81,7 +81,7 @@ public final class LimitSet: Sendable {
     /// Limits in the place of others.
     ///
     /// A limit goes on counting in the windows it has when an old one has its name, matcher, keys and algorithm; mode
-    /// and rejection may differ. Otherwise it starts with new windows. Counters stay with the name in any case.
+    /// and reply may differ. Otherwise it starts with new windows. Counters stay with the name in any case.
     /// Both sets may be in use at a time, and what was taken under the old one is given back to where it came from.
     ///
     /// - Parameters:

@@ -1,3 +1,5 @@
+public import Calls
+
 /// The reply to a caller that a limit refuses.
 public struct LocalReplyPolicy: Equatable, Sendable {
     /// The caller's options after the reply.
@@ -8,10 +10,6 @@ public struct LocalReplyPolicy: Equatable, Sendable {
         case never
     }
 
-    /// The statuses that a Dubbo reply may have.
-    public static let dubboStatuses: Set<UInt8> = [70, 100]
-    /// The error codes that a JSON-RPC reply may have: the specification leaves them to servers.
-    public static let jsonrpcCodes = -32_099 ... -32_000
     /// The statuses that an HTTP response with a JSON-RPC error may have.
     public static let httpStatuses: Set<UInt16> = [200, 429]
     /// The texts that dubbo-go takes for a provider going offline, in any case.
@@ -21,25 +19,31 @@ public struct LocalReplyPolicy: Equatable, Sendable {
     public var text: String?
     /// The caller's options after the reply.
     public var retry = Retry.standard
-    /// The status of a Dubbo reply; without effect with ``Retry/never``, see ``isDubboException``.
-    public var dubboStatus: UInt8 = 100
-    /// The error code of a JSON-RPC reply.
-    public var jsonrpcCode = -32_000
+    /// The code in each protocol; without effect where an exception answers, see ``isException(in:)``.
+    public var codes = LocalReplyCodes.limited
     /// The status of the HTTP response around a JSON-RPC error.
     public var httpStatus: UInt16 = 200
     /// True if the caller is told when a call can pass again.
     public var givesRetryAfter = false
 
-    /// The usual rejection: Dubbo status 100, gRPC RESOURCE_EXHAUSTED, JSON-RPC −32000 with HTTP 200.
+    /// The usual reply: Dubbo status 100, gRPC RESOURCE_EXHAUSTED, JSON-RPC −32000 with HTTP 200.
     public init() {}
 
-    /// True if a Dubbo reply has status 20 and an exception.
-    public var isDubboException: Bool { retry == .never }
+    /// True if an exception answers in a protocol, which its callers do not retry.
+    ///
+    /// - Parameter callProtocol: The protocol of the call.
+    /// - Returns: True with ``Retry/never`` where the protocol has such exceptions.
+    public func isException(in callProtocol: CallProtocol) -> Bool {
+        retry == .never && callProtocol.traits.localReplies.throwsWhenFinal
+    }
 
     /// The problem with the codes, in one line; `nil` if they are valid.
     public var problem: String? {
-        guard Self.dubboStatuses.contains(dubboStatus) else { return "dubbo_status is not 70 or 100" }
-        guard Self.jsonrpcCodes ~= jsonrpcCode else { return "jsonrpc_code is not in -32099...-32000" }
+        for callProtocol in CallProtocol.product {
+            let replies = callProtocol.traits.localReplies
+            guard let setting = replies.setting, !replies.settable.contains(codes[callProtocol]) else { continue }
+            return "\(setting) is \(replies.settable.reason)"
+        }
         return Self.httpStatuses.contains(httpStatus) ? nil : "http_status is not 200 or 429"
     }
 

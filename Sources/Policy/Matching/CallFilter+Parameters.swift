@@ -84,7 +84,7 @@ extension CallFilter.Draft {
         case .minMilliseconds: takeMilliseconds(value)
         case .limit: takeLimit(value)
         case .side: take(value, all: Side.allCases, label: \.label, place: \.request.side)
-        case .callProtocol: take(value, all: CallProtocol.allCases, label: \.label, place: \.request.callProtocol)
+        case .callProtocol: take(value, all: CallProtocol.known, label: \.label, place: \.request.callProtocol)
         }
     }
 

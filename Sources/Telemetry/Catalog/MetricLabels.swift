@@ -13,6 +13,13 @@ public protocol MetricLabels: Sendable {
     var index: Int { get }
     /// The labels in the order in which the page has them.
     var texts: [(name: StaticString, value: StaticString)] { get }
+    /// False for the place of a registered protocol: it has a line on the page once something is counted.
+    var hasLineAtZero: Bool { get }
+}
+
+extension MetricLabels {
+    /// True: all values are known beforehand.
+    public var hasLineAtZero: Bool { true }
 }
 
 /// The description of a metric's label.
@@ -100,6 +107,8 @@ public struct LabelPair<First: MetricLabel, Second: MetricLabel>: MetricLabels {
     @inlinable public var index: Int { first.index &* Second.count &+ second.index }
     /// Both.
     public var texts: [(name: StaticString, value: StaticString)] { first.texts + second.texts }
+    /// True if it is so for both.
+    public var hasLineAtZero: Bool { first.hasLineAtZero && second.hasLineAtZero }
 }
 
 // MARK: The labels there are
@@ -117,8 +126,18 @@ extension Side: MetricLabel {
 extension ConnectionProtocol: MetricLabel {
     /// `protocol`.
     public static var labelName: StaticString { "protocol" }
-    /// The number of protocols.
-    public static var count: Int { 7 }
+    /// The number of protocols and of places for registered ones.
+    public static var count: Int { 11 }
+    /// All of them; the places of registered protocols are last.
+    public static var allLabels: [ConnectionProtocol] {
+        (0..<count).compactMap { ConnectionProtocol(rawValue: UInt8($0)) }
+    }
+    /// Its name and the product's protocols.
+    public static var descriptions: [MetricLabelDescription] {
+        [MetricLabelDescription(labelName, product.map(\.label.description))]
+    }
+    /// False for a registered protocol.
+    public var hasLineAtZero: Bool { rawValue < Self.product.count }
 }
 
 extension TraceFormat: MetricLabel {

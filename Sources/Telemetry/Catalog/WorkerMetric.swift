@@ -99,7 +99,9 @@ struct WorkerSlots: Sendable {
     /// Their numbers among the catalogue's histograms; empty for plain numbers.
     let histograms: Range<Int>
     /// The values of the labels by index.
-    let labels: [[String]]
+    var labels: [[String]] { values() }
+    /// Places of protocols are named when they are taken.
+    fileprivate let values: @Sendable () -> [[String]]
 }
 
 extension MetricLabels {
@@ -116,11 +118,12 @@ extension Metric {
             unit: metric.unit.description,
             help: metric.help.description
         )
-        let slots = WorkerSlots(words: metric.first..<metric.end.word, histograms: 0..<0, labels: Labels.values)
+        let slots = WorkerSlots(words: metric.first..<metric.end.word, histograms: 0..<0, values: { Labels.values })
         let isGauge = metric.kind == .gauge
         self.init(family, labels: Labels.descriptions, storage: .numbers(slots)) { source in
-            Labels.allLabels.map { labels in
+            Labels.allLabels.compactMap { labels in
                 let value = source.snapshot[metric, labels]
+                guard value != 0 || labels.hasLineAtZero else { return nil }
                 return MetricSample(labels, isGauge ? .signed(Int64(bitPattern: value)) : .count(value))
             }
         }
@@ -137,7 +140,7 @@ extension Metric {
         let slots = WorkerSlots(
             words: metric.words,
             histograms: metric.histograms,
-            labels: Labels.values
+            values: { Labels.values }
         )
         self.init(family, labels: Labels.descriptions, storage: .histograms(slots)) { source in
             Labels.allLabels.map { MetricSample($0, .histogram(source.snapshot[metric, $0])) }

@@ -39,14 +39,11 @@ enum DubboResult: Int, CaseIterable {
     }
 
     private static func failure(_ code: Int32, _ callProtocol: CallProtocol) -> DubboResult {
-        switch (callProtocol, code) {
-        // SERIALIZATION_ERROR, BAD_REQUEST, BAD_RESPONSE; parse error and invalid request.
-        case (.dubbo, 25), (.dubbo, 40), (.dubbo, 50), (.jsonrpc, -32700), (.jsonrpc, -32600): .codecFailed
-        // SERVICE_NOT_FOUND; PERMISSION_DENIED and UNAVAILABLE, as dubbo-go has it.
-        case (.dubbo, 60), (.triple, 7), (.triple, 14): .serviceUnavailable
-        // SERVER_THREADPOOL_EXHAUSTED_ERROR, which limits answer with too; RESOURCE_EXHAUSTED.
-        case (.dubbo, 100), (.triple, 8): .limited
-        default: .unknownFailed
+        switch callProtocol.traits.codes.dubboFailures[code] {
+        case .codec: .codecFailed
+        case .serviceUnavailable: .serviceUnavailable
+        case .limited: .limited
+        case nil: .unknownFailed
         }
     }
 }

@@ -13,6 +13,8 @@ public final class SeriesLabels: Sendable {
     public static let limit = 16
     /// The place of `other` among codes.
     public static let otherCode = 255
+    /// The most codes of an operation that are not its protocol's own, whatever the protocol's traits say.
+    static let maxOthers = 64
     /// The longest exception class that is kept, in bytes; what is longer is cut.
     public static let maxClassNameBytes = 256
 
@@ -32,12 +34,13 @@ public final class SeriesLabels: Sendable {
     /// Everything known, by operation index; operations without an entry at the end may be missing.
     public var contents: [Entry] { entries.withLock { $0 } }
 
-    /// The most codes that are told apart and are not the protocol's own: those of Triple's plain form are HTTP's, of
-    /// which 63 are registered.
+    /// The most codes that are told apart and are not the protocol's own.
     ///
     /// - Parameter callProtocol: The protocol; `nil` if it is not known.
-    /// - Returns: ``limit``, or 64 for Triple.
-    static func maxOtherCodes(in callProtocol: CallProtocol?) -> Int { callProtocol == .triple ? 64 : limit }
+    /// - Returns: That of the protocol's traits, below ``otherCode``; ``limit`` if it is not known.
+    static func maxOtherCodes(in callProtocol: CallProtocol?) -> Int {
+        callProtocol.map { min($0.traits.codes.maxOthers, maxOthers) } ?? limit
+    }
 
     /// The place of a code, given now if it is new.
     ///
@@ -59,7 +62,7 @@ public final class SeriesLabels: Sendable {
             let others = known.count { !isOwn($0) }
             let all = others < Self.maxOtherCodes(in: callProtocol) ? nil : known
             if let place = known.firstIndex(of: code) { return (place, all) }
-            guard all == nil || isOwn(code) else { return (Self.otherCode, all) }
+            guard known.count < Self.otherCode, all == nil || isOwn(code) else { return (Self.otherCode, all) }
             entries[operation.index].codes.append(code)
             return (known.count, nil)
         }

@@ -169,6 +169,13 @@ public struct ReportReader: Sendable {
 public protocol ReportWord: CaseIterable {
     /// The word.
     var label: StaticString { get }
+    /// All cases that have a word.
+    static var known: [Self] { get }
+}
+
+extension ReportWord {
+    /// All cases.
+    public static var known: [Self] { Array(allCases) }
 }
 
 extension Side: ReportWord {}
@@ -189,7 +196,7 @@ extension ReportReader {
     /// Reads a case by its word; one that this release does not know makes the report unreadable.
     public mutating func word<Word: ReportWord>() throws(ReportError) -> Word {
         let text = try text()
-        guard let word = Word.allCases.first(where: { $0.label.description == text }) else { throw .malformed }
+        guard let word = Word.known.first(where: { $0.label.description == text }) else { throw .malformed }
         return word
     }
 }

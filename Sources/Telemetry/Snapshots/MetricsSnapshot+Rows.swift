@@ -2,15 +2,13 @@ public import Calls
 
 /// Some of the numbers as rows, with every value of their labels.
 extension MetricsSnapshot {
-    /// Every side and protocol, seen or not.
+    /// Every side and protocol, seen or not; registered protocols only where there is something to tell.
     public var connections: [Connections] {
-        LabelPair<Side, ConnectionProtocol>.allLabels.map { labels in
-            Connections(
-                side: labels.first,
-                connectionProtocol: labels.second,
-                open: Int64(bitPattern: self[MetricCatalog.openConnections, labels]),
-                total: self[MetricCatalog.connections, labels]
-            )
+        LabelPair<Side, ConnectionProtocol>.allLabels.compactMap { labels in
+            let open = Int64(bitPattern: self[MetricCatalog.openConnections, labels])
+            let total = self[MetricCatalog.connections, labels]
+            guard open != 0 || total != 0 || labels.hasLineAtZero else { return nil }
+            return Connections(side: labels.first, connectionProtocol: labels.second, open: open, total: total)
         }
     }
 
