@@ -113,7 +113,7 @@ extension HTTP2Session {
         if !block.endsStream, headers.mayBeRPC {
             return mayWait && calls.waitsForBody(context) ? .holdBody : .readBody
         }
-        open(request(state, context: context), state, headers, context: context)
+        open(request(state, context: context), state, headers: headers, context: context)
         return .done
     }
 
@@ -129,7 +129,7 @@ extension HTTP2Session {
     func open(
         _ request: StreamCalls.Request,
         _ state: HTTP2Direction,
-        _ headers: borrowing HeaderTexts,
+        headers: borrowing HeaderTexts,
         context: ConnectionContext
     ) {
         perform(calls.open(request, headers, context: context), state, context: context)

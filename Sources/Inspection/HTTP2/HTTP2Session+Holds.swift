@@ -119,7 +119,7 @@ extension HTTP2Session {
             request.method = message.method
             request.failure =
                 message.isCompressed ? .encoding : hold.isOver ? .serialization : isFull ? .tooLarge : .expect
-            open(request, state, hold.headers.texts, context: context)
+            open(request, state, headers: hold.headers.texts, context: context)
             context.pool.giveBack(hold.headers)
         }
         decideBlock(state, at: at, walk: &walk, plan: &plan)

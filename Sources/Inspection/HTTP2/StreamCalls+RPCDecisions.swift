@@ -60,34 +60,24 @@ extension StreamCalls {
             return opening
         }
         if context.tracker.wantsTraces { stream.headers.texts.takeTrace(of: body.rpc) }
-        let headers = stream.headers
-        let decided = decide(body.rpc, request, headers: headers.texts, context: context)
+        let decided = decide(body.rpc, request, headers: stream.headers.texts, context: context)
         var whole = request.block
         whole.bytes &+= bytes
-        let isPrepared = !body.rpc.scanner.isBatch
+        let exchange = begin(
+            body.rpc,
+            whole,
+            headers: stream.headers.texts,
+            decided: decided,
+            isPrepared: !body.rpc.scanner.isBatch,
+            context: context
+        )
         if let reply = decided.reply {
-            _ = begin(
-                body.rpc,
-                whole,
-                headers: headers.texts,
-                decided: decided,
-                isPrepared: isPrepared,
-                context: context
-            )
             let content = RPCExchange.body(of: reply, to: body.rpc)
             stream.close(context)
             return Opening(event: .refused(LocalReplyQueue.Answer(reply, body: content)))
         }
-        stream.exchange = begin(
-            body.rpc,
-            whole,
-            headers: headers.texts,
-            decided: decided,
-            isPrepared: isPrepared,
-            context: context
-        )
+        stream.exchange = exchange
         stream.endBody(context)
-        let exchange = stream.exchange
         var opening = openRPC(request.block, stream, context: context)
         opening.inserted = decided.inserted
         // Nothing will be known of the reply.
@@ -95,9 +85,9 @@ extension StreamCalls {
         return opening
     }
 
-    private func endLost(_ exchange: RPCExchange?, _ context: ConnectionContext) {
+    private func endLost(_ exchange: RPCExchange, _ context: ConnectionContext) {
         let nothing = RPCExchange.Reply(rpc: nil, status: 0, start: context.now, bytes: 0)
-        exchange?.endAll(as: (.lost, ResultCode.none), with: nothing, context)
+        exchange.endAll(as: (.lost, ResultCode.none), with: nothing, context)
     }
 
     /// Decides about a message that has ended; the span of a single call is there before.
