@@ -34,6 +34,8 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
     public var caller = ByteRange.empty
     /// The whole `content-type`, so that a refusal can repeat it.
     public var contentTypeText = ByteRange.empty
+    /// `content-encoding`: how the body is coded.
+    public var contentEncoding = ByteRange.empty
     /// The time the caller waits, in nanoseconds; 0 if it names none.
     public var timeoutNanoseconds: UInt64 = 0
     /// `grpc-previous-rpc-attempts`: how often the client has tried before.
@@ -61,7 +63,8 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
     /// - Returns: `false` for attachments, except those that carry a deadline.
     public static func wants(_ id: UInt8) -> Bool {
         switch TripleHeaderName(id: id) {
-        case .path, .method, .contentType, .grpcEncoding, .grpcTimeout, .tripleTimeout, .connectTimeout,
+        case .path, .method, .contentType, .contentEncoding, .grpcEncoding, .grpcTimeout, .tripleTimeout,
+            .connectTimeout,
             .serviceTimeout, .timeout, .timeoutBudget, .serviceVersion, .serviceGroup, .consumerApplication,
             .restVersion, .restGroup, .headerConvert, .tripleProtocolVersion, .grpcPreviousAttempts:
             true
@@ -83,6 +86,7 @@ public struct TripleRequestHead: BitwiseCopyable, Equatable, Sendable {
         case .contentType:
             contentTypeText = keep(value, &texts)
             contentType = TripleContentType(value)
+        case .contentEncoding: contentEncoding = keep(value, &texts)
         case .grpcTimeout, .tripleTimeout, .connectTimeout, .serviceTimeout, .timeout, .timeoutBudget:
             takeTimeout(name, value)
         case .grpcEncoding:

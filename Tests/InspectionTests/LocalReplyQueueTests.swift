@@ -14,8 +14,8 @@ import Testing
     func order() {
         var queue = LocalReplyQueue()
         #expect(queue.isEmpty)
-        queue.append([0x88], on: 3, isEarly: true)
-        queue.append([0x8d], on: 1, isEarly: false)
+        queue.append(.init(fields: [0x88]), on: 3, isEarly: true)
+        queue.append(.init(fields: [0x8d]), on: 1, isEarly: false)
         queue.credit(5)
         queue.credit(6)
         #expect(!queue.isEmpty && !queue.isFull)
@@ -29,8 +29,8 @@ import Testing
     @Test("the first block tells the table's size, if the client waits for it")
     func tableSize() {
         var queue = LocalReplyQueue()
-        queue.append([0x88], on: 1, isEarly: false)
-        queue.append([0x88], on: 3, isEarly: false)
+        queue.append(.init(fields: [0x88]), on: 1, isEarly: false)
+        queue.append(.init(fields: [0x88]), on: 3, isEarly: false)
         let frames = H2.headers(1, [0x20, 0x88], end: true) + H2.headers(3, [0x88], end: true)
         #expect(Self.take(&queue, tableBytes: 0) == frames)
     }
@@ -48,7 +48,7 @@ import Testing
         var queue = LocalReplyQueue()
         for index in 0..<LocalReplyQueue.maxCount {
             #expect(!queue.isFull)
-            queue.append([], on: UInt32(index * 2 + 1), isEarly: false)
+            queue.append(.init(fields: []), on: UInt32(index * 2 + 1), isEarly: false)
         }
         #expect(queue.isFull)
         queue.staged = [1, 2]

@@ -28,7 +28,7 @@ import Wire
     func settings() {
         var own = OwnFrames(areWindowsKnown: true)
         let replies = HTTP2Direction(.toDownstream, phase: .header, isMidstream: false)
-        own.localReplies.append([0x88], on: 1, isEarly: false)
+        own.localReplies.append(.init(fields: [0x88]), on: 1, isEarly: false)
         #expect(!own.isDue(in: replies))
         replies.hasSettings = true
         #expect(own.isDue(in: replies))

@@ -118,6 +118,27 @@ package final class OperationNames {
         for place in groups.indices where surplus > 0 { groups[place].calls += surplus }
         return groups
     }
+
+    /// The calls of a JSON-RPC message that has not ended, as far as they are known.
+    ///
+    /// - Parameters:
+    ///   - reader: What was read of it; `nil` if its methods are not known.
+    ///   - interface: The service that its path names.
+    /// - Returns: The groups; of a message that is no batch, one for whatever call it turns out to be.
+    func groupsSoFar(of reader: RPCReader?, interface: RawSpan) -> [CallGroup] {
+        guard let reader else {
+            let unknown = operation(ofMethod: interface.extracting(0..<0), interface: interface)
+            return [CallGroup(operation: unknown, calls: 1, isOneway: false, isForAll: true)]
+        }
+        var groups = groups(of: reader, interface: interface)
+        guard !reader.scanner.isBatch else { return groups }
+        // Its id may still come.
+        for place in groups.indices {
+            groups[place].isForAll = true
+            groups[place].isOneway = false
+        }
+        return groups
+    }
 }
 
 /// Tools of MCP servers, told apart.

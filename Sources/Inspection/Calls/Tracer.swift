@@ -225,6 +225,9 @@ public final class Tracer {
     /// Whether requests of that protocol are given Weir's own context.
     func injects(_ callProtocol: CallProtocol) -> Bool { isInjecting && options.injected.contains(callProtocol) }
 
+    /// Whether requests of any protocol over HTTP/2 are.
+    var injectsHTTP2: Bool { injects(.triple) || injects(.jsonrpc) }
+
     /// What the request being prepared is to be given: a context whose parent is the span to be.
     ///
     /// - Parameter callProtocol: Whose request it is.

@@ -53,7 +53,7 @@ extension HTTP1Session {
         let isBatch = rpc.scanner.isBatch
         rpc.eachCall { call in
             guard !call.isNotification, let id = call.idKey else { return }
-            let key = isBatch ? Self.key(id, current.number) : current.number
+            let key = isBatch ? RPCExchange.key(id, current.number) : current.number
             let index = inspector.tracker.table.find(session: session.number, direction: requestDirection, id: key)
             guard index >= 0, inspector.tracker.table.kind(index) == .call else { return }
             inspector.tracker.requestEnded(index, on: session, now: context.now)
@@ -110,7 +110,7 @@ extension HTTP1Session {
             return
         }
         events.scope = Self.scope(endpoint: target.byteSpan)
-        events.interface = Self.interface(target.byteSpan).array
+        events.interface = RPCExchange.interface(target.byteSpan).array
         events.isAnnounced = context.tracker.correlated.waiting.announce(events.scope, now: context.now)
         events.isPassed = !events.isAnnounced
         if events.isAnnounced, context.session.connectionProtocol != .jsonrpc {
@@ -204,7 +204,7 @@ extension HTTP1Session {
         guard events.scope == 0 else { return events.scope }
         events.scope = Self.scope(exchange.mcpSession, context)
         if let target = exchange.details?.eventsTarget {
-            events.interface = Self.interface(target.byteSpan).array
+            events.interface = RPCExchange.interface(target.byteSpan).array
         } else if let operation = events.operation {
             events.interface = Array(context.operations.registry[operation].interface.utf8)
         }

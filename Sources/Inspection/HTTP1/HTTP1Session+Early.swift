@@ -33,37 +33,20 @@ extension HTTP1Session {
         var headers = HeaderTexts()
         swap(&headers, &box.texts)
         defer { swap(&headers, &box.texts) }
-        let interface = Self.interface(headers.texts.bytes.slice(headers.request.path))
-        var early = EarlyDecision(asked: groups(isReading: reading, interface, context), knowsMethods: reading)
+        let interface = RPCExchange.interface(headers.texts.bytes.slice(headers.request.path))
+        let groups = context.operations.groupsSoFar(of: reading ? requests.rpc : nil, interface: interface)
+        var early = EarlyDecision(asked: groups, knowsMethods: reading)
         early.decided = decide(early.asked, takesContext: false, headers: headers, in: context)
         self.early = early
         if reading { passed = nil }
         guard let reply = early.reply else { return }
         passed = nil
         // What is known at its end makes another of it.
-        let error = JSONRPCErrorReply(code: reply.code(in: .jsonrpc), message: reply.text)
-        var body: [UInt8] = []
-        error.write(id: RawSpan(), to: &body)
+        let body = RPCExchange.body(of: reply, to: nil)
         var head = head(of: reply, body)
         if reason == .expect, head.status < 400 { head.status = 429 }
         refuseCurrent(head, body)
         updateQueue()
-    }
-
-    private func groups(isReading: Bool, _ interface: RawSpan, _ context: ConnectionContext) -> [CallGroup] {
-        let inspector = context.inspector
-        if isReading, let rpc = requests.rpc {
-            var groups = inspector.operations.groups(of: rpc, interface: interface)
-            guard !rpc.scanner.isBatch else { return groups }
-            // Its id may still come.
-            for place in groups.indices {
-                groups[place].isForAll = true
-                groups[place].isOneway = false
-            }
-            return groups
-        }
-        let unknown = inspector.operations.operation(ofMethod: interface.extracting(0..<0), interface: interface)
-        return [CallGroup(operation: unknown, calls: 1, isOneway: false, isForAll: true)]
     }
 
     /// A request that was decided about has ended as JSON-RPC: what came behind is charged.
@@ -120,7 +103,7 @@ extension HTTP1Session {
     /// A call of an unknown method of what the path names.
     private func unknownMethod(_ box: HeaderTextsBox, _ context: ConnectionContext) -> OperationID {
         box.texts.withPath { path in
-            let interface = Self.interface(path)
+            let interface = RPCExchange.interface(path)
             return context.operations.operation(ofMethod: interface.extracting(0..<0), interface: interface)
         }
     }

@@ -105,7 +105,7 @@ extension HTTP1Session {
         events.rpc.eachResponse { id, outcome, code, byteCount in
             if !keys.isEmpty {
                 guard let id else { return }
-                end(Self.key(id, exchange.number), outcome: outcome, code: code, bytes: byteCount, in: context)
+                end(RPCExchange.key(id, exchange.number), outcome: outcome, code: code, bytes: byteCount, in: context)
             } else if isNameless || exchange.idKey == 0 || id == exchange.idKey {
                 end(exchange.number, outcome: outcome, code: code, bytes: events.byteCount, in: context)
             } else {

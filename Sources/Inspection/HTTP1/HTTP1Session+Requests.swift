@@ -115,7 +115,7 @@ extension HTTP1Session {
     private func openBody(_ headers: borrowing HeaderTexts, head: HTTP1Head, in context: ConnectionContext) {
         let inspector = context.inspector
         let target = headers.texts.bytes.slice(headers.request.path)
-        current.pathKey = RPCPaths.key(Self.interface(target), context.session.connection?.serverEnd)
+        current.pathKey = RPCPaths.key(RPCExchange.interface(target), context.session.connection?.serverEnd)
         if !inspector.limits.jsonrpcPaths.isEmpty {
             let path = target.extracting(first: target.firstIndex(of: 0x3f) ?? target.byteCount)
             isPathConfigured = inspector.limits.jsonrpcPaths.matches(path)
@@ -150,9 +150,7 @@ extension HTTP1Session {
             rpc.readBody(piece)
         }
         // Once nothing decides about it any more, what is not remembered is counted as it comes.
-        if judgement != .held, early == nil, rpc.surplus > rpc.countedSurplus {
-            countSurplus(rpc, reply: nil, in: context)
-        }
+        if judgement != .held, early == nil, rpc.surplus > rpc.countedSurplus { countSurplus(rpc, context) }
     }
 
     /// Nothing further is read of the body.
@@ -225,7 +223,7 @@ extension HTTP1Session {
     private func takeCalls(_ rpc: RPCReader, headers: borrowing HeaderTexts, in context: ConnectionContext) {
         let inspector = context.inspector
         let path = headers.texts.bytes.slice(headers.request.path)
-        let interface = Self.interface(path)
+        let interface = RPCExchange.interface(path)
         let early = self.early
         self.early = nil
         if let reason = passed { inspector.recorder.verdictPartial(reason) }
@@ -275,84 +273,41 @@ extension HTTP1Session {
         prepareSpan: (_ operation: OperationID, _ id: RawSpan) -> Void,
         texts: (_ id: RawSpan) -> CallTexts
     ) {
-        let inspector = context.inspector
-        let isBatch = rpc.scanner.isBatch
-        var permits = decided.permits
-        var keys: [UInt64] = []
-        rpc.eachCall { call in
-            var entry = rpcEntry(
-                inspector.operations.operation(of: call, interface: interface),
-                id: isBatch ? Self.key(call.idKey ?? 0, current.number) : current.number,
-                bytes: isBatch ? call.byteCount : requests.bytes,
-                context
-            )
-            entry.deadline = deadline
-            // Of a batch's replies that to an id too long to keep cannot be told.
-            let isLost = isBatch && call.idKey == nil
-            if inspector.tracker.isTraced { prepareSpan(entry.operation, call.id) }
-            if decided.reply == nil, !call.isNotification, !isLost {
-                let permit = inspector.pipeline.permit(of: entry.operation, in: &permits)
-                let index = inspector.tracker.begin(entry, on: context.session, permit: permit, now: context.now) {
-                    texts(call.id)
-                }
-                if inspector.operations.tools.hasUnknown { inspector.operations.tools.keepUnknown(index) }
-                current.hasCall = true
-                if !isBatch { current.idKey = call.idKey ?? 0 }
-                if isBatch { keys.append(entry.id) }
-                return
-            }
-            let outcome = decided.reply?.outcome ?? (call.isNotification ? .oneway : .lost)
-            let code = decided.reply?.code(in: .jsonrpc) ?? ResultCode.none
-            inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {
-                texts(call.id)
-            }
-        }
-        if !permits.isEmpty { inspector.pipeline.end(permits) }
-        if rpc.surplus > rpc.countedSurplus {
-            countSurplus(rpc, reply: decided.reply, interface: interface, in: context)
-        }
-        if !keys.isEmpty { currentDetails.keys = keys }
+        var exchange = rpcExchange
+        exchange.open(
+            rpc,
+            interface: interface,
+            deadline: deadline,
+            decided: decided,
+            context: context,
+            prepareSpan: prepareSpan,
+            texts: texts
+        )
+        if exchange.hasCall { current.hasCall = true }
+        current.idKey = exchange.idKey
+        if !exchange.keys.isEmpty { currentDetails.keys = exchange.keys }
+    }
+
+    /// The calls of the request being read, which are to be known.
+    private var rpcExchange: RPCExchange {
+        RPCExchange(
+            direction: requestDirection,
+            number: current.number,
+            start: requests.start,
+            bytes: requests.bytes
+        )
     }
 
     /// A call that the request being read makes.
     func rpcEntry(_ operation: OperationID, id: UInt64, bytes: UInt64, _ context: ConnectionContext) -> CallTable.Entry
     {
-        CallTable.Entry(
-            kind: .call,
-            session: context.session.number,
-            direction: requestDirection,
-            id: id,
-            side: context.session.side(of: requestDirection),
-            operation: operation,
-            start: requests.start,
-            deadline: context.tracker.defaultDeadline(requests.start),
-            requestBytes: bytes
-        )
+        rpcExchange.entry(operation, id: id, bytes: bytes, context)
     }
 
-    /// Counts the calls of a batch that are too many to be remembered, under the last operation that is: which of them
-    /// are answered cannot be told.
-    private func countSurplus(_ rpc: RPCReader, reply: LocalReply?, in context: ConnectionContext) {
-        requests.headers?.texts.withPath { countSurplus(rpc, reply: reply, interface: Self.interface($0), in: context) }
-    }
-
-    private func countSurplus(
-        _ rpc: RPCReader,
-        reply: LocalReply?,
-        interface: RawSpan,
-        in context: ConnectionContext
-    ) {
-        let inspector = context.inspector
-        var operation = inspector.operations.unknown
-        rpc.lastCall { operation = inspector.operations.operation(ofMethod: $0, interface: interface) }
-        let entry = rpcEntry(operation, id: 0, bytes: 0, context)
-        let outcome = reply?.outcome ?? .lost
-        let code = reply?.code(in: .jsonrpc) ?? ResultCode.none
-        while rpc.countedSurplus < rpc.surplus {
-            rpc.countedSurplus += 1
-            inspector.tracker.count(entry, as: outcome, code: code, on: context.session, now: context.now) {
-                CallTexts()
-            }
+    /// Counts the calls of a batch that are too many to be remembered; see ``RPCExchange``.
+    private func countSurplus(_ rpc: RPCReader, _ context: ConnectionContext) {
+        requests.headers?.texts.withPath {
+            rpcExchange.countSurplus(rpc, nil, interface: RPCExchange.interface($0), context: context)
         }
     }
 
@@ -367,18 +322,6 @@ extension HTTP1Session {
             inspector.rpcPaths.noteOther(current.pathKey)
         }
         if current.kind == .other, isExpected || requests.isJSON { noteUnparsed(context) }
-    }
-
-    /// The key of a batch's member in the call table.
-    static func key(_ id: UInt64, _ number: UInt64) -> UInt64 { id ^ (number &* 0x9e37_79b9_7f4a_7c15) }
-
-    /// The service that a JSON-RPC path names: the path without its slash and its query (dubbo-go).
-    @_lifetime(copy path)
-    static func interface(_ path: RawSpan) -> RawSpan {
-        var start = 0
-        while start < path.byteCount, path.byte(at: start) == 0x2f { start += 1 }
-        let end = path.firstIndex(of: 0x3f) ?? path.byteCount
-        return path.extracting(min(start, end)..<end)
     }
 
     private func trace(

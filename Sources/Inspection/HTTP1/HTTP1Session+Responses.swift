@@ -120,45 +120,23 @@ extension HTTP1Session {
 
     private func answerCalls(_ exchange: Exchange, isRPC: Bool, _ context: ConnectionContext) {
         if let numbers = exchange.details?.correlated, !numbers.isEmpty {
-            return answerCorrelated(numbers, result: result(isRPC: isRPC), in: context)
+            return answerCorrelated(numbers, result: rpcReply(isRPC: isRPC).result, in: context)
         }
         guard exchange.hasCall else { return }
         let keys = exchange.details?.keys ?? []
-        guard keys.isEmpty else { return answerBatch(exchange, keys: keys, isRPC: isRPC, in: context) }
-        // Of a single call the only answer there is answers it, whatever its id.
-        let result = result(isRPC: isRPC)
-        end(exchange.number, outcome: result.outcome, code: result.code, bytes: responses.bytes, in: context)
+        let calls = RPCExchange(direction: requestDirection, number: exchange.number, waiting: keys)
+        calls.answer(rpcReply(isRPC: isRPC), context)
     }
 
-    /// What a response says of the only call of its request, or of all that it does not name.
-    private func result(isRPC: Bool) -> (outcome: Outcome, code: Int32) {
-        if isRPC, let first = responses.rpc?.firstResponse { return first }
-        // No JSON-RPC answer: an error's status is all there is, and success says nothing of the call.
-        let status = Int32(reply.httpStatus)
-        if status < 300 || (status < 400 && responses.isCoded) { return (.unknown, ResultCode.none) }
-        return (status >= 400 && status < 500 ? .clientError : .serverError, status)
-    }
-
-    private func answerBatch(_ exchange: Exchange, keys: [UInt64], isRPC: Bool, in context: ConnectionContext) {
-        var (outcome, code) = result(isRPC: isRPC)
-        var bytes = responses.bytes
-        if isRPC, let rpc = responses.rpc {
-            let isWhole = !rpc.scanner.isBatch
-            var isNamed = !isWhole
-            rpc.eachResponse { id, outcome, code, byteCount in
-                guard let id else { return }
-                let key = Self.key(id, exchange.number)
-                if isWhole { isNamed = keys.contains(key) }
-                if isNamed { end(key, outcome: outcome, code: code, bytes: byteCount, in: context) }
-            }
-            // A reply that answers members has none for the others, and there will be none.
-            if isNamed {
-                outcome = isWhole || rpc.batch.isComplete ? .unanswered : .unknown
-                code = ResultCode.none
-                bytes = 0
-            }
-        }
-        for key in keys where isOpen(key, context) { end(key, outcome: outcome, code: code, bytes: bytes, in: context) }
+    /// The response that was read, as the answer to JSON-RPC.
+    private func rpcReply(isRPC: Bool) -> RPCExchange.Reply {
+        RPCExchange.Reply(
+            rpc: isRPC ? responses.rpc : nil,
+            status: reply.httpStatus,
+            isCoded: responses.isCoded,
+            start: responses.start,
+            bytes: responses.bytes
+        )
     }
 
     func isOpen(_ key: UInt64, _ context: ConnectionContext) -> Bool {
@@ -168,7 +146,7 @@ extension HTTP1Session {
     }
 
     /// Keeps what a response said of a request that has not ended, and of which nothing else is known.
-    private func keepEarly(isRPC: Bool) { currentDetails.early = result(isRPC: isRPC) }
+    private func keepEarly(isRPC: Bool) { currentDetails.early = rpcReply(isRPC: isRPC).result }
 
     /// Ends the calls of a request whose response came before its end.
     func answerEarly(_ context: ConnectionContext) {

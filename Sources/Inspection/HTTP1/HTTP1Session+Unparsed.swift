@@ -22,7 +22,9 @@ extension HTTP1Session {
     func noteUnparsed(_ context: ConnectionContext) {
         guard requests.head.method == .post, let box = requests.headers else { return }
         currentDetails.unparsed = UnparsedRequest(
-            interface: box.texts.withPath { Self.interface($0).extracting(first: UnparsedRequest.maxPathBytes).array },
+            interface: box.texts.withPath {
+                RPCExchange.interface($0).extracting(first: UnparsedRequest.maxPathBytes).array
+            },
             start: requests.start,
             bytes: requests.bytes
         )

@@ -1,6 +1,5 @@
 internal import Calls
 internal import HTTP1
-internal import JSONRPC
 internal import Telemetry
 internal import Triple
 internal import Wire
@@ -43,14 +42,7 @@ extension HTTP1Session {
 
     /// Makes the answer to calls that are refused.
     func answerRPC(_ rpc: RPCReader, _ reply: LocalReply) {
-        let error = JSONRPCErrorReply(code: reply.code(in: .jsonrpc), message: reply.text)
-        var body: [UInt8] = []
-        if rpc.scanner.isBatch {
-            error.write(batch: rpc.batch, to: &body)
-        } else if rpc.scanner.facts.role == .request {
-            let version = rpc.scanner.facts.version
-            rpc.scanner.withTexts { _, id in error.write(id: id, version: version, to: &body) }
-        }
+        let body = RPCExchange.body(of: reply, to: rpc)
         refuseCurrent(head(of: reply, body), body)
         current.isReplyDue = true
     }

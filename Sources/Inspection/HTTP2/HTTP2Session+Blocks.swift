@@ -21,6 +21,17 @@ extension HTTP2Session {
         }
     }
 
+    /// The consequence of a block for its fields.
+    private enum Use {
+        case done
+        /// They wait for the request's first message.
+        case holdMessage
+        /// They wait for the request's body.
+        case holdBody
+        /// They are kept until the request's body has ended.
+        case readBody
+    }
+
     /// A whole header block, which must be decoded whatever it is for: the tables depend on it.
     private func decode(_ state: HTTP2Direction, _ block: RawSpan, context: ConnectionContext) {
         let inspector = context.inspector
@@ -46,10 +57,13 @@ extension HTTP2Session {
         }
         if state.decoder.hasUnknown { box.texts.reply.hasUnknown = true }
         if state.rewriter.isRewriting { state.rewriter.take(&box.texts) }
-        if take(box.texts, state, place: place, context: context) {
-            holdGeneric(state, box, context: context)
-        } else {
-            context.pool.giveBack(box)
+        switch take(box.texts, state, place: place, context: context) {
+        case .done: context.pool.giveBack(box)
+        case .holdMessage: holdRequest(state, box, body: nil, context: context)
+        case .holdBody: holdRequest(state, box, body: calls.body(box.texts, context), context: context)
+        case .readBody:
+            let stream = RPCStream(box, context)
+            perform(calls.openRPC(state.assembler.block, stream, context: context), state, context: context)
         }
     }
 
@@ -69,53 +83,67 @@ extension HTTP2Session {
 
     /// The fields of a block are known.
     ///
-    /// - Returns: True if they wait for the request's first message.
+    /// - Returns: The consequence.
     private func take(
         _ headers: borrowing HeaderTexts,
         _ state: HTTP2Direction,
         place: Int,
         context: ConnectionContext
-    ) -> Bool {
+    ) -> Use {
         let frame = state.assembler.frame
         guard frame.type == HTTP2FrameType.headers, frame.streamID != 0, state.rewriter.decision != .withhold else {
-            return false
+            return .done
         }
         learnClient(headers, direction: state.direction, context: context)
         let block = state.assembler.block
         guard state.direction == requests else {
-            guard place >= 0 else { return false }
+            guard place >= 0 else { return .done }
             calls.takeReply(block, headers, place: place, context: context)
             if block.endsStream { own.endWatch(block.id) }
-            return false
+            return .done
         }
         guard place < 0 else {
             calls.takeTrailers(block, place: place, context: context)
-            return false
+            return .done
         }
-        guard block.id & 1 == 1, block.id > calls.streams.highestID || headers.isRequest else { return false }
+        guard block.id & 1 == 1, block.id > calls.streams.highestID || headers.isRequest else { return .done }
         calls.streams.noteOpened(block.id)
-        if isHeld(state, headers, endsStream: block.endsStream, context: context) { return true }
-        open(StreamCalls.Request(block: block), state: state, headers: headers, context: context)
-        return false
+        let mayWait = !block.endsStream && context.isGoverned && !state.passed.contains(.block)
+        if mayWait, isHeld(headers, context: context) { return .holdMessage }
+        if !block.endsStream, headers.mayBeRPC {
+            return mayWait && calls.waitsForBody(context) ? .holdBody : .readBody
+        }
+        open(request(state, context: context), state, headers: headers, context: context)
+        return .done
+    }
+
+    /// The request that the block being read begins.
+    func request(_ state: HTTP2Direction, context: ConnectionContext) -> StreamCalls.Request {
+        var request = StreamCalls.Request(block: state.assembler.block)
+        request.isDecided = context.isGoverned && !state.passed.contains(.block)
+        request.isAnswerable = !own.localReplies.isFull
+        return request
     }
 
     /// A request begins that does not wait, or waits no longer.
     func open(
         _ request: StreamCalls.Request,
-        state: HTTP2Direction,
+        _ state: HTTP2Direction,
         headers: borrowing HeaderTexts,
         context: ConnectionContext
     ) {
-        var request = request
-        request.isDecided = context.isGoverned && !state.passed.contains(.block)
-        request.isAnswerable = !own.localReplies.isFull
-        let opening = calls.open(request, headers, context: context)
+        perform(calls.open(request, headers, context: context), state, context: context)
+    }
+
+    /// Carries the consequence of a request out.
+    func perform(_ opening: StreamCalls.Opening, _ state: HTTP2Direction, context: ConnectionContext) {
+        let block = state.assembler.block
         if !opening.inserted.isEmpty { state.rewriter.insertion += opening.inserted }
         switch opening.event {
         case .passed: break
-        case .watches: if isSignalled(context) { own.beginWatch(request.block.id, context) }
-        case .refused(let fields):
-            own.localReplies.append(fields, on: request.block.id, isEarly: !request.block.endsStream)
+        case .watches: if isSignalled(context) { own.beginWatch(block.id, context) }
+        case .refused(let answer):
+            own.localReplies.append(answer, on: block.id, isEarly: !block.endsStream)
             state.rewriter.refuse()
         case .overflow:
             // Streams that are not open are taken for refused ones from the first of these on.

@@ -5,7 +5,7 @@ internal import Telemetry
 internal import Triple
 internal import Wire
 
-/// An HTTP/2 connection read along: Triple and gRPC calls in it are told by their headers.
+/// An HTTP/2 connection read along: Triple and gRPC calls in it are told by their headers, JSON-RPC by bodies.
 ///
 /// Both directions' header tables are followed; frames are forwarded untouched unless something decides about
 /// requests. What cannot be followed makes the connection blind, never broken. The session is the wiring of its parts:
@@ -15,8 +15,8 @@ final class HTTP2Session: ProtocolSession {
     let down: HTTP2Direction
     let calls: StreamCalls
     var own: OwnFrames
-    /// The generic request whose headers wait; see HTTP2Session+Generic.
-    var hold: GenericHold?
+    /// The request whose headers wait; see HTTP2Session+Holds.
+    var hold: RequestHold?
     /// The end that Weir brings about.
     var connectionEnd = ConnectionEnd.none
     /// When the first bytes came, in nanoseconds.
@@ -165,7 +165,7 @@ final class HTTP2Session: ProtocolSession {
         let consequence = state.beginRequestFrame(
             at: at,
             isWithheld: isRewriting && calls.isEnded(frame.streamID),
-            changesBlocks: !isRewriting && context.isGoverned && context.tracker.tracer?.injects(.triple) == true,
+            changesBlocks: !isRewriting && context.isGoverned && context.tracker.tracer?.injectsHTTP2 == true,
             walk: &walk,
             plan: &plan
         )

@@ -212,6 +212,14 @@ struct HealthWatchTable {
         }
     }
 
+    /// Takes room for the content of an answer on a stream of its own.
+    ///
+    /// - Parameter bytes: The length of the content.
+    /// - Returns: False if the client has no room, or it is not known whether.
+    mutating func takeRoom(_ bytes: UInt32) -> Bool {
+        areWindowsKnown && bytes <= initialWindowBytes && connectionWindow.insert(bytes)
+    }
+
     /// Bytes are missing: what the client accepts is not known any longer, and nothing is owed.
     mutating func forgetWindows() {
         areWindowsKnown = false

@@ -64,11 +64,18 @@ struct OwnFrames {
     mutating func take(for replies: HTTP2Direction, of calls: StreamCalls, _ context: ConnectionContext) -> [UInt8] {
         var frames: [UInt8] = []
         if edits.contains(.signals) { tellNews(replies, calls, context: context, into: &frames) }
+        let hasContent = localReplies.hasContent
+        var room = watches
         localReplies.take(
             tableBytes: replies.decoder.dueUpdateBytes,
             maxFrameBytes: replies.maxFrameBytes,
+            takesRoom: { !throttle.isStalled && room.takeRoom($0) },
             into: &frames
         )
+        if hasContent {
+            watches = room
+            refresh()
+        }
         return frames
     }
 

@@ -30,6 +30,7 @@ extension StreamCalls {
         guard !reply.isInterim || block.endsStream else { return }
         let hasBegun = streams[place].marks.contains(.replyBegun)
         if block.endsStream, !hasBegun { streams[place].marks.insert(.isTrailersOnly) }
+        if !hasBegun, streams[place].marks.contains(.isRPC) { rpcStreams[block.id]?.replyStart = block.start }
         if context.inspector.messageObserver != nil {
             observed.noteReply(block.id, start: hasBegun ? nil : block.start, headers)
         }
@@ -55,10 +56,11 @@ extension StreamCalls {
         let place = streams.place(of: id)
         guard place >= 0 else { return }
         streams[place].marks.insert(.replyEnded)
+        if streams[place].marks.contains(.isRPC) { replyEndedRPC(id, place: place, context: context) }
         let stream = streams[place]
         if stream.marks.contains(.isGivenUp), !hasTrailers(stream, context) { return endGivenUp(id, context) }
         finish(stream, TripleResult(reply: stream.reply, form: stream.form), context: context)
-        if stream.isOver { remove(id) }
+        if stream.isOver { remove(id, context) }
     }
 
     /// The request's half of a stream has ended.
@@ -67,6 +69,7 @@ extension StreamCalls {
         guard place >= 0 else { return }
         if captures.awaitsMethod(of: id) { resolveMethod(id, context) }
         streams[place].marks.insert(.requestEnded)
+        if streams[place].marks.contains(.isRPC) { requestEndedRPC(id, place: place, context: context) }
         if streams[place].marks.contains(.endsEmpty) { restoreDeadline(place, context) }
         creditRequest(place, context)
         if context.tracker.isTraced, isOpenCall(place, context) {
@@ -76,7 +79,7 @@ extension StreamCalls {
         if !observed.isEmpty, let request = observed.request(of: id), let connection = context.session.seenConnection {
             context.inspector.messageObserver?.streamRequest(request, on: connection)
         }
-        if streams[place].isOver { remove(id) }
+        if streams[place].isOver { remove(id, context) }
     }
 
     /// Adds what was seen of a request to its call, as soon as it is complete: it may never be answered.

@@ -34,7 +34,7 @@ extension StreamCalls {
         let place = streams.place(of: id)
         guard place >= 0, streams[place].form == .grpc,
             streams[place].marks.intersection([.isCall, .isDamaged]) == .isCall
-        else { return false }
+        else { return place >= 0 && dataOther(piece, place: place, isRequest: isRequest, context: context) }
         var at = 0
         while true {
             let found =
@@ -55,6 +55,14 @@ extension StreamCalls {
             streams[place].marks.insert(.streams)
             setDeadline(Self.noDeadline, place: place, context: context)
         }
+        return true
+    }
+
+    /// Content of a stream whose messages are none of gRPC's.
+    @inline(never)
+    private func dataOther(_ piece: RawSpan, place: Int, isRequest: Bool, context: ConnectionContext) -> Bool {
+        guard streams[place].marks.contains(.isRPC) else { return false }
+        dataRPC(piece, on: streams[place].id, isRequest: isRequest, context: context)
         return true
     }
 

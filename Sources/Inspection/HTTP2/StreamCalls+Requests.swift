@@ -20,7 +20,7 @@ extension StreamCalls {
         var stream = stream(request.block, timeout: head.timeoutNanoseconds, context: context)
         let path = headers.texts.bytes.slice(head.path)
         guard let form = head.form, let names = TriplePath(path), !names.kind(in: path).isStanding else {
-            return openOther(stream, headers, context: context)
+            return openOther(stream, headers, mayBeRPC: request.mayBeRPC, context: context)
         }
         if context.session.connectionProtocol != .triple { inspector.identify(context.session, .triple) }
         stream.form = form
@@ -50,7 +50,7 @@ extension StreamCalls {
         let decided = admit(stream, call, of: request, headers: headers, context: context)
         if let reply = decided.decision.reply {
             let block = refuse(stream, operation: operation, reply: reply, headers: headers, context: context)
-            return Opening(event: .refused(block: block))
+            return Opening(event: .refused(LocalReplyQueue.Answer(fields: block)))
         }
         let event = begin(stream, headers, call: (operation, caller, decided.permit), names: names, context: context)
         return Opening(event: event, inserted: decided.decision.inserted)
@@ -81,11 +81,12 @@ extension StreamCalls {
     private func openOther(
         _ stream: TripleStream,
         _ headers: borrowing HeaderTexts,
+        mayBeRPC: Bool,
         context: ConnectionContext
     ) -> Opening {
         let (inspector, session) = (context.inspector, context.session)
         let (head, path) = (headers.request, headers.texts.bytes.slice(headers.request.path))
-        if session.connectionProtocol == .silent || session.connectionProtocol == .opaque {
+        if !mayBeRPC, session.connectionProtocol == .silent || session.connectionProtocol == .opaque {
             inspector.identify(session, head.form == nil ? .http : .triple)
         }
         if inspector.messageObserver != nil, head.form != nil { observed.begin(stream, headers) }

@@ -20,6 +20,9 @@ extension StreamCalls {
             // A callee that resets it, too, sends no trailers.
             return peer == .caller ? () : endGivenUp(id, context)
         }
+        if stream.marks.contains(.isRPC) {
+            resetRPC(id, place: place, as: peer == .caller ? .cancelled : .unanswered, context: context)
+        }
         if stream.marks.contains(.isCall), !stream.marks.contains(.replyEnded) {
             var result = TripleResult(
                 reset: code,
@@ -37,7 +40,7 @@ extension StreamCalls {
             }
             finish(stream, result, context: context)
         }
-        remove(id)
+        remove(id, context)
     }
 
     /// What becomes of the call of a stream that its caller has reset.
@@ -100,7 +103,7 @@ extension StreamCalls {
                 context: context
             )
         }
-        remove(id)
+        remove(id, context)
     }
 
     /// No trailers of any stream can come any more, or be understood.
@@ -124,11 +127,14 @@ extension StreamCalls {
                 endGivenUp(id, context)
                 continue
             }
+            if streams[place].marks.contains(.isRPC) {
+                resetRPC(id, place: place, as: .unanswered, context: context)
+            }
             if streams[place].marks.contains(.isCounted) {
                 creditRequest(place, context)
                 context.tracker.retire(UInt64(id), direction: direction, on: context.session, now: context.now)
             }
-            remove(id)
+            remove(id, context)
         }
     }
 }

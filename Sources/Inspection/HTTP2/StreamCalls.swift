@@ -30,6 +30,8 @@ final class StreamCalls {
         var isDecided = false
         /// True if an answer to it would have room.
         var isAnswerable = true
+        /// True if its body may be JSON-RPC: only that will tell what the connection speaks.
+        var mayBeRPC = false
         /// The method that a generic call's first message names, if the headers have waited for it.
         var method: [UInt8]?
         /// The reason for which a generic call's method is not known.
@@ -43,8 +45,8 @@ final class StreamCalls {
             case passed
             /// The request passes; its client waits to be told a service's health.
             case watches
-            /// The request is answered with that block, but for the table's sizes.
-            case refused(block: [UInt8])
+            /// The request is answered.
+            case refused(LocalReplyQueue.Answer)
             /// The request passes and is not followed: there are too many streams.
             case overflow
         }
@@ -66,6 +68,8 @@ final class StreamCalls {
     var captures = MessageCaptures()
     /// The generic calls that wait for the name of their method.
     var pending: [UInt32: PendingCall] = [:]
+    /// The streams that may be JSON-RPC, or are.
+    var rpcStreams: [UInt32: RPCStream] = [:]
 
     /// No calls.
     ///
@@ -85,7 +89,8 @@ final class StreamCalls {
     func isEnded(_ id: UInt32) -> Bool { id != 0 && id <= streams.highestID && streams.place(of: id) < 0 }
 
     func messages(of call: CallTable.Entry) -> StreamMessages? {
-        guard call.direction == direction else { return nil }
+        // Members of batches have other ids.
+        guard call.direction == direction, call.id <= UInt64(UInt32.max) else { return nil }
         let place = streams.place(of: UInt32(truncatingIfNeeded: call.id))
         return place >= 0 ? streams[place].messages : nil
     }
@@ -128,12 +133,14 @@ final class StreamCalls {
         reportOpenRequests(context)
         observed = ObservedStreams()
         captures = MessageCaptures()
+        removeAllRPC(context)
         dropPending(context)
     }
 
     /// The connection can no longer be followed.
     func goBlind(_ context: ConnectionContext) {
         endAllGivenUp(context)
+        removeAllRPC(context)
         dropPending(context)
     }
 
@@ -161,13 +168,14 @@ final class StreamCalls {
     }
 
     /// A stream is not followed any more.
-    func remove(_ id: UInt32) {
+    func remove(_ id: UInt32, _ context: ConnectionContext) {
         let place = streams.place(of: id)
         if place >= 0 { streams.remove(at: place) }
         if !observed.isEmpty { observed.remove(id) }
         if !captures.isEmpty { captures.remove(id) }
         // A call is resolved before its stream goes.
         if !pending.isEmpty { pending[id] = nil }
+        if !rpcStreams.isEmpty { removeRPC(id, context) }
     }
 }
 

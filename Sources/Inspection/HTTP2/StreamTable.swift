@@ -34,6 +34,8 @@ struct TripleStream: BitwiseCopyable {
         static let isGivenUp = Marks(rawValue: 2048)
         /// The second message of its request was empty.
         static let endsEmpty = Marks(rawValue: 4096)
+        /// It may be JSON-RPC, or is.
+        static let isRPC = Marks(rawValue: 8192)
     }
 
     /// The stream's id; 0 marks a free slot.

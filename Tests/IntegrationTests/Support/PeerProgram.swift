@@ -6,6 +6,8 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     case grpc
     case triple
     case jsonrpc
+    /// JSON-RPC over HTTP/2.
+    case h2rpc
     /// gRPC for a relay that refuses and changes requests.
     case governed
     /// gRPC for a relay that gives requests a trace context of its own.
@@ -37,6 +39,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
         case .collector: "opentelemetry.proto.collector.trace.v1.trace_service_pb2"
         case .triple: "dubbo"
         case .mcp: "mcp.server.mcpserver"
+        case .h2rpc: "h2"
         case .jsonrpc, .drain, .slow, .churn: "json"
         }
     }
@@ -49,6 +52,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
         case .collector: Self.pythonWithMessages
         case .triple: Self.pythonWithDubbo
         case .mcp: Self.pythonWithMCP
+        case .h2rpc: Self.pythonWithH2
         case .jsonrpc, .drain, .slow, .churn: Self.pythonAlone
         }
     }
@@ -56,6 +60,7 @@ enum PeerProgram: String, CustomStringConvertible, Sendable {
     private static let pythonWithGRPC = find(.grpc)
     private static let pythonWithDubbo = find(.triple)
     private static let pythonWithMCP = find(.mcp)
+    private static let pythonWithH2 = find(.h2rpc)
     private static let pythonWithMessages = find(.collector)
     private static let pythonWithConnect = find(.bystander)
     private static let pythonAlone = find(.jsonrpc)

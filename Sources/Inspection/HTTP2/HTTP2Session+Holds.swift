@@ -4,38 +4,27 @@ internal import Telemetry
 internal import Triple
 internal import Wire
 
-/// Generic calls, whose method is named in their first message: where limits may refuse them their headers wait for it.
+/// Requests whose method is not in their headers: that of a generic call is named in its first message, that of
+/// JSON-RPC in its body. Where something may refuse them their headers wait for it.
 ///
 /// While they wait nothing of the requests' direction is read or passed on, so that frames stay in order, and neither
 /// peer's header table can come to differ from Weir's. It is for ``waitNanoseconds`` at most: a client may wait for an
 /// answer before it sends its message, or have no room for it.
 extension HTTP2Session {
-    /// So long a generic call waits for its message, and a turn of the relay's clock.
+    /// So long a request's headers wait, and a turn of the relay's clock.
     static let waitNanoseconds: UInt64 = 100_000_000
 
     /// True if a request's headers wait for its first message.
-    func isHeld(
-        _ state: HTTP2Direction,
-        _ headers: borrowing HeaderTexts,
-        endsStream: Bool,
-        context: ConnectionContext
-    )
-        -> Bool
-    {
-        let inspector = context.inspector
-        guard !endsStream, context.isGoverned, inspector.pipeline.mayRefuseByFields, !state.passed.contains(.block),
-            headers.request.form == .grpc
-        else { return false }
+    func isHeld(_ headers: borrowing HeaderTexts, context: ConnectionContext) -> Bool {
+        guard context.pipeline.mayRefuseByFields, headers.request.form == .grpc else { return false }
         let path = headers.texts.bytes.slice(headers.request.path)
-        guard let names = TriplePath(path), names.isGeneric(in: path), names.kind(in: path).isBusiness else {
-            return false
-        }
-        return true
+        guard let names = TriplePath(path), names.isGeneric(in: path) else { return false }
+        return names.kind(in: path).isBusiness
     }
 
-    /// Keeps a request's headers until its first message is there.
-    func holdGeneric(_ state: HTTP2Direction, _ headers: HeaderTextsBox, context: ConnectionContext) {
-        hold = GenericHold(headers, streamID: state.assembler.frame.streamID)
+    /// Keeps a request's headers until its first message, or its body, is there.
+    func holdRequest(_ state: HTTP2Direction, _ headers: HeaderTextsBox, body: RPCBody?, context: ConnectionContext) {
+        hold = RequestHold(headers, streamID: state.assembler.frame.streamID, body: body)
         state.reader.wait()
         context.inspector.hold(context.session, until: context.now &+ Self.waitNanoseconds)
     }
@@ -62,9 +51,9 @@ extension HTTP2Session {
         var start = start
         while state.reader.phase == .waiting, let hold {
             let rest = bytes.extracting(start..<bytes.byteCount)
-            hold.message.take(rest)
+            hold.take(rest)
             let isFull = bytes.byteCount - walk.at > HoldLimits.requestBytes
-            guard hold.message.isOver || isFull || isForced || !context.isGoverned else {
+            guard hold.isOver || isFull || isForced || !context.isGoverned else {
                 hold.bytes = rest.array
                 return
             }
@@ -75,7 +64,7 @@ extension HTTP2Session {
 
     /// More comes while headers wait, or nothing more is waited for.
     func receiveHeld(
-        _ hold: GenericHold,
+        _ hold: RequestHold,
         _ state: HTTP2Direction,
         bytes: RawSpan,
         isForced: Bool = false,
@@ -90,11 +79,11 @@ extension HTTP2Session {
             return finishRequests(state, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
         }
         let held = hold.bytes.count
-        hold.message.take(bytes)
+        hold.take(bytes)
         hold.bytes.append(bytes)
         state.heldBytes += bytes.byteCount
         let isFull = state.heldBytes > HoldLimits.requestBytes
-        guard hold.message.isOver || isFull || isForced || !context.isGoverned else {
+        guard hold.isOver || isFull || isForced || !context.isGoverned else {
             // Upstream stands between two frames.
             return plan.markBoundary()
         }
@@ -110,7 +99,7 @@ extension HTTP2Session {
 
     /// Headers wait no longer: the call is judged by its method, as far as that is known.
     private func judge(
-        _ hold: GenericHold,
+        _ hold: RequestHold,
         _ state: HTTP2Direction,
         at: Int,
         isFull: Bool,
@@ -121,14 +110,18 @@ extension HTTP2Session {
         self.hold = nil
         state.reader.resume()
         context.inspector.endHold(context.session)
-        defer { context.pool.giveBack(hold.headers) }
-        let message = hold.message
-        let failure: PartialVerdictReason =
-            message.isCompressed ? .encoding : message.isOver ? .serialization : isFull ? .tooLarge : .expect
-        var request = StreamCalls.Request(block: state.assembler.block)
-        request.method = message.method
-        request.failure = failure
-        open(request, state: state, headers: hold.headers.texts, context: context)
+        var request = request(state, context: context)
+        if hold.body != nil {
+            let opening = calls.decideRPC(request, hold, isFull: isFull, context: context)
+            perform(opening, state, context: context)
+        } else {
+            let message = hold.message
+            request.method = message.method
+            request.failure =
+                message.isCompressed ? .encoding : hold.isOver ? .serialization : isFull ? .tooLarge : .expect
+            open(request, state, headers: hold.headers.texts, context: context)
+            context.pool.giveBack(hold.headers)
+        }
         decideBlock(state, at: at, walk: &walk, plan: &plan)
     }
 
@@ -161,7 +154,7 @@ extension HTTP2Session {
     }
 
     /// The requests' direction ends while headers wait: all of it is decided about, and what is whole passes.
-    func endHeld(_ hold: GenericHold, _ context: ConnectionContext, plan: inout Plan) {
+    func endHeld(_ hold: RequestHold, _ context: ConnectionContext, plan: inout Plan) {
         let state = state(requests)
         receiveHeld(hold, state, bytes: RawSpan(), isForced: true, context: context, plan: &plan)
         guard !state.rewriter.isRewriting, state.heldBytes > 0 else { return }
