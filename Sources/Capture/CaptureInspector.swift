@@ -6,7 +6,8 @@ public import Wire
 ///
 /// The sessions' clock is the capture's: deadlines pass with its packets.
 public final class CaptureInspector: StreamConsumer {
-    private struct Stream {
+    /// A connection; a class, so that counting its bytes copies nothing.
+    private final class Stream {
         let session: Session
         /// True if the end that was seen first is the client, as far as is known.
         let isFirstClient: Bool
@@ -15,6 +16,13 @@ public final class CaptureInspector: StreamConsumer {
         var bytesToUpstream: UInt64 = 0
         var bytesToDownstream: UInt64 = 0
         var marks = CallMarks()
+
+        init(session: Session, isFirstClient: Bool, ends: ObservedConnection, start: UInt64) {
+            self.session = session
+            self.isFirstClient = isFirstClient
+            self.ends = ends
+            self.start = start
+        }
 
         func direction(_ role: EndpointRole) -> Direction {
             (role == .first) == isFirstClient ? .toUpstream : .toDownstream
@@ -63,11 +71,15 @@ public final class CaptureInspector: StreamConsumer {
     /// Passes bytes to the connection's session.
     public func received(_ connection: Int, from role: EndpointRole, bytes: RawSpan, time: UInt64, packet: UInt64) {
         advance(to: time)
-        guard let direction = count(bytes.byteCount, of: connection, from: role),
-            let session = streams[connection]?.session
-        else { return }
+        guard let stream = streams[connection] else { return }
+        let direction = stream.direction(role)
+        if direction == .toUpstream {
+            stream.bytesToUpstream &+= UInt64(bytes.byteCount)
+        } else {
+            stream.bytesToDownstream &+= UInt64(bytes.byteCount)
+        }
         plan.removeAll()
-        inspector.receive(session, bytes: bytes, going: direction, now: time, plan: &plan)
+        inspector.receive(stream.session, bytes: bytes, going: direction, now: time, plan: &plan)
     }
 
     /// Reports a hole to the connection's session.
@@ -93,17 +105,6 @@ public final class CaptureInspector: StreamConsumer {
         streams[connection] = nil
     }
 
-    /// Counts bytes of a connection; returns their direction, or `nil` if the connection is not known.
-    private func count(_ byteCount: Int, of connection: Int, from role: EndpointRole) -> Direction? {
-        guard let direction = streams[connection]?.direction(role) else { return nil }
-        if direction == .toUpstream {
-            streams[connection]?.bytesToUpstream &+= UInt64(byteCount)
-        } else {
-            streams[connection]?.bytesToDownstream &+= UInt64(byteCount)
-        }
-        return direction
-    }
-
     /// Lets time pass; calls whose deadline has passed are given up.
     func advance(to time: UInt64) {
         now = max(now, time)
@@ -116,10 +117,7 @@ public final class CaptureInspector: StreamConsumer {
     /// Notes the number of calls that have begun on each connection.
     private func takeMarks() {
         let slot = markTimes.begin(now)
-        for connection in streams.indices {
-            guard let calls = streams[connection]?.session.begunCalls else { continue }
-            streams[connection]?.marks.note(calls, at: slot)
-        }
+        for case let stream? in streams { stream.marks.note(stream.session.begunCalls, at: slot) }
     }
 }
 
