@@ -44,19 +44,16 @@ extension DubboSession {
         case .refused: return context.pipeline.limits.release(permit)
         case .held:
             let endsInMap = frame.isWhole && box.reader.endsInMap
-            guard
-                let taken = decide(
-                    request,
-                    entry: entry,
-                    endsInMap: endsInMap,
-                    fields: fields,
-                    in: context,
-                    turn: &turn,
-                    end: end
-                )
-            else {
-                return
-            }
+            let taken = decide(
+                request,
+                entry: entry,
+                endsInMap: endsInMap,
+                fields: fields,
+                in: context,
+                turn: &turn,
+                end: end
+            )
+            guard let taken else { return }
             permit = taken
         }
         beginCall(request, entry: entry, permit: permit, in: context)

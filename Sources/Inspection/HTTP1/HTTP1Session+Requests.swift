@@ -357,34 +357,15 @@ extension HTTP1Session {
             observed.start = requests.start
             currentDetails.observed = observed
         }
-        let start = requests.start
-        let timeout = headers.request.timeoutNanoseconds
         let operation = headers.operation(names, in: inspector.operations)
+        let entry = tripleEntry(operation, headers: headers, in: context)
         if inspector.tracker.isTraced {
-            let side = context.session.side(of: requestDirection)
             inspector.tracker.prepareSpan(
                 operation,
                 headers: headers,
                 callProtocol: .triple,
-                side: side,
+                side: entry.side,
                 now: context.now
-            )
-        }
-        var entry = CallTable.Entry(
-            kind: .call,
-            session: context.session.number,
-            direction: requestDirection,
-            id: current.number,
-            side: context.session.side(of: requestDirection),
-            operation: operation,
-            start: start,
-            deadline: timeout > 0 ? start &+ timeout : inspector.tracker.defaultDeadline(start),
-            requestBytes: 0
-        )
-        if inspector.tracker.callers.isWanted {
-            entry.caller = inspector.tracker.callers.number(
-                of: texts.slice(headers.request.caller),
-                on: context.session
             )
         }
         let decided = decideTriple(entry, headers: headers, in: context)
@@ -396,6 +377,30 @@ extension HTTP1Session {
             headers.callTexts
         }
         current.hasCall = index >= 0
+    }
+
+    private func tripleEntry(
+        _ operation: OperationID,
+        headers: borrowing HeaderTexts,
+        in context: ConnectionContext
+    ) -> CallTable.Entry {
+        let (tracker, start, timeout) = (context.tracker, requests.start, headers.request.timeoutNanoseconds)
+        var entry = CallTable.Entry(
+            kind: .call,
+            session: context.session.number,
+            direction: requestDirection,
+            id: current.number,
+            side: context.session.side(of: requestDirection),
+            operation: operation,
+            start: start,
+            deadline: timeout > 0 ? start &+ timeout : tracker.defaultDeadline(start),
+            requestBytes: 0
+        )
+        if tracker.callers.isWanted {
+            let caller = headers.texts.bytes.slice(headers.request.caller)
+            entry.caller = tracker.callers.number(of: caller, on: context.session)
+        }
+        return entry
     }
 
     /// Notes when the request of a call was complete.

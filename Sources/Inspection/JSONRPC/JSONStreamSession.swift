@@ -151,11 +151,7 @@ final class JSONStreamSession: ProtocolSession {
             if isJoined, context.inspector.joinHTTP1(insteadOf: self, bytes, going: direction, in: context) {
                 return false
             }
-            if isIdentified {
-                context.recorder.decodeError(.jsonrpc, reason: error.label)
-            } else {
-                half.unknownBytes += at - from
-            }
+            noteFailure(error, half: half, byteCount: at - from, in: context)
             if half.dropsSpace { dropSpace(bytes.extracting(0..<at), walk: &walk, plan: &plan) }
             lose(bytes.byteCount - at, context)
             return false
@@ -163,6 +159,14 @@ final class JSONStreamSession: ProtocolSession {
         dropSpace(half, reader: reader, at: at, isEnd: false, walk: &walk, plan: &plan)
         keep(reader, half: half, in: context)
         return true
+    }
+
+    private func noteFailure(_ error: JSONError, half: Half, byteCount: Int, in context: ConnectionContext) {
+        if isIdentified {
+            context.recorder.decodeError(.jsonrpc, reason: error.label)
+        } else {
+            half.unknownBytes += byteCount
+        }
     }
 
     /// The reader that is inside a value, or one that begins.
@@ -292,14 +296,7 @@ final class JSONStreamSession: ProtocolSession {
         plan: inout Plan
     ) {
         let inspector = context.inspector
-        var decided = half.early?.decided ?? DecidedBatch()
-        if let early = half.early {
-            half.early = nil
-            chargeRest(early, reader: reader, going: direction, in: context)
-        } else if context.isGoverned, !half.isPassed {
-            let groups = inspector.operations.groups(of: reader, interface: RawSpan())
-            decided = decide(groups, going: direction, in: context)
-        }
+        var decided = decide(reader, half: half, going: direction, in: context)
         if half.isUnasked { inspector.recorder.verdictPartial(.tooLarge) }
         reader.eachCall { call in
             let method = inspector.operations.operation(of: call, interface: call.method.extracting(0..<0))
@@ -334,6 +331,23 @@ final class JSONStreamSession: ProtocolSession {
         if !decided.permits.isEmpty { inspector.pipeline.end(decided.permits) }
         countSurplus(reader, half: half, reply: decided.reply, going: direction, in: context)
         if let reply = decided.reply { refuse(reader, half: half, end: end, reply: reply, walk: &walk, plan: &plan) }
+    }
+
+    /// Decides about the calls of a value, unless that was done before its end.
+    private func decide(
+        _ reader: RPCReader,
+        half: Half,
+        going direction: Direction,
+        in context: ConnectionContext
+    ) -> DecidedBatch {
+        if let early = half.early {
+            half.early = nil
+            chargeRest(early, reader: reader, going: direction, in: context)
+            return early.decided
+        }
+        guard context.isGoverned, !half.isPassed else { return DecidedBatch() }
+        let groups = context.operations.groups(of: reader, interface: RawSpan())
+        return decide(groups, going: direction, in: context)
     }
 
     /// Answers the value that has ended and leaves it out.
