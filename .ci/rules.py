@@ -76,24 +76,11 @@ LONG_FUNCTIONS = {
         "one pass over the body, whose state has to stay in registers",
     "Sources/Hessian/HessianScanner+Run.swift beginValue(_:_:isOutermost:)":
         "one switch: Hessian's table of lead bytes",
-    "Sources/Inspection/HTTP1/HTTP1Session+Requests.swift openTriple(_:_:_:)":
-        "to be mended",
 }
 MAX_FUNCTION_LINES = 40
 
 # Types of Inspection with more stored properties; likewise.
-LARGE_TYPES = {
-    "Sources/Inspection/Connections/Session.swift Session":
-        "to be mended",
-    "Sources/Inspection/Dubbo/DubboDirection.swift DubboDirection":
-        "to be mended",
-    "Sources/Inspection/HTTP1/EventStream.swift EventStream":
-        "to be mended",
-    "Sources/Inspection/HTTP1/HTTP1Session+Exchanges.swift Exchange":
-        "to be mended",
-    "Sources/Inspection/HTTP1/HTTP1Session.swift HTTP1Session":
-        "to be mended",
-}
+LARGE_TYPES = {}
 MAX_STORED_PROPERTIES = 15
 
 MAX_UNLABELLED = 2

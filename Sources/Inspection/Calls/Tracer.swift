@@ -469,11 +469,7 @@ public final class Tracer {
         return span
     }
 
-    /// A reply came to a call that had been given up.
-    ///
-    /// - Parameters:
-    ///   - index: The call's place in the table.
-    ///   - now: The time, in nanoseconds.
+    /// A reply came to a call, at a place in the table, that had been given up.
     func lateReply(_ index: Int32, now: UInt64) {
         let number = draft(of: index)
         guard number >= 0, let place = waiting.firstIndex(where: { $0.call == index && $0.draft == number }) else {

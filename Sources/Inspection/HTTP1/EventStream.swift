@@ -14,12 +14,8 @@ final class EventStream {
 
     var reader = EventStreamReader()
     let rpc = RPCReader()
-    /// Whether data of the event going on have come.
-    var isBegun = false
-    /// Whether it is the first event that has data.
-    var isFirst = true
-    /// When the first data of the event came.
-    var eventStart: UInt64 = 0
+    /// The event going on: whether data of it have come, whether it is the first that has any, and when they came.
+    var event: (isBegun: Bool, isFirst: Bool, start: UInt64) = (false, true, 0)
     /// The bytes of the response's heads and body up to the end of what was read, chunk framing left out.
     var byteCount: UInt64 = 0
     /// The first event's data.
@@ -29,14 +25,10 @@ final class EventStream {
     var isStandalone = false
     /// Whether nothing further is read of it: it turned out to be none of JSON-RPC.
     var isPassed = false
-    /// Replies to none of the request's calls.
-    var strangers = 0
-    /// What the first of them says.
-    var stranger: (outcome: Outcome, code: Int32) = (.unknown, ResultCode.none)
-    /// Whether the deadline of the calls that wait is Weir's own: events put it off.
-    var putsOffDeadline = false
-    /// When it was put off last.
-    var putOffTime: UInt64 = 0
+    /// Replies to none of the request's calls, and what the first of them says.
+    var strangers: (count: Int, first: (outcome: Outcome, code: Int32)) = (0, (.unknown, ResultCode.none))
+    /// True if the deadline of the calls that wait is Weir's own, so that events put it off; when it was put off last.
+    var deadline: (isPutOff: Bool, time: UInt64) = (false, 0)
 
     /// What the request that it answers called.
     var operation: OperationID?
@@ -52,15 +44,14 @@ final class EventStream {
     /// Makes it ready for another stream.
     func begin() {
         reader = EventStreamReader()
-        isBegun = false
-        isFirst = true
+        event.isBegun = false
+        event.isFirst = true
         byteCount = 0
         text.removeAll()
         isStandalone = false
         isPassed = false
-        strangers = 0
-        putsOffDeadline = false
-        putOffTime = 0
+        strangers.count = 0
+        deadline = (false, 0)
         operation = nil
         endsWithConnection = false
         interface = nil
@@ -70,14 +61,14 @@ final class EventStream {
 
     /// Takes a piece of the event's data.
     func take(_ piece: RawSpan, _ now: UInt64) {
-        if !isBegun {
-            isBegun = true
-            eventStart = now
+        if !event.isBegun {
+            event.isBegun = true
+            event.start = now
             rpc.beginBody(at: .responses)
         }
         rpc.readBody(piece)
         // One that does not fit is no endpoint's.
-        if isFirst, isStandalone, !text.append(piece) { isFirst = false }
+        if event.isFirst, isStandalone, !text.append(piece) { event.isFirst = false }
     }
 
     /// Takes the LF between two lines of data.

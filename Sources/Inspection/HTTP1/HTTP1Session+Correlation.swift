@@ -153,8 +153,8 @@ extension HTTP1Session {
                 id: call.idKey ?? 0,
                 side: session.side(of: direction),
                 operation: operation,
-                start: events.eventStart,
-                deadline: inspector.tracker.defaultDeadline(events.eventStart),
+                start: events.event.start,
+                deadline: inspector.tracker.defaultDeadline(events.event.start),
                 requestBytes: call.byteCount
             )
             if inspector.tracker.isTraced {

@@ -12,7 +12,7 @@ internal import Wire
 extension HTTP1Session {
     /// Whether the answer to the oldest request that waits may be the last.
     func mayClose(_ context: ConnectionContext) -> Bool {
-        guard waiting == 1, exchanges[firstExchange].isComplete, !isClosing, requestReading == .follow,
+        guard waiting == 1, queue.exchanges[queue.first].isComplete, !closing.isAnnounced, asked.reading == .follow,
             requestReader.isAtBoundary, context.isGoverned
         else { return false }
         guard context.session.side == .provider, requestDirection == .toUpstream,
@@ -31,7 +31,7 @@ extension HTTP1Session {
     func considerClosing(_ status: UInt16, _ context: ConnectionContext) {
         // A tunnel goes on as something that knows no such word, and so does an upgrade.
         guard status >= 200, let oldest, oldest.method != .connect || status >= 300 else { return }
-        isCloseDue = mayClose(context)
+        closing.isDue = mayClose(context)
     }
 
     /// Inserts the word that the response being read is the last.
@@ -42,8 +42,8 @@ extension HTTP1Session {
     ///   - walk: Where the plan has come to.
     ///   - plan: Where it is inserted.
     func insertClose(_ from: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
-        isCloseDue = false
-        let head = from - Int(responses.bytes - interimBytes)
+        closing.isDue = false
+        let head = from - Int(responses.bytes - closing.interimBytes)
         if !walk.isEdited, plan.isBoundaryWanted, let boundary = walk.boundary {
             walk.forward(to: boundary, &plan)
             plan.markBoundary()
@@ -56,8 +56,8 @@ extension HTTP1Session {
 
     /// A response says that it is the last: no request is taken from now on.
     func beginClosing(_ context: ConnectionContext) {
-        isClosing = true
-        requestReading = .drop
+        closing.isAnnounced = true
+        asked.reading = .drop
         context.pipeline.drains.note(.connectionClose, on: context.session)
     }
 

@@ -13,7 +13,7 @@ internal import Wire
 extension HTTP1Session {
     /// Whether nothing but JSON-RPC is to be expected on the path of the request being read.
     func expectsRPC(_ context: ConnectionContext) -> Bool {
-        isPathConfigured || (current.pathKey != 0 && context.inspector.rpcPaths.hasAnswered(current.pathKey))
+        asked.isPathConfigured || (current.pathKey != 0 && context.inspector.rpcPaths.hasAnswered(current.pathKey))
     }
 
     /// Whether anything may refuse requests that upstream is sent.
@@ -26,8 +26,8 @@ extension HTTP1Session {
     ///     client that waits to be told to go on is refused with an error's status, so that it sends no body.
     ///   - context: The bytes being read.
     func judgeEarly(_ reason: PartialVerdictReason, _ context: ConnectionContext) {
-        judgement = .admitted
-        passed = reason
+        asked.holdState = .admitted
+        asked.passed = reason
         let reading = requests.rpc?.knowsMethods == true
         guard mayRefuse(context), reading || expectsRPC(context), let box = requests.headers else { return }
         var headers = HeaderTexts()
@@ -37,10 +37,10 @@ extension HTTP1Session {
         let groups = context.operations.groupsSoFar(of: reading ? requests.rpc : nil, interface: interface)
         var early = EarlyDecision(asked: groups, knowsMethods: reading)
         early.decided = decide(early.asked, takesContext: false, headers: headers, in: context)
-        self.early = early
-        if reading { passed = nil }
+        asked.early = early
+        if reading { asked.passed = nil }
         guard let reply = early.reply else { return }
-        passed = nil
+        asked.passed = nil
         // What is known at its end makes another of it.
         let body = RPCExchange.body(of: reply, to: nil)
         var head = head(of: reply, body)
@@ -72,15 +72,15 @@ extension HTTP1Session {
 
     /// A request that was decided about is no JSON-RPC, or will not end.
     func dropEarly(_ context: ConnectionContext) {
-        guard let early else { return }
-        self.early = nil
+        guard let early = asked.early else { return }
+        asked.early = nil
         context.pipeline.end(early.decided.permits)
     }
 
     /// Nothing further will be known of a request that was decided about: if it was refused, it is a call of an unknown
     /// method.
     func countRefused(_ context: ConnectionContext) {
-        let reply = early?.reply
+        let reply = asked.early?.reply
         dropEarly(context)
         guard let reply, let box = requests.headers else { return }
         let inspector = context.inspector
@@ -135,7 +135,7 @@ extension HTTP1Session {
         guard context.pipeline.mayRefuse(operation, side: context.session.side(of: requestDirection)) else {
             return .pass
         }
-        let isPure = isPathConfigured || context.inspector.rpcPaths.isPure(current.pathKey)
+        let isPure = asked.isPathConfigured || context.inspector.rpcPaths.isPure(current.pathKey)
         if isPure, isRefusedAnyway(operation, context) { return .refuse }
         let room = HoldLimits.requestBytes - Int(head.headBytes)
         guard head.body == .chunked || head.contentLength <= UInt64(max(room, 0)) else {

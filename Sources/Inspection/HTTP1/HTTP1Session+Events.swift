@@ -19,17 +19,17 @@ extension HTTP1Session {
         let isStandalone = oldest.kind == .other && oldest.method == .get
         guard isStandalone ? oldest.details?.eventsTarget != nil : oldest.kind == .rpc else { return }
         let events = context.pool.takeEventStream()
-        events.byteCount = interimBytes &+ UInt64(head.headBytes)
+        events.byteCount = closing.interimBytes &+ UInt64(head.headBytes)
         events.isStandalone = isStandalone
         events.endsWithConnection = head.body == .untilClose
         responses.events = events
-        if !isStandalone { exchanges[firstExchange].acceptsEvents = true }
+        if !isStandalone { queue.exchanges[queue.first].acceptsEvents = true }
         let first = oldest.details?.keys.first ?? oldest.number
         let index = openCall(first, context)
         guard index >= 0 else { return }
         let call = context.tracker.table[index]
         events.operation = call.operation
-        events.putsOffDeadline = call.deadline == context.tracker.defaultDeadline(call.start)
+        events.deadline.isPutOff = call.deadline == context.tracker.defaultDeadline(call.start)
     }
 
     /// Reads a piece of an event stream.
@@ -51,8 +51,10 @@ extension HTTP1Session {
 
     /// Weir's own deadline begins anew with whatever comes in a stream.
     private func putOffDeadline(_ events: EventStream, _ context: ConnectionContext) {
-        guard events.putsOffDeadline || events.isAnnounced, events.putOffTime != context.now, let oldest else { return }
-        events.putOffTime = context.now
+        guard events.deadline.isPutOff || events.isAnnounced, events.deadline.time != context.now, let oldest else {
+            return
+        }
+        events.deadline.time = context.now
         guard !events.isAnnounced else {
             return context.tracker.correlated.waiting.touch(events.scope, now: context.now)
         }
@@ -77,10 +79,10 @@ extension HTTP1Session {
 
     /// An event has ended: what it says.
     private func finishEvent(_ events: EventStream, _ context: ConnectionContext) {
-        let isFirst = events.isFirst
-        guard events.isBegun else { return }
-        events.isBegun = false
-        events.isFirst = false
+        let isFirst = events.event.isFirst
+        guard events.event.isBegun else { return }
+        events.event.isBegun = false
+        events.event.isFirst = false
         let role = events.rpc.finishBody()
         if events.isStandalone {
             if isFirst, events.reader.kind == .endpoint { return announce(events, context) }
@@ -88,7 +90,7 @@ extension HTTP1Session {
             guard role != .neither else { return events.isPassed = !events.isAnnounced && !events.text.isEmpty }
         }
         guard role != .neither else { return }
-        observe(events.rpc, start: events.eventStart, context)
+        observe(events.rpc, start: events.event.start, context)
         if role == .response {
             if events.isStandalone { answerElsewhere(events, context) } else { answer(events, context) }
         } else {
@@ -109,8 +111,8 @@ extension HTTP1Session {
             } else if isNameless || exchange.idKey == 0 || id == exchange.idKey {
                 end(exchange.number, outcome: outcome, code: code, bytes: events.byteCount, in: context)
             } else {
-                if events.strangers == 0 { events.stranger = (outcome, code) }
-                events.strangers += 1
+                if events.strangers.count == 0 { events.strangers.first = (outcome, code) }
+                events.strangers.count += 1
             }
         }
     }
@@ -124,9 +126,9 @@ extension HTTP1Session {
             }
         } else if isOpen(exchange.number, context), !resumesLater(events, exchange: exchange, in: context) {
             // Of a single call the only answer there is answers it, whatever its id.
-            let isGivenUp = isClientGone && events.endsWithConnection
+            let isGivenUp = gone.client && events.endsWithConnection
             let nothing = (outcome: isGivenUp ? Outcome.cancelled : .unanswered, code: ResultCode.none)
-            let result = events.strangers == 1 ? events.stranger : nothing
+            let result = events.strangers.count == 1 ? events.strangers.first : nothing
             end(exchange.number, outcome: result.outcome, code: result.code, bytes: events.byteCount, in: context)
         }
     }
@@ -143,15 +145,15 @@ extension HTTP1Session {
         if let events = responses.events {
             if let exchange = oldest, exchange.kind == .rpc {
                 let isSingle = exchange.details?.keys.isEmpty != false
-                if !isClientGone, isSingle, isOpen(exchange.number, context) {
+                if !gone.client, isSingle, isOpen(exchange.number, context) {
                     _ = resumesLater(events, exchange: exchange, in: context)
                 }
             } else {
                 leave(events, context)
             }
         }
-        guard isClientGone else { return }
-        for exchange in exchanges[firstExchange...] where exchange.acceptsEvents && exchange.hasCall {
+        guard gone.client else { return }
+        for exchange in queue.exchanges[queue.first...] where exchange.acceptsEvents && exchange.hasCall {
             let keys = exchange.details?.keys ?? []
             for key in keys where isOpen(key, context) {
                 end(key, outcome: .cancelled, code: ResultCode.none, bytes: 0, in: context)

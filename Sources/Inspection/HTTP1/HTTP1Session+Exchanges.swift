@@ -35,10 +35,9 @@ extension HTTP1Session {
         var isRefused = false
         /// Whether that answer may go.
         var isReplyDue = false
-        /// Whether the client is to be told to send the body.
-        var isContinueDue = false
-        /// Whether it has been told, so that upstream's own word is left out.
-        var swallowsContinue = false
+        /// Whether the client is to be told to send the body; whether it has been, so that upstream's own word is left
+        /// out.
+        var interim = (isDue: false, isSwallowed: false)
         /// What stands for its path among ``RPCPaths``; 0 without a body.
         var pathKey: UInt64 = 0
         /// What few requests have.
@@ -72,18 +71,18 @@ extension HTTP1Session {
     }
 
     /// How many requests wait.
-    var waiting: Int { exchanges.count - firstExchange }
+    var waiting: Int { queue.exchanges.count - queue.first }
 
     /// Whether an answer of Weir's own waits for its turn.
-    var hasLocalReplies: Bool { exchanges[firstExchange...].contains { $0.isRefused } }
+    var hasLocalReplies: Bool { queue.exchanges[queue.first...].contains { $0.isRefused } }
 
     /// The request whose response is next from upstream; `nil` if upstream has seen none that waits.
-    var oldest: Exchange? { hasOldest ? exchanges[firstExchange] : nil }
+    var oldest: Exchange? { hasOldest ? queue.exchanges[queue.first] : nil }
 
     /// Whether upstream has seen a request that waits.
     var hasOldest: Bool {
-        guard firstExchange < exchanges.count, !exchanges[firstExchange].isRefused else { return false }
-        return exchanges[firstExchange].isComplete || judgement == .admitted
+        guard queue.first < queue.exchanges.count, !queue.exchanges[queue.first].isRefused else { return false }
+        return queue.exchanges[queue.first].isComplete || asked.holdState == .admitted
     }
 
     /// The details of the request being read.
@@ -96,27 +95,27 @@ extension HTTP1Session {
 
     /// Lets the request being read, whose head has ended, wait for its response.
     func enqueue() {
-        if firstExchange > 64, firstExchange * 2 > exchanges.count {
-            exchanges.removeFirst(firstExchange)
-            firstExchange = 0
+        if queue.first > 64, queue.first * 2 > queue.exchanges.count {
+            queue.exchanges.removeFirst(queue.first)
+            queue.first = 0
         }
-        exchanges.append(current)
+        queue.exchanges.append(current)
     }
 
     /// More is known of the request being read.
     func updateQueue() {
         guard !current.isAnswered, waiting > 0 else { return }
-        exchanges[exchanges.count - 1] = current
+        queue.exchanges[queue.exchanges.count - 1] = current
     }
 
     /// Takes the first waiting request out.
     func removeFirst() {
-        if exchanges[firstExchange].number == current.number { current.isAnswered = true }
-        exchanges[firstExchange] = Exchange()
-        firstExchange += 1
-        guard firstExchange == exchanges.count else { return }
-        exchanges.removeAll(keepingCapacity: exchanges.capacity <= 16)
-        firstExchange = 0
+        if queue.exchanges[queue.first].number == current.number { current.isAnswered = true }
+        queue.exchanges[queue.first] = Exchange()
+        queue.first += 1
+        guard queue.first == queue.exchanges.count else { return }
+        queue.exchanges.removeAll(keepingCapacity: queue.exchanges.capacity <= 16)
+        queue.first = 0
     }
 
     /// Takes the request out whose response is next.
@@ -141,7 +140,7 @@ extension HTTP1Session {
     /// Whether requests are still read.
     func isFollowing(_ context: ConnectionContext) -> Bool {
         guard case .other(let decoder) = context.session.decoder, decoder === self else { return false }
-        return requestReading == .follow
+        return asked.reading == .follow
     }
 
     /// Requests are not HTTP/1 as everybody reads it, or too many: they are not followed any further.
@@ -151,14 +150,14 @@ extension HTTP1Session {
     func failRequests(_ failure: HTTP1Failure, _ context: ConnectionContext) {
         count(failure, context)
         dropEarly(context)
-        if judgement == .refused {
-            requestReading = .drop
+        if asked.holdState == .refused {
+            asked.reading = .drop
             closeAfterReply()
             current.isReplyDue = true
             updateQueue()
             sendIfNext(context)
         } else if hasLocalReplies {
-            requestReading = .pass
+            asked.reading = .pass
         } else {
             context.inspector.goBlind(context.session, now: context.now)
         }
@@ -167,8 +166,10 @@ extension HTTP1Session {
     /// Responses are not HTTP/1 as everybody reads it.
     func failResponses(_ failure: HTTP1Failure, _ context: ConnectionContext) {
         count(failure, context)
-        guard judgement == .refused || isClosing else { return context.inspector.goBlind(context.session, now: context.now) }
-        isResponseBlind = true
+        guard asked.holdState == .refused || closing.isAnnounced else {
+            return context.inspector.goBlind(context.session, now: context.now)
+        }
+        answering.isBlind = true
         context.tracker.endAll(on: context.session, as: .lost, now: context.now)
     }
 
@@ -181,7 +182,7 @@ extension HTTP1Session {
 
     /// Nothing is left that the connection would have to be followed for.
     func goBlindIfDone(_ context: ConnectionContext) {
-        let isDone = isResponseBlind ? judgement != .refused : requestReading == .pass && !hasLocalReplies
+        let isDone = answering.isBlind ? asked.holdState != .refused : asked.reading == .pass && !hasLocalReplies
         if isDone { context.inspector.goBlind(context.session, now: context.now) }
     }
 }

@@ -30,14 +30,14 @@ struct RequestSink: HTTP1Sink, ~Copyable {
     }
 
     mutating func headerLine(end: Int) {
-        lineStart = session.lineEnd
-        session.lineEnd = end
+        lineStart = session.headEdit.lineEnd
+        session.headEdit.lineEnd = end
     }
 
     mutating func header(_ id: UInt8, name: RawSpan, value: RawSpan) {
         session.requestHeader(id, name: name, value: value)
         guard let format = TraceFormat(header: id) else { return }
-        session.traceLines.append((format, lineStart..<session.lineEnd))
+        session.headEdit.traceLines.append((format, lineStart..<session.headEdit.lineEnd))
     }
 
     mutating func headEnded(_ head: HTTP1Head) { session.requestHead(head, context) }
@@ -52,11 +52,11 @@ struct RequestSink: HTTP1Sink, ~Copyable {
 extension HTTP1Session {
     func requestLine(_ method: HTTP1Method, target: RawSpan, in context: ConnectionContext) {
         let inspector = context.inspector
-        current = Exchange(number: nextNumber, method: method)
-        lineEnd = 0
-        wantsEvents = false
-        if !traceLines.isEmpty { traceLines.removeAll(keepingCapacity: true) }
-        nextNumber += 1
+        current = Exchange(number: queue.nextNumber, method: method)
+        headEdit.lineEnd = 0
+        asked.wantsEvents = false
+        if !headEdit.traceLines.isEmpty { headEdit.traceLines.removeAll(keepingCapacity: true) }
+        queue.nextNumber += 1
         giveBack(&requests, inspector)
         let box = inspector.pool.takeHeaderTexts()
         box.texts.begin(
@@ -76,8 +76,8 @@ extension HTTP1Session {
         requests.isUnreadable = false
         requests.bodyStart = BodyStart()
         requests.isJSON = false
-        passed = nil
-        isPathConfigured = false
+        asked.passed = nil
+        asked.isPathConfigured = false
     }
 
     func requestHeader(_ id: UInt8, name: RawSpan, value: RawSpan) {
@@ -88,7 +88,7 @@ extension HTTP1Session {
         case TripleHeaderName.http2Settings.rawValue: takeSettings(value)
         case TripleHeaderName.mcpSession.rawValue: takeMCPSession(value)
         case TripleHeaderName.accept.rawValue:
-            if EventStreamReader.isAccepted(value) { wantsEvents = true }
+            if EventStreamReader.isAccepted(value) { asked.wantsEvents = true }
         case TripleHeaderName.contentEncoding.rawValue:
             requests.coding = requests.coding.followed(by: ContentCoding(value))
         case TripleHeaderName.contentType.rawValue: requests.isJSON = value.namesJSON
@@ -103,7 +103,7 @@ extension HTTP1Session {
         current.asksForUpgrade = head.asksForOtherProtocol
         if box.texts.request.form == .http {
             openTriple(box.texts, head: head, in: context)
-        } else if wantsEvents, current.method == .get {
+        } else if asked.wantsEvents, current.method == .get {
             noteEventsWanted(box.texts)
         } else if head.body != .none {
             openBody(box.texts, head: head, in: context)
@@ -118,10 +118,10 @@ extension HTTP1Session {
         current.pathKey = RPCPaths.key(RPCExchange.interface(target), context.session.connection?.serverEnd)
         if !inspector.limits.jsonrpcPaths.isEmpty {
             let path = target.extracting(first: target.firstIndex(of: 0x3f) ?? target.byteCount)
-            isPathConfigured = inspector.limits.jsonrpcPaths.matches(path)
+            asked.isPathConfigured = inspector.limits.jsonrpcPaths.matches(path)
         }
         let rpc = inspector.pool.takeRPCReader()
-        rpc.beginBody(at: isPathConfigured ? .messages : .anywhere)
+        rpc.beginBody(at: asked.isPathConfigured ? .messages : .anywhere)
         requests.rpc = rpc
         if head.flags.contains(.isTransferCoded) { requests.coding = .other }
         guard requests.coding != .identity else { return }
@@ -150,7 +150,7 @@ extension HTTP1Session {
             rpc.readBody(piece)
         }
         // Once nothing decides about it any more, what is not remembered is counted as it comes.
-        if judgement != .held, early == nil, rpc.surplus > rpc.countedSurplus { countSurplus(rpc, context) }
+        if asked.holdState != .held, asked.early == nil, rpc.surplus > rpc.countedSurplus { countSurplus(rpc, context) }
     }
 
     /// Nothing further is read of the body.
@@ -210,7 +210,7 @@ extension HTTP1Session {
     private func takeCalls(_ rpc: RPCReader, _ context: ConnectionContext) {
         let inspector = context.inspector
         current.kind = .rpc
-        current.acceptsEvents = wantsEvents
+        current.acceptsEvents = asked.wantsEvents
         if context.session.connectionProtocol != .jsonrpc { inspector.identify(context.session, .jsonrpc) }
         if let observer = inspector.messageObserver, let connection = context.session.seenConnection {
             observer.rpc(rpc.observed(context.session.seen(requestDirection), start: requests.start), on: connection)
@@ -224,11 +224,11 @@ extension HTTP1Session {
         let inspector = context.inspector
         let path = headers.texts.bytes.slice(headers.request.path)
         let interface = RPCExchange.interface(path)
-        let early = self.early
-        self.early = nil
-        if let reason = passed { inspector.recorder.verdictPartial(reason) }
+        let early = asked.early
+        asked.early = nil
+        if let reason = asked.passed { inspector.recorder.verdictPartial(reason) }
         if let early { chargeRest(early, rpc: rpc, interface: interface, headers: headers, in: context) }
-        let isDecided = early == nil && judgement == .held && context.isGoverned
+        let isDecided = early == nil && asked.holdState == .held && context.isGoverned
         // The span of a single call is there before it is decided about: the request is given its context.
         let isPrepared = isDecided && inspector.tracker.isTraced && !rpc.scanner.isBatch
         if isPrepared {
@@ -245,7 +245,7 @@ extension HTTP1Session {
         if isDecided {
             let groups = inspector.operations.groups(of: rpc, interface: interface)
             decided = decide(groups, takesContext: !rpc.scanner.isBatch, headers: headers, in: context)
-            insertion = decided.inserted
+            headEdit.insertion = decided.inserted
         }
         let deadline = headers.request.timeoutNanoseconds
         open(
@@ -317,7 +317,7 @@ extension HTTP1Session {
         countRefused(context)
         let isExpected = expectsRPC(context)
         if requests.isUnreadable {
-            if let reason = passed, isExpected { inspector.recorder.verdictPartial(reason) }
+            if let reason = asked.passed, isExpected { inspector.recorder.verdictPartial(reason) }
         } else if current.pathKey != 0 {
             inspector.rpcPaths.noteOther(current.pathKey)
         }
@@ -372,7 +372,7 @@ extension HTTP1Session {
         if let reply = decided.decision.reply {
             return answerTriple(entry, localReply: reply, headers: headers, head: head, in: context)
         }
-        insertion = decided.decision.inserted
+        headEdit.insertion = decided.decision.inserted
         let index = inspector.tracker.begin(entry, on: context.session, permit: decided.permit, now: context.now) {
             headers.callTexts
         }

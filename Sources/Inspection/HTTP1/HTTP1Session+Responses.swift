@@ -29,7 +29,7 @@ struct ResponseSink: HTTP1Sink, ~Copyable {
     }
 
     mutating func answeredMethod() -> HTTP1Method {
-        session.hasOldest ? session.exchanges[session.firstExchange].method : .other
+        session.hasOldest ? session.queue.exchanges[session.queue.first].method : .other
     }
 
     mutating func headEnded(_ head: HTTP1Head) {
@@ -47,7 +47,7 @@ extension HTTP1Session {
     func beginResponse(_ context: ConnectionContext) {
         responses.start = context.now
         responses.bytes = 0
-        interimBytes = 0
+        closing.interimBytes = 0
     }
 
     func responseHeader(_ id: UInt8, _ value: RawSpan) {
@@ -67,7 +67,7 @@ extension HTTP1Session {
             // A response whose request was not seen may be a JSON-RPC one, too, and so may one to half a request.
             guard mayAnswerRPC else { return }
             let rpc = context.pool.takeRPCReader()
-            let isAnswer = hasOldest && exchanges[firstExchange].kind == .rpc
+            let isAnswer = hasOldest && queue.exchanges[queue.first].kind == .rpc
             rpc.beginBody(at: isAnswer ? .responses : .anywhere)
             responses.rpc = rpc
         }
@@ -76,9 +76,9 @@ extension HTTP1Session {
 
     private var mayAnswerRPC: Bool {
         guard hasOldest else { return true }
-        let kind = exchanges[firstExchange].kind
+        let kind = queue.exchanges[queue.first].kind
         guard kind == .other else { return kind == .rpc }
-        return !exchanges[firstExchange].isComplete || exchanges[firstExchange].details?.unparsed != nil
+        return !queue.exchanges[queue.first].isComplete || queue.exchanges[queue.first].details?.unparsed != nil
     }
 
     /// A final response is complete.

@@ -52,8 +52,8 @@ extension HTTP1Session {
         giveBack(&requests, context.inspector)
         giveBack(&responses, context.inspector)
         context.tracker.endAll(on: context.session, as: .lost, now: context.now)
-        exchanges.removeAll()
-        firstExchange = 0
+        queue.exchanges.removeAll()
+        queue.first = 0
         current = Exchange()
         requestReader = HTTP1Reader(.requests)
         responseReader = HTTP1Reader(.responses)

@@ -15,7 +15,7 @@ extension HTTP1Session {
         let exchange = popOldest()
         giveBack(&responses, context.inspector)
         guard reply.httpStatus == 101, responses.upgradesToHTTP2, let exchange, exchange.asksForUpgrade,
-            exchange.isComplete, requestReader.isAtBoundary, heldBytes == 0, waiting == 0
+            exchange.isComplete, requestReader.isAtBoundary, asked.heldBytes == 0, waiting == 0
         else {
             context.session.decoder = .opaque
             context.inspector.identify(context.session, .opaque)

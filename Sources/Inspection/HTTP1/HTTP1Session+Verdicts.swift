@@ -63,7 +63,7 @@ extension HTTP1Session {
     /// Answers the request being read in upstream's place.
     func refuseCurrent(_ head: HTTP1ResponseHead, _ body: [UInt8]) {
         let body = requests.head.method == .head ? [] : body
-        judgement = .refused
+        asked.holdState = .refused
         current.isRefused = true
         currentDetails.queuedReply = QueuedReply(head: head, body: body)
     }
@@ -80,7 +80,7 @@ extension HTTP1Session {
         in context: ConnectionContext
     ) -> DecidedRequest {
         let path = headers.texts.bytes.slice(headers.request.path)
-        guard context.isGoverned, judgement == .held, TriplePath(path)?.kind(in: path).isBusiness == true else {
+        guard context.isGoverned, asked.holdState == .held, TriplePath(path)?.kind(in: path).isBusiness == true else {
             return DecidedRequest()
         }
         let request = CallRequest(operation: entry.operation, side: entry.side)
@@ -117,7 +117,7 @@ extension HTTP1Session {
 
     /// A request's head has ended and its body follows.
     func decideHead(_ at: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
-        switch judgement {
+        switch asked.holdState {
         case .refused:
             walk.drop(to: at, &plan)
             guard requests.head.flags.contains(.expectsContinue) else { return }
@@ -131,7 +131,7 @@ extension HTTP1Session {
             let expects = requests.head.flags.contains(.expectsContinue)
             guard current.kind == .triple || expects || !waitsForBody(context) else { return }
             if expects, current.kind != .triple, decideExpected(at, in: context, walk: &walk, plan: &plan) { return }
-            judgement = .admitted
+            asked.holdState = .admitted
             passHead(at, walk: &walk, plan: &plan)
         }
     }
@@ -147,17 +147,17 @@ extension HTTP1Session {
     ) -> Bool {
         switch expectation(context) {
         case .pass:
-            if context.isGoverned { passed = .expect }
+            if context.isGoverned { asked.passed = .expect }
             return false
         case .hold:
-            current.isContinueDue = true
-            current.swallowsContinue = true
+            current.interim.isDue = true
+            current.interim.isSwallowed = true
             updateQueue()
             sendIfNext(context)
             return true
         case .refuse:
             judgeEarly(.expect, context)
-            guard judgement == .refused else { return false }
+            guard asked.holdState == .refused else { return false }
             countRefused(context)
             walk.drop(to: at, &plan)
             // Whether the body follows is the client's choice: no other request may.
@@ -171,16 +171,20 @@ extension HTTP1Session {
 
     /// Passes a request on from its first byte, with what is to be inserted into its head.
     private func passHead(_ at: Int, walk: inout PlanWalk, plan: inout Plan) {
-        if !insertion.isEmpty {
+        if !headEdit.insertion.isEmpty {
             let start = at - Int(requests.bytes)
             walk.forward(to: start + Int(requests.head.startLineBytes), &plan)
-            walk.replace(to: walk.at, with: insertion.flatMap { Array("\($0.key): \($0.value)\r\n".utf8) }, &plan)
-            let formats = insertion.compactMap { TraceFormat($0) }
-            for (format, line) in traceLines where formats.contains(format) {
+            walk.replace(
+                to: walk.at,
+                with: headEdit.insertion.flatMap { Array("\($0.key): \($0.value)\r\n".utf8) },
+                &plan
+            )
+            let formats = headEdit.insertion.compactMap { TraceFormat($0) }
+            for (format, line) in headEdit.traceLines where formats.contains(format) {
                 walk.forward(to: start + line.lowerBound, &plan)
                 walk.drop(to: start + line.upperBound, &plan)
             }
-            insertion = []
+            headEdit.insertion = []
         }
         walk.forward(to: at, &plan)
     }
@@ -193,19 +197,19 @@ extension HTTP1Session {
         walk: inout PlanWalk,
         plan: inout Plan
     ) {
-        if current.isContinueDue {
+        if current.interim.isDue {
             // The client did not wait for it.
-            current.isContinueDue = false
+            current.interim.isDue = false
             updateQueue()
         }
-        switch judgement {
+        switch asked.holdState {
         case .refused:
             walk.drop(to: at, &plan)
             sendIfNext(isLast: isLast, context)
         case .admitted: walk.forward(to: at, &plan)
         case .held: passHead(at, walk: &walk, plan: &plan)
         }
-        insertion = []
+        headEdit.insertion = []
         plan.markBoundary()
     }
 
@@ -216,15 +220,15 @@ extension HTTP1Session {
     ///   - context: The bytes that made it due.
     func sendIfNext(isLast: Bool = false, _ context: ConnectionContext) {
         sendContinue()
-        while firstExchange < exchanges.count, exchanges[firstExchange].isReplyDue {
+        while queue.first < queue.exchanges.count, queue.exchanges[queue.first].isReplyDue {
             defer { sendContinue() }
-            if var reply = exchanges[firstExchange].details?.queuedReply {
+            if var reply = queue.exchanges[queue.first].details?.queuedReply {
                 if isLast, context.pipeline.drains.isActive, mayClose(context) {
                     reply.head.persistence = .close
                     beginClosing(context)
                 }
-                reply.head.write(to: &replies)
-                replies += reply.body
+                reply.head.write(to: &answering.replies)
+                answering.replies += reply.body
             }
             removeFirst()
         }
@@ -232,10 +236,10 @@ extension HTTP1Session {
 
     /// Tells a client to go on whose request is the first that waits.
     private func sendContinue() {
-        guard firstExchange < exchanges.count, exchanges[firstExchange].isContinueDue else { return }
-        exchanges[firstExchange].isContinueDue = false
-        if exchanges[firstExchange].number == current.number { current.isContinueDue = false }
-        replies += HTTP1Lines.goOn
+        guard queue.first < queue.exchanges.count, queue.exchanges[queue.first].interim.isDue else { return }
+        queue.exchanges[queue.first].interim.isDue = false
+        if queue.exchanges[queue.first].number == current.number { current.interim.isDue = false }
+        answering.replies += HTTP1Lines.goOn
     }
 
     // MARK: Plans
@@ -244,7 +248,7 @@ extension HTTP1Session {
         let isAtBoundary = requestReader.isAtBoundary
         guard walk.isEdited else {
             // What has been passed on in part is not decided about any more.
-            judgement = isAtBoundary ? .held : .admitted
+            asked.holdState = isAtBoundary ? .held : .admitted
             guard plan.isBoundaryWanted, let boundary = walk.boundary else {
                 return plan.forwardAll(endsAtBoundary: isAtBoundary)
             }
@@ -255,72 +259,78 @@ extension HTTP1Session {
             if isAtBoundary { plan.markBoundary() }
             return
         }
-        if requestReading == .drop || (judgement == .refused && isFollowing(context)) {
+        if asked.reading == .drop || (asked.holdState == .refused && isFollowing(context)) {
             walk.drop(to: count, &plan)
-        } else if !isFollowing(context) || isAtBoundary || judgement == .admitted || !context.isGoverned {
+        } else if !isFollowing(context) || isAtBoundary || asked.holdState == .admitted || !context.isGoverned {
             walk.forward(to: count, &plan)
-            if !isAtBoundary { judgement = .admitted }
+            if !isAtBoundary { asked.holdState = .admitted }
         } else if isNoCallSoFar, !expectsRPC(context) {
             // Nothing is to be asked about it.
-            judgement = .admitted
-            if isBodyUnreadable { passed = .encoding }
+            asked.holdState = .admitted
+            if isBodyUnreadable { asked.passed = .encoding }
             walk.forward(to: count, &plan)
         } else if count - walk.at > HoldLimits.requestBytes {
             judgeEarly(.tooLarge, context)
-            if judgement == .refused { walk.drop(to: count, &plan) } else { walk.forward(to: count, &plan) }
+            if asked.holdState == .refused { walk.drop(to: count, &plan) } else { walk.forward(to: count, &plan) }
         } else {
             // Empty lines in front of a request are none of it, and wait for nothing.
             let own = requestReader.isInBody ? Int(requests.bytes) : requestReader.unfinishedHeadBytes
             walk.forward(to: count - own, &plan)
         }
-        heldBytes = max(0, count - walk.at)
-        if isAtBoundary || heldBytes > 0 { plan.markBoundary() }
-        if !replies.isEmpty {
-            plan.reply(with: replies)
-            replies.removeAll(keepingCapacity: true)
+        asked.heldBytes = max(0, count - walk.at)
+        if isAtBoundary || asked.heldBytes > 0 { plan.markBoundary() }
+        if !answering.replies.isEmpty {
+            plan.reply(with: answering.replies)
+            answering.replies.removeAll(keepingCapacity: true)
         }
-        if isClosing, waiting == 0 { plan.close() }
+        if closing.isAnnounced, waiting == 0 { plan.close() }
     }
 
     // MARK: Time
 
     /// A client that Weir has yet to tell to go on is not late.
     func isWaiting(_ direction: Direction) -> Bool {
-        direction == requestDirection && heldBytes > 0 && judgement == .held && !current.isContinueDue
+        direction == requestDirection && asked.heldBytes > 0 && asked.holdState == .held && !current.interim.isDue
     }
 
     func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool {
         guard isWaiting(direction) else { return false }
         context.recorder.verdictPartial(.late)
-        if context.isGoverned, requestReader.isInBody { judgeEarly(.late, context) } else { judgement = .admitted }
+        if context.isGoverned, requestReader.isInBody {
+            judgeEarly(.late, context)
+        } else {
+            asked.holdState = .admitted
+        }
         // It is counted already.
-        passed = nil
-        var walk = PlanWalk(at: -heldBytes, isEdited: true)
-        if judgement == .refused { walk.drop(to: 0, &plan) } else { walk.forward(to: 0, &plan) }
-        heldBytes = 0
+        asked.passed = nil
+        var walk = PlanWalk(at: -asked.heldBytes, isEdited: true)
+        if asked.holdState == .refused { walk.drop(to: 0, &plan) } else { walk.forward(to: 0, &plan) }
+        asked.heldBytes = 0
         return true
     }
 
     /// A response has ended at `at`: answers of Weir's own that are next go behind it.
     func sendLocalReplies(_ at: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
         sendIfNext(isLast: true, context)
-        guard !replies.isEmpty else { return }
+        guard !answering.replies.isEmpty else { return }
         walk.isEdited = true
         walk.forward(to: at, &plan)
-        walk.replace(to: at, with: replies, &plan)
+        walk.replace(to: at, with: answering.replies, &plan)
         plan.markBoundary()
-        replies.removeAll(keepingCapacity: true)
+        answering.replies.removeAll(keepingCapacity: true)
     }
 
     /// An interim response has ended at `at`: upstream's word to a client that Weir has told to go on is left out.
     func takeInterim(_ at: Int, walk: inout PlanWalk, plan: inout Plan) {
-        guard reply.httpStatus == 100, firstExchange < exchanges.count, exchanges[firstExchange].swallowsContinue else {
-            interimBytes = responses.bytes
+        guard reply.httpStatus == 100, queue.first < queue.exchanges.count,
+            queue.exchanges[queue.first].interim.isSwallowed
+        else {
+            closing.interimBytes = responses.bytes
             return
         }
-        exchanges[firstExchange].swallowsContinue = false
-        if exchanges[firstExchange].number == current.number { current.swallowsContinue = false }
-        responses.bytes = interimBytes
+        queue.exchanges[queue.first].interim.isSwallowed = false
+        if queue.exchanges[queue.first].number == current.number { current.interim.isSwallowed = false }
+        responses.bytes = closing.interimBytes
         walk.isEdited = true
         walk.forward(to: at - Int(responses.head.headBytes), &plan)
         walk.drop(to: at, &plan)
@@ -328,17 +338,18 @@ extension HTTP1Session {
 
     /// How much of what has come of a response's head waits until it is whole.
     func heldForContinue(_ context: ConnectionContext) -> Int {
-        guard case .other(let decoder) = context.session.decoder, decoder === self, !isResponseBlind, !isClosing,
-            firstExchange < exchanges.count, exchanges[firstExchange].swallowsContinue
+        guard case .other(let decoder) = context.session.decoder, decoder === self, !answering.isBlind,
+            !closing.isAnnounced,
+            queue.first < queue.exchanges.count, queue.exchanges[queue.first].interim.isSwallowed
         else { return 0 }
-        heldResponseBytes = responseReader.unfinishedHeadBytes
-        return heldResponseBytes
+        answering.heldBytes = responseReader.unfinishedHeadBytes
+        return answering.heldBytes
     }
 
     /// Passes responses on, with what was put between them.
     func forwardResponses(_ count: Int, walk: inout PlanWalk, plan: inout Plan) {
         let isAtBoundary = responseReader.isAtBoundary
-        if heldResponseBytes > 0 { walk.isEdited = true }
+        if answering.heldBytes > 0 { walk.isEdited = true }
         guard walk.isEdited || (plan.isBoundaryWanted && walk.boundary != nil) else {
             return plan.forwardAll(endsAtBoundary: isAtBoundary)
         }

@@ -50,53 +50,83 @@ final class HTTP1Session: ProtocolSession {
     let requestDirection: Direction
     /// Which directions wait for a message's beginning; see HTTP1Session+Search.
     var search = Search()
-    /// Waiting requests, the oldest first.
-    var exchanges: [Exchange] = []
-    var firstExchange = 0
-    var nextNumber: UInt64 = 1
+    /// The requests whose responses have not ended.
+    var queue = ExchangeQueue()
     /// The request being read.
     var current = Exchange()
+    /// What is decided about it.
+    var asked = RequestState()
+    /// What is to become of its head.
+    var headEdit = HeadEdit()
     /// What was read of the response's head.
     var reply = TripleResponseHead()
     var spareTexts = PrefixBuffer(limitBytes: 0)
+    /// Which ends have said their last.
+    var gone = (client: false, server: false)
+    /// What goes to the client besides upstream's responses as they are.
+    var answering = AnswerState()
+    /// The end of the connection; see HTTP1Session+Drain.
+    var closing = Closing()
 
-    /// Whether an event stream is accepted as a response to the request being read.
-    var wantsEvents = false
-    /// Which of the two said its last first.
-    var isClientGone = false
-    var isServerGone = false
+    /// The requests of a connection whose responses have not ended.
+    struct ExchangeQueue {
+        /// The oldest first; those in front of `first` are over.
+        var exchanges: [Exchange] = []
+        var first = 0
+        /// The number of the next request.
+        var nextNumber: UInt64 = 1
+    }
 
-    // Verdicts; see HTTP1Session+Verdicts.
-    var heldBytes = 0
-    /// What stands of the verdict on the request being read.
-    var judgement = Judgement.held
-    var replies: [UInt8] = []
-    /// What was decided about the request being read before its end.
-    var early: EarlyDecision?
-    /// Why the request being read was passed on without anything being asked; counted if it turns out to be a call.
-    var passed: PartialVerdictReason?
-    /// Whether the path of the request being read is configured to be JSON-RPC's.
-    var isPathConfigured = false
-    /// Bytes of a response's head that wait until it is known whether upstream tells the client to go on.
-    var heldResponseBytes = 0
-    var insertion: [InsertedField] = []
-    /// Where trace contexts stand in the head being read, whose place Weir's own may take.
-    var traceLines: [(format: TraceFormat, line: Range<Int>)] = []
-    var lineEnd = 0
-    /// What becomes of requests.
-    var requestReading = Reading.follow
-    /// Whether responses are passed on unread.
-    var isResponseBlind = false
+    /// What is decided about the request being read; see HTTP1Session+Decisions.
+    struct RequestState {
+        /// Whether its bytes are held, passed on, or dropped.
+        var holdState = HoldState.held
+        /// The bytes of it that the relay holds.
+        var heldBytes = 0
+        /// What was decided before its end.
+        var early: EarlyDecision?
+        /// Why it was passed on without anything being asked; counted if it turns out to be a call.
+        var passed: PartialVerdictReason?
+        /// True if its path is configured to be JSON-RPC's.
+        var isPathConfigured = false
+        /// True if an event stream is accepted as its response.
+        var wantsEvents = false
+        /// What becomes of this request and those that follow.
+        var reading = Reading.follow
+    }
 
-    // The end of the connection; see HTTP1Session+Drain.
-    /// Whether the response being read is to say, behind its first line, that it is the last.
-    var isCloseDue = false
-    /// Whether a response says that it is the last: no request is taken any more.
-    var isClosing = false
-    /// How many bytes of interim responses came in front of the response being read.
-    var interimBytes: UInt64 = 0
+    /// What is to become of the head being read.
+    struct HeadEdit {
+        /// The headers that it is given.
+        var insertion: [InsertedField] = []
+        /// Where trace contexts stand in it, whose place Weir's own may take.
+        var traceLines: [(format: TraceFormat, line: Range<Int>)] = []
+        /// Where its last line ends.
+        var lineEnd = 0
+    }
 
-    enum Judgement: UInt8 {
+    /// What goes to the client besides upstream's responses as they are.
+    struct AnswerState {
+        /// Weir's own answers that wait for the plan.
+        var replies: [UInt8] = []
+        /// Bytes of a response's head that wait until it is known whether upstream tells the client to go on.
+        var heldBytes = 0
+        /// True if responses are passed on unread.
+        var isBlind = false
+    }
+
+    /// The end of a connection.
+    struct Closing {
+        /// True if the response being read is to say, behind its first line, that it is the last.
+        var isDue = false
+        /// True if a response says that it is the last: no request is taken any more.
+        var isAnnounced = false
+        /// The bytes of interim responses in front of the response being read.
+        var interimBytes: UInt64 = 0
+    }
+
+    /// How far it is decided about a request.
+    enum HoldState: UInt8 {
         /// Its bytes wait.
         case held
         /// Its bytes are passed on.
@@ -123,10 +153,10 @@ final class HTTP1Session: ProtocolSession {
     }
 
     private func receiveRequests(_ bytes: RawSpan, in context: ConnectionContext, plan: inout Plan) {
-        let isDropped = judgement == .refused || requestReading == .drop
-        var walk = PlanWalk(at: -heldBytes, isEdited: context.isGoverned || heldBytes > 0 || isDropped)
+        let isDropped = asked.holdState == .refused || asked.reading == .drop
+        var walk = PlanWalk(at: -asked.heldBytes, isEdited: context.isGoverned || asked.heldBytes > 0 || isDropped)
         var at = 0
-        if requestReading == .follow {
+        if asked.reading == .follow {
             var sink = RequestSink(session: self, context: context)
             do throws(HTTP1Error) {
                 while at < bytes.byteCount, isFollowing(context) {
@@ -168,28 +198,28 @@ final class HTTP1Session: ProtocolSession {
         case .head:
             if walk.isEdited { decideHead(at, in: context, walk: &walk, plan: &plan) }
         case .message:
-            if context.isGoverned, judgement == .held, isBodyUnreadable, requests.rpc?.isCallSoFar != true {
+            if context.isGoverned, asked.holdState == .held, isBodyUnreadable, requests.rpc?.isCallSoFar != true {
                 judgeEarly(.encoding, context)
             }
             finishRequest(context)
             if walk.isEdited { decideMessage(at, isLast: isLast, in: context, walk: &walk, plan: &plan) }
             if walk.boundary == nil { walk.boundary = at }
-            judgement = .held
-            if isResponseBlind { goBlindIfDone(context) }
+            asked.holdState = .held
+            if answering.isBlind { goBlindIfDone(context) }
         case .needsMore, .interim, .notHTTP: break
         }
     }
 
     private func receiveResponses(_ bytes: RawSpan, in context: ConnectionContext, plan: inout Plan) {
-        var walk = PlanWalk(at: -heldResponseBytes, isEdited: heldResponseBytes > 0)
-        heldResponseBytes = 0
+        var walk = PlanWalk(at: -answering.heldBytes, isEdited: answering.heldBytes > 0)
+        answering.heldBytes = 0
         var at = 0
         var isForeign = false
-        if !isResponseBlind {
+        if !answering.isBlind {
             do throws(HTTP1Error) {
                 isForeign = try readResponses(bytes, at: &at, in: context, walk: &walk, plan: &plan)
             } catch {
-                isCloseDue = false
+                closing.isDue = false
                 failResponses(.malformed(error), context)
             }
         }
@@ -215,7 +245,7 @@ final class HTTP1Session: ProtocolSession {
             if responseReader.isAtBoundary { beginResponse(context) }
             let from = at
             let progress = try responseReader.read(bytes, &at, into: &sink)
-            if isCloseDue { insertClose(from, in: context, walk: &walk, plan: &plan) }
+            if closing.isDue { insertClose(from, in: context, walk: &walk, plan: &plan) }
             responses.bytes &+= UInt64(at - from)
             if progress == .notHTTP { return true }
             guard progress == .message else {
@@ -225,27 +255,27 @@ final class HTTP1Session: ProtocolSession {
             finishResponse(context)
             sendLocalReplies(at, in: context, walk: &walk, plan: &plan)
             if walk.boundary == nil { walk.boundary = at }
-            if isClosing {
+            if closing.isAnnounced {
                 close(behind: at, bytes.byteCount, walk: &walk, plan: &plan)
                 return false
             }
-            if requestReading == .pass { goBlindIfDone(context) }
+            if asked.reading == .pass { goBlindIfDone(context) }
             guard case .other = context.session.decoder else { return false }
         }
         return false
     }
 
     func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
-        if direction == requestDirection { isClientGone = !isServerGone } else { isServerGone = true }
+        if direction == requestDirection { gone.client = !gone.server } else { gone.server = true }
         if direction != requestDirection {
             var sink = ResponseSink(session: self, context: context)
-            if !isResponseBlind, responseReader.end(into: &sink) == .message {
+            if !answering.isBlind, responseReader.end(into: &sink) == .message {
                 finishResponse(context)
-                if isClosing { plan.close() }
+                if closing.isAnnounced { plan.close() }
             }
         }
         // Half a request that was to be dropped stays dropped.
-        if direction != requestDirection || (judgement != .refused && requestReading != .drop) {
+        if direction != requestDirection || (asked.holdState != .refused && asked.reading != .drop) {
             plan.forwardAll(endsAtBoundary: true)
         }
     }

@@ -4,13 +4,14 @@ internal import Telemetry
 /// An HTTP/1 connection that moves to another process: one on which no response is waited for.
 extension HTTP1Session {
     func encodeState(to writer: inout ReportWriter, in session: Session) -> StaticString? {
-        let isHolding = heldBytes > 0 || heldResponseBytes > 0 || !replies.isEmpty
-        let isEnding = isCloseDue || isClosing || isClientGone || isServerGone
-        guard waiting == 0, !isHolding, !isEnding, !search.isGoingOn, requestReading == .follow, !isResponseBlind else {
+        let isHolding = asked.heldBytes > 0 || answering.heldBytes > 0 || !answering.replies.isEmpty
+        let isEnding = closing.isDue || closing.isAnnounced || gone.client || gone.server
+        guard waiting == 0, !isHolding, !isEnding, !search.isGoingOn, asked.reading == .follow, !answering.isBlind
+        else {
             return nil
         }
         writer.add(Int(requestDirection.rawValue))
-        writer.add(nextNumber)
+        writer.add(queue.nextNumber)
         return "http1"
     }
 
@@ -18,6 +19,6 @@ extension HTTP1Session {
     convenience init(state reader: inout ReportReader) throws(ReportError) {
         guard let direction = Direction(rawValue: UInt8(clamping: try reader.number())) else { throw .malformed }
         self.init(requests: direction)
-        nextNumber = max(1, try reader.number())
+        queue.nextNumber = max(1, try reader.number())
     }
 }

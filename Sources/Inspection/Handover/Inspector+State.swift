@@ -6,7 +6,7 @@ internal import Wire
 /// Connections that go on in another process of the same machine, whose monotonic clock is the same.
 ///
 /// A connection can be moved between two messages, while nothing of it is held back; its calls in flight go with it.
-/// What does not go along: spans of calls in flight, their callers' names for observers, and what they hold of limits on
+/// What does not go along: spans of calls in flight, callers for observers of calls, and what calls hold of limits on
 /// calls in flight, which goes back with ``handOver(_:)``. The bytes may come from anywhere: whatever they are, nothing
 /// traps, and ``ReportError`` is thrown at most.
 extension Inspector {
