@@ -171,7 +171,7 @@ public struct HessianScanner: ~Copyable {
 
     /// True if an entry point returned "incomplete" and must be called again.
     @inline(__always)
-    public var isMidway: Bool { isRunning }
+    public var isInsideValue: Bool { isRunning }
 
     /// The offset in the body of a position in the last bytes, for errors.
     ///

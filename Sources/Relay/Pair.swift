@@ -76,8 +76,8 @@ final class Pair {
     var destination: Endpoint { candidates.current }
 
     /// True if nothing is on its way in either direction.
-    var isQuiet: Bool {
-        phase == .established && session.isQuiet && up.queue.isEmpty && down.queue.isEmpty && up.held.isEmpty
+    var isIdle: Bool {
+        phase == .established && session.isIdle && up.queue.isEmpty && down.queue.isEmpty && up.held.isEmpty
             && down.held.isEmpty && !up.isSinkFull && !down.isSinkFull
     }
 }

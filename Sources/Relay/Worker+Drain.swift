@@ -87,7 +87,7 @@ extension Worker {
     /// Ends a connection between two calls, without a word but its end: its consumer finds the next process, or another
     /// provider.
     private func endIfQuiet(_ pair: Pair, _ now: UInt64) {
-        guard drainDeadline != nil, pair.isQuiet, !isExpected(pair, now) else { return }
+        guard drainDeadline != nil, pair.isIdle, !isExpected(pair, now) else { return }
         if leaveDeadline != nil, pair.phase == .established { beginEnding(pair) } else { close(pair) }
     }
 
@@ -109,7 +109,7 @@ extension Worker {
 
     /// True if nothing is in flight, and nothing came for a while or waits to be read.
     private func isIdle(_ pair: Pair, _ now: UInt64) -> Bool {
-        isSilent(pair, now) && pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
+        isSilent(pair, now) && pair.isIdle && !Linux.hasBytes(pair.downstream.descriptor)
     }
 
     private func isSilent(_ pair: Pair, _ now: UInt64) -> Bool {
@@ -125,7 +125,7 @@ extension Worker {
         // A consumer that still sends at the deadline is cut between two calls, if there is such a moment soon.
         if now >= order.deadline &+ Self.cutNanoseconds { return true }
         guard now >= order.deadline || isSilent(pair, now) else { return false }
-        return pair.isQuiet && !Linux.hasBytes(pair.downstream.descriptor)
+        return pair.isIdle && !Linux.hasBytes(pair.downstream.descriptor)
     }
 
     /// True if something will come on a connection just accepted, or has come and was not read: its peer knows of no

@@ -9,7 +9,7 @@ struct DrainReport {
     /// A drain and what is left of its calls.
     struct Drain {
         var order: DrainOrder
-        var stage: DrainStage
+        var stage: DrainPhase
         /// Calls begun and not ended.
         var inFlight: Int64
         /// The command to the application's QOS and its answer.

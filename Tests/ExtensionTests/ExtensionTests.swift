@@ -76,7 +76,7 @@ struct ExtensionTests {
             let half = min(cut, reply.count)
             if half > 0 { bench.give(Array(reply[..<half]), .toDownstream, now: 3000) }
             if half < reply.count { bench.give(Array(reply[half...]), .toDownstream, now: 3000) }
-            #expect(bench.down.output == reply && bench.session.inFlight == 0 && bench.session.isQuiet)
+            #expect(bench.down.output == reply && bench.session.inFlight == 0 && bench.session.isIdle)
             let name = "interface=\"shop.Cart\",method=\"add\""
             #expect(bench.metric("weir_calls_total", name, "outcome=\"ok\"") == "1", "cut at \(cut)")
             #expect(bench.metric("weir_calls_total", name, "outcome=\"server_error\"") == "1", "cut at \(cut)")

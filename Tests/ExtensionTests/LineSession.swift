@@ -27,7 +27,7 @@ final class LineSession: ProtocolSession {
 
     init(requests: Direction) { self.requests = requests }
 
-    var isQuiet: Bool { up.line.isEmpty && down.line.isEmpty }
+    var isIdle: Bool { up.line.isEmpty && down.line.isEmpty }
 
     func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         var state = direction == .toUpstream ? up : down

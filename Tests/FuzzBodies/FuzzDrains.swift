@@ -64,7 +64,7 @@ final class FuzzDrains {
     /// - Returns: The answer, which is to be given to the session in the direction of upstream.
     func take(_ step: UInt8, now: UInt64, _ plan: inout Plan) -> [UInt8] {
         // What comes together with the end of a half-told beginning that was passed on is not decided about.
-        guard session.connectionProtocol != .silent || session.isQuiet else { return [] }
+        guard session.connectionProtocol != .silent || session.isIdle else { return [] }
         switch step & 7 {
         case 0...2:
             let grace = UInt64(step >> 3 & 3) << 29
@@ -82,7 +82,7 @@ final class FuzzDrains {
         case 3...5: registry.end(Self.targets[Int(step & 7) - 3])
         default:
             // Its id is another one in every run: what is half read must not depend on it.
-            guard session.isQuiet, !events.isEmpty else { return [] }
+            guard session.isIdle, !events.isEmpty else { return [] }
             hasAnswered = true
             let id = step & 1 == 0 ? events.removeFirst() : events.removeLast()
             return [0xda, 0xbb, 0x22, 20] + (0..<8).map { UInt8(truncatingIfNeeded: id >> (56 - 8 * $0)) } + [

@@ -77,7 +77,7 @@ import Wire
         #expect(
             bench.counts() == ["org.example.Users.get ok OK 5000", "org.example.Users.late business_error 1 500"]
         )
-        #expect(session.isQuiet)
+        #expect(session.isIdle)
     }
 
     @Test("a Triple call's own deadline, and its late reply")

@@ -18,7 +18,7 @@ import Wire
         isWithheld: Bool = false,
         changesBlocks: Bool = false
     ) -> (consequence: HTTP2Direction.Consequence, edits: [Plan.Edit]) {
-        var (plan, walk, at) = (Plan(), PlanWalk(at: 0, isEdited: true), 0)
+        var (plan, walk, at) = (Plan(), PlanBuilder(at: 0, isEdited: true), 0)
         var consequence = HTTP2Direction.Consequence.none
         while at < bytes.count || direction.reader.phase == .payload {
             switch direction.reader.next(bytes.byteSpan, at: &at) {
@@ -68,9 +68,9 @@ import Wire
     @Test("what was held and what is decided beyond the bytes that are here stay apart")
     func reach() {
         let direction = Self.requests()
-        direction.finish(PlanWalk(at: 7, isEdited: true), count: 10)
+        direction.finish(PlanBuilder(at: 7, isEdited: true), count: 10)
         #expect(direction.heldBytes == 3 && direction.reachBytes == 0)
-        direction.finish(PlanWalk(at: 12, isEdited: true), count: 10)
+        direction.finish(PlanBuilder(at: 12, isEdited: true), count: 10)
         #expect(direction.heldBytes == 0 && direction.reachBytes == 2)
     }
 

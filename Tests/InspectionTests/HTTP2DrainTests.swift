@@ -14,19 +14,19 @@ import Testing
         ends.greet()
         ends.moveAll()
         let session = ends.governed.session
-        #expect(session.isQuiet)
+        #expect(session.isIdle)
         ends.client.open(1)
         ends.upQueue += ends.fromClient.call(1, "/grpc.health.v1.Health/Watch")
         ends.moveAll()
-        #expect(session.isQuiet)
+        #expect(session.isIdle)
         ends.client.open(3)
         let page = [(":method", "GET"), (":path", "/page"), (":scheme", "http")]
         ends.upQueue += H2.headers(3, ends.fromClient.encoder.block(page), end: true)
         ends.moveAll()
-        #expect(!session.isQuiet)
+        #expect(!session.isIdle)
         ends.downQueue += ends.fromServer.head(3, end: true)
         ends.moveAll()
-        #expect(session.isQuiet)
+        #expect(session.isIdle)
     }
 }
 
@@ -35,17 +35,17 @@ import Testing
     func notQuietWhileAsked() {
         let ends = Self.ends()
         let session = ends.governed.session
-        #expect(session.isQuiet)
+        #expect(session.isIdle)
         ends.drain(.service)
-        #expect(ends.client.goAways == [0] && !session.isQuiet)
+        #expect(ends.client.goAways == [0] && !session.isIdle)
         // What was on its way is served, and then the end may come.
         ends.client.open(1)
         ends.upQueue = ends.fromClient.call(1) + Self.answer(ends.client.pings.first)
         ends.moveAll()
-        #expect(ends.client.lastStreams == [.max >> 1, 1] && !session.isQuiet)
+        #expect(ends.client.lastStreams == [.max >> 1, 1] && !session.isIdle)
         ends.downQueue = ends.fromServer.reply(1)
         ends.moveAll()
-        #expect(session.isQuiet && (ends.client.faults + ends.server.faults).isEmpty)
+        #expect(session.isIdle && (ends.client.faults + ends.server.faults).isEmpty)
     }
 
     /// Two ends that have greeted each other.

@@ -97,7 +97,7 @@ import Testing
             #expect(ends.server.streams.count == 40 - refused)
             #expect(ends.server.streams.values.allSatisfy { $0.isEnded && $0.body.count > 60 })
             #expect(ends.client.streams.values.count { $0.fields["grpc-status"] == "8" && $0.isEnded } == refused)
-            #expect(ends.governed.session.inFlight == 40 - refused && ends.governed.session.isQuiet == false)
+            #expect(ends.governed.session.inFlight == 40 - refused && ends.governed.session.isIdle == false)
         }
     }
 
@@ -135,7 +135,7 @@ import Testing
             ends.fromClient.request(3, "/com.x.Shop/$invoke") + H2.data(3, Array(message.prefix(9)), end: false)
         ends.moveAll()
         let inspector = ends.governed.bench.inspector
-        #expect(ends.server.streams[3] == nil && inspector.holdsRequests && !ends.governed.session.isQuiet)
+        #expect(ends.server.streams[3] == nil && inspector.holdsRequests && !ends.governed.session.isIdle)
         ends.release(now: 1000 + 99 * Self.millisecond)
         #expect(ends.server.streams[3] == nil && inspector.holdsRequests)
         ends.release(now: 1000 + 100 * Self.millisecond)

@@ -149,7 +149,7 @@ private enum Text {
         let form = "application/x-www-form-urlencoded"
         bench.up(bench.client.request(5, "/shop", type: form) + H2.data(5, Array(Text.call("x").utf8), end: true))
         bench.down(bench.server.answer(1, Text.result()) + bench.server.answer(3, "") + bench.server.answer(5, ""))
-        #expect(bench.counts.isEmpty && bench.session.connectionProtocol == .http && bench.session.isQuiet)
+        #expect(bench.counts.isEmpty && bench.session.connectionProtocol == .http && bench.session.isIdle)
     }
 
     @Test("the members of a batch beyond the bound are counted, and not waited for")

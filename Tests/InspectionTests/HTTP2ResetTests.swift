@@ -28,7 +28,7 @@ import Testing
         let reset = Self.start + milliseconds * Self.millisecond
         http2.up(H2.reset(1, 8), now: reset)
         #expect(http2.counts.isEmpty && http2.session.inFlight == 0 && http2.bench.inspector.callsInFlight == 0)
-        #expect(http2.bench.inspector.needsTicks && http2.session.isQuiet)
+        #expect(http2.bench.inspector.needsTicks && http2.session.isIdle)
         http2.bench.inspector.tick(now: reset + 400_000_000)
         #expect(http2.counts.isEmpty)
         http2.bench.inspector.tick(now: reset + Self.wait)

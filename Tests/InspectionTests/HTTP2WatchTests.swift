@@ -318,7 +318,7 @@ extension GovernedHTTP2 {
             ends.downQueue += all[cut...]
             ends.moveDown(1 << 16)
             #expect(ends.client.window == 0 && ends.client.isWhole && ends.governed.down.heldBytes == 0, "\(cut)")
-            #expect(ends.client.streams[5]?.isEnded == false && !ends.governed.session.isQuiet)
+            #expect(ends.client.streams[5]?.isEnded == false && !ends.governed.session.isIdle)
             if isEnded {
                 ends.governed.bench.plan.removeAll()
                 let inspector = ends.governed.bench.inspector
@@ -330,7 +330,7 @@ extension GovernedHTTP2 {
                 ends.credit()
                 let update = ends.upQueue
                 while !ends.upQueue.isEmpty { ends.moveUp(max(1, min(cut, update.count))) }
-                #expect(ends.faults.isEmpty && ends.governed.session.isQuiet, "\(cut): \(ends.faults)")
+                #expect(ends.faults.isEmpty && ends.governed.session.isIdle, "\(cut): \(ends.faults)")
                 #expect(ends.client.streams[3]?.isEnded == true && ends.client.streams[5]?.isEnded == true, "\(cut)")
                 ends.credit()
                 ends.moveAll()

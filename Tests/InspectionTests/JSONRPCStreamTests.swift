@@ -131,7 +131,7 @@ import Testing
         ])
         #expect(bench.counts() == [".get ok OK 1"])
         #expect(bench.counts(side: .consumer) == [".ask business_error 7 1", ".note oneway  1"])
-        #expect(session.inFlight == 0 && session.isQuiet)
+        #expect(session.inFlight == 0 && session.isIdle)
     }
 
     @Test("a connection that stops being JSON goes blind, its calls lost")

@@ -104,14 +104,14 @@ import Testing
     @Test("a session is quiet between calls")
     func quiet() {
         let (bench, session) = known()
-        #expect(session.isQuiet && bench.open().isQuiet)
+        #expect(session.isIdle && bench.open().isIdle)
         let request = Frames.request()
         bench.up(session, Array(request[..<3]))
-        #expect(!session.isQuiet)
+        #expect(!session.isIdle)
         bench.up(session, Array(request[3...]))
-        #expect(!session.isQuiet && session.inFlight == 1)
+        #expect(!session.isIdle && session.inFlight == 1)
         bench.down(session, Frames.reply())
-        #expect(session.isQuiet)
+        #expect(session.isIdle)
     }
 
     @Test("a session made elsewhere writes its own plans")
@@ -140,7 +140,7 @@ import Testing
         plan.removeAll()
         #expect(plan.edits.isEmpty && plan.content.isEmpty && plan.reply.isEmpty && !plan.forwardsAll)
         bench.inspector.ended(session, .toDownstream, now: 2, plan: &plan)
-        #expect(echo.ends == [.toDownstream] && !session.isQuiet)
+        #expect(echo.ends == [.toDownstream] && !session.isIdle)
         bench.inspector.close(session, now: 3)
     }
 }

@@ -77,7 +77,7 @@ import Testing
         let session = bench.open()
         bench.up(session, Array("*1\r\n$4\r\nPING\r\n".utf8))
         bench.down(session, Array("+PONG\r\n".utf8))
-        #expect(session.connectionProtocol == .opaque && bench.uninspected == ["opaque": 21] && !session.isQuiet)
+        #expect(session.connectionProtocol == .opaque && bench.uninspected == ["opaque": 21] && !session.isIdle)
         bench.up(session, Array("set\u{da}".utf8))
         bench.inspector.close(session, now: 5000)
         #expect(bench.uninspected == ["opaque": 26])

@@ -67,7 +67,7 @@ extension RelaySocketTests {
                 #expect(client.readToEnd().end == .reset)
             }
             #expect(await harness.refused(.limit) == 2)
-            #expect(listener.isQuiet(milliseconds: 0))
+            #expect(listener.isIdle(milliseconds: 0))
             pairs[0].client.close()
             pairs[0].server.close()
             try await harness.waitForConnections(1)

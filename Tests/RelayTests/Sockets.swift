@@ -236,7 +236,7 @@ final class TestListener: @unchecked Sendable {
     }
 
     /// Whether nobody connects within the time.
-    func isQuiet(milliseconds: Int32) -> Bool {
+    func isIdle(milliseconds: Int32) -> Bool {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&waiting, 1, milliseconds) == 0
     }

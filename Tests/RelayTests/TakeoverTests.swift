@@ -301,7 +301,7 @@ extension RelaySocketTests {
             harness.relay.leave(within: nil)
             try await eventually("no listener") { try harness.relay.listeningSockets().isEmpty }
             let waiting = try (0..<8).map { _ in try harness.connect() }
-            #expect(application.isQuiet(milliseconds: 50))
+            #expect(application.isIdle(milliseconds: 50))
             try await eventually("rest") { try await WorkerClock().isAtRest() }
             // Open connections are relayed all the same.
             try open.client.write([1])

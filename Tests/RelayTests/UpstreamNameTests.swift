@@ -54,7 +54,7 @@ extension RelaySocketTests {
             let listeners = try [TestListener(), TestListener()]
             let harness = try Self.harness(listeners.map(\.endpoint))
             for _ in 0..<3 { try await Self.checkConnection(harness, to: listeners[0]) }
-            #expect(listeners[1].isQuiet(milliseconds: 0))
+            #expect(listeners[1].isIdle(milliseconds: 0))
             await harness.stop()
         }
 
@@ -86,7 +86,7 @@ extension RelaySocketTests {
                     try? client.write([9])
                     clients.append(client)
                 }
-                return !listener.isQuiet(milliseconds: 20)
+                return !listener.isIdle(milliseconds: 20)
             }
             #expect(try listener.accept().read(exactly: 1) == [9])
             let refused = harness.told.refusals.withLock { $0 }

@@ -12,8 +12,8 @@ extension BodyReader {
                 guard try scanner.skipType(bytes, &at) else { return false }
                 step = .mapKey
             case .mapKey:
-                guard at < bytes.byteCount || scanner.isMidway else { return false }
-                if !scanner.isMidway {
+                guard at < bytes.byteCount || scanner.isInsideValue else { return false }
+                if !scanner.isInsideValue {
                     let lead = bytes.byte(at: at)
                     if lead == 0x5a {
                         at += 1
@@ -51,7 +51,7 @@ extension BodyReader {
 
     /// Skips a value that is not kept; the map cannot end in its place.
     private mutating func skipMapValue(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
-        if !scanner.isMidway {
+        if !scanner.isInsideValue {
             guard at < bytes.byteCount else { return false }
             guard bytes.byte(at: at) != 0x5a else { throw .oddMap(offset: scanner.errorOffset(at)) }
         }
@@ -63,7 +63,7 @@ extension BodyReader {
     private mutating func readMapValue(_ bytes: RawSpan, _ at: inout Int) throws(HessianError) -> Bool {
         switch step {
         case .mapValue:
-            if !scanner.isMidway {
+            if !scanner.isInsideValue {
                 guard at < bytes.byteCount else { return false }
                 if beginMapValue(bytes, &at) { return true }
             }
@@ -79,7 +79,7 @@ extension BodyReader {
             step = .mapKey
             return true
         default:
-            if !scanner.isMidway {
+            if !scanner.isInsideValue {
                 guard at < bytes.byteCount else { return false }
                 guard Self.isString(bytes.byte(at: at)) else {
                     step = .mapValueSkip

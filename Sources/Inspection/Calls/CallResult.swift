@@ -1,9 +1,9 @@
 package import Calls
 internal import Telemetry
 
-/// What became of a call.
+/// The end of a call.
 package struct CallResult: BitwiseCopyable {
-    /// As what it is counted.
+    /// The outcome that it is counted under.
     var outcome: Outcome
     /// The protocol's own code, or ``ResultCode``'s.
     var code: Int32
@@ -11,7 +11,7 @@ package struct CallResult: BitwiseCopyable {
     var end: UInt64
     /// The bytes of its reply.
     package var responseBytes: UInt64 = 0
-    /// What its stream carried; `nil` of protocols without streams, and of one message each way.
+    /// The messages of its stream; `nil` for protocols without streams, and for one message each way.
     var stream: StreamMessages?
 
     /// A result without a reply.
@@ -54,12 +54,12 @@ package struct CallTexts {
 package struct StreamMessages: BitwiseCopyable {
     var requests: UInt64
     var responses: UInt64
-    /// Whether it is a stream: its duration says nothing of the service.
+    /// True if it is a stream: its duration says nothing of the service.
     var isStream = true
 }
 
 extension CallTable.Kind {
-    /// As what a call that its caller has given up ends without trailers.
+    /// The end of a call that its caller has given up, without trailers.
     var result: (outcome: Outcome, code: Int32) {
         self == .timedOut ? (.timeout, ResultCode.none) : (.cancelled, ResultCode.cancelled)
     }

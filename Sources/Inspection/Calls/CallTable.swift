@@ -8,7 +8,7 @@ internal import Wire
 /// in a slot of a timing wheel by its deadline. A call past its deadline becomes a tombstone, kept until a late reply
 /// takes it or too many newer ones push it out. Every operation is O(1) but growth.
 package final class CallTable {
-    /// What an entry stands for.
+    /// The kind of an entry.
     package enum Kind: UInt8, BitwiseCopyable {
         case free
         case call
@@ -19,7 +19,7 @@ package final class CallTable {
         /// A call that its caller gave up before; its trailers may still come.
         case cancelled
 
-        /// Whether its caller has given it up, and it waits for trailers.
+        /// True if its caller has given it up, and it waits for trailers.
         @inline(__always)
         var isGivenUp: Bool { self == .timedOut || self == .cancelled }
     }
@@ -34,7 +34,7 @@ package final class CallTable {
         var kind: Kind
         var direction: Direction
         var side: Side
-        /// Who calls: a place in the process's ``CallerRegistry``.
+        /// The caller's place in the process's ``CallerRegistry``.
         var caller: UInt8 = CallerRegistry.unknown
         fileprivate var nextInBucket: Int32
         fileprivate var nextInSession: Int32
@@ -83,7 +83,7 @@ package final class CallTable {
 
     subscript(index: Int32) -> Entry { entries[Int(index)] }
 
-    /// What the entry stands for.
+    /// The entry's kind.
     @inline(__always)
     func kind(_ index: Int32) -> Kind { entries[Int(index)].kind }
 
@@ -194,7 +194,7 @@ package final class CallTable {
     ///   - index: The call.
     ///   - kind: As what it ends unless its trailers come.
     ///   - deadline: How long they are waited for.
-    /// - Returns: Whether there was room for one more.
+    /// - Returns: True if there was room for one more.
     func giveUp(_ index: Int32, as kind: Kind, until deadline: UInt64) -> Bool {
         guard givenUp < Self.maxGivenUp else { return false }
         givenUp += 1

@@ -48,7 +48,7 @@ extension CallTracker {
     ///   - direction: The way of the request, as the client sees it.
     ///   - id: The message's id's key.
     ///   - answer: What it says.
-    /// - Returns: Whether a call waited for it.
+    /// - Returns: True if a call waited for it.
     func answerCorrelated(
         scope: UInt64,
         direction: Direction,
@@ -98,7 +98,7 @@ extension CallTracker {
 
     /// Weir's own deadline of a call counts from the last that came in the stream it waits for.
     ///
-    /// - Returns: Whether it is a later one now.
+    /// - Returns: True if it is a later one now.
     @discardableResult
     private func putOffDeadline(_ index: Int32) -> Bool {
         guard let kept = correlated.kept[index], kept.putsOffDeadline,

@@ -137,7 +137,7 @@ extension CallTracker {
 
     // MARK: Given up
 
-    /// So long trailers are waited for after the caller has given a call up.
+    /// The time that trailers are waited for after the caller has given a call up.
     static let trailerNanoseconds: UInt64 = 500_000_000
 
     /// The caller of a call does not wait any longer, but trailers may be on their way: what its limits gave it goes
@@ -148,7 +148,7 @@ extension CallTracker {
     ///   - session: Its connection's session.
     ///   - kind: As what it ends without trailers.
     ///   - now: The time, in nanoseconds.
-    /// - Returns: Whether they are waited for: not when too many calls wait for theirs.
+    /// - Returns: True if they are waited for: not when too many calls wait for theirs.
     package func giveUp(_ index: Int32, on session: Session, as kind: CallTable.Kind, now: UInt64) -> Bool {
         guard table.giveUp(index, as: kind, until: now &+ Self.trailerNanoseconds) else { return false }
         let entry = table[index]

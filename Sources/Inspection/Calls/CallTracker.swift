@@ -43,9 +43,9 @@ package final class CallTracker {
             wantsTraces = isTraced || observer != nil
         }
     }
-    /// Whether there is a ``tracer``: asking that itself would retain it.
+    /// True if there is a ``tracer``: asking that itself would retain it.
     package private(set) var isTraced = false
-    /// Whether what requests say of traces is wanted, by the tracer or the observer.
+    /// True if what requests say of traces is wanted, by the tracer or the observer.
     private(set) var wantsTraces = false
     /// Numbers callers, if calls are counted by caller.
     var callers = CallerNumbers()
@@ -183,7 +183,7 @@ package final class CallTracker {
     ///   - direction: The way of requests.
     ///   - session: The connection's session.
     ///   - now: The time, in nanoseconds.
-    ///   - countsUnknown: Whether a reply to no call at all is counted, under the unknown operation.
+    ///   - countsUnknown: True if a reply to no call at all is counted, under the unknown operation.
     /// - Returns: Its place in the table, or ``CallTable/none``: then nothing more is to be done.
     @inline(__always)
     package func find(
@@ -262,7 +262,7 @@ package final class CallTracker {
         if isTraced { tracer?.flush(now: now) }
     }
 
-    /// Whether ``tick(now:trailersFailed:)`` has anything to wait for, or a changed number of entries to report.
+    /// True if ``tick(now:trailersFailed:)`` has anything to wait for, or a changed number of entries to report.
     var needsTicks: Bool {
         !table.isEmpty || reportedEntries != table.entryCount || (isTraced && tracer?.isWaiting == true)
     }
@@ -271,7 +271,7 @@ package final class CallTracker {
 /// Numbers the callers of one worker's calls; without a registry all are unknown.
 struct CallerNumbers {
     private let box: CallerBox?
-    /// Whether calls are counted by caller: asking the box itself would retain it.
+    /// True if calls are counted by caller: asking the box itself would retain it.
     let isWanted: Bool
     /// Where callers get their numbers.
     let registry: CallerRegistry?
@@ -282,7 +282,7 @@ struct CallerNumbers {
         isWanted = registry != nil
     }
 
-    /// Who calls.
+    /// The caller.
     ///
     /// - Parameters:
     ///   - name: The caller's name; empty if it does not say.

@@ -1,9 +1,9 @@
 internal import Calls
 internal import Wire
 
-/// What one worker keeps of calls that have left their connection because their reply will come on another.
+/// The calls of one worker that have left their connection because their reply comes on another.
 final class CorrelatedCalls {
-    /// What is kept of such a call.
+    /// The state of such a call.
     struct Kept {
         /// Under what it waits in the process's table.
         var key: UInt64
@@ -11,7 +11,7 @@ final class CorrelatedCalls {
         var ends: ObservedConnection?
         /// The endpoint or session whose stream is to bring its reply.
         var scope: UInt64
-        /// Whether its deadline is Weir's own: what comes in that stream puts it off.
+        /// True if its deadline is Weir's own: what comes in that stream puts it off.
         var putsOffDeadline: Bool
     }
 
@@ -36,7 +36,7 @@ final class CorrelatedCalls {
         return number
     }
 
-    /// Whether a session is the one under which such calls are.
+    /// True if a session is the one under which such calls are.
     @inline(__always)
     func isHome(_ session: Session) -> Bool { !kept.isEmpty && session === homeIfAny }
 

@@ -4,11 +4,11 @@ internal import Policy
 internal import Telemetry
 internal import Wire
 
-/// What one worker knows of the names that requests call operations by.
+/// One worker's cache of the names that requests call operations by.
 package final class OperationNames {
-    /// What operations stand for.
+    /// The operations by their numbers.
     let registry: OperationRegistry
-    /// What is counted of calls whose names are not known.
+    /// The operation of calls whose names are not known.
     let unknown: OperationID
     /// Operations by their names' own bytes.
     var cache: OperationCache
@@ -20,7 +20,7 @@ package final class OperationNames {
     /// - Parameters:
     ///   - registry: The operations of the process.
     ///   - pipeline: What may tell a tool from the others.
-    ///   - tellsToolsApart: Whether tools of MCP servers are told apart.
+    ///   - tellsToolsApart: True if tools of MCP servers are told apart.
     init(registry: OperationRegistry, pipeline: RequestPipeline, tellsToolsApart: Bool) {
         self.registry = registry
         cache = OperationCache(registry: registry)
@@ -149,9 +149,9 @@ package final class OperationNames {
 /// 128 tools already, further ones are `tools/call:_other`. Prompts and resources are not told apart: of addresses
 /// there is no end.
 final class ToolNames {
-    /// Whether tools are told apart.
+    /// True if tools are told apart.
     let isActive: Bool
-    /// Whether the call being read names a tool that is not told apart.
+    /// True if the call being read names a tool that is not told apart.
     private(set) var hasUnknown = false
     private var unknown: Operation?
     /// Calls in flight of such tools, by their places in the call table.
@@ -175,7 +175,7 @@ final class ToolNames {
         return found
     }
 
-    /// Whether a limit, a drain or a sampling rule tells a tool from the others.
+    /// True if a limit, a drain or a sampling rule tells a tool from the others.
     private func naming(_ tool: Operation) -> OperationRegistry.Naming {
         if pipeline.drains.isActive, let orders = pipeline.drains.gate?.orders {
             let target = DrainTarget(interface: tool.interface, method: tool.method)

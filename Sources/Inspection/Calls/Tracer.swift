@@ -2,7 +2,7 @@ public import Calls
 public import Telemetry
 internal import Wire
 
-/// What is read of trace contexts, kept in spans, and written into requests.
+/// The trace contexts that are read, kept in spans, and written into requests.
 public struct TracingOptions: Equatable, Sendable {
     /// The forms that are read; the first that can be read counts.
     public var formats = TraceFormat.allCases
@@ -13,7 +13,7 @@ public struct TracingOptions: Equatable, Sendable {
     /// The forms it is written in.
     public var injectedFormats: [TraceFormat] = [.traceparent]
 
-    /// Whether the operations' duration histograms are given the ids of spans.
+    /// True if the operations' duration histograms are given the ids of spans.
     public var givesExemplars = true
 
     /// Reads every form and writes none.
@@ -26,18 +26,18 @@ public struct TracingOptions: Equatable, Sendable {
 /// Drafts are used again, so that a call costs no allocation once as many were in flight before. Belongs to the
 /// worker's thread.
 public final class Tracer {
-    /// What was decided about a request.
+    /// The decision about a request.
     struct Start: BitwiseCopyable {
         var traceID: TraceID
         var spanID: UInt64
         var parentSpanID: UInt64
-        /// Whether the span is wanted whatever becomes of the call.
+        /// True if the span is wanted whatever becomes of the call.
         var isSampled: Bool
-        /// Whether the request came with a context.
+        /// True if the request came with a context.
         var hasContext: Bool
     }
 
-    /// What is known of a call that may become a span, besides what the call table knows.
+    /// The facts of a call that may become a span, besides those in the call table.
     struct Draft: BitwiseCopyable {
         var start: Start
         var requestEnd: UInt64 = 0
@@ -69,12 +69,12 @@ public final class Tracer {
     private var draftOfCall: [Int32] = []
     /// The draft of a request that is no call yet.
     private(set) var pending = Tracer.none
-    /// What was decided about that request.
+    /// The decision about that request.
     private(set) var pendingStart: Start?
     /// Spans that wait for late replies, oldest first.
     private var waiting: [(span: SpanFacts, draft: Int32, call: Int32, until: UInt64)] = []
     private var failures = FailedAttempts()
-    /// What a JSON-RPC request says of traces that has no headers.
+    /// The trace fields of a JSON-RPC request without headers.
     private let messageFields = FieldValues()
     private static let messageSelector = FieldSelector(traces: true, listed: [], limited: [])
 
@@ -123,7 +123,7 @@ public final class Tracer {
     ///   - operation: What is called.
     ///   - fields: Where its trace contexts lie.
     ///   - caller: Who calls; empty if it does not say.
-    ///   - texts: What the ranges point into.
+    ///   - texts: The bytes that the ranges point into.
     ///   - callProtocol: Whose call it is.
     ///   - side: Where Weir stands: on the consumer side it is the application beside it that calls.
     ///   - now: The time, in nanoseconds.
@@ -222,13 +222,13 @@ public final class Tracer {
         return nil
     }
 
-    /// Whether requests of that protocol are given Weir's own context.
+    /// True if requests of that protocol are given Weir's own context.
     func injects(_ callProtocol: CallProtocol) -> Bool { isInjecting && options.injected.contains(callProtocol) }
 
-    /// Whether requests of any protocol over HTTP/2 are.
+    /// True if requests of any protocol over HTTP/2 are.
     var injectsHTTP2: Bool { injects(.triple) || injects(.jsonrpc) }
 
-    /// What the request being prepared is to be given: a context whose parent is the span to be.
+    /// The context for the request being prepared, whose parent is the span to be.
     ///
     /// - Parameter callProtocol: Whose request it is.
     /// - Returns: Nothing when its context is left alone: it came with one that is not sampled.
@@ -262,10 +262,10 @@ public final class Tracer {
     /// Counts what became of a request that was to be given Weir's own context.
     func noteInjection(_ result: TracingCounters.Injection) { if isInjecting { counters.injection(result) } }
 
-    /// Whether requests of any protocol are given Weir's own context.
+    /// True if requests of any protocol are given Weir's own context.
     var isInjecting: Bool { !options.injected.isEmpty && !options.injectedFormats.isEmpty }
 
-    /// Whether calls that nobody chose may become spans.
+    /// True if calls that nobody chose may become spans.
     private var keepsAny: Bool { sampler.options.keepsAny }
 
     /// Takes the trace context that a JSON-RPC message without headers brings.
@@ -398,7 +398,7 @@ public final class Tracer {
     ///   - id: Its number in its protocol.
     ///   - session: Its connection's session.
     ///   - stream: Its messages, of a stream.
-    ///   - mayBeLate: Whether a reply may still come.
+    ///   - mayBeLate: True if a reply may still come.
     /// - Returns: The span's ids, if it is one.
     func end(
         _ index: Int32,
@@ -480,7 +480,7 @@ public final class Tracer {
         waiting[place].span.marks.insert(.hasLateReply)
     }
 
-    /// Whether spans wait for late replies.
+    /// True if spans wait for late replies.
     var isWaiting: Bool { !waiting.isEmpty }
 
     /// Hands over the spans that have waited long enough.

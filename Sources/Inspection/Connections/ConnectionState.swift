@@ -24,9 +24,9 @@ struct ConnectionCalls {
     var replyBytes: UInt64 = 0
 }
 
-/// Who calls on a connection.
+/// The caller on a connection.
 struct ConnectionCaller {
-    /// As much of a name is kept: a byte more than limits compare, so that they know a longer one.
+    /// The most bytes of a name that are kept: one more than limits compare, so that they know a longer one.
     static let maxBytes = 1025
 
     /// The last caller's place in the process's ``CallerRegistry``, if calls are counted by caller.
@@ -37,17 +37,17 @@ struct ConnectionCaller {
     var address: [UInt8]?
 }
 
-/// What drains have told a connection's consumer, and what it did since.
+/// The signals of drains to a connection's consumer, and its calls since.
 struct ConnectionDrain {
     /// How the consumer was told.
     var signals: DrainSignals = []
     /// Calls to what is drained that came nevertheless.
     var lateCalls: UInt64 = 0
-    /// Whether the consumer may keep away from the connection because of READONLY.
+    /// True if the consumer may keep away from the connection because of READONLY.
     var mayKeepAway = false
-    /// What is expected of the consumer; `nil` while nothing is.
+    /// The expectation of the consumer; `nil` while there is none.
     var recall: DrainRecall?
-    /// Whether the consumer answers events that ask for no answer.
+    /// True if the consumer answers events that ask for no answer.
     var answersEvents = false
 }
 
@@ -56,9 +56,9 @@ struct DetectionState {
     /// The bytes of each direction while they are too few to tell, at most 8 KiB each.
     private var up: [UInt8] = []
     private var down: [UInt8] = []
-    /// Whether the relay holds the client's bytes back.
+    /// True if the relay holds the client's bytes back.
     var isHeld = false
-    /// Whether the connection's beginning was not seen, so that the first bytes may be the middle of anything.
+    /// True if the connection's beginning was not seen, so that the first bytes may be the middle of anything.
     var isMidstream: Bool
     /// How many bytes have passed of a connection that began with text, while frames may follow; `nil` for all others.
     var textBytes: Int?
@@ -67,10 +67,10 @@ struct DetectionState {
 
     /// The state before the first byte.
     ///
-    /// - Parameter isMidstream: Whether the connection's beginning was not seen.
+    /// - Parameter isMidstream: True if the connection's beginning was not seen.
     init(isMidstream: Bool) { self.isMidstream = isMidstream }
 
-    /// Whether nothing waits for more bytes.
+    /// True if nothing waits for more bytes.
     var isIdle: Bool { up.isEmpty && down.isEmpty && textBytes == nil }
 
     /// The kept bytes of a direction; they are forgotten.

@@ -9,7 +9,7 @@ extension Inspector {
     /// How many bytes of a connection joined in the middle are searched for the beginning of a message.
     static let maxSearchedBytes = 1 << 20
 
-    /// What a connection's first bytes show.
+    /// The protocol that a connection's first bytes show.
     private enum Sight {
         /// It speaks a protocol of the product, or nothing that is known.
         case known(ConnectionProtocol)
@@ -22,7 +22,7 @@ extension Inspector {
     /// Nothing waits for it, but for the few bytes of a request's beginning while a stage may decide about that.
     func detect(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
         let session = context.session
-        guard bytes.byteCount > 0 else { return plan.forwardAll(endsAtBoundary: session.isQuiet) }
+        guard bytes.byteCount > 0 else { return plan.forwardAll(endsAtBoundary: session.isIdle) }
         let wereHeld = session.detection.isHeld
         let earlier = session.detection.take(direction)
         if earlier.isEmpty { return identify(bytes, going: direction, in: context, plan: &plan) }
@@ -38,7 +38,7 @@ extension Inspector {
         let sight = session.detection.isMidstream ? nil : firstSight(of: span, going: direction)
         var unused = Plan()
         identify(sight == nil ? span : before, going: direction, in: context.forwarded, plan: &unused, as: sight)
-        guard sight != nil else { return plan.forwardAll(endsAtBoundary: session.isQuiet) }
+        guard sight != nil else { return plan.forwardAll(endsAtBoundary: session.isIdle) }
         dispatch(bytes, going: direction, in: context, plan: &plan)
     }
 
@@ -68,7 +68,7 @@ extension Inspector {
         }
     }
 
-    /// What a connection speaks was found out.
+    /// Makes the session of a connection whose protocol was found.
     private func become(
         _ known: ConnectionProtocol,
         bytes: RawSpan,
@@ -108,7 +108,7 @@ extension Inspector {
         }
     }
 
-    /// What a direction's first bytes show of the connection's protocol; `nil` while they are too few.
+    /// The protocol that a direction's first bytes show; `nil` while they are too few.
     private func firstSight(of bytes: RawSpan, going direction: Direction) -> Sight? {
         for candidate in extensions {
             switch candidate.recognizes(bytes, going: direction) {

@@ -2,7 +2,7 @@ internal import Calls
 internal import Policy
 internal import Wire
 
-/// What is in force has changed.
+/// Changes of what is in force.
 extension Inspector {
     /// Drains have been started or undone: looks which there are.
     public func drainsChanged() {

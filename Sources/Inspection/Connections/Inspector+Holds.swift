@@ -13,7 +13,7 @@ internal import Wire
 /// Two things wait on: blocks of HTTP/2 that are written anew, and answers to Weir's own events; both can be nothing
 /// else. A generic Triple call has a shorter time of its own.
 extension Inspector {
-    /// So long bytes are held without more of their direction, and a turn of the relay's clock.
+    /// The time that bytes are held without more of their direction, and a turn of the relay's clock.
     public static let lateNanoseconds: UInt64 = 1_000_000_000
 
     /// Bytes came, and something of the connection may be held back: until when.
@@ -57,26 +57,26 @@ extension Inspector {
         if heldSessions == 0 { nextRelease = .max }
     }
 
-    /// Whether some session holds bytes back, so that the owner must ask ``isReleaseDue(now:)``.
+    /// True if some session holds bytes back, so that the owner must ask ``isReleaseDue(now:)``.
     public var holdsRequests: Bool { heldSessions > 0 }
 
-    /// Whether some session may have held bytes back for long enough; the owner then asks ``isReleaseDue(_:now:)`` of
+    /// True if some session may have held bytes back for long enough; the owner then asks ``isReleaseDue(_:now:)`` of
     /// each.
     ///
     /// - Parameter now: The time, in nanoseconds.
-    /// - Returns: Whether that is so; it may be no longer.
+    /// - Returns: True if that is so; it may be no longer.
     public func isReleaseDue(now: UInt64) -> Bool { now >= nextRelease }
 
     /// Begins to release what was held back for long enough.
     public func beginReleases() { nextRelease = .max }
 
-    /// Whether a session has held bytes back for long enough; the owner then asks ``release(_:_:now:plan:)`` for both
+    /// True if a session has held bytes back for long enough; the owner then asks ``release(_:_:now:plan:)`` for both
     /// directions.
     ///
     /// - Parameters:
     ///   - session: A connection's session.
     ///   - now: The time, in nanoseconds.
-    /// - Returns: Whether that is so; it is told once.
+    /// - Returns: True if that is so; it is told once.
     public func isReleaseDue(_ session: Session, now: UInt64) -> Bool {
         guard let until = session.heldUntil else { return false }
         guard now >= until else {
@@ -94,7 +94,7 @@ extension Inspector {
     ///   - direction: The direction of the bytes.
     ///   - now: The time, in nanoseconds.
     ///   - plan: An empty plan; says afterwards what to do with what the relay holds of the direction.
-    /// - Returns: Whether there was anything; otherwise the plan means nothing.
+    /// - Returns: True if there was anything; otherwise the plan means nothing.
     public func release(_ session: Session, _ direction: Direction, now: UInt64, plan: inout Plan) -> Bool {
         switch session.decoder {
         case .dubbo(let dubbo):

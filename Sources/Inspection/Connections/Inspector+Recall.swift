@@ -1,7 +1,7 @@
 internal import Calls
 internal import Policy
 
-/// What is expected of a consumer that was told to stay away and then to come back.
+/// The expectation of a consumer that was told to stay away and then to come back.
 struct DrainRecall {
     /// When it was told to come back, in nanoseconds.
     var told: UInt64
@@ -17,18 +17,18 @@ struct DrainRecall {
 extension Inspector {
     /// How long a consumer may take to come back; those that know WRITEABLE take 2 s.
     static let recallNanoseconds: UInt64 = 5_000_000_000
-    /// So long after that a moment without calls is waited for.
+    /// The time after that in which a moment without calls is waited for.
     static let recallEndNanoseconds: UInt64 = 60_000_000_000
 
-    /// Whether consumers are waited for that were told to come back.
+    /// True if consumers are waited for that were told to come back.
     public var hasRecalls: Bool { recalls > 0 }
 
-    /// Whether a connection's consumer has stayed away for so long that the connection is to be closed once it is idle.
+    /// True if a connection's consumer has stayed away for so long that the connection is to be closed once it is idle.
     ///
     /// - Parameters:
     ///   - session: The connection's session.
     ///   - now: The time, in nanoseconds.
-    /// - Returns: Whether it is; `false` for all whose consumers are not waited for.
+    /// - Returns: True if it is; `false` for all whose consumers are not waited for.
     public func isRecallOver(_ session: Session, now: UInt64) -> Bool {
         guard let recall = session.drain.recall else { return false }
         if session.begunCalls != recall.calls || now >= recall.told &+ Self.recallEndNanoseconds {
@@ -49,7 +49,7 @@ extension Inspector {
     ///
     /// - Parameters:
     ///   - session: The connection's session.
-    ///   - isNew: Whether it began when its service was drained already: its consumer may have called on another.
+    ///   - isNew: True if it began when its service was drained already: its consumer may have called on another.
     func noteReadonly(_ session: Session, isNew: Bool) {
         endRecall(session)
         if isNew || session.begunCalls > 0 { session.drain.mayKeepAway = true }

@@ -6,7 +6,7 @@ internal import Wire
 /// Dubbo Java's port takes both, and looks at each message anew: scripts and dubbo-py's `get_services()` send a command
 /// first. Source: `ExchangeCodec.java` (`decode`), `TelnetCodec.java`.
 extension Inspector {
-    /// So many bytes of both directions are searched for a frame's header behind text.
+    /// The most bytes of both directions that are searched for a frame's header behind text.
     static let maxTextBytes = 8_192
 
     /// A client began with text: the connection is opaque until a header is found.
@@ -72,7 +72,7 @@ extension Inspector {
         guard isText, (session.detection.textBytes ?? 0) + next.offset <= Self.maxTextBytes else {
             session.detection.textBytes = nil
             becomeOpaque(session, spoken: .opaque, count: all.byteCount, going: direction)
-            return plan.forwardAll(endsAtBoundary: session.isQuiet)
+            return plan.forwardAll(endsAtBoundary: session.isIdle)
         }
         countUninspected(session, skipped)
         session.detection.textBytes = (session.detection.textBytes ?? 0) + skipped

@@ -21,7 +21,7 @@ public final class Inspector {
         public var maxTombstones: Int
         /// The paths of HTTP requests whose bodies are JSON-RPC though they do not say so.
         public var jsonrpcPaths = PathPatterns()
-        /// Whether tools of MCP servers are told apart.
+        /// True if tools of MCP servers are told apart.
         public var tellsToolsApart = true
 
         /// Limits of those values.
@@ -51,7 +51,7 @@ public final class Inspector {
     private(set) var selector = FieldSelector.none
     /// True if any is: asking the selector itself would retain it.
     private(set) var isSelecting = false
-    /// What is known of the paths of HTTP requests.
+    /// The knowledge of HTTP requests' paths.
     var rpcPaths = RPCPaths()
     /// How many sessions hold requests back that more bytes may never follow, and when the first is to be released.
     var heldSessions = 0
@@ -113,7 +113,7 @@ public final class Inspector {
         set { pipeline.drains.gate = newValue }
     }
 
-    /// Whether anything is drained.
+    /// True if anything is drained.
     public var isDraining: Bool { pipeline.drains.isActive }
 
     /// Makes spans of calls; `nil` costs nothing.
@@ -167,8 +167,8 @@ public final class Inspector {
     /// - Parameters:
     ///   - side: On which side of the service Weir stands.
     ///   - connection: The connection's ends, if they are known; without them observers are told of nothing.
-    ///   - isMidstream: Whether the connection's first bytes were not seen.
-    ///   - isClientUnknown: Whether it is not known who opened the connection.
+    ///   - isMidstream: True if the connection's first bytes were not seen.
+    ///   - isClientUnknown: True if it is not known who opened the connection.
     /// - Returns: The session, until ``close(_:now:)``.
     public func open(
         side: Side,
@@ -204,7 +204,7 @@ public final class Inspector {
     ///
     /// - Parameters:
     ///   - side: On which side of the service Weir stands.
-    ///   - session: What decodes the connection's bytes.
+    ///   - session: The decoder of the connection's bytes.
     /// - Returns: The session, until ``close(_:now:)``.
     package func open(side: Side, as session: some ProtocolSession) -> Session {
         let opened = open(side: side)
@@ -339,7 +339,7 @@ public final class Inspector {
     /// - Parameter now: The time, in nanoseconds.
     public func endCorrelated(now: UInt64) { tracker.endCorrelated(now: now) }
 
-    /// Whether ``tick(now:)`` has anything to wait for, or a changed number of entries to report.
+    /// True if ``tick(now:)`` has anything to wait for, or a changed number of entries to report.
     public var needsTicks: Bool { tracker.needsTicks }
 
     /// The calls in flight of all sessions.

@@ -15,7 +15,7 @@ enum ProtocolDetector {
     static let maxMethodBytes = 64
     static let maxFirstLineBytes = 8192
 
-    /// What begins with those bytes.
+    /// The protocol that begins with those bytes.
     ///
     /// - Parameters:
     ///   - bytes: All that has come of the direction, at least one byte.
@@ -39,10 +39,10 @@ enum ProtocolDetector {
         }
     }
 
-    /// Whether a byte is white space, as JSON and HTTP have it.
+    /// True if a byte is white space, as JSON and HTTP have it.
     static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d || byte == 0x0a }
 
-    /// Whether a connection may begin with these bytes as a person's or a script's does.
+    /// True if a connection may begin with these bytes as a person's or a script's does.
     static func beginsWithText(_ bytes: RawSpan) -> Bool {
         switch bytes.byte(at: 0) {
         case 0x0a, 0x0d, 0x20...0x7e: isText(bytes.extracting(0..<FrameSearch.nextHeader(in: bytes).offset))
@@ -50,7 +50,7 @@ enum ProtocolDetector {
         }
     }
 
-    /// Whether bytes are text as terminals send it: no control characters but those of lines and of editing them.
+    /// True if bytes are text as terminals send it: no control characters but those of lines and of editing them.
     static func isText(_ bytes: RawSpan) -> Bool {
         for at in 0..<bytes.byteCount {
             switch bytes.byte(at: at) {
@@ -135,7 +135,7 @@ enum ProtocolDetector {
         return rest.byteCount == version.utf8CodeUnitCount ? .http : nil
     }
 
-    /// Whether a byte is one of a token (RFC 9110 §5.6.2).
+    /// True if a byte is one of a token (RFC 9110 §5.6.2).
     private static func isTokenCharacter(_ byte: UInt8) -> Bool {
         switch byte {
         case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
@@ -146,7 +146,7 @@ enum ProtocolDetector {
 }
 
 extension RawSpan {
-    /// Whether `literal` begins with these bytes.
+    /// True if `literal` begins with these bytes.
     fileprivate func begins(_ literal: StaticString) -> Bool {
         let text = Array(literal.description.utf8.prefix(byteCount))
         return elementsEqual(text.byteSpan)

@@ -7,7 +7,7 @@ package import Telemetry
 /// before the protocols of the product, so a pattern should be as narrow as the protocol allows. A connection whose
 /// beginning was not seen is not theirs.
 package protocol ProtocolExtension: Sendable {
-    /// Whether a connection speaks the protocol.
+    /// True if a connection speaks the protocol.
     ///
     /// Asked of the first bytes of either direction until one extension, or one of the product's protocols, is sure.
     ///
@@ -18,7 +18,7 @@ package protocol ProtocolExtension: Sendable {
     ///   to 8 KiB.
     func recognizes(_ bytes: RawSpan, going direction: Direction) -> Bool?
 
-    /// What decodes one connection.
+    /// Makes the session of one connection.
     ///
     /// - Parameter direction: The way of the bytes by which the protocol was recognised.
     /// - Returns: A session that has seen nothing yet.
@@ -27,7 +27,7 @@ package protocol ProtocolExtension: Sendable {
     /// The name of the states that its sessions write; see ``ProtocolSession/encodeState(to:in:)``.
     var stateName: StaticString { get }
 
-    /// What goes on with a connection of another process.
+    /// Makes a session that goes on with a connection of another process.
     ///
     /// - Parameter reader: The state that a session wrote there; whatever it holds, nothing may trap.
     /// - Returns: The session.

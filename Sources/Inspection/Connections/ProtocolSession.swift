@@ -4,13 +4,13 @@ internal import Wire
 
 /// The state of one connection in one protocol, both directions.
 ///
-/// Of each direction it gets every byte once and in order, in pieces of any size, and makes calls of them; see
+/// It gets every byte of each direction once and in order, in pieces of any size, and makes calls of them; see
 /// ``CallTracker`` for the order in which it tells of those. It says in the plan what is to become of the bytes; see
 /// ``Plan``. Where ``ConnectionContext/isGoverned`` is false it forwards all; otherwise it holds a request back until
 /// its names are known, asks the ``RequestPipeline`` once and carries the decision out.
 package protocol ProtocolSession: AnyObject {
-    /// Whether neither direction is inside a message, and none is known to be on its way.
-    var isQuiet: Bool { get }
+    /// True if neither direction is inside a message, and none is known to be on its way.
+    var isIdle: Bool { get }
 
     /// Bytes arrived.
     ///
@@ -38,16 +38,16 @@ package protocol ProtocolSession: AnyObject {
     /// way.
     func messages(of call: CallTable.Entry) -> StreamMessages?
 
-    /// Whether a wait of the protocol's own is going on, with a time of its own.
+    /// True if a wait of the protocol's own is going on, with a time of its own.
     var isTimed: Bool { get }
 
-    /// Whether bytes of a direction are held back for want of those that follow.
+    /// True if bytes of a direction are held back for want of those that follow.
     func isWaiting(_ direction: Direction) -> Bool
 
-    /// What is held back of a direction has waited long enough: it passes, or is refused by what is known of it; see
+    /// The held bytes of a direction have waited long enough: they pass, or are refused by what is known of them; see
     /// ``Inspector/release(_:_:now:plan:)``.
     ///
-    /// - Returns: Whether there was anything.
+    /// - Returns: True if there was anything.
     func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool
 
     /// Nothing more of the connection is decoded: what the session keeps for calls is given back.
@@ -70,7 +70,7 @@ package protocol ProtocolSession: AnyObject {
 
 extension ProtocolSession {
     /// The protocol does not tell where messages end.
-    package var isQuiet: Bool { false }
+    package var isIdle: Bool { false }
 
     /// Nothing waits for a time.
     package var isTimed: Bool { false }

@@ -12,7 +12,7 @@ final class ReaderPool {
 
     /// Reads bodies of Dubbo frames that are not split over reads; a split one keeps it, see ``keepBody()``.
     private(set) var body = BodyReaderBox()
-    /// What HPACK decodes Huffman codes into.
+    /// The buffer that HPACK decodes Huffman codes into.
     var headerScratch = HPACKScratch()
     /// The wanted attachments of the Dubbo request being read.
     let fields = FieldValues()

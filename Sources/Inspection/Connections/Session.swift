@@ -6,7 +6,7 @@ internal import Wire
 
 /// The protocol state of one connection, both directions; an ``Inspector`` works on it.
 public final class Session {
-    /// What decodes the connection's bytes.
+    /// The decoder of the connection's bytes.
     enum Decoder {
         case detecting
         /// The one that is called without a witness table: a Dubbo call is cheap enough for that to count.
@@ -35,7 +35,7 @@ public final class Session {
     /// Which of the ends is the client.
     var client: ClientEnd
     var decoder = Decoder.detecting
-    /// What the connection was seen to speak.
+    /// The protocol that the connection was seen to speak.
     public internal(set) var connectionProtocol = ConnectionProtocol.silent
     /// Until when requests are held back that more bytes may never follow; `nil` while none are.
     var heldUntil: UInt64?
@@ -43,9 +43,9 @@ public final class Session {
     var detection: DetectionState
     /// The calls, in numbers.
     var calls = ConnectionCalls()
-    /// Who calls.
+    /// The caller.
     var caller = ConnectionCaller()
-    /// What drains have told the consumer, and what it did since.
+    /// The signals of drains to the consumer, and its calls since.
     var drain = ConnectionDrain()
 
     /// A session of a new connection.
@@ -78,16 +78,16 @@ public final class Session {
     public var drainSignals: DrainSignals { drain.signals }
     /// Calls to what is drained that came nevertheless.
     public var lateCalls: UInt64 { drain.lateCalls }
-    /// Whether its consumer answers events that ask for no answer, as dubbo-go does and Java does not.
+    /// True if its consumer answers events that ask for no answer, as dubbo-go does and Java does not.
     public var answersEvents: Bool { drain.answersEvents }
-    /// Whether `toUpstream` turned out to be the way from the server.
+    /// True if `toUpstream` turned out to be the way from the server.
     public var isFlipped: Bool { client == .upstream }
-    /// Whether ``isFlipped`` may still be decided.
+    /// True if ``isFlipped`` may still be decided.
     var isClientUnknown: Bool { client == .unknown }
 
     /// The address of who opened the connection, without its port, as limits know peers; empty when it is not known.
     ///
-    /// Of one address always the same text: an IPv4 address is written as one even where it came mapped into IPv6. Made
+    /// One address has one text: an IPv4 address is written as one even where it came mapped into IPv6. Made
     /// once, when a limit first asks; at most 39 bytes.
     var peerAddress: [UInt8] {
         if let address = caller.address { return address }
@@ -103,10 +103,10 @@ public final class Session {
         if client == .unknown { client = isFlipped ? .upstream : .downstream }
     }
 
-    /// Whether its bytes were taken for another protocol's than Dubbo's, though nothing may have been told by them yet.
+    /// True if its bytes were taken for another protocol's than Dubbo's, though nothing may have been told by them yet.
     package var isDecodedAsAnother: Bool { if case .other = decoder { true } else { false } }
 
-    /// What a call's stream carried until it ended without its reply.
+    /// The messages of a call's stream until it ended without its reply.
     func messages(of call: CallTable.Entry) -> StreamMessages? {
         guard case .other(let session) = decoder else { return nil }
         return session.messages(of: call)
@@ -126,12 +126,12 @@ public final class Session {
         seen(direction) == .toUpstream ? side : (side == .provider ? .consumer : .provider)
     }
 
-    /// Whether no message is half way through in either direction, as far as the protocol can tell.
-    public var isQuiet: Bool {
+    /// True if no message is half way through in either direction, as far as the protocol can tell.
+    public var isIdle: Bool {
         switch decoder {
         case .detecting: detection.isIdle
-        case .dubbo(let session): session.isQuiet && calls.inFlight == 0
-        case .other(let session): session.isQuiet && calls.inFlight == 0
+        case .dubbo(let session): session.isIdle && calls.inFlight == 0
+        case .other(let session): session.isIdle && calls.inFlight == 0
         case .opaque, .blind: false
         }
     }
@@ -145,7 +145,7 @@ public final class Session {
     }
 }
 
-/// What a protocol's session is given with each input: whose connection it is, the time, and what the worker has.
+/// The context of an input to a protocol's session: the connection, the time, and the worker's parts.
 package struct ConnectionContext {
     /// The worker's inspector.
     package let inspector: Inspector
@@ -153,7 +153,7 @@ package struct ConnectionContext {
     package let session: Session
     /// When the input came, in nanoseconds.
     package let now: UInt64
-    /// Whether the bytes can still be held back or changed, and a stage of the pipeline may want that.
+    /// True if the bytes can still be held back or changed, and a stage of the pipeline may want that.
     package let isGoverned: Bool
 
     /// The context of an input.
@@ -162,7 +162,7 @@ package struct ConnectionContext {
     ///   - inspector: The worker's inspector.
     ///   - session: The connection.
     ///   - now: The time, in nanoseconds.
-    ///   - isForwarded: Whether the bytes have been passed on already: nothing of them can be held back or changed.
+    ///   - isForwarded: True if the bytes have been passed on already: nothing of them can be held back or changed.
     @inline(__always)
     init(_ inspector: Inspector, _ session: Session, now: UInt64, isForwarded: Bool = false) {
         self.inspector = inspector
@@ -189,7 +189,7 @@ package struct ConnectionContext {
 
     /// Where calls begin and end.
     package var tracker: CallTracker { inspector.tracker }
-    /// What decides about requests.
+    /// The pipeline that decides about requests.
     package var pipeline: RequestPipeline { inspector.pipeline }
     /// The names of operations.
     package var operations: OperationNames { inspector.operations }

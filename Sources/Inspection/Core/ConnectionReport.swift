@@ -4,7 +4,7 @@ public import Wire
 
 /// A connection as the admin API reports it.
 public struct ConnectionReport: Sendable {
-    /// What the owner of a connection knows of it and its session does not.
+    /// The facts of a connection that its owner knows and its session does not.
     public struct Ends: Sendable {
         /// A number that no other connection of the worker has.
         public var id: UInt64
@@ -37,7 +37,7 @@ public struct ConnectionReport: Sendable {
         }
     }
 
-    /// What its owner knows of it.
+    /// The owner's facts.
     public let ends: Ends
     /// The side of the service that Weir is on.
     public let side: Side
@@ -114,7 +114,7 @@ extension ConnectionReport {
     /// The report of a connection of this process.
     ///
     /// - Parameters:
-    ///   - ends: What its owner knows of it.
+    ///   - ends: The owner's facts.
     ///   - session: Its session.
     ///   - start: The time at which it began, in nanoseconds.
     ///   - marks: Its marks.

@@ -7,7 +7,7 @@ public import Telemetry
 /// A relay's worker has one, and so has a capture's reader. It holds the recorder, and the inspector with its tracer
 /// and its gates; other threads reach it with an ``InspectionCommand``, which its owner passes to ``handle(_:for:)``.
 public struct InspectionCore {
-    /// What a core is made of.
+    /// The parts of a core.
     public struct Configuration {
         /// The operations of the process.
         public var registry: OperationRegistry

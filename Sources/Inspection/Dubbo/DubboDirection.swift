@@ -26,23 +26,23 @@ struct DubboDirection {
     var phase = Phase.header
     /// The header being read, if it arrives in pieces.
     var split = SplitHeader()
-    /// Whether the frame's header was found by searching: what cannot be read is perhaps no frame.
+    /// True if the frame's header was found by searching: what cannot be read is perhaps no frame.
     var isFound = false
-    /// Whether the frame's body is read; otherwise it is only stepped over.
+    /// True if the frame's body is read; otherwise it is only stepped over.
     var isReading = false
-    /// Whether bytes of the frame were not seen, or could not be read.
+    /// True if bytes of the frame were not seen, or could not be read.
     var isDamaged = false
     var header = FrameHeader(flags: 0, status: 0, requestID: 0, bodyBytes: 0)
     var bodyLeft: UInt32 = 0
     var start: UInt64 = 0
     var holdState = HoldState.none
-    /// What the frame, which was too large to hold, took of limits.
+    /// The permit of the frame that was too large to hold.
     var permit = LimitToken.none
     /// How many bytes at the end of what was received are held back; see ``HoldLimits``.
     var heldBytes = 0
     /// How many bytes that are still to come belong to a frame that is left out; the relay knows of them.
     var reachBytes = 0
-    /// Whether the frame is the answer to an event of Weir's own.
+    /// True if the frame is the answer to an event of Weir's own.
     var isOwnAnswer = false
     /// The bytes of a reply that is given another attachment; `nil` for all others.
     var reply: ReplyBytes?
@@ -89,7 +89,7 @@ struct SplitHeader {
 
 /// The bytes of a reply that is held back until it is whole.
 final class ReplyBytes {
-    /// What was called.
+    /// The called operation.
     let operation: OperationID
     /// Where Weir stands for the call.
     let side: Side
@@ -101,22 +101,22 @@ final class ReplyBytes {
     }
 }
 
-/// What of a direction was decided, or not, before a read.
+/// The decided and the undecided bytes of a direction before a read.
 struct EarlierBytes {
     /// How many bytes before the read are held back.
     var held: Int
     /// How many of the read's first bytes, and of those that follow it, an earlier plan has left out.
     var reach: Int
 
-    /// Whether a plan has to be made though nothing decides about frames any more.
+    /// True if a plan has to be made though nothing decides about frames any more.
     var isAny: Bool { held > 0 || reach > 0 }
 }
 
 extension DubboDirection {
-    /// Whether the direction is between two messages.
-    var isQuiet: Bool { phase == .header && split.byteCount == 0 && !split.isGuess }
+    /// True if the direction is between two messages.
+    var isIdle: Bool { phase == .header && split.byteCount == 0 && !split.isGuess }
 
-    /// What earlier plans left open.
+    /// The bytes that earlier plans left open.
     var earlier: EarlierBytes { EarlierBytes(held: heldBytes, reach: reachBytes) }
 
     /// The direction to work on, until it is put back; what is left in its place holds nothing that could be given back
@@ -129,7 +129,7 @@ extension DubboDirection {
 
     /// How many bytes of the message that has begun were received, if they are held back.
     ///
-    /// - Parameter isGoverned: Whether a header that has begun may have to be held.
+    /// - Parameter isGoverned: True if a header that has begun may have to be held.
     /// - Returns: How many; 0 if they have been passed on.
     func bytesToHold(isGoverned: Bool) -> Int {
         switch phase {
@@ -139,6 +139,6 @@ extension DubboDirection {
         }
     }
 
-    /// Whether bytes are held for want of those that follow; not an answer to Weir's own event, which goes nowhere.
+    /// True if bytes are held for want of those that follow; not an answer to Weir's own event, which goes nowhere.
     var isWaiting: Bool { heldBytes > 0 && !isOwnAnswer }
 }

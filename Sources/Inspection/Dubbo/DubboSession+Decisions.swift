@@ -152,7 +152,7 @@ extension DubboSession {
         return frame ?? []
     }
 
-    /// What the attachments of a local reply say.
+    /// The attachments of a local reply.
     private static func hints(_ reply: LocalReply) -> [(key: String, value: String)] {
         guard let nanoseconds = reply.retryAfterNanoseconds else { return [] }
         return [("retry-after-ms", String(nanoseconds / 1_000_000 + (nanoseconds % 1_000_000 == 0 ? 0 : 1)))]
@@ -165,7 +165,7 @@ extension DubboSession {
     /// - Parameters:
     ///   - turn: What is to become of them.
     ///   - count: How many bytes were read.
-    ///   - earlier: What earlier plans left open.
+    ///   - earlier: The bytes that earlier plans left open.
     ///   - direction: Which way they go.
     ///   - plan: Where the edits go.
     func apply(

@@ -3,7 +3,7 @@ internal import Dubbo
 internal import Policy
 internal import Wire
 
-/// What Dubbo consumers are told of drains.
+/// The signals of drains to Dubbo consumers.
 extension DubboSession {
     func drainsChanged(_ context: ConnectionContext, _ plan: inout Plan) {
         signal(isDrained: context.pipeline.drains.gate?.service?.isSignalled == true, isNew: false, context, &plan)
@@ -97,7 +97,7 @@ extension DubboSession {
     /// Whether, as far as is known here, no call of the connection waits for anything: none that is known, none that
     /// begins, and none may be unknown for want of room.
     private func isNothingInFlight(_ context: ConnectionContext) -> Bool {
-        context.session.inFlight == 0 && up.isQuiet && !context.tracker.table.isFull
+        context.session.inFlight == 0 && up.isIdle && !context.tracker.table.isFull
     }
 
     /// Notes whether the consumer reads the attachments of replies: it says so by its version.

@@ -11,7 +11,7 @@ extension DubboSession {
     @inline(__always)
     func follow(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, turn: inout DubboTurn) {
         var at = 0
-        if isQuiet(direction) {
+        if isIdle(direction) {
             takeWholeFrames(bytes, at: &at, going: direction, in: context, turn: &turn)
             if at > 0 { isConfirmed = true }
             if at == bytes.byteCount { return }
@@ -38,15 +38,15 @@ extension DubboSession {
             if case .blind = context.session.decoder {
                 return stopBlind(&state, rest: bytes.byteCount - at, going: direction, in: context, turn: &turn)
             }
-            if state.phase == .body || state.isQuiet { isConfirmed = true }
-            guard state.isQuiet else { continue }
+            if state.phase == .body || state.isIdle { isConfirmed = true }
+            guard state.isIdle else { continue }
             if state.isOwnAnswer || state.reply != nil { finishDrained(&state, in: context, turn: &turn, end: at) }
             turn.noteBoundary(at)
             takeWholeFrames(bytes, at: &at, going: direction, in: context, turn: &turn)
         }
         // A frame that goes on in the next read keeps its reader.
         if state.phase == .body, state.isReading, state.box == nil { state.box = context.pool.keepBody() }
-        turn.endsAtBoundary = state.isQuiet
+        turn.endsAtBoundary = state.isIdle
         if state.holdState == .held, state.phase == .body {
             decideEarly(&state, going: direction, in: context, turn: &turn, end: at)
         }
@@ -120,7 +120,7 @@ extension DubboSession {
         }
     }
 
-    /// Whether a status-20 reply that begins so is a value or null, of which counting needs no more.
+    /// True if a status-20 reply that begins so is a value or null, of which counting needs no more.
     @inline(__always)
     private static func isPlainReply(_ lead: UInt8) -> Bool {
         lead == 0x91 || lead == 0x92 || lead == 0x94 || lead == 0x95

@@ -54,7 +54,7 @@ extension DubboSession {
         context.tracker.end(index, on: context.session, with: result)
     }
 
-    /// What a status means for the call.
+    /// The outcome that a status means.
     private static func outcome(of status: UInt8, _ content: ReplyContent) -> Outcome {
         switch status {
         case 20: content == .plain ? .ok : content == .exception ? .businessError : .unknown
@@ -118,7 +118,7 @@ extension DubboSession {
     }
 }
 
-/// What a Dubbo reply brings, as far as its outcome goes.
+/// The outcome of a Dubbo reply.
 enum ReplyContent: BitwiseCopyable {
     /// A value or null, a status that says everything, or a serialization whose exceptions cannot be told from values.
     case plain
@@ -127,7 +127,7 @@ enum ReplyContent: BitwiseCopyable {
     /// It was not seen, or could not be read, although its serialization is one that can.
     case unreadable
 
-    /// What a reply brings whose body begins with that kind; `nil` if none was read.
+    /// The outcome of a reply whose body begins with that kind; `nil` if none was read.
     init(_ kind: ResponseMetadata.Kind?, _ header: FrameHeader) {
         if header.status != 20 {
             self = .plain

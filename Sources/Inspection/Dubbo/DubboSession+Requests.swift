@@ -146,7 +146,7 @@ extension DubboSession {
         }
     }
 
-    /// What an observer of calls is told of a request.
+    /// The texts of a request for an observer of calls.
     static func texts(_ caller: RawSpan, fields: FieldValues, in texts: RawSpan) -> CallTexts {
         let caller = HessianText.string(caller, maxBytes: OperationCache.maxNameBytes)
         return CallTexts(caller: caller, trace: fields.firstContext(in: texts))
@@ -196,7 +196,7 @@ extension DubboSession {
     /// - Parameters:
     ///   - request: What was read of it.
     ///   - attachments: Its attachments; none yet of one that is decided about by its front.
-    ///   - texts: What the ranges point into.
+    ///   - texts: The bytes that the ranges point into.
     ///   - names: The names known.
     /// - Returns: The operation; the unknown one without interface or method.
     static func operation(
@@ -279,7 +279,7 @@ extension DubboSession {
     }
 }
 
-/// What is known of a Dubbo request that has been read.
+/// A Dubbo request that has been read.
 struct DubboRequest: ~Escapable, BitwiseCopyable {
     /// A deadline of the caller's own above this is not one: a day.
     private static let maxTimeoutMilliseconds: Int64 = 86_400_000
@@ -289,7 +289,7 @@ struct DubboRequest: ~Escapable, BitwiseCopyable {
     let start: UInt64
     let operation: OperationID
     let attachments: CallAttachments
-    /// What the ranges point into.
+    /// The bytes that the ranges point into.
     let texts: RawSpan
     /// The attachment `timeout` where it is a number.
     var timeoutMilliseconds: Int32?

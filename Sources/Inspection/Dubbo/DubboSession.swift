@@ -8,28 +8,28 @@ internal import Wire
 final class DubboSession: ProtocolSession {
     var up = DubboDirection()
     var down = DubboDirection()
-    /// Whether a whole header was good: two bytes of magic may be another protocol's.
+    /// True if a whole header was good: two bytes of magic may be another protocol's.
     var isConfirmed = false
     /// Events that Weir has sent downstream; their answers go no further.
     var ownEvents = OwnEvents()
-    /// Whether the consumer reads attachments of replies; known from its requests once something is drained.
+    /// True if the consumer reads attachments of replies; known from its requests once something is drained.
     var readsReplyAttachments = false
-    /// Whether requests of the server are decided about: not where its first frame was found behind text, for of that
+    /// True if requests of the server are decided about: not where its first frame was found behind text, for of that
     /// frame nothing could be held back.
     var judgesCallbacks = true
 
-    var isQuiet: Bool { isQuiet(.toUpstream) && isQuiet(.toDownstream) }
+    var isIdle: Bool { isIdle(.toUpstream) && isIdle(.toDownstream) }
 
-    /// Whether a direction is between two messages.
+    /// True if a direction is between two messages.
     ///
     /// Its fields one by one: a property of the direction would be asked of a copy of all of it.
     @inline(__always)
-    func isQuiet(_ direction: Direction) -> Bool {
+    func isIdle(_ direction: Direction) -> Bool {
         if direction == .toUpstream { return up.phase == .header && up.split.byteCount == 0 && !up.split.isGuess }
         return down.phase == .header && down.split.byteCount == 0 && !down.split.isGuess
     }
 
-    /// Whether requests of a direction are decided about.
+    /// True if requests of a direction are decided about.
     @inline(__always)
     func isJudged(_ direction: Direction) -> Bool { direction == .toUpstream || judgesCallbacks }
 
@@ -106,13 +106,13 @@ final class DubboSession: ProtocolSession {
     }
 }
 
-/// What the frames of one read come to: where they end, and what is to become of them.
+/// The result of one read's frames: where they end, and the edits of them.
 struct DubboTurn {
     /// The end of the first frame that ends in the read.
     var firstBoundary: Int?
-    /// Whether a frame ends with the read.
+    /// True if a frame ends with the read.
     var endsAtBoundary = true
-    /// What is to become of frames that do not pass as they are; `nil` if all pass.
+    /// The edits of frames that do not pass as they are; `nil` if all pass.
     private(set) var changes: FrameChanges?
 
     /// A frame ends.
@@ -140,7 +140,7 @@ struct DubboTurn {
     }
 }
 
-/// What is to become of the frames of one read, on the heap: most reads have none.
+/// The edits of one read's frames, on the heap: most reads have none.
 final class FrameChanges {
     /// The edits, in the order of the frames.
     fileprivate(set) var edits: [FrameEdit] = []
@@ -148,7 +148,7 @@ final class FrameChanges {
     fileprivate(set) var replies: [UInt8] = []
 }
 
-/// What is to become of one frame among the bytes of a read.
+/// An edit of one frame among the bytes of a read.
 struct FrameEdit {
     enum Kind {
         /// The frame is left out, and what of it still has to come.

@@ -22,7 +22,7 @@ enum FrameSearch {
         return (bytes.byteCount, false)
     }
 
-    /// Whether the header is one that a real peer writes; asked only where the beginning is guessed.
+    /// True if the header is one that a real peer writes; asked only where the beginning is guessed.
     static func isPlausible(_ header: FrameHeader) -> Bool {
         guard header.bodyBytes <= 64 << 20 else { return false }
         switch header.serialization {

@@ -5,7 +5,7 @@ package import Wire
 ///
 /// Of a name that comes twice the last value counts. Used again for every request, so that it allocates nothing.
 package final class FieldValues {
-    /// What is wanted.
+    /// The wanted names.
     private(set) var selector = FieldSelector.none
     private var ranges = FlatTable(repeating: ByteRange.empty, count: 0)
     /// The slots that have a value, a bit each: those of ``TraceField`` and 52 others first.
@@ -62,7 +62,7 @@ package struct RequestFields: ~Escapable {
     let values: FieldValues?
     /// The place of the calling application's name; empty if the request does not say.
     let caller: ByteRange
-    /// What the ranges point into.
+    /// The bytes that the ranges point into.
     let texts: RawSpan
 
     /// The fields of a request.

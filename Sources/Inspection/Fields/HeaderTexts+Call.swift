@@ -3,12 +3,12 @@ internal import JSONRPC
 internal import Triple
 internal import Wire
 
-/// What a request's headers say of its call.
+/// The call that a request's headers name, and its fields.
 extension HeaderTexts {
     /// Gives a request's target to `body`: views of texts that are a class's property cannot leave it.
     func withPath<Result>(_ body: (RawSpan) -> Result) -> Result { body(texts.bytes.slice(request.path)) }
 
-    /// What an observer of calls wants.
+    /// The texts for an observer of calls.
     var callTexts: CallTexts {
         let bytes = texts.bytes
         return CallTexts(
@@ -75,7 +75,7 @@ extension HeaderTexts {
             )
     }
 
-    /// What an observer of messages is told of a request; the stream's part is not filled in.
+    /// The request as observers of messages see it; the stream's part is not filled in.
     func observedRequest() -> ObservedStreamHalf {
         let bytes = texts.bytes
         let path = bytes.slice(request.path)
@@ -97,7 +97,7 @@ extension HeaderTexts {
 }
 
 extension HeaderTexts {
-    /// What the stages of the pipeline may look at.
+    /// The fields that the stages of the pipeline may read.
     var requestFields: RequestFields {
         @_lifetime(borrow self)
         get { RequestFields(values, caller: request.caller, in: texts.bytes) }

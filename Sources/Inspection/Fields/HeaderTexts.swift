@@ -26,28 +26,28 @@ struct HeaderTexts: HeaderSink, ~Copyable {
     var fields: [Field] = []
     private var isRequestWanted = true
     private var isReplyWanted = true
-    /// Whether ``fields`` are wanted.
+    /// True if ``fields`` are wanted.
     var wantsFields = false
     /// The values that somebody wants, by slot.
     let values = FieldValues()
     private var isSelecting = false
-    /// Whether the block is written anew, and to where.
+    /// True if the block is written anew, and to where.
     var isRewriting = false
     var encoder = HPACKEncoder()
     var rewritten: [UInt8] = []
     /// Which part of it is a trace context.
     var rewrittenTraces: [RewrittenTrace] = []
-    /// Whether there was a `:status`, which only a reply has.
+    /// True if there was a `:status`, which only a reply has.
     var isReply: Bool { reply.httpStatus != 0 }
-    /// Whether there was a `:path`, which only a request has.
+    /// True if there was a `:path`, which only a request has.
     var isRequest: Bool { !request.path.isEmpty }
 
     /// Makes ready for the next block.
     ///
     /// - Parameters:
-    ///   - isRequest: Whether it may be a request's.
-    ///   - isReply: Whether it may be a reply's.
-    ///   - wantsFields: Whether all fields are wanted as they are.
+    ///   - isRequest: True if it may be a request's.
+    ///   - isReply: True if it may be a reply's.
+    ///   - wantsFields: True if all fields are wanted as they are.
     ///   - selector: The names whose values are wanted.
     mutating func begin(
         isRequest: Bool,

@@ -12,7 +12,7 @@ enum TraceField: UInt8, CaseIterable {
     @inline(__always)
     var bit: UInt64 { 1 << UInt64(rawValue) }
 
-    /// What a span keeps as it is, besides its context.
+    /// The fields that a span keeps unchanged, besides its context.
     static let keptBits =
         tracestate.bit | sw8.bit | eagleEyeTraceID.bit | eagleEyeRPCID.bit | transaction.bit
 

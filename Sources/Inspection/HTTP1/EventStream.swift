@@ -9,7 +9,7 @@ internal import Wire
 final class EventStream {
     /// The longest `endpoint` that is followed.
     static let maxEndpointBytes = 2048
-    /// Who has more calls in one request waits for their deadlines from its beginning.
+    /// The most calls of one request whose deadlines events put off.
     static let maxExtendedCalls = 16
 
     var reader = EventStreamReader()
@@ -21,24 +21,24 @@ final class EventStream {
     /// The first event's data.
     var text = PrefixBuffer(limitBytes: EventStream.maxEndpointBytes)
 
-    /// Whether a GET asked for the stream: none of the calls on its connection waits for it.
+    /// True if a GET asked for the stream: none of the calls on its connection waits for it.
     var isStandalone = false
-    /// Whether nothing further is read of it: it turned out to be none of JSON-RPC.
+    /// True if nothing further is read of it: it turned out to be none of JSON-RPC.
     var isPassed = false
     /// Replies to none of the request's calls, and what the first of them says.
     var strangers: (count: Int, first: (outcome: Outcome, code: Int32)) = (0, (.unknown, ResultCode.none))
     /// True if the deadline of the calls that wait is Weir's own, so that events put it off; when it was put off last.
     var deadline: (isPutOff: Bool, time: UInt64) = (false, 0)
 
-    /// What the request that it answers called.
+    /// The operation that the answered request called.
     var operation: OperationID?
-    /// Whether nothing but the connection's end ends it.
+    /// True if nothing but the connection's end ends it.
     var endsWithConnection = false
     /// The service that messages in it belong to, once it is known.
     var interface: [UInt8]?
-    /// What distinguishes its client and session from others (see ``CorrelationTable``); 0 while it is not known.
+    /// The key of its client and session (see ``CorrelationTable``); 0 while it is not known.
     var scope: UInt64 = 0
-    /// Whether that is an endpoint which the stream announced.
+    /// True if that is an endpoint which the stream announced.
     var isAnnounced = false
 
     /// Makes it ready for another stream.

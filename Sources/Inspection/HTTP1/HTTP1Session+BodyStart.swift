@@ -6,7 +6,7 @@ internal import Wire
 
 /// The first two bytes of a body: some bodies are not what their head says, and some can be no JSON in UTF-8.
 struct BodyStart {
-    /// What they tell.
+    /// The conclusion from them.
     enum Sight {
         /// Nothing yet, or nothing new.
         case nothing
@@ -18,16 +18,16 @@ struct BodyStart {
 
     private var count: UInt8 = 0
 
-    /// Whether any was looked at.
+    /// True if any was looked at.
     var isBegun: Bool { count > 0 }
 
-    /// Whether both were.
+    /// True if both were.
     var isKnown: Bool { count == 2 }
 
     /// Looks at what has come of them.
     ///
     /// - Parameter piece: The next bytes of the body, at least one.
-    /// - Returns: What they tell.
+    /// - Returns: The conclusion from them.
     mutating func look(_ piece: RawSpan) -> Sight {
         var sight = Sight.nothing
         var at = 0
@@ -65,19 +65,19 @@ extension HTTP1Session {
         }
     }
 
-    /// Whether the body cannot be read as it is coded, or was read without its coding and is no JSON.
+    /// True if the body cannot be read as it is coded, or was read without its coding and is no JSON.
     var isBodyUnreadable: Bool {
         if requests.isUnreadable { return true }
         return requests.coding != .identity && requests.inflater == nil && requests.rpc?.hasFailed == true
     }
 
-    /// Whether what has come of the body shows that it is no JSON-RPC, or that it cannot be read.
+    /// True if what has come of the body shows that it is no JSON-RPC, or that it cannot be read.
     var isNoCallSoFar: Bool {
         guard current.kind == .other, requests.bodyStart.isBegun, let rpc = requests.rpc else { return false }
         return isBodyUnreadable || rpc.isNoMessage
     }
 
-    /// Whether a request whose head has ended waits for its body, in which the method is.
+    /// True if a request whose head has ended waits for its body, in which the method is.
     ///
     /// It does only where something may be done with a JSON-RPC call.
     func waitsForBody(_ context: ConnectionContext) -> Bool {

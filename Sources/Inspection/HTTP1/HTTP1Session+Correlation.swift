@@ -16,7 +16,7 @@ extension HTTP1Session {
         current.mcpSession = hash.value | 1
     }
 
-    /// What distinguishes a client: its MCP session, or where it has none its address and the server's.
+    /// The key of a client: its MCP session, or where it has none its address and the server's.
     private static func scope(_ mcpSession: UInt64, _ context: ConnectionContext) -> UInt64 {
         var hash = ByteHash(seed: ByteHash.processSeed)
         hash.combine(mcpSession)
@@ -138,7 +138,7 @@ extension HTTP1Session {
         }
     }
 
-    /// What the server asks of its client in a stream.
+    /// Takes a request of the server to its client in a stream.
     func takeServerCalls(_ events: EventStream, _ context: ConnectionContext) {
         let (inspector, session) = (context.inspector, context.session)
         let scope = scope(of: events, context)
@@ -199,7 +199,7 @@ extension HTTP1Session {
         oldest.map { scope(of: events, $0, context) } ?? 0
     }
 
-    /// What distinguishes the client of a stream; sees to the service that the stream belongs to, too.
+    /// The key of a stream's client; finds the service that the stream belongs to, too.
     private func scope(of events: EventStream, _ exchange: Exchange, _ context: ConnectionContext) -> UInt64 {
         guard events.scope == 0 else { return events.scope }
         events.scope = Self.scope(exchange.mcpSession, context)

@@ -10,7 +10,7 @@ internal import Wire
 /// response behind which nothing waits says so: not one of a pipeline but the last, and none while another request has
 /// begun to arrive. What the client sends before it has seen the word was never taken, and it may try that elsewhere.
 extension HTTP1Session {
-    /// Whether the answer to the oldest request that waits may be the last.
+    /// True if the answer to the oldest request that waits may be the last.
     func mayClose(_ context: ConnectionContext) -> Bool {
         guard waiting == 1, queue.exchanges[queue.first].isComplete, !closing.isAnnounced, asked.reading == .follow,
             requestReader.isAtBoundary, context.isGoverned
@@ -41,7 +41,7 @@ extension HTTP1Session {
     ///   - context: The bytes being read.
     ///   - walk: Where the plan has come to.
     ///   - plan: Where it is inserted.
-    func insertClose(_ from: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
+    func insertClose(_ from: Int, in context: ConnectionContext, walk: inout PlanBuilder, plan: inout Plan) {
         closing.isDue = false
         let head = from - Int(responses.bytes - closing.interimBytes)
         if !walk.isEdited, plan.isBoundaryWanted, let boundary = walk.boundary {
@@ -62,7 +62,7 @@ extension HTTP1Session {
     }
 
     /// The last response has ended at `end`: so does the connection, and what upstream says behind it is nobody's.
-    func close(behind end: Int, _ count: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func close(behind end: Int, _ count: Int, walk: inout PlanBuilder, plan: inout Plan) {
         walk.isEdited = true
         walk.forward(to: end, &plan)
         walk.drop(to: count, &plan)

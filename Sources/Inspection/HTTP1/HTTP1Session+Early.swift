@@ -11,12 +11,12 @@ internal import Wire
 /// Only what is known to be JSON-RPC is: what was read of it says so, its path is configured, or its path has answered
 /// JSON-RPC before. Everything else passes.
 extension HTTP1Session {
-    /// Whether nothing but JSON-RPC is to be expected on the path of the request being read.
+    /// True if nothing but JSON-RPC is to be expected on the path of the request being read.
     func expectsRPC(_ context: ConnectionContext) -> Bool {
         asked.isPathConfigured || (current.pathKey != 0 && context.inspector.rpcPaths.hasAnswered(current.pathKey))
     }
 
-    /// Whether anything may refuse requests that upstream is sent.
+    /// True if anything may refuse requests that upstream is sent.
     func mayRefuse(_ context: ConnectionContext) -> Bool { context.isGoverned && context.pipeline.mayRefuse }
 
     /// Decides about the request being read by what is known of it.
@@ -110,7 +110,7 @@ extension HTTP1Session {
 
     // MARK: Expect
 
-    /// What becomes of a request's head whose client waits to be told to go on.
+    /// Decides about a request's head whose client waits to be told to go on.
     enum Expectation {
         /// It is passed on; upstream will say what it wants.
         case pass
@@ -145,7 +145,7 @@ extension HTTP1Session {
         return .hold
     }
 
-    /// Whether a call of whatever method would be refused now; nothing is charged.
+    /// True if a call of whatever method would be refused now; nothing is charged.
     private func isRefusedAnyway(_ operation: OperationID, _ context: ConnectionContext) -> Bool {
         guard let box = requests.headers else { return false }
         let request = CallRequest(operation: operation, side: context.session.side(of: requestDirection))

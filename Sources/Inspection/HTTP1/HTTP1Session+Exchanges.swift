@@ -5,7 +5,7 @@ internal import Wire
 
 /// Requests that wait for their responses, in order.
 extension HTTP1Session {
-    /// What a request turned out to be.
+    /// The kind of a request.
     enum Kind: UInt8 {
         case other
         case triple
@@ -21,50 +21,50 @@ extension HTTP1Session {
         var mcpSession: UInt64 = 0
         var method = HTTP1Method.other
         var kind = Kind.other
-        /// Whether a call waits under the number.
+        /// True if a call waits under the number.
         var hasCall = false
-        /// Whether all of it has arrived.
+        /// True if all of it has arrived.
         var isComplete = false
-        /// Whether its final response came before its end.
+        /// True if its final response came before its end.
         var isAnswered = false
-        /// Of calls: whether their reply may be an event stream, so that leaving cancels them.
+        /// True if a call's reply may be an event stream, so that leaving cancels it.
         var acceptsEvents = false
-        /// Whether it asks for HTTP/2, or for something else that is no HTTP/1.
+        /// True if it asks for HTTP/2, or for something else that is no HTTP/1.
         var asksForUpgrade = false
-        /// Whether Weir answers; upstream never sees the request.
+        /// True if Weir answers; upstream never sees the request.
         var isRefused = false
-        /// Whether that answer may go.
+        /// True if that answer may go.
         var isReplyDue = false
-        /// Whether the client is to be told to send the body; whether it has been, so that upstream's own word is left
+        /// True if the client is to be told to send the body; whether it has been, so that upstream's own word is left
         /// out.
         var interim = (isDue: false, isSwallowed: false)
-        /// What stands for its path among ``RPCPaths``; 0 without a body.
+        /// The key of its path among ``RPCPaths``; 0 without a body.
         var pathKey: UInt64 = 0
-        /// What few requests have.
+        /// The parts that few requests have.
         var details: Details?
     }
 
-    /// What few requests have.
+    /// The parts that few requests have.
     final class Details {
         /// The calls of a batch that wait, by their keys in the call table.
         var keys: [UInt64] = []
-        /// What Weir answers.
+        /// Weir's answer.
         var queuedReply: QueuedReply?
         /// The target of a GET that asks for events.
         var eventsTarget: [UInt8]?
         /// The numbers of calls whose replies come on another connection; see ``CorrelationTable``.
         var correlated: [UInt64] = []
-        /// What a body was sent to that is no JSON-RPC, and when; see HTTP1Session+Unparsed.
+        /// The target and time of a body that is no JSON-RPC; see HTTP1Session+Unparsed.
         var unparsed: UnparsedRequest?
         /// For an observer of messages.
         var observed: ObservedStreamHalf?
         /// The header table that the client allows, of a request that asks for HTTP/2.
         var tableBytes: UInt32?
-        /// What became of calls whose response came before they were known.
+        /// The outcome of calls whose response came before they were known.
         var early: (outcome: Outcome, code: Int32) = (.serverError, ResultCode.none)
     }
 
-    /// What Weir answers in upstream's place.
+    /// Weir's answer in upstream's place.
     struct QueuedReply {
         var head: HTTP1ResponseHead
         var body: [UInt8]
@@ -73,13 +73,13 @@ extension HTTP1Session {
     /// How many requests wait.
     var waiting: Int { queue.exchanges.count - queue.first }
 
-    /// Whether an answer of Weir's own waits for its turn.
+    /// True if an answer of Weir's own waits for its turn.
     var hasLocalReplies: Bool { queue.exchanges[queue.first...].contains { $0.isRefused } }
 
     /// The request whose response is next from upstream; `nil` if upstream has seen none that waits.
     var oldest: Exchange? { hasOldest ? queue.exchanges[queue.first] : nil }
 
-    /// Whether upstream has seen a request that waits.
+    /// True if upstream has seen a request that waits.
     var hasOldest: Bool {
         guard queue.first < queue.exchanges.count, !queue.exchanges[queue.first].isRefused else { return false }
         return queue.exchanges[queue.first].isComplete || asked.holdState == .admitted
@@ -126,9 +126,9 @@ extension HTTP1Session {
     }
 }
 
-/// What is kept when a direction can no longer be followed.
+/// The state of a direction that can no longer be followed.
 extension HTTP1Session {
-    /// What becomes of a direction's bytes.
+    /// The treatment of a direction's bytes.
     enum Reading: UInt8 {
         case follow
         /// They are passed on unread.
@@ -137,7 +137,7 @@ extension HTTP1Session {
         case drop
     }
 
-    /// Whether requests are still read.
+    /// True if requests are still read.
     func isFollowing(_ context: ConnectionContext) -> Bool {
         guard case .other(let decoder) = context.session.decoder, decoder === self else { return false }
         return asked.reading == .follow

@@ -10,7 +10,7 @@ internal import Wire
 /// peers send a message's head on its own or at the front of its body. Each direction looks for its own, keeps nothing
 /// meanwhile, and looks at every segment once.
 extension HTTP1Session {
-    /// What a direction that is taken up begins with.
+    /// The beginning of a direction that is taken up.
     struct Search: BitwiseCopyable {
         var requests = false
         var responses = false
@@ -35,7 +35,7 @@ extension HTTP1Session {
         return nil
     }
 
-    /// Whether a direction is followed, or begins with these bytes.
+    /// True if a direction is followed, or begins with these bytes.
     func isFollowed(_ direction: Direction, bytes: RawSpan, in context: ConnectionContext) -> Bool {
         let isRequests = direction == requestDirection
         guard isRequests ? search.requests : search.responses else { return true }
@@ -57,8 +57,8 @@ extension HTTP1Session {
         current = Exchange()
         requestReader = HTTP1Reader(.requests)
         responseReader = HTTP1Reader(.responses)
-        requests = Half()
-        responses = Half()
+        requests = MessageState()
+        responses = MessageState()
         search = Search(requests: true, responses: true)
     }
 }
@@ -101,7 +101,7 @@ extension Inspector {
 
     /// The same where the connection was taken for another: its first value was the body of a request half seen.
     ///
-    /// - Returns: Whether the connection is followed as HTTP/1 from here on.
+    /// - Returns: True if the connection is followed as HTTP/1 from here on.
     func joinHTTP1(
         insteadOf stream: JSONStreamSession,
         _ bytes: RawSpan,

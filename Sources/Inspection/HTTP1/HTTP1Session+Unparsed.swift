@@ -9,7 +9,7 @@ internal import Wire
 extension HTTP1Session {
     /// A request whose body is no JSON-RPC, until its response is known.
     struct UnparsedRequest {
-        /// What the path names, cut at ``maxPathBytes``.
+        /// The service that the path names, cut at ``maxPathBytes``.
         var interface: [UInt8]
         /// When it began.
         var start: UInt64
@@ -53,7 +53,7 @@ extension HTTP1Session {
 }
 
 extension RawSpan {
-    /// Whether a content-type is one of JSON: its name has `json` in it, whatever the case.
+    /// True if a content-type is one of JSON: its name has `json` in it, whatever the case.
     var namesJSON: Bool {
         guard byteCount >= 4 else { return false }
         // As it nearly always is: application/json.

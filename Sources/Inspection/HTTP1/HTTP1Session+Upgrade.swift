@@ -5,7 +5,7 @@ internal import Telemetry
 internal import Triple
 internal import Wire
 
-/// What follows HTTP/1 on the same connection.
+/// The protocol after HTTP/1 on the same connection.
 extension HTTP1Session {
     /// The most bytes of settings in a request's header that are looked at.
     private static let maxSettingsText = 1024

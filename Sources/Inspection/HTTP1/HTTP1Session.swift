@@ -13,39 +13,39 @@ final class HTTP1Session: ProtocolSession {
     /// The most bytes that a coded body of a request may hold to be read.
     static let maxInflatedBytes = 1 << 20
 
-    /// What is kept of a message that is half read.
-    struct Half {
+    /// The state of a message that is half read.
+    struct MessageState {
         var headers: HeaderTextsBox?
         var rpc: RPCReader?
         var start: UInt64 = 0
         var bytes: UInt64 = 0
-        /// What was read of the message's head.
+        /// The message's head, as far as it was read.
         var head = HTTP1Head()
         /// How its body is coded.
         var coding = ContentCoding.identity
         /// Reads a coded body.
         var inflater: Inflater?
-        /// Whether the body, or its rest, cannot be read as it is coded.
+        /// True if the body, or its rest, cannot be read as it is coded.
         var isUnreadable = false
-        /// Of a request: what its body begins with.
+        /// The beginning of a request's body.
         var bodyStart = BodyStart()
-        /// Of a request: whether its head says that it is JSON.
+        /// True if a request's head says that it is JSON.
         var isJSON = false
-        /// Of a response: whether its body is compressed, so that it cannot be read.
+        /// True if a response's body is compressed, so that it cannot be read.
         var isCoded = false
-        /// Of a response: whether it is an event stream by its head.
+        /// True if a response is an event stream by its head.
         var isEventStream = false
-        /// Of a response: the events of a stream that is read.
+        /// The events of a response's stream that is read.
         var events: EventStream?
-        /// Of a response: whether it goes on with HTTP/2.
+        /// True if a response goes on with HTTP/2.
         var upgradesToHTTP2 = false
     }
 
     // Apart from the rest, which changes while they read.
     var requestReader = HTTP1Reader(.requests)
     var responseReader = HTTP1Reader(.responses)
-    var requests = Half()
-    var responses = Half()
+    var requests = MessageState()
+    var responses = MessageState()
     /// The direction of requests.
     let requestDirection: Direction
     /// Which directions wait for a message's beginning; see HTTP1Session+Search.
@@ -54,16 +54,16 @@ final class HTTP1Session: ProtocolSession {
     var queue = ExchangeQueue()
     /// The request being read.
     var current = Exchange()
-    /// What is decided about it.
+    /// The decision about it.
     var asked = RequestState()
-    /// What is to become of its head.
+    /// The edit of its head.
     var headEdit = HeadEdit()
-    /// What was read of the response's head.
+    /// The response's head, as far as it was read.
     var reply = TripleResponseHead()
     var spareTexts = PrefixBuffer(limitBytes: 0)
     /// Which ends have said their last.
     var gone = (client: false, server: false)
-    /// What goes to the client besides upstream's responses as they are.
+    /// The bytes for the client besides upstream's responses as they are.
     var answering = AnswerState()
     /// The end of the connection; see HTTP1Session+Drain.
     var closing = Closing()
@@ -77,13 +77,13 @@ final class HTTP1Session: ProtocolSession {
         var nextNumber: UInt64 = 1
     }
 
-    /// What is decided about the request being read; see HTTP1Session+Decisions.
+    /// The decision about the request being read; see HTTP1Session+Decisions.
     struct RequestState {
-        /// Whether its bytes are held, passed on, or dropped.
+        /// True if its bytes are held, passed on, or dropped.
         var holdState = HoldState.held
         /// The bytes of it that the relay holds.
         var heldBytes = 0
-        /// What was decided before its end.
+        /// The decision before its end.
         var early: EarlyDecision?
         /// Why it was passed on without anything being asked; counted if it turns out to be a call.
         var passed: PartialVerdictReason?
@@ -91,11 +91,11 @@ final class HTTP1Session: ProtocolSession {
         var isPathConfigured = false
         /// True if an event stream is accepted as its response.
         var wantsEvents = false
-        /// What becomes of this request and those that follow.
+        /// The treatment of this request and those that follow.
         var reading = Reading.follow
     }
 
-    /// What is to become of the head being read.
+    /// The edit of the head being read.
     struct HeadEdit {
         /// The headers that it is given.
         var insertion: [InsertedField] = []
@@ -105,7 +105,7 @@ final class HTTP1Session: ProtocolSession {
         var lineEnd = 0
     }
 
-    /// What goes to the client besides upstream's responses as they are.
+    /// The bytes for the client besides upstream's responses as they are.
     struct AnswerState {
         /// Weir's own answers that wait for the plan.
         var replies: [UInt8] = []
@@ -137,7 +137,7 @@ final class HTTP1Session: ProtocolSession {
 
     init(requests direction: Direction) { requestDirection = direction }
 
-    var isQuiet: Bool { requestReader.isAtBoundary && responseReader.isAtBoundary && waiting == 0 }
+    var isIdle: Bool { requestReader.isAtBoundary && responseReader.isAtBoundary && waiting == 0 }
 
     // MARK: Bytes
 
@@ -154,7 +154,7 @@ final class HTTP1Session: ProtocolSession {
 
     private func receiveRequests(_ bytes: RawSpan, in context: ConnectionContext, plan: inout Plan) {
         let isDropped = asked.holdState == .refused || asked.reading == .drop
-        var walk = PlanWalk(at: -asked.heldBytes, isEdited: context.isGoverned || asked.heldBytes > 0 || isDropped)
+        var walk = PlanBuilder(at: -asked.heldBytes, isEdited: context.isGoverned || asked.heldBytes > 0 || isDropped)
         var at = 0
         if asked.reading == .follow {
             var sink = RequestSink(session: self, context: context)
@@ -191,7 +191,7 @@ final class HTTP1Session: ProtocolSession {
         at: Int,
         isLast: Bool,
         in context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         switch progress {
@@ -211,7 +211,7 @@ final class HTTP1Session: ProtocolSession {
     }
 
     private func receiveResponses(_ bytes: RawSpan, in context: ConnectionContext, plan: inout Plan) {
-        var walk = PlanWalk(at: -answering.heldBytes, isEdited: answering.heldBytes > 0)
+        var walk = PlanBuilder(at: -answering.heldBytes, isEdited: answering.heldBytes > 0)
         answering.heldBytes = 0
         var at = 0
         var isForeign = false
@@ -232,12 +232,12 @@ final class HTTP1Session: ProtocolSession {
 
     /// Reads responses as far as the connection is followed.
     ///
-    /// - Returns: Whether what follows `at` is no HTTP/1.
+    /// - Returns: True if what follows `at` is no HTTP/1.
     private func readResponses(
         _ bytes: RawSpan,
         at: inout Int,
         in context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) throws(HTTP1Error) -> Bool {
         var sink = ResponseSink(session: self, context: context)
@@ -274,7 +274,7 @@ final class HTTP1Session: ProtocolSession {
                 if closing.isAnnounced { plan.close() }
             }
         }
-        // Half a request that was to be dropped stays dropped.
+        // MessageState a request that was to be dropped stays dropped.
         if direction != requestDirection || (asked.holdState != .refused && asked.reading != .drop) {
             plan.forwardAll(endsAtBoundary: true)
         }
@@ -294,7 +294,7 @@ final class HTTP1Session: ProtocolSession {
         giveBack(&responses, context.inspector)
     }
 
-    func giveBack(_ half: inout Half, _ inspector: Inspector) {
+    func giveBack(_ half: inout MessageState, _ inspector: Inspector) {
         if let rpc = half.rpc { inspector.pool.giveBack(rpc) }
         if let headers = half.headers { inspector.pool.giveBack(headers) }
         if let events = half.events { inspector.pool.giveBack(events) }

@@ -1,6 +1,6 @@
 internal import Wire
 
-/// What a worker knows of the paths of its upstreams: which answered JSON-RPC, and which are also used otherwise.
+/// A worker's knowledge of its upstreams' paths: which answered JSON-RPC, and which are also used otherwise.
 ///
 /// Both are bounded and forgetful in the careful direction: an answer may be forgotten for that of another path, and a
 /// path may wrongly be thought to be used otherwise, so that fewer requests are judged before they are known, never
@@ -15,7 +15,7 @@ struct RPCPaths: ~Copyable {
 
     init() {}
 
-    /// What stands for a path of an upstream; never 0.
+    /// The key of an upstream's path; never 0.
     static func key(_ path: RawSpan, _ upstream: Endpoint?) -> UInt64 {
         var hash = ByteHash(seed: ByteHash.processSeed)
         if let upstream {
@@ -44,10 +44,10 @@ struct RPCPaths: ~Copyable {
         others[bit / 64] |= 1 << UInt64(bit % 64)
     }
 
-    /// Whether the path has answered JSON-RPC.
+    /// True if the path has answered JSON-RPC.
     func hasAnswered(_ key: UInt64) -> Bool { answered.count > 0 && answered[Self.place(key)] == key }
 
-    /// Whether nothing but JSON-RPC was seen there.
+    /// True if nothing but JSON-RPC was seen there.
     func isPure(_ key: UInt64) -> Bool {
         guard hasAnswered(key) else { return false }
         let bit = Self.bit(key)

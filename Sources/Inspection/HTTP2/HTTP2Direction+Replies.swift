@@ -10,7 +10,7 @@ extension HTTP2Direction {
     ///   - own: The frames of Weir's own.
     ///   - walk: Up to where it is decided.
     ///   - plan: Where the edits go.
-    func beginReplyFrame(at: Int, own: inout OwnFrames, walk: inout PlanWalk, plan: inout Plan) {
+    func beginReplyFrame(at: Int, own: inout OwnFrames, walk: inout PlanBuilder, plan: inout Plan) {
         let frame = frame
         let end = at + Int(frame.payloadBytes)
         let isPassed = passed.contains(.unit)
@@ -52,7 +52,7 @@ extension HTTP2Direction {
         _ bytes: RawSpan,
         at: Int,
         to goAway: GoAwayCoordinator,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         guard disposition == .hold, frame.type == HTTP2FrameType.goAway, reader.payloadRead >= 4 else { return }
@@ -67,14 +67,14 @@ extension HTTP2Direction {
     }
 
     /// Nothing of the direction is decided about any more, for now: what has begun cannot be taken back.
-    func stopDeciding(at count: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func stopDeciding(at count: Int, walk: inout PlanBuilder, plan: inout Plan) {
         if disposition == .hold { disposition = .forward }
         passed.insert(.bytes)
         walk.forward(to: count, &plan)
     }
 
     /// The plan for the bytes that are here is made: notes what is held of them, or decided beyond them.
-    func finish(_ walk: PlanWalk, count: Int) {
+    func finish(_ walk: PlanBuilder, count: Int) {
         heldBytes = max(0, count - walk.at)
         reachBytes = max(0, walk.at - count)
     }

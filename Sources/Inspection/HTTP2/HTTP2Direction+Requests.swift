@@ -8,7 +8,7 @@ extension HTTP2Direction {
         case none
         /// Header blocks are written anew from this one on.
         case rewriting
-        /// So many bytes of DATA are dropped, for which the client gets its room back.
+        /// The number of bytes of DATA that are dropped, for which the client gets its room back.
         case credit(UInt32)
     }
 
@@ -25,7 +25,7 @@ extension HTTP2Direction {
         at: Int,
         isWithheld: Bool,
         changesBlocks: Bool,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) -> Consequence {
         let frame = frame
@@ -59,7 +59,7 @@ extension HTTP2Direction {
     }
 
     /// A frame of requests begins whose payload decides what becomes of it.
-    func holdFrame(at: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func holdFrame(at: Int, walk: inout PlanBuilder, plan: inout Plan) {
         disposition = .hold
         walk.forward(to: at - HTTP2FrameHeader.byteCount, &plan)
     }
@@ -71,7 +71,7 @@ extension HTTP2Direction {
     ///   - isAbandoned: True if nothing passes any more.
     ///   - walk: Up to where it is decided.
     ///   - plan: Where the edits go.
-    func endRequestFrame(at: Int, isAbandoned: Bool, walk: inout PlanWalk, plan: inout Plan) {
+    func endRequestFrame(at: Int, isAbandoned: Bool, walk: inout PlanBuilder, plan: inout Plan) {
         if disposition != .forward { return endHeldFrame(at: at, walk: &walk, plan: &plan) }
         let type = frame.type
         guard type == HTTP2FrameType.headers || type == HTTP2FrameType.continuation, !assembler.isOpen else { return }
@@ -96,7 +96,7 @@ extension HTTP2Direction {
         }
     }
 
-    private func endHeldFrame(at: Int, walk: inout PlanWalk, plan: inout Plan) {
+    private func endHeldFrame(at: Int, walk: inout PlanBuilder, plan: inout Plan) {
         switch disposition {
         case .forward, .hold: walk.forward(to: at, &plan)
         case .drop: walk.drop(to: at, &plan)

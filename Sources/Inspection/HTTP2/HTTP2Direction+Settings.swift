@@ -1,7 +1,7 @@
 internal import HTTP2
 internal import Wire
 
-/// What the peers' SETTINGS and missing bytes mean for a direction's header blocks and frames.
+/// The consequences of the peers' SETTINGS and of missing bytes for a direction's header blocks and frames.
 extension HTTP2Direction {
     /// The sender of this direction says what it accepts of the other.
     ///

@@ -37,7 +37,7 @@ struct HTTP2FrameReader: ~Copyable {
         case payload(Range<Int>)
         /// The frame is complete.
         case ended
-        /// So many bytes were searched.
+        /// The number of bytes that were searched.
         case searched(Int)
         /// The connection cannot be followed.
         case failed(HTTP2Failure)

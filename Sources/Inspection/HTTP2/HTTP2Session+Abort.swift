@@ -7,7 +7,7 @@ internal import Wire
 /// gets a byte that would mean something else to it, both are told by GOAWAY, and then nothing passes.
 extension HTTP2Session {
     /// The requests' direction: what is not decided is left out, what is half passed on is completed.
-    func abandonRequests(_ state: HTTP2Direction, count: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func abandonRequests(_ state: HTTP2Direction, count: Int, walk: inout PlanBuilder, plan: inout Plan) {
         walk.drop(to: count, &plan)
         state.finish(walk, count: count)
         defer { closeIfOver(&plan) }
@@ -31,7 +31,7 @@ extension HTTP2Session {
         _ state: HTTP2Direction,
         _ bytes: RawSpan,
         from start: Int,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         if !state.isCut {

@@ -5,7 +5,7 @@ internal import Wire
 /// The wiring of replies that wait for room; see ``ReplyThrottle``.
 extension HTTP2Session {
     /// A frame that has to wait has begun: it and what follows is taken out.
-    func stall(_ state: HTTP2Direction, _ bytes: RawSpan, from end: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func stall(_ state: HTTP2Direction, _ bytes: RawSpan, from end: Int, walk: inout PlanBuilder, plan: inout Plan) {
         state.reader.resume()
         plan.markBoundary()
         walk.drop(to: bytes.byteCount, &plan)
@@ -47,7 +47,7 @@ extension HTTP2Session {
         }
         let bytes = taken.byteSpan
         var edits = Plan()
-        var walk = PlanWalk(at: 0, isEdited: true)
+        var walk = PlanBuilder(at: 0, isEdited: true)
         let end = follow(down, bytes, context: context, walk: &walk, plan: &edits)
         var rest: [UInt8] = []
         if connectionEnd.isAbandoned {

@@ -67,7 +67,7 @@ extension HTTP2Session {
         }
     }
 
-    /// Who is the client is told by the first block, if it was not seen who opened the connection.
+    /// The first block shows the client, if it was not seen who opened the connection.
     private func learnClient(
         _ headers: borrowing HeaderTexts,
         direction: Direction,

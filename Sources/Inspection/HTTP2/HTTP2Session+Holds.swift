@@ -11,7 +11,7 @@ internal import Wire
 /// peer's header table can come to differ from Weir's. It is for ``waitNanoseconds`` at most: a client may wait for an
 /// answer before it sends its message, or have no room for it.
 extension HTTP2Session {
-    /// So long a request's headers wait, and a turn of the relay's clock.
+    /// The time that a request's headers wait, and a turn of the relay's clock.
     static let waitNanoseconds: UInt64 = 100_000_000
 
     /// True if a request's headers wait for its first message.
@@ -45,7 +45,7 @@ extension HTTP2Session {
         from start: Int,
         isForced: Bool = false,
         context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         var start = start
@@ -75,7 +75,7 @@ extension HTTP2Session {
             self.hold = nil
             context.inspector.endHold(context.session)
             state.reader.resume()
-            var walk = PlanWalk(at: -state.heldBytes, isEdited: true)
+            var walk = PlanBuilder(at: -state.heldBytes, isEdited: true)
             return finishRequests(state, count: bytes.byteCount, context: context, walk: &walk, plan: &plan)
         }
         let held = hold.bytes.count
@@ -90,7 +90,7 @@ extension HTTP2Session {
         var all: [UInt8] = []
         swap(&all, &hold.bytes)
         let span = all.byteSpan
-        var walk = PlanWalk(at: held + bytes.byteCount - state.heldBytes, isEdited: true)
+        var walk = PlanBuilder(at: held + bytes.byteCount - state.heldBytes, isEdited: true)
         judge(hold, state, at: 0, isFull: isFull, context: context, walk: &walk, plan: &plan)
         let end = follow(state, span, context: context, walk: &walk, plan: &plan)
         lookAhead(state, span, from: end, isForced: isForced, context: context, walk: &walk, plan: &plan)
@@ -104,7 +104,7 @@ extension HTTP2Session {
         at: Int,
         isFull: Bool,
         context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         self.hold = nil

@@ -11,7 +11,7 @@ extension HTTP2Session {
         _ state: HTTP2Direction,
         count: Int,
         context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         if connectionEnd.isAbandoned { return abandonRequests(state, count: count, walk: &walk, plan: &plan) }
@@ -39,7 +39,7 @@ extension HTTP2Session {
         _ bytes: RawSpan,
         from end: Int,
         context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         let count = bytes.byteCount
@@ -55,7 +55,7 @@ extension HTTP2Session {
 
     /// Forwards all of a direction that is not edited, marking where frames of Weir's own may go in.
     func forward(_ count: Int, _ state: HTTP2Direction, boundary: Int?, plan: inout Plan) {
-        var walk = PlanWalk(at: 0, isEdited: true)
+        var walk = PlanBuilder(at: 0, isEdited: true)
         if let boundary {
             walk.forward(to: boundary, &plan)
             if !own.localReplies.staged.isEmpty {
@@ -78,7 +78,7 @@ extension HTTP2Session {
         _ state: HTTP2Direction,
         at: Int,
         context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         walk.boundary = at

@@ -56,7 +56,7 @@ final class HTTP2Session: ProtocolSession {
 
     func state(_ direction: Direction) -> HTTP2Direction { direction == .toUpstream ? up : down }
 
-    var isQuiet: Bool {
+    var isIdle: Bool {
         up.isAtBoundary && down.isAtBoundary && !calls.streams.hasRequests && !own.throttle.isStalled && hold == nil
             && !own.goAway.isAwaited
     }
@@ -76,7 +76,7 @@ final class HTTP2Session: ProtocolSession {
         }
         if !isRequest, own.throttle.isStalled { return receiveStalled(state, bytes, context: context, plan: &plan) }
         let passed = state.beginDeciding()
-        var walk = PlanWalk(at: state.reachBytes > 0 ? state.reachBytes : -state.heldBytes, isEdited: true)
+        var walk = PlanBuilder(at: state.reachBytes > 0 ? state.reachBytes : -state.heldBytes, isEdited: true)
         if passed > 0 { walk.forward(to: passed, &plan) }
         let end = follow(state, bytes, context: context, walk: &walk, plan: &plan)
         if isRequest {
@@ -90,10 +90,10 @@ final class HTTP2Session: ProtocolSession {
     /// Reads bytes that nothing is decided about.
     private func passOn(_ state: HTTP2Direction, _ bytes: RawSpan, context: ConnectionContext, plan: inout Plan) {
         state.passed.insert(.bytes)
-        var walk = PlanWalk(at: bytes.byteCount)
+        var walk = PlanBuilder(at: bytes.byteCount)
         let end = follow(state, bytes, context: context, walk: &walk, plan: &plan)
         if connectionEnd.isAbandoned {
-            var walk = PlanWalk(at: 0, isEdited: true)
+            var walk = PlanBuilder(at: 0, isEdited: true)
             return abandonReplies(state, bytes, from: end, walk: &walk, plan: &plan)
         }
         if connectionEnd.isLost { return plan.forwardAll(endsAtBoundary: false) }
@@ -111,7 +111,7 @@ final class HTTP2Session: ProtocolSession {
         _ bytes: RawSpan,
         from start: Int = 0,
         context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) -> Int {
         var at = start
@@ -147,7 +147,7 @@ final class HTTP2Session: ProtocolSession {
         _ state: HTTP2Direction,
         at: Int,
         context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         if let failure = state.assembler.failure(of: state.frame) { return goBlind(context, failure) }
@@ -182,7 +182,7 @@ final class HTTP2Session: ProtocolSession {
         _ bytes: RawSpan,
         at: Int,
         context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         if walk.isEdited, state.disposition == .hold {
@@ -200,7 +200,7 @@ final class HTTP2Session: ProtocolSession {
     }
 
     /// A frame of requests has ended: what becomes of the header block that it completes.
-    func decideBlock(_ state: HTTP2Direction, at: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func decideBlock(_ state: HTTP2Direction, at: Int, walk: inout PlanBuilder, plan: inout Plan) {
         state.endRequestFrame(at: at, isAbandoned: connectionEnd.isAbandoned, walk: &walk, plan: &plan)
         if state.rewriter.isRewriting { own.rewrites() }
     }

@@ -9,7 +9,7 @@ internal import Wire
 final class RequestHold {
     /// The request's headers.
     let headers: HeaderTextsBox
-    /// What came behind the header block; at most ``HoldLimits/requestBytes`` with it.
+    /// The bytes behind the header block; at most ``HoldLimits/requestBytes`` with it.
     var bytes: [UInt8] = []
     /// The stream's content in them.
     private(set) var content: StreamContent

@@ -43,7 +43,7 @@ extension StreamCalls {
         remove(id, context)
     }
 
-    /// What becomes of the call of a stream that its caller has reset.
+    /// Decides the end of the call of a stream that its caller has reset.
     private enum GivenUp {
         /// Its trailers are waited for.
         case waiting

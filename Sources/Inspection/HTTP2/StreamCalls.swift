@@ -187,8 +187,8 @@ struct PendingCall {
     var version: String
     var group: String
     var texts: CallTexts
-    /// What its span will need; see ``Tracer/suspend()``.
+    /// The draft of its span; see ``Tracer/suspend()``.
     var draft: Int32
-    /// What it took of limits.
+    /// The permit that it holds.
     var permit: LimitToken
 }

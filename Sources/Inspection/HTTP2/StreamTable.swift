@@ -68,7 +68,7 @@ struct TripleStream: BitwiseCopyable {
         return replies.messageCount <= 1 && (asked <= 1 || (asked == 2 && marks.contains(.endsEmpty)))
     }
 
-    /// What is counted of its messages; `nil` when neither way carried more than one.
+    /// The numbers of its messages; `nil` when neither way carried more than one.
     var messages: StreamMessages? {
         guard hasMoreMessages else { return nil }
         return StreamMessages(

@@ -15,7 +15,7 @@ extension Inspector {
     /// The most calls that are moved with a connection.
     static let maxMovedCalls = 65_536
 
-    /// What another process needs to go on with a connection.
+    /// The state that another process needs to go on with a connection.
     ///
     /// - Parameter session: A connection's session; it is not changed.
     /// - Returns: The state for ``restore(_:side:connection:)``; `nil` if the connection cannot be moved now.
@@ -43,8 +43,8 @@ extension Inspector {
         case .opaque: return "opaque"
         case .blind: return "blind"
         case .detecting: return session.detection.encode(to: &writer) ? "detecting" : nil
-        case .dubbo(let dubbo): return dubbo.isQuiet ? dubbo.encodeState(to: &writer, in: session) : nil
-        case .other(let other): return other.isQuiet ? other.encodeState(to: &writer, in: session) : nil
+        case .dubbo(let dubbo): return dubbo.isIdle ? dubbo.encodeState(to: &writer, in: session) : nil
+        case .other(let other): return other.isIdle ? other.encodeState(to: &writer, in: session) : nil
         }
     }
 

@@ -26,7 +26,12 @@ extension JSONStreamSession {
     }
 
     /// Keeps a value that is no message by what it says itself, if a reply may show that it was one.
-    func noteCandidate(_ reader: RPCReader, half: Half, going direction: Direction, in context: ConnectionContext) {
+    func noteCandidate(
+        _ reader: RPCReader,
+        state: DirectionState,
+        going direction: Direction,
+        in context: ConnectionContext
+    ) {
         let facts = reader.scanner.facts
         guard !reader.scanner.isBatch, facts.method == .text, facts.id != .absent, facts.id != .null,
             facts.params != .absent, let key = JSONRPCID.key(of: reader.scanner)
@@ -40,9 +45,9 @@ extension JSONStreamSession {
                 key: key,
                 method: texts.0,
                 id: texts.1,
-                start: half.start,
+                start: state.start,
                 byteCount: facts.endOffset - facts.startOffset,
-                observed: isObserved ? reader.observed(context.session.seen(direction), start: half.start) : nil
+                observed: isObserved ? reader.observed(context.session.seen(direction), start: state.start) : nil
             )
         )
     }
@@ -60,7 +65,7 @@ extension JSONStreamSession {
         else { return }
         let candidate = candidates[index]
         candidates.removeAll { $0.direction == candidate.direction }
-        let asking = half(candidate.direction)
+        let asking = state(candidate.direction)
         asking.place = .messages
         asking.reader?.scanner.place = .messages
         open(candidate, context)

@@ -7,26 +7,26 @@ internal import Wire
 /// Values of a stream that are decided about before their end, because they are too large to hold, and those that are
 /// too many to be told apart.
 extension JSONStreamSession {
-    func isWaiting(_ direction: Direction) -> Bool { half(direction).heldBytes > 0 }
+    func isWaiting(_ direction: Direction) -> Bool { state(direction).heldBytes > 0 }
 
     func releaseHeld(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) -> Bool {
-        let half = half(direction)
-        guard half.heldBytes > 0 else { return false }
+        let state = state(direction)
+        guard state.heldBytes > 0 else { return false }
         context.recorder.verdictPartial(.late)
-        half.isPassed = true
-        if context.isGoverned { judgeEarly(half, going: direction, in: context) }
+        state.isPassed = true
+        if context.isGoverned { judgeEarly(state, going: direction, in: context) }
         // It is counted already.
-        half.isUnasked = false
-        var walk = PlanWalk(at: -half.heldBytes, isEdited: true)
-        if half.isDropped { walk.drop(to: 0, &plan) } else { walk.forward(to: 0, &plan) }
-        half.heldBytes = 0
+        state.isUnasked = false
+        var walk = PlanBuilder(at: -state.heldBytes, isEdited: true)
+        if state.isDropped { walk.drop(to: 0, &plan) } else { walk.forward(to: 0, &plan) }
+        state.heldBytes = 0
         return true
     }
 
     /// A call that a value makes.
     func entry(
         _ operation: OperationID,
-        half: Half,
+        state: DirectionState,
         going direction: Direction,
         id: UInt64,
         bytes: UInt64,
@@ -39,18 +39,18 @@ extension JSONStreamSession {
             id: id,
             side: context.session.side(of: direction),
             operation: operation,
-            start: half.start,
-            deadline: context.tracker.defaultDeadline(half.start),
+            start: state.start,
+            deadline: context.tracker.defaultDeadline(state.start),
             requestBytes: bytes
         )
     }
 
     /// Decides about the value going on by what is known of it: what it says so far, or that the connection speaks
     /// JSON-RPC.
-    func judgeEarly(_ half: Half, going direction: Direction, in context: ConnectionContext) {
+    func judgeEarly(_ state: DirectionState, going direction: Direction, in context: ConnectionContext) {
         let inspector = context.inspector
-        half.isUnasked = true
-        guard let reader = half.reader, inspector.pipeline.mayRefuse else { return }
+        state.isUnasked = true
+        guard let reader = state.reader, inspector.pipeline.mayRefuse else { return }
         let reading = reader.knowsMethods
         // Upstream's large values are replies nearly always.
         guard reading || (isIdentified && direction == .toUpstream) else { return }
@@ -65,8 +65,8 @@ extension JSONStreamSession {
         }
         var early = EarlyDecision(asked: groups, knowsMethods: reading)
         early.decided = decide(groups, going: direction, in: context)
-        half.early = early
-        half.isUnasked = !reading && early.reply == nil
+        state.early = early
+        state.isUnasked = !reading && early.reply == nil
     }
 
     /// A value that was decided about has ended: what came behind is charged.
@@ -84,9 +84,9 @@ extension JSONStreamSession {
     }
 
     /// A value that was decided about is no call, or will not end.
-    func dropEarly(_ half: Half, _ context: ConnectionContext) {
-        guard let early = half.early else { return }
-        half.early = nil
+    func dropEarly(_ state: DirectionState, _ context: ConnectionContext) {
+        guard let early = state.early else { return }
+        state.early = nil
         context.pipeline.end(early.decided.permits)
     }
 
@@ -94,7 +94,7 @@ extension JSONStreamSession {
     /// are answered cannot be told.
     func countSurplus(
         _ reader: RPCReader,
-        half: Half,
+        state: DirectionState,
         reply: LocalReply?,
         going direction: Direction,
         in context: ConnectionContext
@@ -103,7 +103,7 @@ extension JSONStreamSession {
         let inspector = context.inspector
         var operation = inspector.operations.unknown
         reader.lastCall { operation = inspector.operations.operation(ofMethod: $0, interface: $0.extracting(0..<0)) }
-        let entry = entry(operation, half: half, going: direction, id: 0, bytes: 0, in: context)
+        let entry = entry(operation, state: state, going: direction, id: 0, bytes: 0, in: context)
         let outcome = reply?.outcome ?? .lost
         let code = reply?.code(in: .jsonrpc) ?? ResultCode.none
         while reader.countedSurplus < reader.surplus {

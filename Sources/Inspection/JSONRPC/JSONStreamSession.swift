@@ -7,57 +7,57 @@ internal import Wire
 /// JSON-RPC on a raw TCP connection: values one after the other, each line one or not; both peers may call.
 final class JSONStreamSession: ProtocolSession {
     /// One direction.
-    final class Half {
+    final class DirectionState {
         /// Kept while a value is half read.
         var reader: RPCReader?
         /// When the value's first byte was seen.
         var start: UInt64 = 0
-        /// Whether the value going on has been passed on.
+        /// True if the value going on has been passed on.
         var isPassed = false
         var heldBytes = 0
-        /// Whether the white space behind a refused value, its line's end above all, is still to be left out.
+        /// True if the white space behind a refused value, its line's end above all, is still to be left out.
         var dropsSpace = false
         /// Bytes that were read before it was known what they are.
         var unknownBytes = 0
-        /// What was decided about the value going on before its end.
+        /// The decision about the value going on, before its end.
         var early: EarlyDecision?
-        /// Whether the value going on was passed on too large to hold, and nothing could be asked.
+        /// True if the value going on was passed on too large to hold, and nothing could be asked.
         var isUnasked = false
-        /// What is known of what the direction's peer says.
+        /// The kinds of values that the direction's peer may say.
         var place = JSONRPCFacts.Place.anywhere
-        /// Whether the value going on is left out.
+        /// True if the value going on is left out.
         var isDropped: Bool { early?.reply != nil }
 
-        /// Whether a value is half read.
-        var isMidway: Bool { reader.map { !$0.scanner.isBetweenValues } ?? false }
+        /// True if a value is half read.
+        var isInsideMessage: Bool { reader.map { !$0.scanner.isBetweenValues } ?? false }
     }
 
-    private let up = Half()
-    private let down = Half()
+    private let up = DirectionState()
+    private let down = DirectionState()
     var isIdentified = false
-    /// Whether values have come that are no JSON-RPC, and none that is.
+    /// True if values have come that are no JSON-RPC, and none that is.
     private var isOther = false
     private var replies: [UInt8] = []
-    /// What may turn out to have been calls; see JSONStreamSession+Candidates.
+    /// The values that may turn out to have been calls; see JSONStreamSession+Candidates.
     var candidates: [Candidate] = []
-    /// Whether the connection's beginning was not seen, so that the first value may have been a body of HTTP/1.
+    /// True if the connection's beginning was not seen, so that the first value may have been a body of HTTP/1.
     private let isJoined: Bool
 
     init(isJoined: Bool = false) { self.isJoined = isJoined }
 
-    var isQuiet: Bool { !isOther && !up.isMidway && !down.isMidway }
+    var isIdle: Bool { !isOther && !up.isInsideMessage && !down.isInsideMessage }
 
-    func half(_ direction: Direction) -> Half { direction == .toUpstream ? up : down }
+    func state(_ direction: Direction) -> DirectionState { direction == .toUpstream ? up : down }
 
     func receive(_ bytes: RawSpan, going direction: Direction, in context: ConnectionContext, plan: inout Plan) {
-        let half = half(direction)
-        var walk = PlanWalk(
-            at: -half.heldBytes,
-            isEdited: context.isGoverned || half.heldBytes > 0 || half.isDropped || half.dropsSpace
+        let state = state(direction)
+        var walk = PlanBuilder(
+            at: -state.heldBytes,
+            isEdited: context.isGoverned || state.heldBytes > 0 || state.isDropped || state.dropsSpace
         )
-        guard follow(half, bytes: bytes, going: direction, in: context, walk: &walk, plan: &plan) else {
-            half.heldBytes = 0
-            if half.isDropped {
+        guard follow(state, bytes: bytes, going: direction, in: context, walk: &walk, plan: &plan) else {
+            state.heldBytes = 0
+            if state.isDropped {
                 // What follows half a value that is left out would be another to upstream.
                 walk.drop(to: bytes.byteCount, &plan)
                 plan.close()
@@ -67,41 +67,42 @@ final class JSONStreamSession: ProtocolSession {
             walk.forward(to: bytes.byteCount, &plan)
             return sendReplies(&plan)
         }
-        guard walk.isEdited else { return forward(bytes.byteCount, half: half, walk: &walk, plan: &plan) }
-        let isMidway = half.isMidway
-        if isMidway, let reader = half.reader {
+        guard walk.isEdited else { return forward(bytes.byteCount, state: state, walk: &walk, plan: &plan) }
+        let isInsideMessage = state.isInsideMessage
+        if isInsideMessage, let reader = state.reader {
             // Only the value waits, and not the white space in front of it.
             let begun = Int(reader.scanner.offset - reader.scanner.valueStartOffset)
             walk.forward(to: bytes.byteCount - begun, &plan)
         }
-        if isMidway, !half.isPassed, !context.isGoverned || bytes.byteCount - walk.at > HoldLimits.requestBytes {
+        if isInsideMessage, !state.isPassed, !context.isGoverned || bytes.byteCount - walk.at > HoldLimits.requestBytes
+        {
             // Its method may come at its very end: what is known decides.
-            half.isPassed = true
-            if context.isGoverned { judgeEarly(half, going: direction, in: context) }
+            state.isPassed = true
+            if context.isGoverned { judgeEarly(state, going: direction, in: context) }
         }
-        if isMidway, half.isDropped {
+        if isInsideMessage, state.isDropped {
             walk.drop(to: bytes.byteCount, &plan)
-        } else if !isMidway || half.isPassed {
+        } else if !isInsideMessage || state.isPassed {
             walk.forward(to: bytes.byteCount, &plan)
         }
-        half.heldBytes = bytes.byteCount - walk.at
-        if !isMidway || half.heldBytes > 0 { plan.markBoundary() }
+        state.heldBytes = bytes.byteCount - walk.at
+        if !isInsideMessage || state.heldBytes > 0 { plan.markBoundary() }
         sendReplies(&plan)
     }
 
     /// Passes bytes on about which nothing decides.
-    private func forward(_ count: Int, half: Half, walk: inout PlanWalk, plan: inout Plan) {
-        let isMidway = half.isMidway
+    private func forward(_ count: Int, state: DirectionState, walk: inout PlanBuilder, plan: inout Plan) {
+        let isInsideMessage = state.isInsideMessage
         // What has been passed on in part is not decided about any more.
-        half.isPassed = isMidway
+        state.isPassed = isInsideMessage
         guard plan.isBoundaryWanted, let boundary = walk.boundary else {
-            return plan.forwardAll(endsAtBoundary: !isMidway)
+            return plan.forwardAll(endsAtBoundary: !isInsideMessage)
         }
         walk.at = 0
         walk.forward(to: boundary, &plan)
         plan.markBoundary()
         walk.forward(to: count, &plan)
-        if !isMidway { plan.markBoundary() }
+        if !isInsideMessage { plan.markBoundary() }
     }
 
     private func sendReplies(_ plan: inout Plan) {
@@ -112,106 +113,106 @@ final class JSONStreamSession: ProtocolSession {
 
     /// Reads values.
     ///
-    /// - Returns: Whether the connection is still read.
+    /// - Returns: True if the connection is still read.
     private func follow(
-        _ half: Half,
+        _ state: DirectionState,
         bytes: RawSpan,
         going direction: Direction,
         in context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) -> Bool {
-        let reader = reader(of: half, context)
+        let reader = reader(of: state, context)
         var at = 0
         var from = 0
         do throws(JSONError) {
             while at < bytes.byteCount {
-                if reader.scanner.isBetweenValues { half.start = context.now }
+                if reader.scanner.isBetweenValues { state.start = context.now }
                 from = at
                 let progress = try reader.scanner.read(bytes, &at)
-                if !isIdentified { half.unknownBytes += at - from }
+                if !isIdentified { state.unknownBytes += at - from }
                 switch progress {
                 case .needsMore: break
                 case .lineEnd: break
                 case .batchMember:
                     reader.batch.append(reader.scanner)
-                    if half.isPassed, half.early == nil {
-                        countSurplus(reader, half: half, reply: nil, going: direction, in: context)
+                    if state.isPassed, state.early == nil {
+                        countSurplus(reader, state: state, reply: nil, going: direction, in: context)
                     }
                 case .message, .batchEnd:
-                    dropSpace(half, reader: reader, at: at, isEnd: true, walk: &walk, plan: &plan)
-                    guard finish(reader, half: half, end: at, going: direction, in: context, walk: &walk, plan: &plan)
+                    dropSpace(state, reader: reader, at: at, isEnd: true, walk: &walk, plan: &plan)
+                    guard finish(reader, state: state, end: at, going: direction, in: context, walk: &walk, plan: &plan)
                     else { return false }
                     if walk.boundary == nil { walk.boundary = at }
                     // What follows the first message in the same read is read as what comes later.
-                    reader.scanner.place = half.place
+                    reader.scanner.place = state.place
                 }
             }
         } catch {
             if isJoined, context.inspector.joinHTTP1(insteadOf: self, bytes, going: direction, in: context) {
                 return false
             }
-            noteFailure(error, half: half, byteCount: at - from, in: context)
-            if half.dropsSpace { dropSpace(bytes.extracting(0..<at), walk: &walk, plan: &plan) }
+            noteFailure(error, state: state, byteCount: at - from, in: context)
+            if state.dropsSpace { dropSpace(bytes.extracting(0..<at), walk: &walk, plan: &plan) }
             lose(bytes.byteCount - at, context)
             return false
         }
-        dropSpace(half, reader: reader, at: at, isEnd: false, walk: &walk, plan: &plan)
-        keep(reader, half: half, in: context)
+        dropSpace(state, reader: reader, at: at, isEnd: false, walk: &walk, plan: &plan)
+        keep(reader, state: state, in: context)
         return true
     }
 
-    private func noteFailure(_ error: JSONError, half: Half, byteCount: Int, in context: ConnectionContext) {
+    private func noteFailure(_ error: JSONError, state: DirectionState, byteCount: Int, in context: ConnectionContext) {
         if isIdentified {
             context.recorder.decodeError(.jsonrpc, reason: error.label)
         } else {
-            half.unknownBytes += byteCount
+            state.unknownBytes += byteCount
         }
     }
 
     /// The reader that is inside a value, or one that begins.
-    private func reader(of half: Half, _ context: ConnectionContext) -> RPCReader {
-        if let reader = half.reader { return reader }
+    private func reader(of state: DirectionState, _ context: ConnectionContext) -> RPCReader {
+        if let reader = state.reader { return reader }
         let reader = context.pool.takeRPCReader()
-        reader.scanner.begin(.stream, at: half.place)
+        reader.scanner.begin(.stream, at: state.place)
         reader.batch.removeAll()
         reader.countedSurplus = 0
-        half.start = context.now
+        state.start = context.now
         return reader
     }
 
     /// Keeps a reader that is inside a value, and gives it back otherwise.
-    private func keep(_ reader: RPCReader, half: Half, in context: ConnectionContext) {
+    private func keep(_ reader: RPCReader, state: DirectionState, in context: ConnectionContext) {
         // Behind a number or a word the reader remembers that no other may follow at once.
         let form = reader.scanner.facts.form
         let isPlain = reader.scanner.isBatch || form == .object || form == .absent
         if reader.scanner.isBetweenValues, isPlain {
-            half.reader = nil
+            state.reader = nil
             context.pool.giveBack(reader)
         } else {
-            half.reader = reader
+            state.reader = reader
         }
     }
 
     /// Leaves out the white space between a refused value and the next one, as far as it is here.
     private func dropSpace(
-        _ half: Half,
+        _ state: DirectionState,
         reader: RPCReader,
         at: Int,
         isEnd: Bool,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
-        guard half.dropsSpace else { return }
+        guard state.dropsSpace else { return }
         guard isEnd || !reader.scanner.isBetweenValues else {
             return walk.drop(to: at, &plan)
         }
-        half.dropsSpace = false
+        state.dropsSpace = false
         walk.drop(to: at - Int(reader.scanner.offset - reader.scanner.valueStartOffset), &plan)
     }
 
     /// Leaves out the white space between a refused value and bytes that are no value.
-    private func dropSpace(_ bytes: RawSpan, walk: inout PlanWalk, plan: inout Plan) {
+    private func dropSpace(_ bytes: RawSpan, walk: inout PlanBuilder, plan: inout Plan) {
         var end = max(0, walk.at)
         while end < bytes.byteCount, bytes.byte(at: end) <= 0x20 { end += 1 }
         walk.drop(to: end, &plan)
@@ -219,22 +220,22 @@ final class JSONStreamSession: ProtocolSession {
 
     /// A value has ended.
     ///
-    /// - Returns: Whether the connection speaks JSON-RPC at all.
+    /// - Returns: True if the connection speaks JSON-RPC at all.
     private func finish(
         _ reader: RPCReader,
-        half: Half,
+        state: DirectionState,
         end: Int,
         going direction: Direction,
         in context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) -> Bool {
         defer {
-            dropEarly(half, context)
+            dropEarly(state, context)
             reader.batch.removeAll()
             reader.countedSurplus = 0
-            half.isPassed = false
-            half.isUnasked = false
+            state.isPassed = false
+            state.isUnasked = false
             // What is complete and not refused waits for nothing that follows it.
             if walk.isEdited { walk.forward(to: end, &plan) }
         }
@@ -243,19 +244,19 @@ final class JSONStreamSession: ProtocolSession {
         let session = context.session
         if role == .neither {
             // Log lines and whatever else is JSON passes, and a message may still follow.
-            if !isIdentified { noteOther(half, context) }
-            noteCandidate(reader, half: half, going: direction, in: context)
+            if !isIdentified { noteOther(state, context) }
+            noteCandidate(reader, state: state, going: direction, in: context)
         } else if !isIdentified {
             identify(role, going: direction, in: context)
         }
         if let observer = inspector.messageObserver, let connection = session.seenConnection, role != .neither {
-            observer.rpc(reader.observed(session.seen(direction), start: half.start), on: connection)
+            observer.rpc(reader.observed(session.seen(direction), start: state.start), on: connection)
         }
-        if role == .response, !half.isDropped {
+        if role == .response, !state.isDropped {
             if !candidates.isEmpty { takeCandidates(answeredBy: reader, direction, context) }
             answers(reader, going: direction, in: context)
-        } else if role != .neither || half.isDropped {
-            calls(reader, half: half, end: end, going: direction, in: context, walk: &walk, plan: &plan)
+        } else if role != .neither || state.isDropped {
+            calls(reader, state: state, end: end, going: direction, in: context, walk: &walk, plan: &plan)
         }
         return true
     }
@@ -265,10 +266,10 @@ final class JSONStreamSession: ProtocolSession {
         let session = context.session
         isIdentified = true
         isOther = false
-        for half in [up, down] {
-            half.unknownBytes = 0
-            half.place = .responses
-            half.reader?.scanner.place = .responses
+        for state in [up, down] {
+            state.unknownBytes = 0
+            state.place = .responses
+            state.reader?.scanner.place = .responses
         }
         if session.isClientUnknown {
             session.settleClient(isFlipped: (role == .response) == (direction == .toUpstream))
@@ -277,32 +278,32 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     /// A value that is no message has ended before there was any.
-    private func noteOther(_ half: Half, _ context: ConnectionContext) {
+    private func noteOther(_ state: DirectionState, _ context: ConnectionContext) {
         if !isOther, context.session.connectionProtocol == .silent {
             context.inspector.identify(context.session, .opaque)
         }
         isOther = true
-        context.recorder.uninspectedBytes(UInt64(half.unknownBytes), reason: .opaque)
-        half.unknownBytes = 0
+        context.recorder.uninspectedBytes(UInt64(state.unknownBytes), reason: .opaque)
+        state.unknownBytes = 0
     }
 
     private func calls(
         _ reader: RPCReader,
-        half: Half,
+        state: DirectionState,
         end: Int,
         going direction: Direction,
         in context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         let inspector = context.inspector
-        var decided = decide(reader, half: half, going: direction, in: context)
-        if half.isUnasked { inspector.recorder.verdictPartial(.tooLarge) }
+        var decided = decide(reader, state: state, going: direction, in: context)
+        if state.isUnasked { inspector.recorder.verdictPartial(.tooLarge) }
         reader.eachCall { call in
             let method = inspector.operations.operation(of: call, interface: call.method.extracting(0..<0))
             let entry = entry(
                 method,
-                half: half,
+                state: state,
                 going: direction,
                 id: call.idKey ?? 0,
                 bytes: call.byteCount,
@@ -329,23 +330,23 @@ final class JSONStreamSession: ProtocolSession {
             }
         }
         if !decided.permits.isEmpty { inspector.pipeline.end(decided.permits) }
-        countSurplus(reader, half: half, reply: decided.reply, going: direction, in: context)
-        if let reply = decided.reply { refuse(reader, half: half, end: end, reply: reply, walk: &walk, plan: &plan) }
+        countSurplus(reader, state: state, reply: decided.reply, going: direction, in: context)
+        if let reply = decided.reply { refuse(reader, state: state, end: end, reply: reply, walk: &walk, plan: &plan) }
     }
 
     /// Decides about the calls of a value, unless that was done before its end.
     private func decide(
         _ reader: RPCReader,
-        half: Half,
+        state: DirectionState,
         going direction: Direction,
         in context: ConnectionContext
     ) -> DecidedBatch {
-        if let early = half.early {
-            half.early = nil
+        if let early = state.early {
+            state.early = nil
             chargeRest(early, reader: reader, going: direction, in: context)
             return early.decided
         }
-        guard context.isGoverned, !half.isPassed else { return DecidedBatch() }
+        guard context.isGoverned, !state.isPassed else { return DecidedBatch() }
         let groups = context.operations.groups(of: reader, interface: RawSpan())
         return decide(groups, going: direction, in: context)
     }
@@ -353,14 +354,14 @@ final class JSONStreamSession: ProtocolSession {
     /// Answers the value that has ended and leaves it out.
     private func refuse(
         _ reader: RPCReader,
-        half: Half,
+        state: DirectionState,
         end: Int,
         reply: LocalReply,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         answer(reader, reply)
-        half.dropsSpace = true
+        state.dropsSpace = true
         let count = Int(reader.scanner.offset - reader.scanner.valueStartOffset)
         walk.forward(to: end - count, &plan)
         walk.drop(to: end, &plan)
@@ -401,7 +402,7 @@ final class JSONStreamSession: ProtocolSession {
             let (tracker, session) = (context.tracker, context.session)
             let index = tracker.find(key, direction: direction.opposite, on: session, now: context.now)
             // Members of a batch came together.
-            tracker.replyBegan(index, on: session, at: self.half(direction).start, byteCount: byteCount)
+            tracker.replyBegan(index, on: session, at: self.state(direction).start, byteCount: byteCount)
             guard index >= 0 else { return }
             var result = CallResult(outcome, code: code, end: context.now)
             result.responseBytes = byteCount
@@ -425,8 +426,8 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     func ended(_ direction: Direction, in context: ConnectionContext, plan: inout Plan) {
-        // Half a value that was to be dropped stays dropped; nothing of it is held.
-        if !half(direction).isDropped { plan.forwardAll(endsAtBoundary: true) }
+        // DirectionState a value that was to be dropped stays dropped; nothing of it is held.
+        if !state(direction).isDropped { plan.forwardAll(endsAtBoundary: true) }
     }
 
     func missed(_ count: UInt64, going direction: Direction, in context: ConnectionContext) {
@@ -439,10 +440,10 @@ final class JSONStreamSession: ProtocolSession {
     }
 
     func close(_ context: ConnectionContext) {
-        for half in [up, down] {
-            dropEarly(half, context)
-            if let reader = half.reader { context.pool.giveBack(reader) }
-            half.reader = nil
+        for state in [up, down] {
+            dropEarly(state, context)
+            if let reader = state.reader { context.pool.giveBack(reader) }
+            state.reader = nil
         }
         // Nothing told what the bytes were.
         if !isIdentified, up.unknownBytes + down.unknownBytes > 0 { lose(0, context) }

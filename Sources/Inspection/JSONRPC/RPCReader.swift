@@ -7,13 +7,13 @@ internal import Wire
 final class RPCReader {
     var scanner = JSONScanner()
     var batch = JSONRPCBatch()
-    /// Whether the bytes turned out to be no JSON.
+    /// True if the bytes turned out to be no JSON.
     private(set) var hasFailed = false
     private var hasMessage = false
     /// How many of ``surplus`` were counted already.
     var countedSurplus = 0
 
-    /// Whether bytes of which nothing is known begin with a whole JSON-RPC message.
+    /// True if bytes of which nothing is known begin with a whole JSON-RPC message.
     static func beginsWithMessage(_ bytes: RawSpan) -> Bool {
         let reader = RPCReader()
         reader.scanner.begin(.stream)
@@ -61,7 +61,7 @@ final class RPCReader {
         return role
     }
 
-    /// What the value that has ended is; of a batch what its members are, calls before replies.
+    /// The kind of the value that has ended; of a batch that of its members, calls before replies.
     var role: JSONRPCRole {
         guard scanner.isBatch else { return scanner.facts.role }
         if batch.requestCount > 0 { return .request }
@@ -69,15 +69,15 @@ final class RPCReader {
         return batch.responseCount > 0 ? .response : .neither
     }
 
-    /// Whether what was read so far is a call, or a batch with one, though the value has not ended.
+    /// True if what was read so far is a call, or a batch with one, though the value has not ended.
     var isCallSoFar: Bool { !hasFailed && (role == .request || role == .notification) }
 
-    /// Whether methods of it are known: a single call's method is there whole, or a member of a batch is.
+    /// True if methods of it are known: a single call's method is there whole, or a member of a batch is.
     ///
     /// A batch may stand in the middle of a further member's method.
     var knowsMethods: Bool { isCallSoFar && (scanner.isBatch || scanner.isMethodWhole) }
 
-    /// Whether what was read so far shows that the value is no message.
+    /// True if what was read so far shows that the value is no message.
     var isNoMessage: Bool {
         if hasFailed { return true }
         guard !scanner.isBatch else { return false }
@@ -93,7 +93,7 @@ final class RPCReader {
         return batch.requestCount + batch.notificationCount - batch.rememberedCallCount
     }
 
-    /// Whether the value that has ended is a message that brings a trace context; those of a batch's members are not
+    /// True if the value that has ended is a message that brings a trace context; those of a batch's members are not
     /// read.
     var hasTraceContext: Bool {
         !scanner.isBatch && scanner.withTraceContext { traceparent, _ in traceparent.byteCount > 0 }
@@ -151,7 +151,7 @@ struct RPCCall: ~Escapable {
     let id: RawSpan
     /// The tool that it calls: `params.name` of `tools/call`; empty for none.
     let tool: RawSpan
-    /// What is equal for equal ids; `nil` without an id that was kept.
+    /// A key that is equal for equal ids; `nil` without an id that was kept.
     let idKey: UInt64?
     let isNotification: Bool
     let byteCount: UInt64
@@ -226,7 +226,7 @@ extension RPCReader {
         }
     }
 
-    /// What the value that has ended says of a single call.
+    /// The single call of the value that has ended.
     var firstResponse: (outcome: Outcome, code: Int32)? {
         guard scanner.isBatch else { return (scanner.facts.outcome, scanner.facts.resultCode) }
         guard let first = batch.members.first(where: { $0.role == .response }) else { return nil }

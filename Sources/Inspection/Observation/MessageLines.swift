@@ -173,10 +173,10 @@ public struct Redaction: Sendable {
         self.names = Set(names.map { $0.lowercased() })
     }
 
-    /// Whether the value of that attachment is hidden.
+    /// True if the value of that attachment is hidden.
     ///
     /// - Parameter name: The attachment's key.
-    /// - Returns: Whether `***` is shown instead.
+    /// - Returns: True if `***` is shown instead.
     public func hides(_ name: String) -> Bool { names.contains(name.lowercased()) }
 }
 

@@ -30,9 +30,9 @@ public struct ObservedFrame: ~Escapable {
     public let direction: Direction
     /// When its first byte was seen, in nanoseconds.
     public let start: UInt64
-    /// What the ranges of the metadata point into.
+    /// The bytes that the ranges of the metadata point into.
     public let texts: RawSpan
-    /// Whether its body could be read to the end.
+    /// True if its body could be read to the end.
     public let isWhole: Bool
 
     @_lifetime(copy texts)
@@ -55,21 +55,21 @@ public struct ObservedStreamHalf: Sendable {
     public var start: UInt64 = 0
     /// The payload lengths of its messages, in order; at most ``maxMessages`` of them.
     public var messageBytes: [UInt64] = []
-    /// Of a request: whom it calls; `nil` where the path could not be read.
+    /// The called service, of a request; `nil` where the path could not be read.
     public var interface: String?
-    /// Of a request: the path's method.
+    /// The path's method, of a request.
     public var method: String?
-    /// Of a request: the service's version, if it names one.
+    /// The service's version, of a request that names one.
     public var version: String?
-    /// Of a request: the service's group, if it names one.
+    /// The service's group, of a request that names one.
     public var group: String?
-    /// Of a request: its attachments, by header name.
+    /// The attachments of a request, by header name.
     public var attachments: [(name: String, value: String)] = []
-    /// Of a reply: the gRPC status, as it is spelled.
+    /// The gRPC status of a reply, as it is spelled.
     public var grpcStatus: String?
-    /// Of a reply: the gRPC message, percent-decoded.
+    /// The gRPC message of a reply, percent-decoded.
     public var grpcMessage: String?
-    /// Of a reply: whether it was a single block of headers.
+    /// True if a reply was a single block of headers.
     public var isTrailersOnly = false
 
     /// The most message lengths that are kept of one half.
@@ -98,7 +98,7 @@ public struct ObservedRPC: Sendable {
         }
     }
 
-    /// Whether it asks or answers.
+    /// True if it asks or answers.
     public var isRequest: Bool
     /// Which way it went, seen from the client.
     public var direction: Direction
@@ -106,7 +106,7 @@ public struct ObservedRPC: Sendable {
     public var start: UInt64
     /// Its members.
     public var members: [Member]
-    /// Whether it is a batch.
+    /// True if it is a batch.
     public var isBatch: Bool
 
     /// A message of those values.
@@ -181,7 +181,7 @@ public struct ObservedCall: Sendable {
     public var call: FinishedCall
     /// The protocol's own id.
     public var id: String
-    /// Who made the connection and to whom.
+    /// The client and the server of the connection.
     public var connection: ObservedConnection
     /// The calling application, if it named itself.
     public var caller: String

@@ -2,7 +2,7 @@ internal import Calls
 internal import Policy
 internal import Wire
 
-/// What calls in flight hold of limits, by their places in the call table.
+/// The permits of calls in flight, by their places in the call table.
 struct CallPermits: ~Copyable {
     private var permits = FlatTable(repeating: UInt32(0), count: 0)
     /// How many calls hold anything.
@@ -33,7 +33,7 @@ struct CallPermits: ~Copyable {
 
     /// One holder of a permit less.
     ///
-    /// - Returns: Whether it was the last.
+    /// - Returns: True if it was the last.
     mutating func drop(_ permit: LimitToken) -> Bool {
         guard !shares.isEmpty, let count = shares[permit.rawValue], count > 1 else {
             if !shares.isEmpty { shares[permit.rawValue] = nil }
@@ -50,17 +50,17 @@ struct CallGroup {
     /// Other operations of the batch that are subject to the same limits.
     var others: [OperationID] = []
     var calls = 0
-    /// Whether nobody waits for a reply to any of them.
+    /// True if nobody waits for a reply to any of them.
     var isOneway = true
-    /// What its calls hold of limits, together.
+    /// The permit that its calls share.
     var permit = LimitToken.none
-    /// Whether any call of the request holds the permit, whatever its operation.
+    /// True if any call of the request holds the permit, whatever its operation.
     var isForAll = false
 }
 
-/// What the calls of a batch have taken of limits, until all of them have begun.
+/// The permits of a batch's calls, until all of them have begun.
 struct BatchPermits {
-    /// What a single call has taken, which is no batch.
+    /// The permit of a single call, which is no batch.
     var single = LimitToken.none
     /// The groups that have taken anything.
     var groups: [CallGroup] = []

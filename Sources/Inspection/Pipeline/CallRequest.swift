@@ -5,7 +5,7 @@ package import Telemetry
 ///
 /// Its names are known, and nothing of it has been passed on.
 public struct CallRequest: Sendable {
-    /// What a drain may do with a request.
+    /// The power that a drain has over a request.
     package enum DrainHandling: UInt8, Sendable {
         /// The request is refused once the drain's grace is over.
         case refuse
@@ -15,19 +15,19 @@ public struct CallRequest: Sendable {
         case none
     }
 
-    /// What is called; of a batch its first member.
+    /// The called operation; of a batch that of its first member.
     public var operation: OperationID
     /// Where Weir stands.
     public var side: Side
-    /// Whether no reply is waited for; of a batch, whether none is for any of its calls.
+    /// True if no reply is waited for; of a batch, whether none is for any of its calls.
     public var isOneway: Bool
     /// How many calls it makes: more than one for a batch only.
     public var calls: Int
-    /// What a drain may do with it.
+    /// The power that a drain has over it.
     package var drainHandling = DrainHandling.refuse
     /// Why no answer can be written to it (a serialization that Weir does not write, say); `nil` if one can.
     package var unanswerable: PartialVerdictReason?
-    /// Whether it may be given a trace context: the calls of a batch have a span each and one head.
+    /// True if it may be given a trace context: the calls of a batch have a span each and one head.
     package var takesContext = true
     /// Why nothing can be inserted into it; `nil` if something can.
     package var insertFailure: TracingCounters.Injection?
@@ -37,7 +37,7 @@ public struct CallRequest: Sendable {
     /// - Parameters:
     ///   - operation: What is called.
     ///   - side: Where Weir stands.
-    ///   - isOneway: Whether no reply is waited for.
+    ///   - isOneway: True if no reply is waited for.
     ///   - calls: How many calls it makes, at least 1.
     public init(operation: OperationID, side: Side, isOneway: Bool = false, calls: Int = 1) {
         self.operation = operation

@@ -1,6 +1,6 @@
 package import Policy
 
-/// What becomes of a request.
+/// The result for a request.
 public enum Decision: Sendable {
     /// It is passed on as it is.
     case forward
@@ -21,7 +21,7 @@ public enum Decision: Sendable {
 
     /// Weir's answer, if the request is not passed on.
     var reply: LocalReply? { if case .reply(let reply) = self { reply } else { nil } }
-    /// What the request is given.
+    /// The fields that the request is given.
     var inserted: [InsertedField] { if case .insert(let fields) = self { fields } else { [] } }
 }
 
@@ -43,19 +43,19 @@ public struct InsertedField: Equatable, Sendable {
     }
 }
 
-/// What the pipeline decided about a request, and what the request has taken of limits.
+/// The decision about a request, and the permit that it holds.
 package struct DecidedRequest {
     package var decision = Decision.forward
-    /// What its call holds of limits on calls in flight until it ends: whoever gets it gives it to the call
+    /// The permit of its call, until that ends: whoever gets it gives it to the call
     /// or back to ``LimitStage/release(_:)``.
     package var permit = LimitToken.none
 }
 
-/// What the pipeline decided about the calls of a batch, and what they have taken of limits.
+/// The decision about the calls of a batch, and their permits.
 struct DecidedBatch {
     /// Weir's answer, if the batch is not passed on.
     var reply: LocalReply?
-    /// What its request is given; empty for a batch of several calls.
+    /// The fields that its request is given; empty for a batch of several calls.
     var inserted: [InsertedField] = []
     var permits = BatchPermits()
 }

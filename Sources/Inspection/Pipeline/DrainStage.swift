@@ -5,7 +5,7 @@ internal import Policy
 struct DrainStage {
     /// Says what is drained; `nil` costs nothing.
     var gate: DrainGate? { didSet { refresh() } }
-    /// Whether anything is drained: asking the gate itself would retain it.
+    /// True if anything is drained: asking the gate itself would retain it.
     private(set) var isActive = false
 
     /// Drains have been started or undone: looks which there are.
@@ -20,13 +20,13 @@ struct DrainStage {
         return gate?.order(of: operation)
     }
 
-    /// Whether any call of an interface could be refused, whatever its method.
+    /// True if any call of an interface could be refused, whatever its method.
     func mayRefuse(_ operation: Operation, side: Side) -> Bool {
         guard isActive, side == .provider, let gate else { return false }
         return gate.orders.contains { $0.target.isService || $0.target.interface == operation.interface }
     }
 
-    /// Whether a call of any operation could be refused.
+    /// True if a call of any operation could be refused.
     func mayRefuse(side: Side) -> Bool { isActive && side == .provider }
 
     /// Counts calls to something that is drained, and says what they are answered.
@@ -34,7 +34,7 @@ struct DrainStage {
     /// - Parameters:
     ///   - request: What is called.
     ///   - order: The drain that it is a part of.
-    ///   - isProbe: Whether it only asks whether the service is there.
+    ///   - isProbe: True if it only asks whether the service is there.
     ///   - session: Its connection's session.
     ///   - now: The time, in nanoseconds.
     /// - Returns: The answer; `nil` if the calls pass.
@@ -54,7 +54,7 @@ struct DrainStage {
         return LocalReply(drained: order)
     }
 
-    /// Whether a call would be refused now; nothing is counted.
+    /// True if a call would be refused now; nothing is counted.
     func isRefusing(_ request: CallRequest, order: DrainOrder, isProbe: Bool, now: UInt64) -> Bool {
         // A consumer that cannot be told is served: its call would be lost.
         request.drainHandling == .refuse && request.unanswerable == nil && order.stage(at: now) >= .reject && !isProbe
@@ -68,12 +68,12 @@ struct DrainStage {
 
     // MARK: Signals
 
-    /// Whether a reply may say that its interface leaves.
+    /// True if a reply may say that its interface leaves.
     func isLeaving(_ operation: OperationID, side: Side) -> Bool {
         isActive && side == .provider && gate?.leavingOrder(of: operation) != nil
     }
 
-    /// Whether a connection that begins now comes too late, in a protocol whose connections are told to end.
+    /// True if a connection that begins now comes too late, in a protocol whose connections are told to end.
     ///
     /// Until the refusing stage new ones are let in, as requests are: their consumer may have no other provider.
     func turnsAway(_ session: Session, now: UInt64) -> Bool {

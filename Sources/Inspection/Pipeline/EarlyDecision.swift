@@ -2,11 +2,11 @@ internal import Calls
 internal import JSONRPC
 internal import Policy
 
-/// What was decided about a request before its end.
+/// A decision about a request before its end.
 struct EarlyDecision {
     /// The calls that were asked about.
     var asked: [CallGroup] = []
-    /// Whether its methods were known.
+    /// True if its methods were known.
     var knowsMethods = false
     /// Weir's answer, and what was taken of limits for its calls.
     var decided = DecidedBatch()

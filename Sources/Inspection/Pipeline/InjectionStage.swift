@@ -6,10 +6,10 @@ internal import Telemetry
 struct InjectionStage {
     /// Makes the context: that of the span of the request being prepared.
     var tracer: Tracer? { didSet { isActive = tracer?.isInjecting == true } }
-    /// Whether requests of any protocol are given a context: asking the tracer itself would retain it.
+    /// True if requests of any protocol are given a context: asking the tracer itself would retain it.
     private(set) var isActive = false
 
-    /// What a request of a protocol is to be given; nothing when its own context is left alone.
+    /// The trace context for a request of a protocol; nothing when its own context is left alone.
     func fields(_ callProtocol: CallProtocol) -> [InsertedField] {
         guard isActive, let tracer else { return [] }
         return tracer.injection(callProtocol)

@@ -6,11 +6,11 @@ internal import Wire
 struct LimitStage: ~Copyable {
     /// Decides by the limits in force; `nil` costs nothing.
     var gate: LimitGate?
-    /// Whether there are limits in force: asking the gate itself would retain it.
+    /// True if there are limits in force: asking the gate itself would retain it.
     private(set) var isActive = false
     /// The names of attachments and headers that limits look at, in lower case.
     private(set) var attachmentNames: [String] = []
-    /// What calls in flight hold.
+    /// The permits of calls in flight.
     private var permits = CallPermits()
 
     init() {}
@@ -38,7 +38,7 @@ struct LimitStage: ~Copyable {
     ///   - side: Where Weir stands.
     ///   - fields: The request's own.
     ///   - session: Its connection's session, which knows who called last and from where.
-    /// - Returns: Whether any limit is for it; then ``decide(calls:isOneway:)`` or ``wouldAdmit(calls:isOneway:)`` is
+    /// - Returns: True if any limit is for it; then ``decide(calls:isOneway:)`` or ``wouldAdmit(calls:isOneway:)`` is
     ///   to follow.
     func begin(
         _ operation: OperationID,
@@ -71,7 +71,7 @@ struct LimitStage: ~Copyable {
     ///
     /// - Parameters:
     ///   - calls: How many calls it makes.
-    ///   - isOneway: Whether no reply is waited for.
+    ///   - isOneway: True if no reply is waited for.
     /// - Returns: Weir's answer, or what the request has taken.
     func decide(calls: Int, isOneway: Bool) -> (reply: LocalReply?, permit: LimitToken) {
         guard let gate else { return (nil, .none) }
@@ -83,12 +83,12 @@ struct LimitStage: ~Copyable {
         }
     }
 
-    /// Whether the request that was begun would pass now; nothing is charged.
+    /// True if the request that was begun would pass now; nothing is charged.
     func wouldAdmit(calls: Int = 1, isOneway: Bool = false) -> Bool {
         gate?.wouldAdmit(calls: calls, isOneway: isOneway) ?? true
     }
 
-    /// Whether the same limits apply to two operations and hold their calls in the same windows.
+    /// True if the same limits apply to two operations and hold their calls in the same windows.
     func areAlike(_ one: OperationID, _ other: OperationID, side: Side) -> Bool {
         gate?.areAlike(one, other, side: side) ?? true
     }

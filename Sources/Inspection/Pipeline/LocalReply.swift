@@ -3,15 +3,15 @@ internal import Policy
 
 /// An answer that Weir gives in upstream's place; each protocol has its own form of it.
 public struct LocalReply: Equatable, Sendable {
-    /// What the call is counted as: `limited` or `drained`.
+    /// The outcome of the call: `limited` or `drained`.
     public var outcome: Outcome
-    /// What the caller is told.
+    /// The text for the caller.
     public var text: String
     /// The codes that are not the usual ones of their protocols, see ``code(in:)``.
     private var codes: LocalReplyCodes
     /// The status of the HTTP response around a reply whose code is in its body; 503 when it is drained.
     public var httpStatus: UInt16
-    /// Whether a Dubbo caller is given an exception, which it does not retry, where Weir can write one.
+    /// True if a Dubbo caller is given an exception, which it does not retry, where Weir can write one.
     public var isFinal: Bool
     /// When a call may pass again, in nanoseconds from now; the caller is told where its protocol has a place for it.
     public var retryAfterNanoseconds: UInt64?
@@ -20,10 +20,10 @@ public struct LocalReply: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - outcome: What the call is counted as.
-    ///   - text: What the caller is told.
+    ///   - text: The text for the caller.
     ///   - codes: Codes in place of the usual ones.
     ///   - httpStatus: The status of the response around a code in its body, unless the outcome is `drained`.
-    ///   - isFinal: Whether a Dubbo caller is given an exception.
+    ///   - isFinal: True if a Dubbo caller is given an exception.
     ///   - retryAfterNanoseconds: When a call may pass again, in nanoseconds from now.
     public init(
         outcome: Outcome = .limited,

@@ -10,7 +10,7 @@ struct ProbeOperations: ~Copyable {
 
     init(registry: OperationRegistry) { self.registry = registry }
 
-    /// Whether an operation is such a one.
+    /// True if an operation is such a one.
     mutating func contains(_ operation: OperationID) -> Bool {
         while kinds.count <= operation.index { kinds.append(Self.unknown) }
         if kinds[operation.index] == Self.unknown {

@@ -130,7 +130,7 @@ extension RequestPipeline {
 
     // MARK: Permits
 
-    /// What the next call of a request holds.
+    /// The permit of the next call of a request.
     ///
     /// - Parameters:
     ///   - operation: What is called.

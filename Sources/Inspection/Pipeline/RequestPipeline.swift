@@ -19,7 +19,7 @@ package final class RequestPipeline {
     var rules: (any RequestStage)? { didSet { updateActive() } }
     var limits = LimitStage()
     var injection = InjectionStage() { didSet { updateActive() } }
-    /// Whether requests are held back until they are understood, because a stage may refuse or change them.
+    /// True if requests are held back until they are understood, because a stage may refuse or change them.
     package private(set) var isActive = false
     private var probes: ProbeOperations
     let registry: OperationRegistry
@@ -28,7 +28,7 @@ package final class RequestPipeline {
     /// A pipeline whose stages have nothing to do.
     ///
     /// - Parameters:
-    ///   - registry: What operations stand for.
+    ///   - registry: The operations by their numbers.
     ///   - recorder: Where requests are counted of which a stage could not be asked.
     init(registry: OperationRegistry, recorder: Recorder) {
         self.registry = registry
@@ -48,9 +48,9 @@ package final class RequestPipeline {
         isActive = rules != nil || limits.isActive || drains.isActive || injection.isActive
     }
 
-    /// Whether any stage may refuse a request.
+    /// True if any stage may refuse a request.
     var mayRefuse: Bool { rules != nil || limits.isActive || drains.isActive }
-    /// Whether a rule or a limit may: those look at more than what is called.
+    /// True if a rule or a limit may: those look at more than what is called.
     var mayRefuseByFields: Bool { rules != nil || limits.isActive }
 
     // MARK: Deciding
@@ -86,7 +86,7 @@ package final class RequestPipeline {
         return decided
     }
 
-    /// What a request that passes is given: what the rules insert, and Weir's own trace context.
+    /// The fields that a passing request is given: those of the rules, and Weir's own trace context.
     func insertion(
         _ inserted: [InsertedField],
         _ request: CallRequest,
@@ -113,7 +113,7 @@ package final class RequestPipeline {
         session.learn(caller: fields.texts.slice(fields.caller))
     }
 
-    /// What a drain answers a request; it is counted as refused or passed.
+    /// The local reply of a drain, if it refuses a request; the request is counted as refused or passed.
     func refusalByDrain(_ request: CallRequest, on session: Session, now: UInt64) -> LocalReply? {
         guard drains.isActive, request.drainHandling != .none,
             let order = drains.order(of: request.operation, side: request.side)
@@ -122,7 +122,7 @@ package final class RequestPipeline {
         return drains.decide(request, order: order, isProbe: isProbe, on: session, now: now)
     }
 
-    /// What the rules answer a request, and what they give it.
+    /// The local reply of the rules, if they refuse a request; what they insert is appended.
     func refusalByRules(_ request: CallRequest, _ inserted: inout [InsertedField]) -> LocalReply? {
         guard let rules else { return nil }
         switch rules.decide(on: request) {
@@ -164,7 +164,7 @@ package final class RequestPipeline {
         limits.begin(operation, side: side, fields: fields, on: session) && !isProbe(operation)
     }
 
-    /// Whether an operation is called to see whether the service is there.
+    /// True if an operation is called to see whether the service is there.
     func isProbe(_ operation: OperationID) -> Bool { probes.contains(operation) }
 
     // MARK: Foreseeing
@@ -182,12 +182,12 @@ package final class RequestPipeline {
         drains.notePassed(order, calls: request.calls, on: session)
     }
 
-    /// Whether anything in force could refuse a call of an interface, whatever its method.
+    /// True if anything in force could refuse a call of an interface, whatever its method.
     ///
     /// - Parameters:
     ///   - operation: One of the interface.
     ///   - side: Where Weir stands.
-    /// - Returns: Whether it could.
+    /// - Returns: True if it could.
     func mayRefuse(_ operation: OperationID, side: Side) -> Bool {
         if rules != nil { return true }
         let facts = registry[operation]
@@ -195,18 +195,18 @@ package final class RequestPipeline {
             || (limits.isActive && limits.gate?.mayLimit(facts, side: side) == true)
     }
 
-    /// Whether anything in force could refuse a call of a protocol.
+    /// True if anything in force could refuse a call of a protocol.
     ///
     /// - Parameters:
     ///   - callProtocol: The protocol.
     ///   - side: Where Weir stands.
-    /// - Returns: Whether it could.
+    /// - Returns: True if it could.
     func mayRefuse(_ callProtocol: CallProtocol, side: Side) -> Bool {
         if rules != nil || drains.mayRefuse(side: side) { return true }
         return limits.isActive && limits.gate?.mayLimit(callProtocol, side: side) == true
     }
 
-    /// Whether a drain or a limit would refuse a request now; nothing is counted or charged.
+    /// True if a drain or a limit would refuse a request now; nothing is counted or charged.
     func wouldRefuse(
         _ request: CallRequest,
         fields: borrowing RequestFields,

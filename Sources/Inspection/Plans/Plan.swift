@@ -1,6 +1,6 @@
 public import Wire
 
-/// What a session asks the relay to do with the bytes of one direction.
+/// A session's instructions to the relay for the bytes of one direction.
 ///
 /// A direction's unforwarded bytes are one sequence: what the relay holds, then what just arrived. The edits walk over
 /// that sequence from its start (or, when an earlier plan reached beyond what had arrived, from the end of that
@@ -20,15 +20,15 @@ public struct Plan: Sendable {
 
     /// The edits, in order; empty when ``forwardsAll``.
     public private(set) var edits: [Edit] = []
-    /// What ``Edit/replace(_:with:)`` writes.
+    /// The bytes that ``Edit/replace(_:with:)`` writes.
     public private(set) var content: [UInt8] = []
     /// Bytes to be written to the peer these came from, at the other direction's next boundary.
     public private(set) var reply: [UInt8] = []
-    /// Whether everything held and arrived is passed on unchanged.
+    /// True if everything held and arrived is passed on unchanged.
     public private(set) var forwardsAll = false
     /// For ``forwardsAll``: whether a message ends where the bytes do.
     public private(set) var endsAtBoundary = false
-    /// Whether the connection is to be closed once everything that is to be written has been.
+    /// True if the connection is to be closed once everything that is to be written has been.
     public private(set) var closes = false
     /// Set by the relay before it asks: replies wait for a boundary in this direction.
     public var isBoundaryWanted = false
@@ -49,7 +49,7 @@ public struct Plan: Sendable {
 
     /// Passes everything on.
     ///
-    /// - Parameter endsAtBoundary: Whether a message ends where the bytes do.
+    /// - Parameter endsAtBoundary: True if a message ends where the bytes do.
     @inlinable @inline(__always)
     public mutating func forwardAll(endsAtBoundary: Bool) {
         setForwardAll(endsAtBoundary)

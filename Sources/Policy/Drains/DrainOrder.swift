@@ -45,7 +45,7 @@ public struct DrainTarget: Hashable, Sendable {
 }
 
 /// The stage of a drain.
-public enum DrainStage: UInt8, Comparable, Sendable {
+public enum DrainPhase: UInt8, Comparable, Sendable {
     /// Nothing is drained.
     case none
     /// Consumers are told; their calls still pass.
@@ -66,7 +66,7 @@ public enum DrainStage: UInt8, Comparable, Sendable {
     }
 
     /// The order of time.
-    public static func < (left: DrainStage, right: DrainStage) -> Bool { left.rawValue < right.rawValue }
+    public static func < (left: DrainPhase, right: DrainPhase) -> Bool { left.rawValue < right.rawValue }
 }
 
 /// The rule for telling consumers of a drain before they are refused.
@@ -151,8 +151,8 @@ public final class DrainOrder: Sendable {
     /// The stage at a time.
     ///
     /// - Parameter now: The time, in monotonic nanoseconds.
-    /// - Returns: Any stage but ``DrainStage/none``.
-    public func stage(at now: UInt64) -> DrainStage {
+    /// - Returns: Any stage but ``DrainPhase/none``.
+    public func stage(at now: UInt64) -> DrainPhase {
         now < rejectTime ? .grace : now < deadline ? .reject : .ended
     }
 

@@ -1,10 +1,10 @@
 internal import Wire
 
 /// Where a plan has come to in the bytes of a read: offsets into the read, below 0 for bytes held back before it.
-struct PlanWalk {
+struct PlanBuilder {
     /// Up to where it is decided.
     var at: Int
-    /// Whether the plan says what becomes of each byte; otherwise everything is forwarded.
+    /// True if the plan says what becomes of each byte; otherwise everything is forwarded.
     var isEdited = false
     /// The first place where messages of Weir's own may be put in; `nil` if there is none.
     var boundary: Int?

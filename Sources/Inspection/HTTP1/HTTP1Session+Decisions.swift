@@ -16,7 +16,7 @@ extension HTTP1Session {
     ///
     /// - Parameters:
     ///   - groups: Its calls by operation.
-    ///   - takesContext: Whether it may be given a trace context.
+    ///   - takesContext: True if it may be given a trace context.
     ///   - headers: Its headers.
     ///   - context: The bytes being read.
     /// - Returns: What becomes of it.
@@ -105,7 +105,7 @@ extension HTTP1Session {
             persistence: HTTP1ResponseHead.Persistence(answering: head)
         )
         refuseCurrent(reply, answer.httpBody)
-        // Whether the body follows a refusal is the client's choice: no other request may.
+        // True if the body follows a refusal is the client's choice: no other request may.
         if head.flags.contains(.expectsContinue) { closeAfterReply() }
         let code = Int32(reason.httpStatus)
         context.tracker.count(entry, as: localReply.outcome, code: code, on: context.session, now: context.now) {
@@ -116,7 +116,7 @@ extension HTTP1Session {
     // MARK: Deciding
 
     /// A request's head has ended and its body follows.
-    func decideHead(_ at: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
+    func decideHead(_ at: Int, in context: ConnectionContext, walk: inout PlanBuilder, plan: inout Plan) {
         switch asked.holdState {
         case .refused:
             walk.drop(to: at, &plan)
@@ -138,11 +138,11 @@ extension HTTP1Session {
 
     /// The head of a request has ended whose client waits to be told to go on.
     ///
-    /// - Returns: Whether it is not passed on.
+    /// - Returns: True if it is not passed on.
     private func decideExpected(
         _ at: Int,
         in context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) -> Bool {
         switch expectation(context) {
@@ -160,7 +160,7 @@ extension HTTP1Session {
             guard asked.holdState == .refused else { return false }
             countRefused(context)
             walk.drop(to: at, &plan)
-            // Whether the body follows is the client's choice: no other request may.
+            // True if the body follows is the client's choice: no other request may.
             closeAfterReply()
             current.isReplyDue = true
             updateQueue()
@@ -170,7 +170,7 @@ extension HTTP1Session {
     }
 
     /// Passes a request on from its first byte, with what is to be inserted into its head.
-    private func passHead(_ at: Int, walk: inout PlanWalk, plan: inout Plan) {
+    private func passHead(_ at: Int, walk: inout PlanBuilder, plan: inout Plan) {
         if !headEdit.insertion.isEmpty {
             let start = at - Int(requests.bytes)
             walk.forward(to: start + Int(requests.head.startLineBytes), &plan)
@@ -194,7 +194,7 @@ extension HTTP1Session {
         _ at: Int,
         isLast: Bool,
         in context: ConnectionContext,
-        walk: inout PlanWalk,
+        walk: inout PlanBuilder,
         plan: inout Plan
     ) {
         if current.interim.isDue {
@@ -216,7 +216,7 @@ extension HTTP1Session {
     /// An answer of Weir's own goes at once if no earlier request waits.
     ///
     /// - Parameters:
-    ///   - isLast: Whether no bytes of another request are known to follow.
+    ///   - isLast: True if no bytes of another request are known to follow.
     ///   - context: The bytes that made it due.
     func sendIfNext(isLast: Bool = false, _ context: ConnectionContext) {
         sendContinue()
@@ -244,7 +244,7 @@ extension HTTP1Session {
 
     // MARK: Plans
 
-    func finishRequestPlan(_ count: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
+    func finishRequestPlan(_ count: Int, in context: ConnectionContext, walk: inout PlanBuilder, plan: inout Plan) {
         let isAtBoundary = requestReader.isAtBoundary
         guard walk.isEdited else {
             // What has been passed on in part is not decided about any more.
@@ -303,14 +303,14 @@ extension HTTP1Session {
         }
         // It is counted already.
         asked.passed = nil
-        var walk = PlanWalk(at: -asked.heldBytes, isEdited: true)
+        var walk = PlanBuilder(at: -asked.heldBytes, isEdited: true)
         if asked.holdState == .refused { walk.drop(to: 0, &plan) } else { walk.forward(to: 0, &plan) }
         asked.heldBytes = 0
         return true
     }
 
     /// A response has ended at `at`: answers of Weir's own that are next go behind it.
-    func sendLocalReplies(_ at: Int, in context: ConnectionContext, walk: inout PlanWalk, plan: inout Plan) {
+    func sendLocalReplies(_ at: Int, in context: ConnectionContext, walk: inout PlanBuilder, plan: inout Plan) {
         sendIfNext(isLast: true, context)
         guard !answering.replies.isEmpty else { return }
         walk.isEdited = true
@@ -321,7 +321,7 @@ extension HTTP1Session {
     }
 
     /// An interim response has ended at `at`: upstream's word to a client that Weir has told to go on is left out.
-    func takeInterim(_ at: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func takeInterim(_ at: Int, walk: inout PlanBuilder, plan: inout Plan) {
         guard reply.httpStatus == 100, queue.first < queue.exchanges.count,
             queue.exchanges[queue.first].interim.isSwallowed
         else {
@@ -347,7 +347,7 @@ extension HTTP1Session {
     }
 
     /// Passes responses on, with what was put between them.
-    func forwardResponses(_ count: Int, walk: inout PlanWalk, plan: inout Plan) {
+    func forwardResponses(_ count: Int, walk: inout PlanBuilder, plan: inout Plan) {
         let isAtBoundary = responseReader.isAtBoundary
         if answering.heldBytes > 0 { walk.isEdited = true }
         guard walk.isEdited || (plan.isBoundaryWanted && walk.boundary != nil) else {
