@@ -18,10 +18,10 @@ final class LineBench {
     var up = PlanModel()
     var down = PlanModel()
 
-    init() {
+    init() throws {
         recorder = Recorder(labels: labels)
         inspector = Inspector(registry: registry, recorder: recorder)
-        inspector.extensions = [LineProtocol()]
+        inspector.extensions = [try #require(LineProtocol())]
         session = inspector.open(side: .provider)
     }
 
@@ -65,11 +65,11 @@ final class LineBench {
 @Suite("A protocol that is registered from outside")
 struct ExtensionTests {
     @Test("calls are recognised, named, timed and counted, cut at every place")
-    func calls() {
+    func calls() throws {
         let request = Array("CALL 7 shop.Cart.add from=web\nTELL shop.Cart.touch\nCALL 8 shop.Cart.add\n".utf8)
         let reply = Array("OK 7\nERR 8 no such item\n".utf8)
         for cut in 0...request.count {
-            let bench = LineBench()
+            let bench = try LineBench()
             if cut > 0 { bench.give(Array(request[..<cut]), .toUpstream, now: 1000) }
             if cut < request.count { bench.give(Array(request[cut...]), .toUpstream, now: 1000) }
             #expect(bench.up.output == request && bench.session.inFlight == 2, "cut at \(cut)")
@@ -77,28 +77,30 @@ struct ExtensionTests {
             if half > 0 { bench.give(Array(reply[..<half]), .toDownstream, now: 3000) }
             if half < reply.count { bench.give(Array(reply[half...]), .toDownstream, now: 3000) }
             #expect(bench.down.output == reply && bench.session.inFlight == 0 && bench.session.isIdle)
-            let name = "interface=\"shop.Cart\",method=\"add\""
+            let name = "protocol=\"line\",interface=\"shop.Cart\",method=\"add\""
             #expect(bench.metric("weir_calls_total", name, "outcome=\"ok\"") == "1", "cut at \(cut)")
             #expect(bench.metric("weir_calls_total", name, "outcome=\"server_error\"") == "1", "cut at \(cut)")
             #expect(bench.metric("weir_calls_total", "method=\"touch\"", "outcome=\"oneway\"") == "1")
+            let isCounted = bench.page().contains("weir_connections_total{side=\"provider\",protocol=\"line\"} 1")
+            #expect(bench.session.connectionProtocol.label.description == "line" && isCounted)
             bench.inspector.close(bench.session, now: 4000)
         }
     }
 
     @Test("what is no beginning of the protocol is left to the product's own")
-    func others() {
-        let bench = LineBench()
+    func others() throws {
+        let bench = try LineBench()
         bench.give("GET /", now: 1000)
         bench.give(" HTTP/1.1\r\nhost: a\r\n\r\n")
         #expect(bench.session.connectionProtocol == .http)
-        let text = LineBench()
+        let text = try LineBench()
         text.give("CALLS\n")
         #expect(text.session.connectionProtocol == .opaque && text.sent == "CALLS\n")
     }
 
     @Test("a line that is too long ends decoding, not the connection")
-    func tooLong() {
-        let bench = LineBench()
+    func tooLong() throws {
+        let bench = try LineBench()
         let line = "CALL 1 a.b " + String(repeating: "x", count: LineSession.maxLineBytes)
         bench.give(line)
         bench.give("\nCALL 2 a.b\n")
@@ -111,7 +113,7 @@ struct ExtensionTests {
         limit.match.method = .exact("add")
         let requests = Array("CALL 1 s.Cart.add\nCALL 2 s.Cart.add\nTELL s.Cart.add\nCALL 3 s.Cart.get\n".utf8)
         for cut in 0...requests.count {
-            let bench = LineBench()
+            let bench = try LineBench()
             let registry = LimitRegistry(try LimitSet(definitions: [limit], clock: { 0 }))
             bench.inspector.gate = LimitGate(registry: registry, operations: bench.registry)
             if cut > 0 { bench.give(Array(requests[..<cut]), .toUpstream, now: 1000) }
@@ -126,7 +128,7 @@ struct ExtensionTests {
     @Test("a half-said request is passed on after its time, and what follows it is not refused")
     func late() throws {
         let limit = LimitDefinition(name: "l", algorithm: .slidingWindow(limit: 1, window: .seconds(1)))
-        let bench = LineBench()
+        let bench = try LineBench()
         let registry = LimitRegistry(try LimitSet(definitions: [limit], clock: { 0 }))
         bench.inspector.gate = LimitGate(registry: registry, operations: bench.registry)
         bench.give("CALL 1 s.Cart")
@@ -142,8 +144,8 @@ struct ExtensionTests {
     }
 
     @Test("a drain lets calls pass in its grace and refuses them afterwards")
-    func drain() {
-        let bench = LineBench()
+    func drain() throws {
+        let bench = try LineBench()
         let drains = DrainRegistry()
         bench.inspector.drainGate = DrainGate(registry: drains, operations: bench.registry)
         drains.begin(
@@ -167,7 +169,7 @@ struct ExtensionTests {
 
     @Test("a connection moves to another process between two lines, its calls in flight with it")
     func moves() throws {
-        let (bench, other) = (LineBench(), LineBench())
+        let (bench, other) = (try LineBench(), try LineBench())
         bench.give("CALL 1 s.Cart.add\nCALL")
         #expect(bench.inspector.state(of: bench.session) == nil)
         bench.give(" 2 s.Cart.get\n")
@@ -189,7 +191,7 @@ struct ExtensionTests {
 
     @Test("spans continue the request's own context")
     func spans() throws {
-        let bench = LineBench()
+        let bench = try LineBench()
         let counters = TracingCounters()
         let buffer = SpanBuffer(maxSpans: 10, counters: counters)
         var sampling = SamplingOptions()

@@ -8,7 +8,22 @@ import Wire
 /// A client says `CALL <id> <interface>.<method>` or, without an answer, `TELL <interface>.<method>`; `from=<name>` and
 /// `traceparent=<context>` may follow. The server says `OK <id>` or `ERR <id> <text>`.
 struct LineProtocol: ProtocolExtension {
-    static let callProtocol = CallProtocol.jsonrpc
+    let callProtocol: CallProtocol
+
+    /// The protocol under its own label.
+    ///
+    /// - Returns: `nil` if all places for protocols from outside are taken.
+    init?() {
+        var traits = ProtocolTraits(label: "line")
+        traits.codes.names = [0: "OK", 1: "ERR"]
+        traits.codes.own = .these([0, 1])
+        traits.codes.serverFaults = .these([1])
+        traits.localReplies.limitedCode = 1
+        traits.localReplies.drainedCode = 1
+        guard let callProtocol = ProtocolTraits.register(traits) else { return nil }
+        self.callProtocol = callProtocol
+    }
+
     static let verbs = ["CALL ", "TELL "].map { Array($0.utf8) }
 
     func recognizes(_ bytes: RawSpan, going direction: Direction) -> Bool? {
@@ -18,13 +33,15 @@ struct LineProtocol: ProtocolExtension {
         return start.count == 5 ? true : nil
     }
 
-    func makeSession(recognizedBy direction: Direction) -> any ProtocolSession { LineSession(requests: direction) }
+    func makeSession(recognizedBy direction: Direction) -> any ProtocolSession {
+        LineSession(callProtocol, requests: direction)
+    }
 
     var stateName: StaticString { "line" }
 
     func restoreSession(from reader: inout ReportReader) throws(ReportError) -> any ProtocolSession {
         guard let direction = Direction(rawValue: UInt8(clamping: try reader.number())) else { throw .malformed }
-        return LineSession(requests: direction)
+        return LineSession(callProtocol, requests: direction)
     }
 }
 

@@ -21,11 +21,15 @@ final class LineSession: ProtocolSession {
         var heldBytes: Int { line.count - passed }
     }
 
+    private let callProtocol: CallProtocol
     private let requests: Direction
     private var up = DirectionState()
     private var down = DirectionState()
 
-    init(requests: Direction) { self.requests = requests }
+    init(_ callProtocol: CallProtocol, requests: Direction) {
+        self.callProtocol = callProtocol
+        self.requests = requests
+    }
 
     var isIdle: Bool { up.line.isEmpty && down.line.isEmpty }
 
@@ -100,7 +104,7 @@ final class LineSession: ProtocolSession {
         let (interface, method) = (Array(line.interface.utf8), Array(line.method.utf8))
         let texts = Array((line.caller + line.traceparent).utf8)
         let operation = context.operations.operation(
-            LineProtocol.callProtocol,
+            callProtocol,
             interface: interface.span.bytes,
             method: method.span.bytes
         )
@@ -113,7 +117,7 @@ final class LineSession: ProtocolSession {
             values.take(name.span.bytes, ByteRange(offset: callerCount, count: texts.count - callerCount))
         }
         let fields = RequestFields(values, caller: ByteRange(offset: 0, count: callerCount), in: texts.span.bytes)
-        context.tracker.prepareSpan(of: request, as: LineProtocol.callProtocol, fields: fields, now: context.now)
+        context.tracker.prepareSpan(of: request, as: callProtocol, fields: fields, now: context.now)
         let entry = CallTable.Entry(
             kind: .call,
             session: context.session.number,
@@ -129,14 +133,20 @@ final class LineSession: ProtocolSession {
         if context.isGoverned, state.passed == 0 {
             let decided = context.pipeline.decide(
                 request,
-                as: LineProtocol.callProtocol,
+                as: callProtocol,
                 fields: fields,
                 on: context.session,
                 now: context.now
             )
             permit = decided.permit
             if case .reply(let reply) = decided.decision {
-                context.tracker.count(entry, as: reply.outcome, on: context.session, now: context.now) {
+                context.tracker.count(
+                    entry,
+                    as: reply.outcome,
+                    code: reply.code(in: callProtocol),
+                    on: context.session,
+                    now: context.now
+                ) {
                     CallTexts(caller: line.caller)
                 }
                 return line.id.map { Array("ERR \($0) \(reply.text)\n".utf8) } ?? []

@@ -56,6 +56,7 @@ extension Inspector {
         switch known ?? firstSight(of: bytes, going: direction) {
         case .extension(let found):
             plan.removeAll()
+            identify(session, ConnectionProtocol(found.callProtocol))
             become(found.makeSession(recognizedBy: direction), going: direction, in: context)
             dispatch(bytes, going: direction, in: context, plan: &plan)
         case .known(let found): become(found, bytes: bytes, going: direction, in: context, plan: &plan)

@@ -7,6 +7,9 @@ package import Telemetry
 /// before the protocols of the product, so a pattern should be as narrow as the protocol allows. A connection whose
 /// beginning was not seen is not theirs.
 package protocol ProtocolExtension: Sendable {
+    /// The place that ``ProtocolTraits/register(_:)`` gave the protocol's vocabulary.
+    var callProtocol: CallProtocol { get }
+
     /// True if a connection speaks the protocol.
     ///
     /// Asked of the first bytes of either direction until one extension, or one of the product's protocols, is sure.
