@@ -93,6 +93,7 @@ extension BodyReader {
     /// Chooses the next step by the value's first byte.
     ///
     /// - Returns: False if the value is a text, which is read in the present step.
+    @inline(__always)
     private mutating func beginMapValue(_ bytes: RawSpan, _ at: inout Int) -> Bool {
         switch bytes.byte(at: at) {
         case 0x71:
