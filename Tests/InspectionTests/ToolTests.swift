@@ -128,9 +128,21 @@ import Wire
             let count = allocationsWhenWarm {
                 for _ in 0..<50 {
                     bench.plan.removeAll()
-                    bench.inspector.receive(session, request.span.bytes, .toUpstream, now: 1, plan: &bench.plan)
+                    bench.inspector.receive(
+                        session,
+                        bytes: request.span.bytes,
+                        going: .toUpstream,
+                        now: 1,
+                        plan: &bench.plan
+                    )
                     bench.plan.removeAll()
-                    bench.inspector.receive(session, reply.span.bytes, .toDownstream, now: 2, plan: &bench.plan)
+                    bench.inspector.receive(
+                        session,
+                        bytes: reply.span.bytes,
+                        going: .toDownstream,
+                        now: 2,
+                        plan: &bench.plan
+                    )
                 }
             }
             #expect(count == 0)

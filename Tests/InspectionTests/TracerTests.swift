@@ -224,9 +224,21 @@ import Wire
             let (request, reply) = (Frames.typicalRequest, Frames.reply(id: 7))
             func call(_ now: UInt64) {
                 bench.plan.removeAll()
-                bench.inspector.receive(session, request.span.bytes, .toUpstream, now: now, plan: &bench.plan)
+                bench.inspector.receive(
+                    session,
+                    bytes: request.span.bytes,
+                    going: .toUpstream,
+                    now: now,
+                    plan: &bench.plan
+                )
                 bench.plan.removeAll()
-                bench.inspector.receive(session, reply.span.bytes, .toDownstream, now: now &+ 50_000, plan: &bench.plan)
+                bench.inspector.receive(
+                    session,
+                    bytes: reply.span.bytes,
+                    going: .toDownstream,
+                    now: now &+ 50_000,
+                    plan: &bench.plan
+                )
             }
             var batch = SpanBatch()
             for round in 0..<20_000 { call(UInt64(round) * 100_000) }
