@@ -136,6 +136,18 @@ struct HandoverTests {
         #expect(other.inspector.callsInFlight == 1)
     }
 
+    @Test("a call for which the table of the other process has no room is counted as lost")
+    func fullTable() throws {
+        let bench = Bench(.nothing)
+        let session = bench.open()
+        bench.up(session, Frames.request(id: 1) + Frames.request(id: 2))
+        let state = try #require(bench.inspector.state(of: session))
+        let other = Bench(.nothing, limits: Inspector.Limits(maxCalls: 1))
+        let moved = try other.inspector.restore(state, side: .provider, connection: Bench.client, now: 2000)
+        #expect(moved.inFlight == 1 && moved.begunCalls == 2)
+        #expect(other.counts().count == 1 && other.counts()[0].contains(" lost "))
+    }
+
     @Test("bytes that are none of a state's are refused, or mean some state, and nothing traps")
     func malformed() throws {
         var (client, server) = (HTTP2Speaker(), HTTP2Speaker())

@@ -30,7 +30,9 @@ extension CallTracker {
     }
 
     /// A call that began in another process goes on here; it is not counted as begun again.
-    func resume(_ call: MovedCall, on session: Session) {
+    ///
+    /// Where the table is full it is counted as lost, as one that begins would be.
+    func resume(_ call: MovedCall, on session: Session, now: UInt64) {
         let entry = CallTable.Entry(
             kind: call.kind == .heartbeat ? .heartbeat : .call,
             session: session.number,
@@ -42,7 +44,10 @@ extension CallTracker {
             deadline: call.deadline,
             requestBytes: call.requestBytes
         )
-        guard !table.isFull else { return }
+        guard !table.isFull else {
+            if call.kind == .call { count(entry, as: .lost, on: session, now: now) { CallTexts() } }
+            return
+        }
         let index = table.add(entry, first: &session.calls.first)
         switch call.kind {
         case .heartbeat, .free: break

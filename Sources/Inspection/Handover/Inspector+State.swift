@@ -11,14 +11,14 @@ internal import Wire
 /// traps, and ``ReportError`` is thrown at most.
 extension Inspector {
     /// The version of the layout.
-    private static let stateVersion: UInt64 = 1
+    fileprivate static let stateVersion: UInt64 = 1
     /// The most calls that are moved with a connection.
     static let maxMovedCalls = 65_536
 
     /// The state that another process needs to go on with a connection.
     ///
     /// - Parameter session: A connection's session; it is not changed.
-    /// - Returns: The state for ``restore(_:side:connection:)``; `nil` if the connection cannot be moved now.
+    /// - Returns: The state for ``restore(_:side:connection:now:)``; `nil` if the connection cannot be moved now.
     public func state(of session: Session) -> [UInt8]? {
         guard session.heldUntil == nil, !tracker.correlated.isHome(session) else { return nil }
         var protocolState = ReportWriter()
@@ -84,7 +84,7 @@ extension Inspector {
         session.decoder = moved.decoder
         if session.drain.recall != nil { recalls += 1 }
         identify(session, moved.connectionProtocol)
-        for call in moved.calls { tracker.resume(call, on: session) }
+        for call in moved.calls { tracker.resume(call, on: session, now: now) }
         return session
     }
 }
@@ -101,7 +101,7 @@ private struct MovedConnection {
     let calls: [MovedCall]
 
     init(_ reader: inout ReportReader, extensions: [any ProtocolExtension]) throws(ReportError) {
-        guard try reader.number() == 1 else { throw .malformed }
+        guard try reader.number() == Inspector.stateVersion else { throw .malformed }
         connectionProtocol = try reader.word()
         guard let client = ClientEnd(rawValue: UInt8(clamping: try reader.number())) else { throw .malformed }
         self.client = client
