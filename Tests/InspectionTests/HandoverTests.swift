@@ -41,6 +41,9 @@ struct MovingConversation {
             for (reason, count) in bench.uninspected { sums["uninspected \(reason)", default: 0] += Int(count) }
             let open = bench.snapshot.connections.reduce(0) { $0 + Int($1.open) }
             if open != 0 { sums["open connections", default: 0] += open }
+            for connections in bench.snapshot.connections where connections.total > 0 {
+                sums["connections \(connections.connectionProtocol.label)", default: 0] += Int(connections.total)
+            }
             let inFlight = bench.snapshot.operations.reduce(0) { $0 + Int($1.inFlight) }
             if inFlight != 0 { sums["in flight", default: 0] += inFlight }
         }

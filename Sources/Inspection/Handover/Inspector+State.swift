@@ -54,7 +54,7 @@ extension Inspector {
     public func handOver(_ session: Session) {
         endRecall(session)
         tracker.forgetAll(on: session)
-        recorder.connectionClosed(side: session.side, connectionProtocol: session.connectionProtocol)
+        recorder.connectionMoved(side: session.side, connectionProtocol: session.connectionProtocol)
         connections.remove(session.number)
     }
 
@@ -75,7 +75,9 @@ extension Inspector {
     ) throws(ReportError) -> Session {
         var reader = ReportReader(try ReportSeal.opened(state))
         let moved = try MovedConnection(&reader, extensions: extensions)
-        let session = open(side: side, connection: connection)
+        let session = connections.add { number in
+            Session(number: number, side: side, connection: connection, isMidstream: false, isClientUnknown: false)
+        }
         session.client = moved.client
         session.calls.finished = moved.finishedCalls
         session.caller.name = moved.caller
@@ -83,7 +85,8 @@ extension Inspector {
         session.detection = moved.detection
         session.decoder = moved.decoder
         if session.drain.recall != nil { recalls += 1 }
-        identify(session, moved.connectionProtocol)
+        session.connectionProtocol = moved.connectionProtocol
+        recorder.connectionResumed(side: side, connectionProtocol: moved.connectionProtocol)
         for call in moved.calls { tracker.resume(call, on: session, now: now) }
         return session
     }

@@ -68,6 +68,24 @@ extension Recorder {
         if connectionProtocol == .silent { count(MetricCatalog.connections, LabelPair(side, .silent)) }
     }
 
+    /// A connection goes on in another process, which does not count it again.
+    ///
+    /// - Parameters:
+    ///   - side: The side that Weir is on.
+    ///   - connectionProtocol: The protocol it is counted under.
+    public func connectionMoved(side: Side, connectionProtocol: ConnectionProtocol) {
+        count(MetricCatalog.openConnections, LabelPair(side, connectionProtocol), by: .max)
+    }
+
+    /// A connection came from another process, which has counted it.
+    ///
+    /// - Parameters:
+    ///   - side: The side that Weir is on.
+    ///   - connectionProtocol: The protocol it is counted under.
+    public func connectionResumed(side: Side, connectionProtocol: ConnectionProtocol) {
+        count(MetricCatalog.openConnections, LabelPair(side, connectionProtocol))
+    }
+
     /// A connection came that was redirected to Weir.
     ///
     /// - Parameter side: The side that Weir is on.
